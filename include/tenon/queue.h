@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TENON_QUEUE_H
+#define TENON_QUEUE_H
+
+/*
+ * The queue: a named mailbox of messages with any number of senders and receivers.
+ *
+ *	  send ──────────► ┌───────────────────┐ ──────────► receive
+ *	  loan … commit ─► │ m₉ m₈ m₇ … m₂ m₁  │ ─► take … done | return
+ *	                   └───────────────────┘
+ *
+ * A message is 0 to max_message_bytes bytes with a key.  What the key means is the queue's order:
+ *
+ *	TENON_QUEUE_FIFO	 nothing: messages leave in the order in which they were sent
+ *	TENON_QUEUE_PRIORITY	 0 to 32767: the highest leaves first, the oldest first within one
+ *	TENON_QUEUE_TYPED	 any 64-bit number: the receiver says which (struct
+ *				 tenon_receive_options)
+ *
+ * Promises.  A send that returned 0 is delivered to exactly one receiver; only if that receiver had
+ * taken it (tenon_queue_take) and died before tenon_queue_done is it delivered again, first in its
+ * order, with a raised delivery count.  A send that did not return, because its process was killed,
+ * is delivered once and whole, or not at all.  The death of any process at any moment leaves the
+ * queue usable for the others.  Bytes that another process wrote wrongly into the shared memory give
+ * -EBADMSG, and the queue is marked damaged; they never crash the caller.
+ *
+ * Who may do what is the file mode of the queue: reading and writing are both needed to use it.
+ *
+ * Errors that every call may give: -EBADMSG the shared memory of the queue is damaged; -ENOSPC the
+ * memory behind the namespace is full; -ENOMEM; -EMFILE, -ENFILE; -EUSERS the queue has as many
+ * attached processes as it was made for; -EINVAL an argument is out of its range.
+ */
+
+#include <tenon/tenon.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct tenon_queue;
+
+/* Orders. */
+#define TENON_QUEUE_FIFO 0u
+#define TENON_QUEUE_PRIORITY 1u
+#define TENON_QUEUE_TYPED 2u
+
+#define TENON_QUEUE_PRIORITY_MAX 32767u
+
+/* What a send does when the queue is full. */
+#define TENON_QUEUE_WAIT 0u	   /* waits for room (or gives -EAGAIN when it may not wait) */
+#define TENON_QUEUE_FAIL 1u	   /* gives -EAGAIN */
+#define TENON_QUEUE_DROP_OLDEST 2u /* makes room: the message that would leave next is dropped */
+#define TENON_QUEUE_DROP_NEWEST 3u /* succeeds, and the message that was to be sent is dropped */
+
+/* Capacities with a meaning of their own. */
+#define TENON_QUEUE_RENDEZVOUS UINT64_C(0) /* a send returns when its message was received */
+#define TENON_QUEUE_UNBOUNDED UINT64_MAX   /* until memory ends */
+#define TENON_QUEUE_MAX_CAPACITY (UINT64_C(1) << 32)
+#define TENON_QUEUE_MAX_MESSAGE_BYTES (UINT64_C(1) << 30)
+#define TENON_QUEUE_MAX_PARTICIPANTS 1024u
+
+struct tenon_queue_options {
+	uint32_t size, flags;	    /* flags: 0 */
+	uint32_t order;		    /* TENON_QUEUE_FIFO … */
+	uint32_t full;		    /* TENON_QUEUE_WAIT … */
+	uint64_t capacity;	    /* messages, 1 to TENON_QUEUE_MAX_CAPACITY, or one of the above;
+				       counts messages that are queued or under lease */
+	uint64_t max_message_bytes; /* 0 to TENON_QUEUE_MAX_MESSAGE_BYTES */
+	uint32_t mode;		    /* permission bits of the queue, less the umask */
+	uint32_t max_participants;  /* processes that may be attached at once; 0: 256 */
+};
+
+/* What NULL options mean: FIFO, wait, 1024 messages of up to 8192 bytes, mode 0600. */
+#define TENON_QUEUE_DEFAULT_CAPACITY UINT64_C(1024)
+#define TENON_QUEUE_DEFAULT_MESSAGE_BYTES UINT64_C(8192)
+#define TENON_QUEUE_DEFAULT_MODE 0600u
+
+/* Flags of tenon_queue_open(). */
+#define TENON_QUEUE_CREATE 1u	 /* make it if it is missing */
+#define TENON_QUEUE_EXCLUSIVE 2u /* with CREATE: -EEXIST if it is there */
+
+/*
+ * Opens the queue `name` of a namespace (NULL: see tenon_namespace_path), or makes it.  With CREATE
+ * and without EXCLUSIVE an existing queue is opened as it is and `options` are ignored.  Does not
+ * wait.  The descriptor that it keeps is close-on-exec.
+ *
+ * Errors: -ENOENT not there; -EEXIST; -EACCES the mode, or a folder's, does not admit the caller;
+ * -EPERM the namespace folder belongs to somebody unexpected; -EINVAL name or options;
+ * -ENAMETOOLONG; -EPROTO made by a library with another layout (tenon_queue_stat names both);
+ * -ENOSPC; -EUSERS.
+ */
+TENON_PUBLIC int tenon_queue_open(const char *namespace_path, const char *name, uint32_t flags,
+				  const struct tenon_queue_options *options,
+				  struct tenon_queue **ret_queue) TENON_MUST_USE;
+
+/* Lets go of the queue: what this handle had loaned is freed, what it had taken is returned.  NULL
+ * is allowed.  Always returns NULL. */
+TENON_PUBLIC struct tenon_queue *tenon_queue_close(struct tenon_queue *queue);
+
+/* Removes the name.  Those who have the queue open go on using it; its memory is freed when the last
+ * lets go.  Errors: -ENOENT; -EACCES, -EPERM as unlink(2). */
+TENON_PUBLIC int tenon_queue_remove(const char *namespace_path, const char *name);
+
+/* Flags of the options below. */
+#define TENON_NONBLOCK 1u     /* -EAGAIN instead of waiting */
+#define TENON_TRUNCATE 2u     /* receive: cut a message that is longer than the buffer */
+#define TENON_WANT_RECEIPT 4u /* send: keep a receipt, see tenon_queue_receipt() */
+
+struct tenon_send_options {
+	uint32_t size, flags; /* TENON_NONBLOCK, TENON_WANT_RECEIPT */
+	int64_t deadline_ns;  /* 0 stands for TENON_NO_DEADLINE */
+	uint64_t key;	      /* priority or type */
+};
+
+/* Which message a receiver wants of a TYPED queue.  Other orders take TENON_SELECT_ANY only. */
+#define TENON_SELECT_ANY 0u	  /* the oldest */
+#define TENON_SELECT_EXACTLY 1u	  /* the oldest with key == select_key */
+#define TENON_SELECT_ALL_BUT 2u	  /* the oldest with key != select_key */
+#define TENON_SELECT_LOWEST_TO 3u /* of the lowest key that is <= select_key, the oldest */
+
+struct tenon_receive_options {
+	uint32_t size, flags; /* TENON_NONBLOCK, TENON_TRUNCATE */
+	int64_t deadline_ns;  /* 0 stands for TENON_NO_DEADLINE */
+	uint32_t select;      /* TENON_SELECT_ANY … */
+	uint32_t reserved;    /* 0 */
+	uint64_t select_key;
+};
+
+/* What is told of a message. */
+struct tenon_message {
+	uint64_t bytes;	     /* its length (the whole one, where it was cut) */
+	uint64_t key;	     /* priority or type; 0 in a FIFO queue */
+	uint64_t sequence;   /* the how-manieth message of the queue it is, from 0 */
+	uint32_t deliveries; /* how often it was delivered before this */
+	int32_t sender_pid;  /* in the pid namespace of the sender; 0 if it is not known any more */
+};
+
+/*
+ * Sends a copy of `bytes` bytes.  Waits while the queue is full and says WAIT; in a RENDEZVOUS queue
+ * waits until the message was received, and withdraws it when that does not happen in time.
+ *
+ * Errors: -EMSGSIZE longer than max_message_bytes; -EAGAIN full (NONBLOCK or FAIL), or nobody is
+ * waiting to receive (RENDEZVOUS with NONBLOCK); -ETIMEDOUT; -EINTR a signal handler ran while it
+ * waited (never if the handler was installed with SA_RESTART, on a kernel with futex_waitv(2)).
+ * On an error nothing was sent.  A receiver's death while this call waits wakes it if that makes
+ * room.
+ */
+TENON_PUBLIC int tenon_queue_send(struct tenon_queue *queue, const void *data, uint64_t bytes,
+				  const struct tenon_send_options *options);
+
+struct tenon_slice {
+	const void *data;
+	uint64_t bytes;
+};
+
+/*
+ * Sends `count` messages in order, with one key; cheaper than one by one.  Waits until at least one
+ * is sent, then sends what fits without waiting; `ret_sent` says how many were.  Other senders'
+ * messages may come between two batches of this call, not into one that fitted.  Errors as
+ * tenon_queue_send; nothing was sent then.  Not for RENDEZVOUS queues (-EOPNOTSUPP).
+ */
+TENON_PUBLIC int tenon_queue_send_batch(struct tenon_queue *queue, const struct tenon_slice *slices,
+					uint32_t count, const struct tenon_send_options *options,
+					uint32_t *ret_sent);
+
+/*
+ * Receives a message into `buffer`.  `ret_message` may be NULL.  Waits while there is none.
+ *
+ * Errors: -EAGAIN none (NONBLOCK); -EMSGSIZE the message is longer than `capacity_bytes` and
+ * TRUNCATE was not given (it stays in the queue); -ETIMEDOUT; -EINTR.  On an error nothing was
+ * received.  If this process dies in this call the message is either still queued or received.
+ */
+TENON_PUBLIC int tenon_queue_receive(struct tenon_queue *queue, void *buffer,
+				     uint64_t capacity_bytes,
+				     const struct tenon_receive_options *options,
+				     struct tenon_message *ret_message);
+
+/*
+ * Receives up to `count` messages, one behind the other, into one buffer.  ret_messages[i].bytes
+ * says where each ends.  Waits for the first only; ends when the next does not fit.  Errors as
+ * tenon_queue_receive.
+ */
+TENON_PUBLIC int tenon_queue_receive_batch(struct tenon_queue *queue, void *buffer,
+					   uint64_t capacity_bytes, uint32_t count,
+					   const struct tenon_receive_options *options,
+					   struct tenon_message *ret_messages, uint32_t *ret_count);
+
+/* A place in shared memory to write a message into. */
+struct tenon_loan {
+	void *data;
+	uint64_t bytes;	 /* room */
+	uint64_t opaque; /* the library's */
+};
+
+/*
+ * Loans room for a message of up to `bytes` bytes.  Does not wait for the queue to have room:
+ * tenon_queue_commit does.  The loan belongs to the process; if the process dies, it is freed.
+ * Errors: -EMSGSIZE; -ENOSPC; -EOPNOTSUPP the handle was inherited over fork and the loan is the
+ * parent's.
+ */
+TENON_PUBLIC int tenon_queue_loan(struct tenon_queue *queue, uint64_t bytes,
+				  struct tenon_loan *ret_loan);
+
+/* Sends the first `bytes` bytes of the loan, as tenon_queue_send would, and ends the loan.  On an
+ * error the loan is still held.  -EINVAL: no such loan, or more bytes than it has room for. */
+TENON_PUBLIC int tenon_queue_commit(struct tenon_queue *queue, struct tenon_loan *loan,
+				    uint64_t bytes, const struct tenon_send_options *options);
+
+/* Ends the loan, sends nothing.  -EINVAL: no such loan. */
+TENON_PUBLIC int tenon_queue_abandon(struct tenon_queue *queue, struct tenon_loan *loan);
+
+/* A message that was taken, where it lies in shared memory.  Its sender may still be able to write
+ * to it: check what you read, and read what you check only once. */
+struct tenon_lease {
+	const void *data;
+	struct tenon_message message;
+	uint64_t opaque; /* the library's */
+};
+
+/*
+ * Takes a message under lease: nobody else gets it until it is returned or this process dies.
+ * Options and errors as tenon_queue_receive; the lease counts against the capacity until its end.
+ */
+TENON_PUBLIC int tenon_queue_take(struct tenon_queue *queue,
+				  const struct tenon_receive_options *options,
+				  struct tenon_lease *ret_lease);
+
+/* The message was dealt with: it is gone for good.  -EINVAL: no such lease. */
+TENON_PUBLIC int tenon_queue_done(struct tenon_queue *queue, struct tenon_lease *lease);
+
+/* Puts the message back, first in its order, with its delivery count raised.  -EINVAL. */
+TENON_PUBLIC int tenon_queue_return(struct tenon_queue *queue, struct tenon_lease *lease);
+
+/*
+ * Copies the message that is `position` places behind the one that would be received next, and
+ * leaves it there.  A longer message than `capacity_bytes` is cut; ret_message->bytes tells its whole
+ * length.  Does not wait.  Errors: -ENOENT there are not that many; -EINVAL.  A TYPED queue is
+ * looked at in order of age.
+ */
+TENON_PUBLIC int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,
+				  uint64_t capacity_bytes, struct tenon_message *ret_message);
+
+#define TENON_READABLE 1u
+#define TENON_WRITABLE 2u
+
+/* Waits until a receive (READABLE) or a send (WRITABLE) would not wait; both: until one of them.
+ * Somebody else may be faster afterwards.  `ret_events` may be NULL.  Errors: -ETIMEDOUT, -EINTR. */
+TENON_PUBLIC int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, int64_t deadline_ns,
+				  uint32_t *ret_events);
+
+/*
+ * A descriptor for poll(2), select(2), epoll(7) and io_uring that is readable (POLLIN),
+ * level-triggered, while a receive would find a message; and one that is readable while a send would
+ * find room.  It belongs to the handle: do not read, write or close it.  Made on first use; from
+ * then on the queue pays a system call whenever it turns empty or full.  Readiness is a hint: use
+ * TENON_NONBLOCK.
+ */
+TENON_PUBLIC int tenon_queue_readable_fd(struct tenon_queue *queue, int *ret_fd);
+TENON_PUBLIC int tenon_queue_writable_fd(struct tenon_queue *queue, int *ret_fd);
+
+/*
+ * Receipts.  A send with TENON_WANT_RECEIPT leaves a receipt, which belongs to the sending handle;
+ * tenon_queue_last_receipt gives the one of the calling thread's last successful send.  _receipt
+ * waits until the message was received (for a taken one: until done), tells by which process, and
+ * ends the receipt.  Errors: -ETIMEDOUT the receipt is still held; -EINVAL no such receipt;
+ * -ECANCELED the message was dropped (DROP_OLDEST) and the receipt is ended.
+ */
+TENON_PUBLIC int tenon_queue_last_receipt(struct tenon_queue *queue, uint64_t *ret_receipt);
+TENON_PUBLIC int tenon_queue_receipt(struct tenon_queue *queue, uint64_t receipt,
+				     int64_t deadline_ns, int32_t *ret_receiver_pid);
+
+/* Everything that can be said about a queue. */
+struct tenon_queue_status {
+	uint32_t size, flags; /* set by the caller: sizeof, 0 */
+	/* attributes */
+	uint32_t order, full;
+	uint64_t capacity, max_message_bytes;
+	uint32_t mode, uid, gid, max_participants;
+	uint64_t id; /* random, made with the queue */
+	/* now */
+	uint64_t messages, message_bytes;	     /* queued */
+	uint64_t leased, loaned;		     /* messages under lease, loans open */
+	uint64_t memory_bytes;			     /* taken from the file system */
+	uint32_t participants;			     /* attached processes */
+	uint32_t damaged;			     /* 1: -EBADMSG was given to somebody */
+	uint32_t receivers_waiting, senders_waiting; /* processes asleep in a call */
+	/* since it was made */
+	uint64_t sent, sent_bytes, received, received_bytes;
+	uint64_t dropped, redelivered;
+	uint64_t send_waits, receive_waits; /* how often somebody went to sleep */
+	uint64_t repairs;		    /* deaths in the middle of an operation, mended */
+	uint64_t high_messages;		    /* the most there ever were: queued or under lease */
+	uint64_t high_bytes;
+	/* who was last; 0 if nobody was. Times: ns since 1970, to the kernel's tick */
+	int32_t last_sender_pid, last_receiver_pid;
+	int64_t created_ns, last_send_ns, last_receive_ns;
+};
+
+/* Reads the status.  `ret_status->size` must be set.  Does not wait.  The figures of a queue in use
+ * are each right, not all of one instant. */
+TENON_PUBLIC int tenon_queue_status(struct tenon_queue *queue,
+				    struct tenon_queue_status *ret_status);
+
+/* An attached process, as tenon_queue_participants() tells of it. */
+struct tenon_participant {
+	int32_t pid; /* in its own pid namespace */
+	uint32_t uid;
+	uint32_t alive;	     /* 0: it died and nobody has cleaned up yet */
+	uint32_t leased;     /* messages it holds under lease */
+	uint32_t loaned;     /* loans it holds */
+	uint32_t waiting;    /* TENON_READABLE and TENON_WRITABLE: what it sleeps for */
+	int64_t attached_ns; /* since 1970 */
+	uint64_t reserved;
+};
+
+/* Calls `visit` for each attached process; a non-zero answer ends the walk and is returned. */
+TENON_PUBLIC int tenon_queue_participants(struct tenon_queue *queue,
+					  int (*visit)(const struct tenon_participant *participant,
+						       void *context),
+					  void *context);
+
+/*
+ * Looks for dead processes that still hold something, and frees it; gives memory back that lies
+ * idle.  Happens by itself wherever somebody waits; this call is for tools.  `ret_freed` (may be
+ * NULL): how many dead processes were cleaned up after.
+ */
+TENON_PUBLIC int tenon_queue_recover(struct tenon_queue *queue, uint32_t *ret_freed);
+
+/* Checks the whole structure, under its locks, and writes the first fault found as a sentence.
+ * 0: sound.  -EBADMSG: `ret_text` says why.  It changes nothing but the mark of damage. */
+TENON_PUBLIC int tenon_queue_check(struct tenon_queue *queue, char *ret_text,
+				   uint64_t capacity_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_ABI_OBJECT_H
+#define TNI_ABI_OBJECT_H
+
+/*
+ * What every named object's file begins with: a header that can be refused, and the table of the
+ * processes that are attached.
+ *
+ *	0	struct tni_object_header
+ *	4096	struct tni_participant [participants_max]
+ *	…	what the kind of object puts there (see abi/queue.h)
+ *
+ * Everything in the header up to `damaged` is written before the file gets its name and never again;
+ * a process keeps its own checked copy.
+ */
+
+#include <stddef.h>
+
+#include "abi/atomic.h"
+
+#define TNI_PAGE_BYTES 4096u
+#define TNI_MAGIC UINT64_C(0x314e4f4e45540a7f) /* "\x7f\nTENON1", read as little endian */
+#define TNI_LAYOUT_VERSION 1u
+#define TNI_BYTE_ORDER 0x01020304u
+#define TNI_PARTICIPANTS_MAX 1024u
+#define TNI_PARTICIPANTS_OFFSET 4096u
+
+struct tni_object_header {
+	uint64_t magic;
+	uint32_t layout_version;
+	uint32_t byte_order;
+	uint64_t fingerprint; /* of the sizes and offsets that the creator was built with */
+	uint32_t kind;	      /* TENON_KIND_… */
+	uint32_t participants_max;
+	uint64_t id;	      /* random */
+	int64_t created_ns;   /* CLOCK_REALTIME */
+	uint64_t extent_bytes; /* of address space; the file itself is as long as what was used */
+	uint64_t reserved[3];
+	struct tni_a32 damaged;		 /* 1: somebody found bytes that cannot be */
+	struct tni_a32 participants_top; /* entries below have been used */
+	uint64_t reserved2[3];
+};
+
+_Static_assert(sizeof(struct tni_object_header) == 112, "object header");
+_Static_assert(offsetof(struct tni_object_header, layout_version) == 8, "object header");
+_Static_assert(offsetof(struct tni_object_header, byte_order) == 12, "object header");
+_Static_assert(offsetof(struct tni_object_header, fingerprint) == 16, "object header");
+_Static_assert(offsetof(struct tni_object_header, kind) == 24, "object header");
+_Static_assert(offsetof(struct tni_object_header, participants_max) == 28, "object header");
+_Static_assert(offsetof(struct tni_object_header, id) == 32, "object header");
+_Static_assert(offsetof(struct tni_object_header, created_ns) == 40, "object header");
+_Static_assert(offsetof(struct tni_object_header, extent_bytes) == 48, "object header");
+_Static_assert(offsetof(struct tni_object_header, damaged) == 80, "object header");
+_Static_assert(offsetof(struct tni_object_header, participants_top) == 84, "object header");
+
+/* States of a participant entry.  Who may change an entry is whoever holds the lock on its byte. */
+#define TNI_PARTICIPANT_FREE 0u
+#define TNI_PARTICIPANT_ATTACHED 1u
+
+/* The byte of the file, far behind its end, whose open-file-description lock says "alive". */
+#define TNI_LIVENESS_OFFSET (INT64_C(1) << 62)
+
+struct tni_participant {
+	struct tni_a32 state;
+	struct tni_a32 pid; /* as its own pid namespace has it; for people only */
+	struct tni_a32 uid;
+	uint32_t reserved;
+	struct tni_a64 attached_ns; /* CLOCK_REALTIME */
+	struct tni_a64 pid_namespace; /* inode number; 0 unknown */
+	uint64_t reserved2[4];
+};
+
+_Static_assert(sizeof(struct tni_participant) == 64, "participant");
+_Static_assert(offsetof(struct tni_participant, pid) == 4, "participant");
+_Static_assert(offsetof(struct tni_participant, uid) == 8, "participant");
+_Static_assert(offsetof(struct tni_participant, attached_ns) == 16, "participant");
+
+#endif

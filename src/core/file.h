@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_CORE_FILE_H
+#define TNI_CORE_FILE_H
+
+/* The file of a named object: made whole or not at all, and never written where there is no memory. */
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Takes memory for a range of the file.  0, -ENOSPC, -EIO, -EINTR is not given. */
+int tni_file_reserve(int fd, uint64_t offset, uint64_t bytes);
+
+/* Gives memory back; the range reads as zeros afterwards. */
+void tni_file_release(int fd, uint64_t offset, uint64_t bytes);
+
+/* Makes an unnamed file in the folder `directory_fd`, with the mode as the umask leaves it. */
+int tni_file_make(int directory_fd, mode_t mode, int *ret_fd);
+
+/* Gives an unnamed file its name.  0 or -EEXIST …. */
+int tni_file_name(int fd, int directory_fd, const char *name);
+
+/* Opens the same file anew: an open file description of one's own. */
+int tni_file_reopen(int fd, int *ret_fd);
+
+/* Memory that the file has taken. */
+uint64_t tni_file_memory(int fd);
+
+#endif

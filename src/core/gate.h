@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_CORE_GATE_H
+#define TNI_CORE_GATE_H
+
+/* Locks that survive their owner, and sleeping on what they protect.  See core/gate.c. */
+
+#include <stdint.h>
+
+#include "abi/gate.h"
+#include "core/thread.h"
+
+/* A conditon of tni_gate_lock(): the lock is held, and its last owner died holding it. */
+#define TNI_OWNER_DIED 1
+
+#define TNI_GATES 2u
+
+/* One process's view of the gates of one object.  Plain memory of the process. */
+struct tni_gatehouse {
+	struct tni_gate *gate[TNI_GATES];
+	struct tni_waitroom *waitroom;
+	uint32_t participant; /* own index */
+	uint32_t top;	      /* participants that may have a bit: a bound for scans */
+	struct tni_a32 asleep[TNI_SLEEPER_ROWS]; /* own threads, by row */
+	/* Whether no living participant has this thread; for locks of whose owner's death the kernel did
+	 * not tell. */
+	bool (*is_gone)(void *context, uint32_t tid);
+	void *context;
+};
+
+int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_thread *thread,
+		       const void *pending, int64_t deadline_ns);
+
+/*
+ * Locks a gate.  0; TNI_OWNER_DIED: held too, to be repaired before anything else; -ETIMEDOUT;
+ * -EDEADLK this thread holds it (a signal handler that interrupted its own thread's call).  Sets the
+ * thread's pending entry, which the caller restores behind tni_gate_unlock() and its wakes; `pending` is what
+ * stood there.
+ */
+static inline int tni_gate_lock(struct tni_gatehouse *house, uint32_t which,
+				struct tni_thread *thread, const void *pending,
+				int64_t deadline_ns)
+{
+	struct tni_gate *gate = house->gate[which];
+	uint64_t word;
+
+	tni_pending_set(thread, &gate->word);
+	word = tni_get64(&gate->word);
+	if (__builtin_expect((word & TNI_GATE_LOW) == 0, 1)) {
+		uint64_t waiters = word & TNI_GATE_FLAGS ? TNI_GATE_WAITERS : 0;
+
+		if (__builtin_expect(tni_cas64(&gate->word, &word, word | waiters | thread->tid),
+				     1))
+			return 0;
+	}
+	return tni_gate_lock_slow(house, which, thread, pending, deadline_ns);
+}
+
+/* Unlocks; answers the flags of the classes that may be asleep, for tni_gate_wake(). */
+static inline uint64_t tni_gate_unlock(struct tni_gate *gate)
+{
+	uint64_t word = tni_get64(&gate->word);
+
+	/* ORD(gate): releases what was done under the lock. */
+	while (__builtin_expect(!tni_cas64(&gate->word, &word, word & ~TNI_GATE_LOW), 0))
+		;
+	return word & TNI_GATE_FLAGS;
+}
+
+/* Wakes up to `count` sleepers of a class (of the gate's lockers for TNI_CLASS_LOCK).  Answers false
+ * if somebody should have been asleep and nobody was: perhaps a dead process left its bit. */
+bool tni_gate_wake(struct tni_gatehouse *house, uint32_t which, uint32_t class, uint32_t count);
+
+/* A sleeper's ticket. */
+struct tni_sleep {
+	uint32_t class;
+	uint32_t event;		    /* value of the class's event before the announcement */
+	uint32_t low[TNI_GATES];    /* of the gates' words, when announced */
+};
+
+/*
+ * Sleeping for a class takes three steps: announce; check once more that there is nothing to do;
+ * sleep.  Whatever the checks say, tni_sleep_end() ends it.
+ */
+void tni_sleep_begin(struct tni_gatehouse *house, uint32_t class, struct tni_sleep *ret_sleep);
+void tni_sleep_announce(struct tni_gatehouse *house, struct tni_sleep *sleep);
+/* 0: woken, or something moved: look again. -ETIMEDOUT, -EINTR. */
+int tni_sleep_wait(struct tni_gatehouse *house, struct tni_sleep *sleep, int64_t deadline_ns);
+void tni_sleep_end(struct tni_gatehouse *house, struct tni_sleep *sleep);
+
+/* Whether the owner of a gate died and nobody has taken over yet. */
+static inline bool tni_gate_is_orphaned(const struct tni_gate *gate)
+{
+	uint64_t word = tni_get64(&gate->word);
+
+	return (word & TNI_GATE_OWNER_DIED) && !(word & TNI_GATE_OWNER);
+}
+
+/* Clears a dead participant's bits. */
+void tni_gatehouse_forget(struct tni_gatehouse *house, uint32_t participant);
+
+/* How many participants have the bit of a row set. */
+uint32_t tni_gatehouse_count(const struct tni_gatehouse *house, uint32_t row);
+
+static inline uint32_t tni_sleeper_row(uint32_t which, uint32_t class)
+{
+	return class == TNI_CLASS_LOCK ? which : class + 1;
+}
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "core/journal.h"
+
+#include <assert.h>
+#include <errno.h>
+
+void tni_txn_set(struct tni_txn *txn, struct tni_a64 *word, uint64_t value)
+{
+	struct tni_journal_entry *entry = &txn->journal->entry[txn->count];
+
+	assert(txn->count < TNI_JOURNAL_ENTRIES);
+	if (!TNI_FAULT(TNI_FAULT_NO_JOURNAL)) {
+		tni_set64(&entry->offset, (uint64_t)((uint8_t *)word - txn->base));
+		tni_set64(&entry->old, tni_get64(word));
+		tni_step();
+		tni_set64(&txn->journal->count, ++txn->count);
+		tni_step();
+	}
+	tni_set64(word, value);
+}
+
+void tni_txn_abort(struct tni_txn *txn)
+{
+	while (txn->count > 0) {
+		const struct tni_journal_entry *entry = &txn->journal->entry[--txn->count];
+		uint64_t offset = tni_get64(&entry->offset);
+
+		tni_set64((struct tni_a64 *)(txn->base + offset), tni_get64(&entry->old));
+	}
+	tni_step();
+	tni_set64(&txn->journal->count, 0);
+}
+
+int tni_journal_undo(struct tni_journal *journal, const struct tni_a64 *version, void *base,
+		     uint64_t from, uint64_t bytes)
+{
+	uint64_t count = tni_get64(&journal->count);
+
+	if (!tni_journal_is_open(journal, version))
+		return 0;
+	if (count > TNI_JOURNAL_ENTRIES)
+		return -EBADMSG;
+	for (uint64_t i = count; i-- > 0;) {
+		uint64_t offset = tni_get64(&journal->entry[i].offset);
+
+		if (offset % 8 != 0 || offset < from || offset > bytes - 8)
+			return -EBADMSG;
+		tni_set64((struct tni_a64 *)((uint8_t *)base + offset),
+			  tni_get64(&journal->entry[i].old));
+	}
+	tni_step();
+	tni_set64(&journal->count, 0);
+	return 0;
+}

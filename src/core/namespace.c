@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * An object's file is called by a letter for its kind, a dot, and its name.  A name too long for that
+ * is replaced by a hash behind the capital letter; its whole length stands in the file's header.
+ */
+
+#include "core/namespace.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <tenon/tenon.h>
+
+#include "abi/object.h"
+#include "core/object.h"
+
+int tni_name_check(const char *name, const char **ret_name)
+{
+	size_t bytes;
+
+	if (!name)
+		return -EINVAL;
+	name += name[0] == '/';
+	bytes = strlen(name);
+	if (bytes > TNI_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (bytes == 0 || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return -EINVAL;
+	*ret_name = name;
+	return 0;
+}
+
+int tenon_namespace_path(char *ret_path, uint64_t capacity_bytes)
+{
+	const char *named = secure_getenv("TENON_NAMESPACE");
+	int bytes;
+
+	if (named && named[0])
+		bytes = snprintf(ret_path, capacity_bytes, "%s", named);
+	else
+		bytes = snprintf(ret_path, capacity_bytes, "/dev/shm/tenon-%u", geteuid());
+	return bytes < 0 || (uint64_t)bytes >= capacity_bytes ? -ERANGE : 0;
+}
+
+int tni_namespace_open(const char *path, int make, int *ret_directory_fd)
+{
+	char own[4096];
+	struct stat status;
+	int fd, result;
+
+	if (!path) {
+		result = tenon_namespace_path(own, sizeof(own));
+		if (result != 0)
+			return result;
+		path = own;
+		if (make && mkdir(path, 0700) != 0 && errno != EEXIST)
+			return -errno;
+	}
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &status) != 0)
+		result = -errno;
+	else if (status.st_uid != geteuid() && status.st_uid != 0)
+		result = -EPERM;
+	else
+		result = 0;
+	if (result != 0) {
+		close(fd);
+		return result;
+	}
+	*ret_directory_fd = fd;
+	return 0;
+}
+
+void tni_namespace_file(char kind_letter, const char *name, char *file_name)
+{
+	uint64_t hash[2] = {UINT64_C(0xcbf29ce484222325), UINT64_C(0x9ae16a3b2f90404f)};
+
+	if (strlen(name) <= TNI_NAME_MAX - 2) {
+		snprintf(file_name, TNI_NAME_MAX + 1, "%c.%s", kind_letter, name);
+		return;
+	}
+	for (const char *c = name; *c; c++) {
+		hash[0] = (hash[0] ^ (uint8_t)*c) * UINT64_C(0x100000001b3);
+		hash[1] = (hash[1] + (uint8_t)*c) * UINT64_C(0xc6a4a7935bd1e995);
+		hash[1] ^= hash[1] >> 29;
+	}
+	snprintf(file_name, TNI_NAME_MAX + 1, "%c.%016llx%016llx", kind_letter - 'a' + 'A',
+		 (unsigned long long)hash[0], (unsigned long long)hash[1]);
+}
+
+/* The name behind a file's name; false if it is none of ours. */
+static bool name_of(int directory_fd, const char *file_name, uint32_t *ret_kind, char *ret_name)
+{
+	if (file_name[0] == '\0' || file_name[1] != '.' || file_name[2] == '\0')
+		return false;
+	if (file_name[0] == TNI_QUEUE_LETTER) {
+		snprintf(ret_name, TNI_NAME_MAX + 2, "/%s", file_name + 2);
+	} else if (file_name[0] == TNI_QUEUE_LETTER - 'a' + 'A') {
+		ret_name[0] = '/';
+		if (tni_object_read_name(directory_fd, file_name, ret_name + 1) != 0)
+			return false;
+	} else {
+		return false;
+	}
+	*ret_kind = TENON_KIND_QUEUE;
+	return true;
+}
+
+int tenon_namespace_list(const char *namespace_path,
+			 int (*visit)(uint32_t kind, const char *name, void *context),
+			 void *context)
+{
+	const struct dirent *entry;
+	DIR *directory;
+	int fd, result = tni_namespace_open(namespace_path, 0, &fd);
+
+	if (result != 0)
+		return result == -ENOENT ? 0 : result;
+	directory = fdopendir(fd);
+	if (!directory) {
+		result = -errno;
+		close(fd);
+		return result;
+	}
+	while (result == 0 && (entry = readdir(directory)) != NULL) {
+		char name[TNI_NAME_MAX + 2];
+		uint32_t kind;
+
+		if (name_of(fd, entry->d_name, &kind, name))
+			result = visit(kind, name, context);
+	}
+	closedir(directory);
+	return result;
+}

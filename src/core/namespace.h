@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_CORE_NAMESPACE_H
+#define TNI_CORE_NAMESPACE_H
+
+/* Where objects have their names. */
+
+#include <stdint.h>
+
+#define TNI_NAME_MAX 255u
+
+/* A name without its slash; -EINVAL, -ENAMETOOLONG. */
+int tni_name_check(const char *name, const char **ret_name);
+
+/* Opens the namespace folder; `make`: makes the caller's own if it is missing.  -EPERM: it belongs to
+ * somebody unexpected.  Close the descriptor. */
+int tni_namespace_open(const char *path, int make, int *ret_directory_fd);
+
+/* What an object's file is called in the folder.  `file_name` has room for NAME_MAX + 1. */
+void tni_namespace_file(char kind_letter, const char *name, char *file_name);
+
+#endif

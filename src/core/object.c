@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Who is alive.  Each attached process holds an open-file-description lock on one byte of the file,
+ * far behind its end; the byte's number is the number of its participant entry.  The kernel drops the
+ * lock when the process ends, however it ends.  Whoever holds the lock on a byte owns the entry:
+ *
+ *	attach	S1 lock the byte	dies: the entry is as it was
+ *		S2 bury what the entry's last owner left, if it is not marked free
+ *		S3 fill in, mark attached	dies: the next one to look finds the byte unlocked
+ *	detach	S1 give back what is held, mark free
+ *		S2 unlock
+ *	bury	S1 lock the byte of the dead	dies: the entry is still marked
+ *		S2 give back what it held	dies: half of it is given back; the rest next time
+ *		S3 mark free, unlock
+ */
+
+#include "core/object.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "abi/queue.h"
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/namespace.h"
+
+static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t bury_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct tni_object *registry;
+
+/* Changes when a struct of the layout does.  The figures are those that the assertions in src/abi
+ * pin down; they are mixed, not added, so that two changes do not cancel out. */
+static uint64_t fingerprint(void)
+{
+	static const uint64_t figures[] = {
+	    sizeof(struct tni_object_header), sizeof(struct tni_participant),
+	    sizeof(struct tni_gate),	      sizeof(struct tni_waitroom),
+	    sizeof(struct tni_send_side),     sizeof(struct tni_receive_side),
+	    sizeof(struct tni_queue_control), sizeof(struct tni_queue_attributes),
+	    sizeof(struct tni_chunk),	      sizeof(struct tni_slot),
+	    sizeof(struct tni_lease),	      sizeof(struct tni_loan),
+	    sizeof(struct tni_receipt),	      sizeof(struct tni_node),
+	    TNI_JOURNAL_ENTRIES,	      offsetof(struct tni_queue_control, receive),
+	    offsetof(struct tni_queue_control, waitroom),
+	};
+	uint64_t mixed = TNI_LAYOUT_VERSION;
+
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+		mixed = (mixed ^ figures[i]) * UINT64_C(0x9e3779b97f4a7c15) + (mixed >> 31);
+	return mixed;
+}
+
+static int byte_lock(int fd, uint32_t index, short type)
+{
+	struct flock lock = {.l_type = type,
+			     .l_whence = SEEK_SET,
+			     .l_start = TNI_LIVENESS_OFFSET + index,
+			     .l_len = 1};
+
+	return fcntl(fd, F_OFD_SETLK, &lock) == 0 ? 0 : -errno;
+}
+
+bool tni_object_is_dead(struct tni_object *object, uint32_t participant)
+{
+	struct flock lock = {.l_type = F_WRLCK,
+			     .l_whence = SEEK_SET,
+			     .l_start = TNI_LIVENESS_OFFSET + participant,
+			     .l_len = 1};
+
+	if (participant == object->participant)
+		return false;
+	return fcntl(object->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
+}
+
+int tni_object_make(int directory_fd, const char *file_name, const char *name, mode_t mode,
+		    struct tni_object_header *header,
+		    int (*fill)(int fd, uint8_t *base, const void *context), const void *context)
+{
+	uint8_t *base;
+	int fd, result = tni_file_make(directory_fd, mode, &fd);
+
+	if (result != 0)
+		return result;
+	header->magic = TNI_MAGIC;
+	header->layout_version = TNI_LAYOUT_VERSION;
+	header->byte_order = TNI_BYTE_ORDER;
+	header->fingerprint = fingerprint();
+	header->created_ns = tni_clock_ns(CLOCK_REALTIME);
+	if (getrandom(&header->id, sizeof(header->id), GRND_NONBLOCK) != sizeof(header->id))
+		header->id = (uint64_t)header->created_ns ^ (uint64_t)getpid() << 40;
+	result = tni_file_reserve(fd, 0, TNI_PAGE_BYTES);
+	base = mmap(NULL, header->extent_bytes, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (result == 0 && base == MAP_FAILED)
+		result = -errno;
+	if (result == 0) {
+		memcpy(base, header, sizeof(*header));
+		memcpy(base + TNI_OBJECT_NAME_OFFSET, name, strlen(name) + 1);
+		result = fill(fd, base, context);
+	}
+	if (base != MAP_FAILED)
+		munmap(base, header->extent_bytes);
+	if (result == 0)
+		result = tni_file_name(fd, directory_fd, file_name);
+	close(fd);
+	return result;
+}
+
+static int check_header(int fd, uint32_t kind, struct tni_object_header *ret_header)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) != 0)
+		return -errno;
+	if (!S_ISREG(status.st_mode))
+		return -EBADMSG;
+	if (pread(fd, ret_header, sizeof(*ret_header), 0) != (ssize_t)sizeof(*ret_header) ||
+	    ret_header->magic != TNI_MAGIC)
+		return -EBADMSG;
+	if (ret_header->layout_version != TNI_LAYOUT_VERSION ||
+	    ret_header->byte_order != TNI_BYTE_ORDER || ret_header->fingerprint != fingerprint())
+		return -EPROTO;
+	if (ret_header->kind != kind || ret_header->participants_max == 0 ||
+	    ret_header->participants_max > TNI_PARTICIPANTS_MAX)
+		return -EBADMSG;
+	return 0;
+}
+
+int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
+		    struct tni_object *ret_object)
+{
+	struct tni_object object = {.base = MAP_FAILED};
+	int result;
+
+	object.fd = openat(directory_fd, file_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (object.fd < 0)
+		return errno == ELOOP ? -EPERM : -errno;
+	result = check_header(object.fd, kind, &object.header);
+	if (result == 0) {
+		object.extent_bytes = object.header.extent_bytes;
+		object.base = mmap(NULL, object.extent_bytes, PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_NORESERVE, object.fd, 0);
+		if (object.base == MAP_FAILED)
+			result = -errno;
+	}
+	if (result != 0) {
+		close(object.fd);
+		return result;
+	}
+	object.shared = (struct tni_object_header *)object.base;
+	object.participants = (struct tni_participant *)(object.base + TNI_PARTICIPANTS_OFFSET);
+	object.participant = UINT32_MAX;
+	*ret_object = object;
+	return 0;
+}
+
+int tni_object_read_name(int directory_fd, const char *file_name, char *ret_name)
+{
+	int fd = openat(directory_fd, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t bytes;
+
+	if (fd < 0)
+		return -errno;
+	bytes = pread(fd, ret_name, TNI_NAME_MAX, TNI_OBJECT_NAME_OFFSET);
+	close(fd);
+	if (bytes != (ssize_t)TNI_NAME_MAX)
+		return -EBADMSG;
+	ret_name[TNI_NAME_MAX] = '\0';
+	return 0;
+}
+
+struct tni_participant *tni_object_participant(struct tni_object *object, uint32_t index)
+{
+	uint64_t offset = index * sizeof(struct tni_participant);
+
+	if (index >= object->header.participants_max)
+		return NULL;
+	if (index >= tni_get32(&object->known)) {
+		uint32_t page = TNI_PAGE_BYTES / sizeof(struct tni_participant);
+
+		if (tni_file_reserve(object->fd, TNI_PARTICIPANTS_OFFSET + offset, 1) != 0)
+			return NULL;
+		if (index / page == tni_get32(&object->known) / page)
+			tni_set32(&object->known, (index / page + 1) * page);
+	}
+	return &object->participants[index];
+}
+
+uint32_t tni_object_participants_top(struct tni_object *object)
+{
+	uint32_t top = tni_get32(&object->shared->participants_top);
+
+	return top < object->header.participants_max ? top : object->header.participants_max;
+}
+
+static uint64_t own_pid_namespace(void)
+{
+	struct stat status;
+
+	return stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
+}
+
+bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid)
+{
+	uint64_t own = own_pid_namespace();
+
+	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
+		const struct tni_participant *entry = tni_object_participant(object, i);
+		pid_t pid;
+
+		if (!entry || tni_load_acquire32(&entry->state) == TNI_PARTICIPANT_FREE ||
+		    tni_object_is_dead(object, i))
+			continue;
+		pid = i == object->participant ? getpid() : (pid_t)tni_get32(&entry->pid);
+		if (own == 0 || tni_get64(&entry->pid_namespace) != own ||
+		    syscall(SYS_tgkill, pid, tid, 0) == 0 || errno != ESRCH)
+			return false;
+	}
+	return true;
+}
+
+static int claim(struct tni_object *object, uint32_t index)
+{
+	struct tni_participant *entry = tni_object_participant(object, index);
+	uint32_t top = tni_get32(&object->shared->participants_top);
+	int result;
+
+	if (!entry)
+		return -ENOSPC;
+	result = byte_lock(object->fd, index, F_WRLCK);
+	if (result != 0)
+		return -EAGAIN;
+	while (top <= index && !tni_cas32(&object->shared->participants_top, &top, index + 1))
+		;
+	if (tni_get32(&entry->state) != TNI_PARTICIPANT_FREE)
+		result = object->bury(object, index);
+	if (result != 0) {
+		byte_lock(object->fd, index, F_UNLCK);
+		return result;
+	}
+	tni_set32(&entry->pid, (uint32_t)getpid());
+	tni_set32(&entry->uid, geteuid());
+	tni_set64(&entry->pid_namespace, own_pid_namespace());
+	tni_set64(&entry->attached_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
+	tni_store_release32(&entry->state, TNI_PARTICIPANT_ATTACHED); /* ORD(participant) */
+	object->participant = index;
+	return 0;
+}
+
+/* First where nobody seems to be, then everywhere. */
+static int find_entry(struct tni_object *object)
+{
+	uint32_t max = object->header.participants_max;
+
+	for (uint32_t pass = 0; pass < 2; pass++) {
+		for (uint32_t i = 0; i < max; i++) {
+			bool used = i < tni_object_participants_top(object);
+			struct tni_participant *entry = tni_object_participant(object, i);
+			int result;
+
+			if (!entry)
+				return -ENOSPC;
+			if (pass == 0 && used &&
+			    tni_get32(&entry->state) != TNI_PARTICIPANT_FREE)
+				continue;
+			result = claim(object, i);
+			if (result != -EAGAIN)
+				return result;
+		}
+	}
+	return -EUSERS;
+}
+
+static void fork_prepare(void)
+{
+	pthread_mutex_lock(&bury_mutex);
+	pthread_mutex_lock(&registry_mutex);
+}
+
+static void fork_parent(void)
+{
+	pthread_mutex_unlock(&registry_mutex);
+	pthread_mutex_unlock(&bury_mutex);
+}
+
+/* The locks belong to the open file description, which the child shares: it must let go of it, or
+ * its parent would seem alive for as long as the child lives. */
+static void fork_child(void)
+{
+	for (struct tni_object *object = registry; object; object = object->next) {
+		int fd;
+
+		if (tni_file_reopen(object->fd, &fd) != 0)
+			continue;
+		dup3(fd, object->fd, O_CLOEXEC);
+		close(fd);
+	}
+	pthread_mutex_init(&registry_mutex, NULL);
+	pthread_mutex_init(&bury_mutex, NULL);
+}
+
+static void register_fork_handlers(void)
+{
+	pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+int tni_object_attach(struct tni_object *object)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	uint32_t generation = tni_process_generation();
+	int result;
+
+	pthread_once(&once, register_fork_handlers);
+	result = find_entry(object);
+	if (result != 0)
+		return result;
+	tni_set32(&object->generation, generation);
+	pthread_mutex_lock(&registry_mutex);
+	object->next = registry;
+	object->previous = NULL;
+	if (registry)
+		registry->previous = object;
+	registry = object;
+	pthread_mutex_unlock(&registry_mutex);
+	return 0;
+}
+
+int tni_object_reattach(struct tni_object *object)
+{
+	uint32_t generation = tni_process_generation();
+	int fd, result = 0;
+
+	if (tni_get32(&object->generation) == generation)
+		return 0;
+	pthread_mutex_lock(&registry_mutex);
+	if (tni_get32(&object->generation) != generation) {
+		/* Anew even behind fork_child(): raw clones do not run it. */
+		result = tni_file_reopen(object->fd, &fd);
+		if (result == 0) {
+			dup3(fd, object->fd, O_CLOEXEC);
+			close(fd);
+			object->participant = UINT32_MAX;
+			result = find_entry(object);
+		}
+		if (result == 0)
+			tni_set32(&object->generation, generation);
+	}
+	pthread_mutex_unlock(&registry_mutex);
+	return result;
+}
+
+static void set_free(struct tni_object *object, uint32_t index)
+{
+	tni_store_release32(&object->participants[index].state, TNI_PARTICIPANT_FREE);
+	byte_lock(object->fd, index, F_UNLCK);
+}
+
+void tni_object_close(struct tni_object *object)
+{
+	uint32_t generation = tni_process_generation();
+
+	if (tni_get32(&object->generation) != 0) {
+		if (tni_get32(&object->generation) == generation &&
+		    object->bury(object, object->participant) == 0)
+			set_free(object, object->participant);
+		pthread_mutex_lock(&registry_mutex);
+		if (object->previous)
+			object->previous->next = object->next;
+		else
+			registry = object->next;
+		if (object->next)
+			object->next->previous = object->previous;
+		pthread_mutex_unlock(&registry_mutex);
+	}
+	munmap(object->base, object->extent_bytes);
+	close(object->fd);
+}
+
+int tni_object_recover_one(struct tni_object *object, uint32_t participant)
+{
+	struct tni_participant *entry;
+	int result;
+
+	if (participant == object->participant ||
+	    participant >= tni_object_participants_top(object))
+		return 0;
+	entry = tni_object_participant(object, participant);
+	/* ORD(participant): an entry that says attached is filled in. */
+	if (!entry || tni_load_acquire32(&entry->state) == TNI_PARTICIPANT_FREE)
+		return 0;
+	/* The lock on the byte keeps out other processes; threads of this one share it. */
+	pthread_mutex_lock(&bury_mutex);
+	result = byte_lock(object->fd, participant, F_WRLCK) == 0 ? 0 : -EAGAIN;
+	if (result == 0 && tni_get32(&entry->state) != TNI_PARTICIPANT_FREE) {
+		result = object->bury(object, participant);
+		if (result == 0)
+			result = 1;
+	}
+	if (result == 1)
+		set_free(object, participant);
+	else if (result != -EAGAIN)
+		byte_lock(object->fd, participant, F_UNLCK);
+	pthread_mutex_unlock(&bury_mutex);
+	return result == -EAGAIN ? 0 : result;
+}
+
+void tni_object_damage(struct tni_object *object)
+{
+	tni_set32(&object->shared->damaged, 1);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_CORE_OBJECT_H
+#define TNI_CORE_OBJECT_H
+
+/* A named object as one process has it open: its mapping, its header, and who is attached. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "abi/object.h"
+#include "core/thread.h"
+
+#define TNI_QUEUE_LETTER 'q'
+#define TNI_OBJECT_NAME_OFFSET 2048u
+
+struct tni_object {
+	int fd;		  /* its locks say that this process is alive */
+	uint8_t *base;
+	uint64_t extent_bytes;
+	struct tni_object_header *shared;
+	struct tni_object_header header; /* checked copy */
+	struct tni_participant *participants;
+	uint32_t participant;	    /* own entry */
+	struct tni_a32 generation;  /* of the process that attached; 0 none */
+	struct tni_a32 known;	    /* participant entries whose memory is there */
+	struct tni_object *next, *previous; /* all that this process has open */
+	/* Frees what a dead participant held.  Called while its byte is locked. */
+	int (*bury)(struct tni_object *object, uint32_t participant);
+};
+
+/*
+ * Makes the file of an object: `header` but for magic, version, fingerprint, order, id and time is
+ * the caller's; `fill` writes the rest of the mapping, for which it reserves memory.  Gives the file
+ * its name.  -EEXIST.
+ */
+int tni_object_make(int directory_fd, const char *file_name, const char *name, mode_t mode,
+		    struct tni_object_header *header,
+		    int (*fill)(int fd, uint8_t *base, const void *context), const void *context);
+
+/* Opens and maps.  -EPROTO another layout; -EBADMSG not an object; -EPERM unexpected owner. */
+int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
+		    struct tni_object *ret_object);
+
+/* Attaches this process; object->bury must be set.  -EUSERS. */
+int tni_object_attach(struct tni_object *object);
+
+/* Detaches, if this process is attached, and unmaps. */
+void tni_object_close(struct tni_object *object);
+
+/* What stands in the header of a file whose name is a hash. */
+int tni_object_read_name(int directory_fd, const char *file_name, char *ret_name);
+
+/* Attaches anew if this is a child that inherited the object. */
+int tni_object_reattach(struct tni_object *object);
+
+static inline int tni_object_enter(struct tni_object *object)
+{
+	if (__builtin_expect(tni_get32(&object->generation) == tni_get32(&tni_generation_), 1))
+		return 0;
+	return tni_object_reattach(object);
+}
+
+/* A participant entry, or NULL if `index` cannot be. */
+struct tni_participant *tni_object_participant(struct tni_object *object, uint32_t index);
+
+/* How many entries were ever used. */
+uint32_t tni_object_participants_top(struct tni_object *object);
+
+/* Whether the process behind an entry has ended.  Never says so of one that is alive. */
+bool tni_object_is_dead(struct tni_object *object, uint32_t participant);
+
+/* Whether no living participant can have a thread of this number. */
+bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid);
+
+/* Buries a participant if it is dead.  1: done; 0: it lives, or somebody else is at it. */
+int tni_object_recover_one(struct tni_object *object, uint32_t participant);
+
+void tni_object_damage(struct tni_object *object);
+
+#endif

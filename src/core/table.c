@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * ORD freed: the receivers' side writes an entry's link and then pushes it by a compare-and-swap; the
+ * senders' side takes the stack by one and then reads the links.
+ */
+
+#include "core/table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "core/file.h"
+
+static uint64_t entry_offset(const struct tni_table *table, uint64_t index)
+{
+	return table->offset + index * table->entry_bytes;
+}
+
+int tni_table_reserve(struct tni_table *table, uint64_t index, uint64_t from, uint64_t bytes)
+{
+	return tni_file_reserve(*table->fd, entry_offset(table, index) + from, bytes);
+}
+
+/* Entries are used in order, so what somebody else has used is one run from the start. */
+int tni_table_reach(struct tni_table *table, uint64_t index)
+{
+	uint32_t known = tni_get32(&table->known);
+	int result;
+
+	if (index >= table->max)
+		return -EBADMSG;
+	if (index > known && table->touch_bytes == table->entry_bytes) {
+		off_t hole = lseek(*table->fd, (off_t)entry_offset(table, known), SEEK_HOLE);
+
+		if (hole > 0 && (uint64_t)hole > entry_offset(table, known))
+			known = (uint32_t)(((uint64_t)hole - table->offset) / table->entry_bytes);
+		if (known > table->max)
+			known = table->max;
+	}
+	if (index >= known) {
+		result = tni_table_reserve(table, index, 0, table->touch_bytes);
+		if (result != 0)
+			return result;
+		if (index == known)
+			known++;
+	}
+	if (known > tni_get32(&table->known))
+		tni_set32(&table->known, known);
+	return 0;
+}
+
+int tni_pool_take(struct tni_txn *txn, struct tni_pool *pool, struct tni_table *table,
+		  uint64_t *ret_index)
+{
+	uint64_t link = tni_get64(&pool->free_link);
+	uint64_t index;
+	int result;
+
+	if (link != 0) {
+		const struct tni_a64 *next;
+
+		index = link - 1;
+		next = tni_table_at(table, index);
+		if (!next || index >= tni_get64(&pool->top))
+			return -EBADMSG;
+		tni_txn_set(txn, &pool->free_link, tni_get64(next));
+	} else {
+		index = tni_get64(&pool->top);
+		if (index >= table->max)
+			return -ENOSPC;
+		result = tni_table_reserve(table, index, 0, table->touch_bytes);
+		if (result == 0 && !tni_table_at(table, index))
+			result = -EBADMSG;
+		if (result != 0)
+			return result;
+		tni_txn_set(txn, &pool->top, index + 1);
+	}
+	tni_txn_set(txn, &pool->used, tni_get64(&pool->used) + 1);
+	*ret_index = index;
+	return 0;
+}
+
+int tni_pool_give(struct tni_txn *txn, struct tni_pool *pool, struct tni_table *table,
+		  uint64_t index)
+{
+	struct tni_a64 *next = tni_table_at(table, index);
+
+	if (!next)
+		return -EBADMSG;
+	tni_txn_set(txn, next, tni_get64(&pool->free_link));
+	tni_txn_set(txn, &pool->free_link, index + 1);
+	tni_txn_set(txn, &pool->used, tni_get64(&pool->used) - 1);
+	return 0;
+}
+
+static uint64_t grabs_of(uint64_t freed)
+{
+	return freed & TNI_FREED_GRABS;
+}
+
+int tni_transfer_refill(struct tni_transfer *transfer)
+{
+	uint64_t freed = tni_load_acquire64(&transfer->freed); /* ORD(freed) */
+
+	if (tni_get64(&transfer->pool.free_link) != 0 || (freed & TNI_FREED_LINK) == 0)
+		return 0;
+	tni_set64(&transfer->grab_link, freed & TNI_FREED_LINK);
+	tni_step();
+	tni_set64(&transfer->grab_expect, TNI_GRAB_VALID | (grabs_of(freed) >> 48));
+	tni_step();
+	while (!tni_cas64(&transfer->freed, &freed,
+			  (freed & TNI_FREED_PUSHES) | grabs_of(freed + TNI_FREED_GRAB_ONE)))
+		tni_set64(&transfer->grab_link, freed & TNI_FREED_LINK);
+	tni_transfer_repair_grab(transfer);
+	return 0;
+}
+
+void tni_transfer_repair_grab(struct tni_transfer *transfer)
+{
+	uint64_t expect = tni_get64(&transfer->grab_expect);
+	uint64_t grabs = grabs_of(tni_get64(&transfer->freed)) >> 48;
+
+	if (!(expect & TNI_GRAB_VALID))
+		return;
+	if (grabs == (((expect & ~TNI_GRAB_VALID) + 1) & 0xffff))
+		tni_set64(&transfer->pool.free_link, tni_get64(&transfer->grab_link));
+	tni_step();
+	tni_set64(&transfer->grab_expect, 0);
+	tni_step();
+}
+
+uint64_t tni_limbo(const struct tni_transfer *transfer, uint64_t index)
+{
+	uint64_t pushes = (tni_get64(&transfer->freed) & TNI_FREED_PUSHES) >> 32;
+
+	return TNI_LIMBO_VALID | pushes << 32 | (index + 1);
+}
+
+bool tni_limbo_is_open(const struct tni_transfer *transfer, uint64_t limbo)
+{
+	uint64_t freed = tni_get64(&transfer->freed);
+
+	return (limbo & TNI_LIMBO_VALID) &&
+	       (freed & TNI_FREED_PUSHES) == (limbo & TNI_FREED_PUSHES);
+}
+
+int tni_limbo_resolve(struct tni_transfer *transfer, struct tni_table *table, uint64_t limbo)
+{
+	uint64_t freed = tni_get64(&transfer->freed);
+	uint64_t link = limbo & TNI_FREED_LINK;
+	struct tni_a64 *next;
+
+	if (!tni_limbo_is_open(transfer, limbo))
+		return 0;
+	next = link == 0 ? NULL : tni_table_at(table, link - 1);
+	if (!next)
+		return -EBADMSG;
+	do
+		tni_set64(next, freed & TNI_FREED_LINK);
+	/* ORD(freed): the link is written before the entry can be seen. */
+	while (!tni_cas64(&transfer->freed, &freed,
+			  (freed & TNI_FREED_GRABS) |
+			      ((freed + TNI_FREED_PUSH_ONE) & TNI_FREED_PUSHES) | link));
+	return 0;
+}

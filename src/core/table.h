@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_CORE_TABLE_H
+#define TNI_CORE_TABLE_H
+
+/*
+ * A table of equal entries in an object's file, as one process sees it.  Indices come from shared
+ * memory: tni_table_at() is where they are checked.  An entry is only touched when its memory is
+ * known to be there, so that a full file system is an error and not a signal.
+ */
+
+#include <stdint.h>
+
+#include "core/journal.h"
+
+struct tni_table {
+	uint8_t *base;	 /* of the file's mapping */
+	uint64_t offset; /* of entry 0 in the file */
+	uint64_t entry_bytes;
+	uint32_t max;
+	uint32_t touch_bytes; /* of an entry, what must be there: all, or a slot's header */
+	struct tni_a32 known; /* entries below are backed by memory */
+	const int *fd;
+};
+
+int tni_table_reach(struct tni_table *table, uint64_t index);
+
+/* The entry, or NULL if `index` cannot be. */
+static inline void *tni_table_at(struct tni_table *table, uint64_t index)
+{
+	if (__builtin_expect(index >= tni_get32(&table->known), 0) &&
+	    tni_table_reach(table, index) != 0)
+		return NULL;
+	return table->base + table->offset + index * table->entry_bytes;
+}
+
+/* Makes sure that there is memory.  0, -ENOSPC, -EIO. */
+int tni_table_reserve(struct tni_table *table, uint64_t index, uint64_t from, uint64_t bytes);
+
+/*
+ * Pools.  The first word of each entry links it to the next free one (index + 1).  Every entry that
+ * was ever used stays in the pool, newest freed on top.  -ENOSPC; -EBADMSG a link leads astray.
+ */
+int tni_pool_take(struct tni_txn *txn, struct tni_pool *pool, struct tni_table *table,
+		  uint64_t *ret_index);
+int tni_pool_give(struct tni_txn *txn, struct tni_pool *pool, struct tni_table *table,
+		  uint64_t index);
+
+/*
+ * Transfers: entries that one side takes from a pool and the other gives back.  Freed ones lie on a
+ * stack that both sides change by compare-and-swap; counts of pushes and of grabs in the same word
+ * tell a repairer whether the dead one's push or grab happened.
+ *
+ *	push (receivers)		the receivers' state names the entry as "in limbo" and the
+ *					number of pushes before, from the commit that freed it on:
+ *					dies before the swap: number equal, the repairer pushes;
+ *					behind: number moved, nothing to do
+ *	grab (senders, whole stack)	grab_link and the number of grabs before are written first:
+ *					dies before the swap: number equal, forgotten; behind: number
+ *					moved, grab_link becomes the free list
+ */
+int tni_transfer_refill(struct tni_transfer *transfer);
+void tni_transfer_repair_grab(struct tni_transfer *transfer);
+uint64_t tni_limbo(const struct tni_transfer *transfer, uint64_t index);
+/* Whether the entry has not been pushed yet. */
+bool tni_limbo_is_open(const struct tni_transfer *transfer, uint64_t limbo);
+int tni_limbo_resolve(struct tni_transfer *transfer, struct tni_table *table, uint64_t limbo);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A page that the kernel empties in the child of every fork (MADV_WIPEONFORK) tells, at the price of
+ * one load, that thread ids and attachments have to be looked up again.  Unlike an atfork handler it
+ * also sees _Fork and raw clone.
+ */
+
+#include "core/thread.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/rseq.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+__thread struct tni_thread tni_thread_self_;
+struct tni_a32 *tni_fork_mark_;
+struct tni_a32 tni_generation_;
+
+/* Where no page can be had, every call takes the slow way and compares the process id. */
+static struct tni_a32 no_mark;
+static uint32_t generation_pid;
+
+static void make_mark(void)
+{
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page != MAP_FAILED && madvise(page, 4096, MADV_WIPEONFORK) != 0) {
+		munmap(page, 4096);
+		page = MAP_FAILED;
+	}
+	generation_pid = (uint32_t)getpid();
+	tni_fork_mark_ = page == MAP_FAILED ? &no_mark : (struct tni_a32 *)page;
+}
+
+uint32_t tni_process_generation(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	uint32_t unset = 0;
+
+	pthread_once(&once, make_mark);
+	if (tni_fork_mark_ == &no_mark) {
+		uint32_t pid = (uint32_t)getpid();
+
+		if (pid != generation_pid || tni_get32(&tni_generation_) == 0) {
+			generation_pid = pid;
+			tni_fetch_add32(&tni_generation_, 1);
+		}
+	} else if (tni_cas32(tni_fork_mark_, &unset, 1)) {
+		tni_fetch_add32(&tni_generation_, 1);
+	}
+	return tni_get32(&tni_generation_);
+}
+
+/* libc registers a list for every thread it makes; a thread that somebody else made has none. */
+static struct robust_list_head *robust_list(void)
+{
+	static __thread struct robust_list_head own;
+	struct robust_list_head *head = NULL;
+	size_t bytes = 0;
+
+	if (syscall(SYS_get_robust_list, 0, &head, &bytes) == 0 && head)
+		return head;
+	own.list.next = &own.list;
+	own.futex_offset = 0;
+	own.list_op_pending = NULL;
+	syscall(SYS_set_robust_list, &own, sizeof(own));
+	return &own;
+}
+
+struct tni_thread *tni_thread_refresh(void)
+{
+	struct tni_thread *self = &tni_thread_self_;
+	uint32_t generation = tni_process_generation();
+
+	if (self->generation != generation) {
+		self->tid = (uint32_t)syscall(SYS_gettid);
+		self->robust = robust_list();
+		self->generation = generation;
+	}
+	return self;
+}
+
+uint32_t tni_cpu(void)
+{
+	if (__rseq_size > 0) {
+		const struct rseq *area =
+		    (const struct rseq *)((char *)__builtin_thread_pointer() + __rseq_offset);
+		int32_t cpu = (int32_t) * (const volatile uint32_t *)&area->cpu_id;
+
+		if (cpu >= 0)
+			return (uint32_t)cpu + 1;
+	}
+	return (uint32_t)sched_getcpu() + 1;
+}

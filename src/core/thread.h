@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_CORE_THREAD_H
+#define TNI_CORE_THREAD_H
+
+/* What the library knows of the calling thread, and whether the process is still the one it was. */
+
+#include <linux/futex.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/atomic.h"
+
+struct tni_thread {
+	struct robust_list_head *robust; /* the thread's own, registered with the kernel */
+	uint32_t tid;
+	uint32_t generation; /* of the process when this was filled */
+};
+
+extern __thread struct tni_thread tni_thread_self_;
+extern struct tni_a32 *tni_fork_mark_; /* becomes 0 in a child of fork, by the kernel's hand */
+extern struct tni_a32 tni_generation_;
+
+struct tni_thread *tni_thread_refresh(void);
+
+/* Counts forks: another value than before means that this is another process. Never 0. */
+uint32_t tni_process_generation(void);
+
+static inline struct tni_thread *tni_thread_self(void)
+{
+	struct tni_thread *self = &tni_thread_self_;
+
+	if (__builtin_expect(tni_fork_mark_ && tni_get32(tni_fork_mark_) &&
+				 self->generation == tni_get32(&tni_generation_),
+			     1))
+		return self;
+	return tni_thread_refresh();
+}
+
+/*
+ * The pending entry of the thread's robust list.  While it names a word, the kernel looks at that
+ * word when the thread dies: see core/gate.c.  The entry belongs to libc; what was in it before is
+ * put back.
+ */
+static inline void *tni_pending_get(const struct tni_thread *thread)
+{
+	return *(void *volatile *)&thread->robust->list_op_pending;
+}
+
+static inline void tni_pending_put(struct tni_thread *thread, void *entry)
+{
+	tni_step();
+	*(void *volatile *)&thread->robust->list_op_pending = entry;
+	tni_step();
+}
+
+static inline void tni_pending_set(struct tni_thread *thread, void *word)
+{
+	tni_pending_put(thread, (char *)word - thread->robust->futex_offset);
+}
+
+/* The CPU the caller runs on, + 1.  A hint: it may have moved when this returns. */
+uint32_t tni_cpu(void);
+
+#endif

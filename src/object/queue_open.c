@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The layout of a queue's file, making it, opening it, letting go of it.
+ *
+ * Offsets follow from the attributes alone (tables_of), and the attributes are checked against what
+ * this library would have chosen, so nothing in the file can move a table.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/namespace.h"
+#include "object/queue_private.h"
+
+#define CHUNK_LEAST_BYTES 4096u
+#define CHUNK_MOST_BYTES 16384u
+#define TABLE_MOST (1u << 20)
+/* Of address space; memory is taken as it is needed. */
+#define LOG_MOST_BYTES (UINT64_C(64) << 30)
+#define SLOTS_MOST_BYTES (UINT64_C(512) << 30)
+
+static uint64_t align_up(uint64_t value, uint64_t to)
+{
+	return (value + to - 1) / to * to;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t most(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* A chunk holds some sixteen of the longest messages, within its bounds. */
+static uint32_t chunk_bytes_for(uint64_t record_bytes)
+{
+	uint64_t bytes = CHUNK_LEAST_BYTES;
+
+	while (bytes < CHUNK_MOST_BYTES && bytes < 16 * record_bytes)
+		bytes *= 2;
+	return (uint32_t)bytes;
+}
+
+static void derive(struct tni_queue_attributes *attributes)
+{
+	bool fifo = attributes->order == TENON_QUEUE_FIFO;
+	uint64_t capacity = attributes->capacity, records, record_bytes;
+
+	if (capacity == TENON_QUEUE_UNBOUNDED || capacity == TENON_QUEUE_RENDEZVOUS)
+		capacity = TENON_QUEUE_MAX_CAPACITY;
+	record_bytes = fifo ? 8 + align_up(attributes->max_message_bytes, 8) : 16;
+	attributes->chunk_bytes = chunk_bytes_for(record_bytes);
+	attributes->inline_max_bytes =
+	    fifo ? (uint32_t)least(attributes->max_message_bytes, attributes->chunk_bytes / 4 - 32)
+		 : TNI_NO_INLINE;
+	if (fifo)
+		record_bytes = 8 + align_up(attributes->inline_max_bytes, 8);
+	records = (attributes->chunk_bytes - sizeof(struct tni_chunk) - 8) / record_bytes;
+	attributes->slot_bytes = sizeof(struct tni_slot) + align_up(attributes->max_message_bytes, 64);
+	if (attributes->slot_bytes > TNI_PAGE_BYTES / 2)
+		attributes->slot_bytes = align_up(attributes->slot_bytes, TNI_PAGE_BYTES);
+	attributes->loans_max = TABLE_MOST;
+	attributes->receipts_max = TABLE_MOST;
+	attributes->leases_max = (uint32_t)least(capacity, TABLE_MOST);
+	/* Two nodes a bucket, and no more buckets than messages. */
+	attributes->nodes_max = fifo ? 1 : (uint32_t)least(2 * capacity, UINT64_C(1) << 28);
+	/* A lease may hold a chunk each; one more is being filled, one emptied. */
+	attributes->chunks_max = (uint32_t)least(
+	    capacity / records + least(capacity, TABLE_MOST) + 4,
+	    LOG_MOST_BYTES / attributes->chunk_bytes);
+	attributes->slots_max =
+	    (uint32_t)most(64, least(capacity + TNI_PARTICIPANTS_MAX,
+				     SLOTS_MOST_BYTES / attributes->slot_bytes));
+}
+
+static struct tni_table table(const struct tni_queue_attributes *attributes, uint64_t *offset,
+			      uint64_t entry_bytes, uint32_t max, bool header_only)
+{
+	struct tni_table made = {.offset = *offset,
+				 .entry_bytes = entry_bytes,
+				 .max = max,
+				 .touch_bytes = header_only ? sizeof(struct tni_slot)
+							    : (uint32_t)entry_bytes};
+
+	(void)attributes;
+	*offset = align_up(*offset + entry_bytes * max, TNI_PAGE_BYTES);
+	return made;
+}
+
+/* Where everything lies.  Answers the address space it takes. */
+static uint64_t tables_of(const struct tni_queue_attributes *attributes, uint32_t participants,
+			  uint64_t *ret_control, struct tenon_queue *queue)
+{
+	uint64_t offset = align_up(TNI_PARTICIPANTS_OFFSET +
+				       participants * sizeof(struct tni_participant),
+				   TNI_PAGE_BYTES);
+	bool large = attributes->slot_bytes > TNI_PAGE_BYTES / 2;
+
+	*ret_control = offset;
+	offset += 2 * TNI_PAGE_BYTES;
+	queue->receipts = table(attributes, &offset, sizeof(struct tni_receipt),
+				attributes->receipts_max, false);
+	queue->loans =
+	    table(attributes, &offset, sizeof(struct tni_loan), attributes->loans_max, false);
+	queue->leases =
+	    table(attributes, &offset, sizeof(struct tni_lease), attributes->leases_max, false);
+	queue->nodes =
+	    table(attributes, &offset, sizeof(struct tni_node), attributes->nodes_max, false);
+	queue->chunks =
+	    table(attributes, &offset, attributes->chunk_bytes, attributes->chunks_max, false);
+	queue->slots =
+	    table(attributes, &offset, attributes->slot_bytes, attributes->slots_max, large);
+	return offset;
+}
+
+static int attributes_from(const struct tenon_queue_options *options,
+			   struct tni_queue_attributes *attributes)
+{
+	if (options->order > TENON_QUEUE_TYPED || options->full > TENON_QUEUE_DROP_NEWEST ||
+	    options->max_message_bytes > TENON_QUEUE_MAX_MESSAGE_BYTES ||
+	    (options->capacity > TENON_QUEUE_MAX_CAPACITY &&
+	     options->capacity != TENON_QUEUE_UNBOUNDED))
+		return -EINVAL;
+	if (options->capacity == TENON_QUEUE_RENDEZVOUS && options->full != TENON_QUEUE_WAIT)
+		return -EINVAL;
+	memset(attributes, 0, sizeof(*attributes));
+	attributes->order = options->order;
+	attributes->full = options->full;
+	attributes->capacity = options->capacity;
+	attributes->max_message_bytes = options->max_message_bytes;
+	derive(attributes);
+	return 0;
+}
+
+static int options_check(const struct tenon_queue_options *options,
+			 struct tenon_queue_options *checked)
+{
+	*checked = (struct tenon_queue_options){
+	    .size = sizeof(*checked),
+	    .capacity = TENON_QUEUE_DEFAULT_CAPACITY,
+	    .max_message_bytes = TENON_QUEUE_DEFAULT_MESSAGE_BYTES,
+	    .mode = TENON_QUEUE_DEFAULT_MODE,
+	};
+	if (options) {
+		if (options->size < sizeof(*options) || options->flags != 0)
+			return -EINVAL;
+		for (uint32_t i = sizeof(*options); i < options->size; i++)
+			if (((const uint8_t *)options)[i] != 0)
+				return -E2BIG;
+		*checked = *options;
+	}
+	if (checked->max_participants == 0)
+		checked->max_participants = 256;
+	if (checked->max_participants > TENON_QUEUE_MAX_PARTICIPANTS || checked->mode & ~0777u)
+		return -EINVAL;
+	return 0;
+}
+
+struct birth {
+	struct tni_queue_attributes attributes;
+	uint64_t control_offset;
+	struct tenon_queue tables;
+};
+
+/* The rest of a new file: attributes, and a log of one empty chunk. */
+static int fill(int fd, uint8_t *base, const void *context)
+{
+	const struct birth *birth = context;
+	struct tni_queue_control *control =
+	    (struct tni_queue_control *)(base + birth->control_offset);
+	int result = tni_file_reserve(fd, birth->control_offset, sizeof(*control));
+
+	if (result == 0)
+		result = tni_file_reserve(fd, birth->tables.chunks.offset,
+					  birth->attributes.chunk_bytes);
+	if (result != 0)
+		return result;
+	memcpy(base + TNI_QUEUE_ATTRIBUTES_OFFSET, &birth->attributes, sizeof(birth->attributes));
+	tni_set64(&control->send.chunks.pool.top, 1);
+	tni_set64(&control->send.chunks.pool.used, 1);
+	tni_set64(&control->send.state[0].tail, sizeof(struct tni_chunk));
+	tni_set64(&control->receive.state[0].head, sizeof(struct tni_chunk));
+	return 0;
+}
+
+static int create(int directory_fd, const char *file_name, const char *name,
+		  const struct tenon_queue_options *options)
+{
+	struct tni_object_header header = {.kind = TENON_KIND_QUEUE,
+					   .participants_max = options->max_participants};
+	struct birth birth;
+	int result = attributes_from(options, &birth.attributes);
+
+	if (result != 0)
+		return result;
+	header.extent_bytes = tables_of(&birth.attributes, options->max_participants,
+					&birth.control_offset, &birth.tables);
+	return tni_object_make(directory_fd, file_name, name, (mode_t)options->mode, &header, fill,
+			       &birth);
+}
+
+/* The attributes in the file, if this library would have written them. */
+static int read_attributes(const struct tni_object *object,
+			   struct tni_queue_attributes *ret_attributes)
+{
+	struct tenon_queue_options options = {.size = sizeof(options)};
+	struct tni_queue_attributes stored, derived;
+
+	memcpy(&stored, object->base + TNI_QUEUE_ATTRIBUTES_OFFSET, sizeof(stored));
+	options.order = stored.order;
+	options.full = stored.full;
+	options.capacity = stored.capacity;
+	options.max_message_bytes = stored.max_message_bytes;
+	if (attributes_from(&options, &derived) != 0 ||
+	    memcmp(&stored, &derived, sizeof(stored)) != 0)
+		return -EBADMSG;
+	*ret_attributes = stored;
+	return 0;
+}
+
+static bool is_gone(void *context, uint32_t tid)
+{
+	return tni_object_thread_is_gone(context, tid);
+}
+
+static void set_tables(struct tenon_queue *queue)
+{
+	struct tni_table *tables[] = {&queue->receipts, &queue->loans,	&queue->leases,
+				      &queue->nodes,	&queue->chunks, &queue->slots};
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		tables[i]->base = queue->object.base;
+		tables[i]->fd = &queue->object.fd;
+	}
+}
+
+static int open_existing(int directory_fd, const char *file_name, struct tenon_queue *queue)
+{
+	struct tni_object *object = &queue->object;
+	uint64_t control_offset;
+	struct stat status;
+	int result = tni_object_open(directory_fd, file_name, TENON_KIND_QUEUE, object);
+
+	if (result != 0)
+		return result;
+	result = fstat(object->fd, &status) == 0 && status.st_size >= 2 * TNI_PAGE_BYTES
+		     ? read_attributes(object, &queue->attributes)
+		     : -EBADMSG;
+	if (result == 0 &&
+	    tables_of(&queue->attributes, object->header.participants_max, &control_offset,
+		      queue) != object->extent_bytes)
+		result = -EBADMSG;
+	if (result == 0)
+		result = tni_file_reserve(object->fd, 0, control_offset + 2 * TNI_PAGE_BYTES);
+	if (result != 0) {
+		tni_object_close(object);
+		return result;
+	}
+	queue->control = (struct tni_queue_control *)(object->base + control_offset);
+	set_tables(queue);
+	queue->house = (struct tni_gatehouse){
+	    .gate = {&queue->control->send.gate, &queue->control->receive.gate},
+	    .waitroom = &queue->control->waitroom,
+	    .top = object->header.participants_max,
+	    .is_gone = is_gone,
+	    .context = object,
+	};
+	queue->pid = (uint32_t)getpid();
+	object->bury = tni_queue_bury;
+	result = tni_object_attach(object);
+	if (result != 0) {
+		tni_object_close(object);
+		return result;
+	}
+	queue->house.participant = object->participant;
+	return 0;
+}
+
+/* The folder's own path, for the descriptors to poll: the name may be relative, and the working
+ * directory may change. */
+static char *path_of(int directory_fd)
+{
+	char link[32], path[4096];
+	ssize_t bytes;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", directory_fd);
+	bytes = readlink(link, path, sizeof(path) - 1);
+	if (bytes < 0)
+		return NULL;
+	path[bytes] = '\0';
+	return strdup(path);
+}
+
+static int open_in(int directory_fd, const char *name, uint32_t flags,
+		   const struct tenon_queue_options *options, struct tenon_queue *queue)
+{
+	char file_name[TNI_NAME_MAX + 1];
+	int result;
+
+	tni_namespace_file(TNI_QUEUE_LETTER, name, file_name);
+	/* A queue may be made or removed between the two steps. */
+	for (int attempts = 0; attempts < 100; attempts++) {
+		if (!(flags & TENON_QUEUE_EXCLUSIVE)) {
+			result = open_existing(directory_fd, file_name, queue);
+			if (result != -ENOENT || !(flags & TENON_QUEUE_CREATE))
+				return result;
+		}
+		result = create(directory_fd, file_name, name, options);
+		if (result != 0 && (result != -EEXIST || (flags & TENON_QUEUE_EXCLUSIVE)))
+			return result;
+		if (flags & TENON_QUEUE_EXCLUSIVE)
+			return open_existing(directory_fd, file_name, queue);
+	}
+	return -EAGAIN;
+}
+
+int tenon_queue_open(const char *namespace_path, const char *name, uint32_t flags,
+		     const struct tenon_queue_options *options, struct tenon_queue **ret_queue)
+{
+	struct tenon_queue_options checked;
+	struct tenon_queue *queue;
+	const char *bare;
+	int directory_fd, result = tni_name_check(name, &bare);
+
+	if (result == 0 && (!ret_queue || (flags & ~(TENON_QUEUE_CREATE | TENON_QUEUE_EXCLUSIVE)) ||
+			    flags == TENON_QUEUE_EXCLUSIVE))
+		result = -EINVAL;
+	if (result == 0 && (flags & TENON_QUEUE_CREATE))
+		result = options_check(options, &checked);
+	if (result == 0)
+		result = tni_namespace_open(namespace_path, flags & TENON_QUEUE_CREATE,
+					    &directory_fd);
+	if (result != 0)
+		return result;
+	queue = calloc(1, sizeof(*queue));
+	result = queue ? open_in(directory_fd, bare, flags, &checked, queue) : -ENOMEM;
+	if (result == 0)
+		queue->directory = path_of(directory_fd);
+	close(directory_fd);
+	if (result != 0) {
+		free(queue);
+		return result;
+	}
+	*ret_queue = queue;
+	return 0;
+}
+
+struct tenon_queue *tenon_queue_close(struct tenon_queue *queue)
+{
+	if (!queue)
+		return NULL;
+	tni_object_close(&queue->object);
+	for (uint32_t side = 0; side < TNI_GATES; side++)
+		if (tni_get32(&queue->poll_fd[side]) != 0)
+			close((int)tni_get32(&queue->poll_fd[side]) - 1);
+	free(queue->directory);
+	free(queue);
+	return NULL;
+}
+
+int tenon_queue_remove(const char *namespace_path, const char *name)
+{
+	struct tni_object_header header;
+	char file_name[TNI_NAME_MAX + 1];
+	const char *bare;
+	int directory_fd, fd, result = tni_name_check(name, &bare);
+
+	if (result == 0)
+		result = tni_namespace_open(namespace_path, 0, &directory_fd);
+	if (result != 0)
+		return result;
+	tni_namespace_file(TNI_QUEUE_LETTER, bare, file_name);
+	fd = openat(directory_fd, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (unlinkat(directory_fd, file_name, 0) != 0)
+		result = -errno;
+	if (fd >= 0) {
+		if (result == 0 && pread(fd, &header, sizeof(header), 0) == sizeof(header))
+			tni_poll_remove(directory_fd, header.id);
+		close(fd);
+	}
+	close(directory_fd);
+	return result;
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Priority and typed queues.  Senders write into the log as they do for a FIFO queue and know nothing
+ * of any order; receivers, under their lock, first drain the log into the index and then choose.  So
+ * whoever chooses has seen everything that was sent before.
+ *
+ * The index: a bucket for each key with messages, a list of slots from the oldest to the youngest.
+ * The buckets hang in a tree by key (a priority p under TENON_QUEUE_PRIORITY_MAX - p: the lowest key
+ * leaves first) and, in typed queues, in a second one by the age of their first message.
+ */
+
+#include <errno.h>
+
+#include "core/index.h"
+#include "object/queue_private.h"
+
+static struct tni_index index_of(struct tenon_queue *queue, uint32_t tree)
+{
+	struct tni_receive_side *side = &queue->control->receive;
+
+	return (struct tni_index){.pool = &side->nodes,
+				  .table = &queue->nodes,
+				  .root = tree == TNI_TREE_KEY ? &side->key_root : &side->age_root,
+				  .tree = tree};
+}
+
+static bool is_typed(const struct tenon_queue *queue)
+{
+	return queue->attributes.order == TENON_QUEUE_TYPED;
+}
+
+static uint64_t bucket_key(const struct tenon_queue *queue, const struct tni_slot *slot)
+{
+	uint64_t key = tni_get64(&slot->key);
+
+	return is_typed(queue) ? key : TENON_QUEUE_PRIORITY_MAX - key;
+}
+
+static struct tni_slot *linked(struct tenon_queue *queue, uint64_t link)
+{
+	return link == 0 ? NULL : tni_slot_at(queue, link - 1);
+}
+
+int64_t tni_slot_bytes(const struct tenon_queue *queue, const struct tni_slot *slot)
+{
+	uint64_t bytes = tni_get32(&slot->bytes);
+
+	if (bytes > queue->attributes.max_message_bytes || bytes > tni_get64(&slot->room_bytes) ||
+	    bytes > queue->attributes.slot_bytes - sizeof(*slot))
+		return -EBADMSG;
+	return (int64_t)bytes;
+}
+
+static int new_bucket(struct tenon_queue *queue, struct tni_txn *txn, struct tni_slot *slot,
+		      uint64_t slot_link, uint64_t key)
+{
+	struct tni_index by_key = index_of(queue, TNI_TREE_KEY);
+	struct tni_index by_age = index_of(queue, TNI_TREE_AGE);
+	struct tni_node *bucket;
+	uint64_t node;
+	int result = tni_pool_take(txn, by_key.pool, by_key.table, &node);
+
+	if (result != 0)
+		return result;
+	bucket = tni_table_at(&queue->nodes, node);
+	tni_set64(&bucket->key[TNI_TREE_KEY], key);
+	tni_set64(&bucket->key[TNI_TREE_AGE], tni_get64(&slot->sequence));
+	tni_set64(&bucket->first_link, slot_link);
+	tni_set64(&bucket->last_link, slot_link);
+	tni_set64(&bucket->count, 1);
+	tni_txn_set(txn, &slot->older_link, 0);
+	tni_txn_set(txn, &slot->younger_link, 0);
+	result = tni_index_insert(txn, &by_key, node);
+	if (result == 0 && is_typed(queue))
+		result = tni_index_insert(txn, &by_age, node);
+	return result;
+}
+
+/* A bucket has another first message: its place by age changes. */
+static int set_first(struct tenon_queue *queue, struct tni_txn *txn, struct tni_node *bucket,
+		     uint64_t node, uint64_t slot_link)
+{
+	struct tni_index by_age = index_of(queue, TNI_TREE_AGE);
+	const struct tni_slot *slot = linked(queue, slot_link);
+	int result;
+
+	if (!slot)
+		return -EBADMSG;
+	tni_txn_set(txn, &bucket->first_link, slot_link);
+	if (!is_typed(queue))
+		return 0;
+	result = tni_index_remove(txn, &by_age, tni_get64(&bucket->key[TNI_TREE_AGE]));
+	if (result != 0)
+		return -EBADMSG;
+	tni_txn_set(txn, &bucket->key[TNI_TREE_AGE], tni_get64(&slot->sequence));
+	result = tni_index_insert(txn, &by_age, node);
+	return result == -EEXIST ? -EBADMSG : result;
+}
+
+/* Finds the message behind which one of age `sequence` belongs: none (link 0) for a returned one, as
+ * a rule; the youngest for a new one. */
+static int find_older(struct tenon_queue *queue, const struct tni_node *bucket, uint64_t sequence,
+		      uint64_t *ret_older)
+{
+	uint64_t link = tni_get64(&bucket->last_link), older = 0;
+	const struct tni_slot *slot = linked(queue, link);
+	uint64_t bound = tni_get64(&bucket->count);
+
+	if (!slot)
+		return -EBADMSG;
+	if (tni_get64(&slot->sequence) < sequence) {
+		*ret_older = link;
+		return 0;
+	}
+	link = tni_get64(&bucket->first_link);
+	for (uint64_t i = 0; i <= bound; i++) {
+		slot = linked(queue, link);
+		if (!slot)
+			return -EBADMSG;
+		if (tni_get64(&slot->sequence) > sequence) {
+			*ret_older = older;
+			return 0;
+		}
+		older = link;
+		link = tni_get64(&slot->younger_link);
+	}
+	return -EBADMSG;
+}
+
+int tni_order_insert(struct tenon_queue *queue, struct tni_txn *txn, uint64_t index)
+{
+	struct tni_index by_key = index_of(queue, TNI_TREE_KEY);
+	struct tni_slot *slot = tni_slot_at(queue, index), *older, *younger;
+	uint64_t node, older_link, younger_link;
+	struct tni_node *bucket;
+	int result;
+
+	if (!slot)
+		return -EBADMSG;
+	result = tni_index_find(&by_key, bucket_key(queue, slot), &node);
+	if (result == -ENOENT)
+		return new_bucket(queue, txn, slot, index + 1, bucket_key(queue, slot));
+	if (result != 0)
+		return result;
+	bucket = tni_table_at(&queue->nodes, node);
+	result = find_older(queue, bucket, tni_get64(&slot->sequence), &older_link);
+	if (result != 0)
+		return result;
+	older = linked(queue, older_link);
+	younger_link = older ? tni_get64(&older->younger_link) : tni_get64(&bucket->first_link);
+	younger = linked(queue, younger_link);
+	tni_txn_set(txn, &slot->older_link, older_link);
+	tni_txn_set(txn, &slot->younger_link, younger_link);
+	if (older)
+		tni_txn_set(txn, &older->younger_link, index + 1);
+	if (younger)
+		tni_txn_set(txn, &younger->older_link, index + 1);
+	else
+		tni_txn_set(txn, &bucket->last_link, index + 1);
+	tni_txn_set(txn, &bucket->count, tni_get64(&bucket->count) + 1);
+	return older ? 0 : set_first(queue, txn, bucket, node, index + 1);
+}
+
+int tni_order_remove(struct tenon_queue *queue, struct tni_txn *txn, uint64_t index)
+{
+	struct tni_index by_key = index_of(queue, TNI_TREE_KEY);
+	struct tni_index by_age = index_of(queue, TNI_TREE_AGE);
+	const struct tni_slot *slot = tni_slot_at(queue, index);
+	struct tni_slot *older, *younger;
+	struct tni_node *bucket;
+	uint64_t node;
+	int result;
+
+	if (!slot || tni_index_find(&by_key, bucket_key(queue, slot), &node) != 0)
+		return -EBADMSG;
+	bucket = tni_table_at(&queue->nodes, node);
+	older = linked(queue, tni_get64(&slot->older_link));
+	younger = linked(queue, tni_get64(&slot->younger_link));
+	tni_txn_set(txn, &bucket->count, tni_get64(&bucket->count) - 1);
+	if (!older && !younger) {
+		result = tni_index_remove(txn, &by_key, bucket_key(queue, slot));
+		if (result == 0 && is_typed(queue))
+			result = tni_index_remove(txn, &by_age,
+						  tni_get64(&bucket->key[TNI_TREE_AGE]));
+		if (result == 0)
+			result = tni_pool_give(txn, by_key.pool, &queue->nodes, node);
+		return result == -ENOENT ? -EBADMSG : result;
+	}
+	if (younger)
+		tni_txn_set(txn, &younger->older_link, tni_get64(&slot->older_link));
+	else
+		tni_txn_set(txn, &bucket->last_link, tni_get64(&slot->older_link));
+	if (older) {
+		tni_txn_set(txn, &older->younger_link, tni_get64(&slot->younger_link));
+		return 0;
+	}
+	return set_first(queue, txn, bucket, node, tni_get64(&slot->younger_link));
+}
+
+/* Moves the record at the front of the log into the index. */
+static int drain_one(struct tenon_queue *queue, struct tni_receive_view *view,
+		     const struct tni_record *record)
+{
+	struct tni_receive_side *side = &queue->control->receive;
+	struct tni_slot *slot = tni_slot_at(queue, record->slot);
+	struct tni_txn txn;
+	int result;
+
+	if (!slot || tni_slot_bytes(queue, slot) != (int64_t)record->bytes)
+		return -EBADMSG;
+	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
+	tni_txn_set(&txn, &slot->sequence, view->drained);
+	result = tni_order_insert(queue, &txn, record->slot);
+	if (result != 0) {
+		tni_txn_abort(&txn);
+		return result;
+	}
+	view->drained++;
+	view->ready++;
+	view->head = record->next;
+	return tni_receive_commit(queue, view);
+}
+
+int tni_order_drain(struct tenon_queue *queue)
+{
+	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
+
+	for (;;) {
+		struct tni_record record;
+		int result = tni_log_read(queue, view.head, &record);
+
+		if (result != 0 || record.kind == 0)
+			return result;
+		if (record.kind == TNI_RECORD_JUMP)
+			result = tni_log_leave_chunk(queue, &view, &record);
+		else if (record.kind == TNI_RECORD_SLOT)
+			result = drain_one(queue, &view, &record);
+		else
+			result = -EBADMSG;
+		/* No memory for the index: what is in it can still be received. */
+		if (result == -ENOSPC && view.ready > 0)
+			return 0;
+		if (result != 0)
+			return result;
+	}
+}
+
+static int first_of(struct tenon_queue *queue, uint64_t node, uint64_t *ret_slot)
+{
+	const struct tni_node *bucket = tni_table_at(&queue->nodes, node);
+	uint64_t link = tni_get64(&bucket->first_link);
+
+	if (link == 0 || !linked(queue, link))
+		return -EBADMSG;
+	*ret_slot = link - 1;
+	return 0;
+}
+
+int tni_order_select(struct tenon_queue *queue, uint32_t select, uint64_t key, uint64_t *ret_slot)
+{
+	struct tni_index by_key = index_of(queue, TNI_TREE_KEY);
+	struct tni_index by_age = index_of(queue, TNI_TREE_AGE);
+	const struct tni_node *bucket;
+	uint64_t node;
+	int result;
+
+	switch (select) {
+	case TENON_SELECT_ANY:
+		result = tni_index_first(is_typed(queue) ? &by_age : &by_key, &node);
+		break;
+	case TENON_SELECT_EXACTLY:
+		result = tni_index_find(&by_key, key, &node);
+		break;
+	case TENON_SELECT_ALL_BUT:
+		result = tni_index_first(&by_age, &node);
+		if (result != 0)
+			break;
+		bucket = tni_table_at(&queue->nodes, node);
+		if (tni_get64(&bucket->key[TNI_TREE_KEY]) == key)
+			result = tni_index_next(&by_age, tni_get64(&bucket->key[TNI_TREE_AGE]),
+						&node);
+		break;
+	default:
+		result = tni_index_first(&by_key, &node);
+		if (result != 0)
+			break;
+		bucket = tni_table_at(&queue->nodes, node);
+		if (tni_get64(&bucket->key[TNI_TREE_KEY]) > key)
+			result = -ENOENT;
+		break;
+	}
+	if (result != 0)
+		return result == -ENOENT ? -EAGAIN : result;
+	return first_of(queue, node, ret_slot);
+}
+
+/* By key, then by age: for priority queues. */
+static int peek_by_key(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot)
+{
+	struct tni_index by_key = index_of(queue, TNI_TREE_KEY);
+	uint64_t node, slot;
+	int result = tni_index_first(&by_key, &node);
+
+	while (result == 0) {
+		const struct tni_node *bucket = tni_table_at(&queue->nodes, node);
+		uint64_t count = tni_get64(&bucket->count);
+
+		if (position < count) {
+			result = first_of(queue, node, &slot);
+			for (; result == 0 && position > 0; position--) {
+				uint64_t link =
+				    tni_get64(&tni_slot_at(queue, slot)->younger_link);
+
+				if (link == 0 || !linked(queue, link))
+					return -EBADMSG;
+				slot = link - 1;
+			}
+			if (result == 0)
+				*ret_slot = slot;
+			return result;
+		}
+		position -= count;
+		result = tni_index_next(&by_key, tni_get64(&bucket->key[TNI_TREE_KEY]), &node);
+	}
+	return result;
+}
+
+/* By age over all keys: the buckets' lists are merged, always going on with the oldest front. */
+static int peek_by_age(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot)
+{
+	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
+	uint64_t top = tni_get64(&queue->control->send.slots.pool.top);
+	uint64_t after = 0;
+	bool any = false;
+
+	if (position >= view.ready)
+		return -ENOENT;
+	for (uint64_t i = 0; i <= position; i++) {
+		uint64_t best = UINT64_MAX, best_slot = 0, node;
+		struct tni_index by_age = index_of(queue, TNI_TREE_AGE);
+		int result = tni_index_first(&by_age, &node);
+
+		while (result == 0) {
+			const struct tni_node *bucket = tni_table_at(&queue->nodes, node);
+			uint64_t age = tni_get64(&bucket->key[TNI_TREE_AGE]), slot, link;
+
+			if (age >= best)
+				break;
+			link = tni_get64(&bucket->first_link);
+			for (uint64_t step = 0; link != 0 && step <= top; step++) {
+				if (!linked(queue, link))
+					return -EBADMSG;
+				slot = link - 1;
+				age = tni_get64(&tni_slot_at(queue, slot)->sequence);
+				if (!any || age > after) {
+					if (age < best) {
+						best = age;
+						best_slot = slot;
+					}
+					break;
+				}
+				link = tni_get64(&tni_slot_at(queue, slot)->younger_link);
+			}
+			result = tni_index_next(
+			    &by_age, tni_get64(&bucket->key[TNI_TREE_AGE]), &node);
+		}
+		if (result != 0 && result != -ENOENT)
+			return result;
+		if (best == UINT64_MAX)
+			return -ENOENT;
+		after = best;
+		any = true;
+		*ret_slot = best_slot;
+	}
+	return 0;
+}
+
+int tni_order_peek(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot)
+{
+	return is_typed(queue) ? peek_by_age(queue, position, ret_slot)
+			       : peek_by_key(queue, position, ret_slot);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Descriptors to poll: FIFOs beside the queue's file, opened for reading and writing by everybody who
+ * needs them, in which a byte lies while the queue is readable (or writable).
+ *
+ * Each descriptor has a level, a word under the lock of the side that raises it: senders raise
+ * "readable", receivers raise "writable".  The byte is written before the change that it tells of, and
+ * drained only under the raising side's lock, when there is nothing to tell: whoever dies in between
+ * leaves a byte too much, which the next one who looks and finds nothing drains, never one too few.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/namespace.h"
+#include "object/queue_private.h"
+
+static void file_name(uint64_t id, uint32_t side, char *name, size_t capacity_bytes)
+{
+	snprintf(name, capacity_bytes, ".q.%016llx.%c", (unsigned long long)id,
+		 side == TNI_SEND ? 'r' : 'w');
+}
+
+/* The descriptor that `side` raises.  -1: it cannot be had. */
+static int descriptor(struct tenon_queue *queue, uint32_t side, bool make)
+{
+	int fd = (int)tni_get32(&queue->poll_fd[side]) - 1, directory;
+	uint32_t unset = 0;
+	struct stat status;
+	char name[64];
+
+	if (fd >= 0)
+		return fd;
+	directory = open(queue->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		return -1;
+	file_name(queue->object.header.id, side, name, sizeof(name));
+	if (make && fstat(queue->object.fd, &status) == 0 &&
+	    mkfifoat(directory, name, 0600) == 0)
+		fchmodat(directory, name, status.st_mode & 0666, 0);
+	fd = openat(directory, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	close(directory);
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &status) != 0 || !S_ISFIFO(status.st_mode) ||
+	    !tni_cas32(&queue->poll_fd[side], &unset, (uint32_t)fd + 1)) {
+		close(fd);
+		return (int)tni_get32(&queue->poll_fd[side]) - 1;
+	}
+	return fd;
+}
+
+static bool wanted(const struct tenon_queue *queue, uint32_t side)
+{
+	uint32_t flag = side == TNI_SEND ? TENON_READABLE : TENON_WRITABLE;
+
+	return __builtin_expect(tni_get32(&queue->control->poll_wanted) & flag, 0);
+}
+
+static struct tni_a64 *level_of(struct tenon_queue *queue, uint32_t side)
+{
+	return side == TNI_SEND ? &queue->control->send.level : &queue->control->receive.level;
+}
+
+static void raise_level(struct tenon_queue *queue, uint32_t side)
+{
+	int fd = descriptor(queue, side, false);
+
+	if (fd >= 0 && write(fd, "", 1) == 1)
+		tni_set64(level_of(queue, side), 1);
+}
+
+void tni_poll_raise(struct tenon_queue *queue, uint32_t side)
+{
+	if (wanted(queue, side) && tni_get64(level_of(queue, side)) == 0)
+		raise_level(queue, side);
+}
+
+void tni_poll_raise_returned(struct tenon_queue *queue)
+{
+	int fd;
+
+	if (!wanted(queue, TNI_SEND))
+		return;
+	fd = descriptor(queue, TNI_SEND, false);
+	if (fd >= 0 && write(fd, "", 1) < 0)
+		return; /* full of bytes: readable as it is */
+}
+
+static bool is_ready(struct tenon_queue *queue, uint32_t side)
+{
+	return side == TNI_SEND ? tni_queue_available(queue) > 0 : tni_queue_room(queue) > 0;
+}
+
+/* Makes the descriptor that `side` raises say what is. */
+static void settle(struct tni_call *call, uint32_t side)
+{
+	struct tenon_queue *queue = call->queue;
+	int fd = descriptor(queue, side, false);
+	char bytes[64];
+
+	if (fd < 0 || tni_side_lock(call, side, INT64_MAX) != 0)
+		return;
+	if (is_ready(queue, side)) {
+		if (tni_get64(level_of(queue, side)) == 0)
+			raise_level(queue, side);
+	} else {
+		while (read(fd, bytes, sizeof(bytes)) > 0)
+			;
+		tni_set64(level_of(queue, side), 0);
+	}
+	tni_side_unlock(call, side);
+}
+
+void tni_poll_lower(struct tni_call *call, uint32_t side)
+{
+	uint32_t other = side == TNI_SEND ? TNI_RECEIVE : TNI_SEND;
+
+	if (wanted(call->queue, other) && !is_ready(call->queue, other))
+		settle(call, other);
+}
+
+static int get_descriptor(struct tenon_queue *queue, uint32_t side, int *ret_fd)
+{
+	uint32_t flag = side == TNI_SEND ? TENON_READABLE : TENON_WRITABLE;
+	struct tni_call call;
+	uint32_t before;
+	int fd, result;
+
+	if (!queue || !ret_fd)
+		return -EINVAL;
+	result = tni_call_begin(&call, queue);
+	if (result != 0)
+		return result;
+	fd = descriptor(queue, side, true);
+	if (fd < 0)
+		return errno ? -errno : -ENOENT;
+	before = tni_get32(&queue->control->poll_wanted);
+	while (!tni_cas32(&queue->control->poll_wanted, &before, before | flag))
+		;
+	settle(&call, side);
+	*ret_fd = fd;
+	return 0;
+}
+
+int tenon_queue_readable_fd(struct tenon_queue *queue, int *ret_fd)
+{
+	return get_descriptor(queue, TNI_SEND, ret_fd);
+}
+
+int tenon_queue_writable_fd(struct tenon_queue *queue, int *ret_fd)
+{
+	return get_descriptor(queue, TNI_RECEIVE, ret_fd);
+}
+
+void tni_poll_remove(int directory_fd, uint64_t id)
+{
+	char name[64];
+
+	for (uint32_t side = 0; side < TNI_GATES; side++) {
+		file_name(id, side, name, sizeof(name));
+		unlinkat(directory_fd, name, 0);
+	}
+}

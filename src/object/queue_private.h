@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_OBJECT_QUEUE_PRIVATE_H
+#define TNI_OBJECT_QUEUE_PRIVATE_H
+
+/*
+ * The queue from the inside.  Two sides, each behind a gate of its own:
+ *
+ *	SEND	 the end of the log, the pools that messages are made from, loans, receipts
+ *	RECEIVE	 the front of the log, what was taken from it (index, returned messages), leases
+ *
+ * Lock order: there is none, because no thread ever holds both; a thread has one pending entry.
+ *
+ *	queue_open.c	layout, creation, opening, removing
+ *	queue_side.c	locking a side, repairing it, waking who can go on, burying the dead
+ *	queue_log.c	records: writing them behind the end, reading them at the front
+ *	queue_order.c	the index of ordered queues
+ *	queue_item.c	finding the next message, ending it, leasing it, putting it back
+ *	queue_send.c	send, loan
+ *	queue_receive.c	receive, take
+ *	queue_wait.c	spinning and sleeping
+ *	queue_status.c	looking inside
+ */
+
+#include <tenon/queue.h>
+
+#include "abi/queue.h"
+#include "core/clock.h"
+#include "core/gate.h"
+#include "core/object.h"
+#include "core/table.h"
+
+#define TNI_SEND 0u
+#define TNI_RECEIVE 1u
+
+/* Up to this a message is copied under the lock; a longer one beside it. */
+#define TNI_COPY_UNDER_LOCK_BYTES 16384u
+#define TNI_BATCH_MAX 1024u
+
+struct tenon_queue {
+	struct tni_object object; /* first: bury() is given this */
+	struct tni_gatehouse house;
+	struct tni_queue_control *control;
+	struct tni_queue_attributes attributes; /* checked copy */
+	struct tni_table receipts, loans, leases, nodes, chunks, slots;
+	struct tni_a32 spin_ns[2]; /* budget of receivers, of senders */
+	struct tni_a32 poll_fd[2]; /* + 1 */
+	uint32_t pid;
+	char *directory; /* of the namespace */
+};
+
+/* One call of one thread. */
+struct tni_call {
+	struct tenon_queue *queue;
+	struct tni_thread *thread;
+	void *pending; /* of the thread, before */
+	bool burying;  /* does not look for further dead */
+};
+
+/* Working copies of the states; see abi/queue.h. */
+struct tni_send_view {
+	uint64_t tail, sent, bytes;
+};
+
+struct tni_receive_view {
+	uint64_t head, drained, ready, done, bytes, limbo_slot, limbo_chunk;
+};
+
+/* queue_side.c */
+int tni_call_begin(struct tni_call *call, struct tenon_queue *queue);
+/* Locks a side and repairs it if need be.  0, -ETIMEDOUT, -EDEADLK, -EBADMSG: not locked. */
+int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns);
+/* Unlocks and wakes whom the state lets go on. */
+void tni_side_unlock(struct tni_call *call, uint32_t side);
+/* Takes over gates whose owners died. */
+int tni_call_heal(struct tni_call *call);
+/* Wakes by the state of the queue, as after an unlocking. */
+void tni_call_wake(struct tni_call *call, uint32_t side, uint64_t flags);
+int tni_queue_bury(struct tni_object *object, uint32_t participant);
+/* Buries every dead participant; how many. */
+int tni_queue_recover(struct tni_call *call, uint32_t *ret_buried);
+/* The mark of damage. Answers -EBADMSG. */
+int tni_queue_damaged(struct tenon_queue *queue);
+
+static inline struct tni_send_view tni_send_view(const struct tni_send_side *side)
+{
+	const struct tni_send_state *state = &side->state[tni_get64(&side->version) & 1];
+
+	return (struct tni_send_view){.tail = tni_get64(&state->tail),
+				      .sent = tni_get64(&state->sent),
+				      .bytes = tni_get64(&state->bytes)};
+}
+
+static inline struct tni_receive_view tni_receive_view(const struct tni_receive_side *side)
+{
+	const struct tni_receive_state *state = &side->state[tni_get64(&side->version) & 1];
+
+	return (struct tni_receive_view){.head = tni_get64(&state->head),
+					 .drained = tni_get64(&state->drained),
+					 .ready = tni_get64(&state->ready),
+					 .done = tni_get64(&state->done),
+					 .bytes = tni_get64(&state->bytes)};
+}
+
+/* Commits, and brings into line what the other side reads. */
+void tni_send_commit(struct tni_send_side *side, const struct tni_send_view *view);
+int tni_receive_commit(struct tenon_queue *queue, const struct tni_receive_view *view);
+
+/* How many messages could be received now, and how many sent: exact under no lock, hints without. */
+uint64_t tni_queue_available(const struct tenon_queue *queue);
+uint64_t tni_queue_room(const struct tenon_queue *queue);
+
+/* Wall clock to the kernel's tick, for the statistics. */
+static inline int64_t tni_now_ns(void)
+{
+	return tni_clock_ns(CLOCK_REALTIME_COARSE);
+}
+
+/* queue_log.c */
+struct tni_record {
+	uint32_t kind; /* 0: nothing there yet */
+	uint32_t bytes;
+	uint32_t sender;
+	uint64_t position, next;
+	uint64_t slot;	/* SLOT */
+	uint64_t chunk; /* JUMP: the next one */
+	void *data;
+};
+
+int tni_log_read(struct tenon_queue *queue, uint64_t position, struct tni_record *ret_record);
+
+/* A run of records behind the end, seen by receivers all at once or not at all. */
+struct tni_append {
+	struct tni_txn txn;
+	struct tni_send_view view; /* as it will be */
+	struct tni_a64 *first;	   /* the word that publishes */
+	uint64_t first_word;
+};
+
+void tni_append_begin(struct tenon_queue *queue, struct tni_append *append);
+int tni_append_inline(struct tenon_queue *queue, struct tni_append *append, const void *data,
+		      uint32_t bytes);
+int tni_append_slot(struct tenon_queue *queue, struct tni_append *append, uint64_t slot,
+		    uint32_t bytes);
+void tni_append_publish(struct tenon_queue *queue, struct tni_append *append);
+/* Goes past a jump: the chunk behind it is freed, or as soon as no lease lies in it.  Commits. */
+int tni_log_leave_chunk(struct tenon_queue *queue, struct tni_receive_view *view,
+			const struct tni_record *jump);
+/* Repair: counts what a dead sender published and did not count. */
+int tni_log_roll_forward(struct tenon_queue *queue);
+
+static inline uint64_t tni_chunk_start(const struct tenon_queue *queue, uint64_t chunk)
+{
+	return chunk * queue->attributes.chunk_bytes + sizeof(struct tni_chunk);
+}
+
+/* queue_order.c */
+int tni_order_drain(struct tenon_queue *queue);
+int tni_order_insert(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot);
+int tni_order_remove(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot);
+/* The slot that a receiver with this selection gets.  -EAGAIN none. */
+int tni_order_select(struct tenon_queue *queue, uint32_t select, uint64_t key, uint64_t *ret_slot);
+/* The slot `position` places behind the first one.  -ENOENT. */
+int tni_order_peek(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot);
+
+static inline struct tni_slot *tni_slot_at(struct tenon_queue *queue, uint64_t slot)
+{
+	return tni_table_at(&queue->slots, slot);
+}
+
+static inline void *tni_slot_data(struct tni_slot *slot)
+{
+	return slot + 1;
+}
+
+/* The length of a slot's message, or -EBADMSG. */
+int64_t tni_slot_bytes(const struct tenon_queue *queue, const struct tni_slot *slot);
+
+/* queue_item.c */
+#define TNI_ITEM_RECORD 1u   /* at the front of the log */
+#define TNI_ITEM_RETURNED 2u /* a lease that was given back */
+#define TNI_ITEM_INDEXED 3u  /* a slot in the index */
+
+struct tni_item {
+	uint32_t origin;
+	bool in_slot;
+	uint64_t slot, lease;
+	uint64_t position, next; /* of the record */
+	const void *data;
+	struct tenon_message message;
+	uint32_t sender;
+};
+
+/* Finds what a receiver gets next, and changes nothing that anybody could notice.  -EAGAIN none. */
+int tni_item_find(struct tenon_queue *queue, const struct tenon_receive_options *options,
+		  struct tni_item *ret_item);
+/* A message by where it is. */
+int tni_item_of_slot(struct tenon_queue *queue, uint64_t slot, struct tni_item *item);
+int tni_item_of_record(struct tenon_queue *queue, const struct tni_record *record,
+		       struct tni_item *item);
+int tni_item_of_lease(struct tenon_queue *queue, uint64_t lease, struct tni_item *item);
+/* What the receiver is told of it. */
+void tni_item_tell(struct tenon_queue *queue, const struct tni_item *item,
+		   struct tenon_message *ret_message);
+/* Ends it: received (or dropped).  Commits. */
+int tni_item_finish(struct tenon_queue *queue, const struct tni_item *item, bool dropped);
+/* Leases it to this process.  Commits. */
+int tni_item_lease(struct tenon_queue *queue, const struct tni_item *item, uint64_t *ret_opaque);
+/* Ends a lease of a participant: done, or put back.  Commits. -EINVAL. */
+int tni_lease_end(struct tenon_queue *queue, uint64_t opaque, bool done);
+/* Returns everything that a participant has leased. */
+int tni_lease_return_all(struct tenon_queue *queue, uint32_t participant);
+/* Drops the message that would be received next.  -EAGAIN none. */
+int tni_item_drop(struct tenon_queue *queue);
+
+/* queue_wait.c */
+/* What a receiver saw when it found nothing, under the receivers' lock. */
+struct tni_seen {
+	uint64_t version, head, sent, redelivered;
+};
+
+struct tni_seen tni_wait_seen(const struct tenon_queue *queue);
+
+/* What somebody waits for. */
+struct tni_reason {
+	uint32_t class;
+	struct tni_seen seen;		/* MESSAGE */
+	const struct tni_receipt *receipt; /* RECEIPT */
+};
+
+/* Waits until the reason may be gone.  0: look again (the thread's pending entry stays at a gate: lock
+ * one next, or call tni_wait_leave()).  -ETIMEDOUT, -EINTR, -EBADMSG. */
+int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t deadline_ns);
+void tni_wait_leave(struct tni_call *call);
+
+/* queue_receipt.c */
+/* A receipt for the message that will be in `slot`. */
+int tni_receipt_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot,
+		     uint64_t *ret_receipt);
+/* The message of a slot is gone: fills in its receipt, if it has one. */
+void tni_receipt_finish(struct tenon_queue *queue, uint64_t slot, bool dropped);
+/* What tenon_queue_last_receipt() will answer. */
+void tni_receipt_remember(struct tenon_queue *queue, uint64_t receipt);
+/* Waits for the message of a RENDEZVOUS send; takes it back when the time is up. */
+int tni_receipt_rendezvous(struct tni_call *call, uint64_t receipt, int64_t deadline_ns);
+/* Whether a receiver is waiting that has no message coming. */
+bool tni_receipt_has_taker(struct tenon_queue *queue);
+/* The participant will ask for none of its receipts any more. */
+int tni_receipt_orphan_all(struct tenon_queue *queue, uint32_t participant);
+
+/* queue_poll.c */
+/* Under the lock of a side, before it publishes something that pollers wait for: messages (SEND),
+ * room (RECEIVE). */
+void tni_poll_raise(struct tenon_queue *queue, uint32_t side);
+/* Before messages are put back, under the receivers' lock. */
+void tni_poll_raise_returned(struct tenon_queue *queue);
+/* Behind an operation of a side, without a lock: the other side's descriptor may have to fall. */
+void tni_poll_lower(struct tni_call *call, uint32_t side);
+void tni_poll_remove(int directory_fd, uint64_t id);
+
+/* queue_send.c, queue_receive.c */
+int tni_send_options_check(struct tenon_queue *queue, const struct tenon_send_options *options,
+			   struct tenon_send_options *ret_options);
+int tni_receive_options_check(struct tenon_queue *queue,
+			      const struct tenon_receive_options *options,
+			      struct tenon_receive_options *ret_options);
+int tni_loan_free_all(struct tenon_queue *queue, uint32_t participant);
+
+#endif

@@ -1,0 +1,641 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Sending.  A short message of a FIFO queue is written into the log itself; any other into a slot that
+ * the log then names.  A long one is written into a loaned slot, outside the lock.
+ *
+ * Loans: the entry in the table and the slot leave their pools in one commit; the entry says who has
+ * the slot.  Sending it gives the entry back in the same run that publishes the message.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "object/queue_private.h"
+
+#define SLOTS_A_RUN 12u
+#define INLINES_A_RUN 256u
+
+static int copy_options(void *copy, uint32_t known_bytes, const void *options, uint32_t flags_known)
+{
+	uint32_t bytes, flags;
+
+	memset(copy, 0, known_bytes);
+	if (!options)
+		return 0;
+	memcpy(&bytes, options, sizeof(bytes));
+	if (bytes < 2 * sizeof(uint32_t))
+		return -EINVAL;
+	memcpy(copy, options, bytes < known_bytes ? bytes : known_bytes);
+	for (uint32_t i = known_bytes; i < bytes; i++)
+		if (((const uint8_t *)options)[i] != 0)
+			return -E2BIG;
+	memcpy(&flags, (uint8_t *)copy + sizeof(bytes), sizeof(flags));
+	return flags & ~flags_known ? -EINVAL : 0;
+}
+
+int tni_send_options_check(struct tenon_queue *queue, const struct tenon_send_options *options,
+			   struct tenon_send_options *ret_options)
+{
+	int result = copy_options(ret_options, sizeof(*ret_options), options,
+				  TENON_NONBLOCK | TENON_WANT_RECEIPT);
+
+	if (result != 0)
+		return result;
+	if (queue->attributes.order == TENON_QUEUE_PRIORITY &&
+	    ret_options->key > TENON_QUEUE_PRIORITY_MAX)
+		return -EINVAL;
+	if (queue->attributes.order == TENON_QUEUE_FIFO)
+		ret_options->key = 0;
+	if (ret_options->deadline_ns == 0)
+		ret_options->deadline_ns = TENON_NO_DEADLINE;
+	return 0;
+}
+
+int tni_receive_options_check(struct tenon_queue *queue,
+			      const struct tenon_receive_options *options,
+			      struct tenon_receive_options *ret_options)
+{
+	int result = copy_options(ret_options, sizeof(*ret_options), options,
+				  TENON_NONBLOCK | TENON_TRUNCATE);
+
+	if (result != 0)
+		return result;
+	if (ret_options->select > TENON_SELECT_LOWEST_TO || ret_options->reserved != 0 ||
+	    (ret_options->select != TENON_SELECT_ANY &&
+	     queue->attributes.order != TENON_QUEUE_TYPED))
+		return -EINVAL;
+	if (ret_options->deadline_ns == 0)
+		ret_options->deadline_ns = TENON_NO_DEADLINE;
+	return 0;
+}
+
+static bool is_inline(const struct tenon_queue *queue, uint64_t bytes)
+{
+	return queue->attributes.inline_max_bytes != TNI_NO_INLINE &&
+	       bytes <= queue->attributes.inline_max_bytes;
+}
+
+/* Room under the senders' lock. */
+static uint64_t room_locked(struct tenon_queue *queue)
+{
+	struct tni_send_side *side = &queue->control->send;
+	uint64_t capacity = queue->attributes.capacity;
+	uint64_t sent = tni_send_view(side).sent;
+	uint64_t held;
+
+	if (capacity == TENON_QUEUE_UNBOUNDED || capacity == TENON_QUEUE_RENDEZVOUS)
+		return UINT32_MAX;
+	held = sent - tni_get64(&side->done_cache);
+	if (held > capacity || capacity - held < 2) {
+		/* ORD(seen): what the receivers have freed may be written over. */
+		tni_set64(&side->done_cache,
+			  tni_load_acquire64(&queue->control->receive.done_seen));
+		held = sent - tni_get64(&side->done_cache);
+		if (held > capacity)
+			held = (int64_t)held < 0 ? 0 : capacity;
+	}
+	return capacity - held;
+}
+
+/* High-water marks, under the senders' lock, behind a commit. */
+static void note_sent(struct tenon_queue *queue)
+{
+	struct tni_send_side *side = &queue->control->send;
+	struct tni_send_view view = tni_send_view(side);
+	uint64_t held = view.sent - tni_get64(&side->done_cache), bytes;
+
+	tni_set32(&side->last_pid, queue->pid);
+	tni_set64(&side->last_ns, (uint64_t)tni_now_ns());
+	if (held <= tni_get64(&side->high_messages) || (int64_t)held < 0)
+		return;
+	tni_set64(&side->done_cache, tni_load_acquire64(&queue->control->receive.done_seen));
+	held = view.sent - tni_get64(&side->done_cache); /* ORD(seen) */
+	if ((int64_t)held > 0 && held > tni_get64(&side->high_messages))
+		tni_set64(&side->high_messages, held);
+	bytes = view.bytes - tni_get64(&queue->control->receive.bytes_seen);
+	if ((int64_t)bytes > 0 && bytes > tni_get64(&side->high_bytes))
+		tni_set64(&side->high_bytes, bytes);
+}
+
+/* Memory for a message in a slot. */
+static int make_room(struct tenon_queue *queue, uint64_t index, struct tni_slot *slot,
+		     uint64_t bytes)
+{
+	uint64_t most = queue->attributes.slot_bytes - sizeof(*slot);
+	uint64_t room = tni_get64(&slot->room_bytes), want;
+	int result;
+
+	if (queue->slots.touch_bytes == queue->slots.entry_bytes) {
+		tni_set64(&slot->room_bytes, most);
+		return 0;
+	}
+	if (room >= bytes && room <= most)
+		return 0;
+	want = ((sizeof(*slot) + bytes + TNI_PAGE_BYTES - 1) & ~(uint64_t)(TNI_PAGE_BYTES - 1)) -
+	       sizeof(*slot);
+	want = want < most ? want : most;
+	result = tni_table_reserve(&queue->slots, index, 0, sizeof(*slot) + want);
+	if (result == 0)
+		tni_set64(&slot->room_bytes, want);
+	return result;
+}
+
+/* Takes a slot with room for a message, in an open run. */
+static int take_slot(struct tenon_queue *queue, struct tni_txn *txn, uint64_t bytes,
+		     uint64_t *ret_index, struct tni_slot **ret_slot)
+{
+	struct tni_slot *slot;
+	uint64_t index;
+	int result =
+	    tni_pool_take(txn, &queue->control->send.slots.pool, &queue->slots, &index);
+
+	if (result != 0)
+		return result;
+	slot = tni_slot_at(queue, index);
+	result = make_room(queue, index, slot, bytes);
+	if (result != 0)
+		return result;
+	tni_set32(&slot->receipt_link, 0);
+	tni_set32(&slot->deliveries, 0);
+	*ret_index = index;
+	*ret_slot = slot;
+	return 0;
+}
+
+static void label_slot(struct tenon_queue *queue, struct tni_slot *slot, uint64_t bytes,
+		       uint64_t key)
+{
+	tni_set64(&slot->key, key);
+	tni_set32(&slot->bytes, (uint32_t)bytes);
+	tni_set32(&slot->flags_sender, queue->object.participant << 16);
+}
+
+static int append_in_slot(struct tenon_queue *queue, struct tni_append *append, const void *data,
+			  uint64_t bytes, const struct tenon_send_options *options,
+			  uint64_t *ret_receipt)
+{
+	struct tni_slot *slot;
+	uint64_t index, receipt;
+	int result = take_slot(queue, &append->txn, bytes, &index, &slot);
+
+	if (result != 0)
+		return result;
+	label_slot(queue, slot, bytes, options->key);
+	memcpy(tni_slot_data(slot), data, bytes);
+	if (ret_receipt) {
+		result = tni_receipt_take(queue, &append->txn, index, &receipt);
+		if (result != 0)
+			return result;
+		*ret_receipt = receipt;
+	}
+	return tni_append_slot(queue, append, index, (uint32_t)bytes);
+}
+
+static void publish(struct tenon_queue *queue, struct tni_append *append)
+{
+	tni_poll_raise(queue, TNI_SEND);
+	tni_append_publish(queue, append);
+	note_sent(queue);
+}
+
+/* A run of messages under the senders' lock, all of them or none. */
+static int put_run(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t count,
+		   const struct tenon_send_options *options, uint64_t *ret_receipt)
+{
+	struct tni_append append;
+	int result = 0;
+
+	if (!is_inline(queue, slices[0].bytes) || ret_receipt)
+		tni_transfer_refill(&queue->control->send.slots);
+	tni_append_begin(queue, &append);
+	for (uint32_t i = 0; i < count && result == 0; i++) {
+		if (is_inline(queue, slices[i].bytes) && !ret_receipt)
+			result = tni_append_inline(queue, &append, slices[i].data,
+						   (uint32_t)slices[i].bytes);
+		else
+			result = append_in_slot(queue, &append, slices[i].data, slices[i].bytes,
+						options, ret_receipt);
+	}
+	if (result != 0) {
+		tni_txn_abort(&append.txn);
+		return result;
+	}
+	publish(queue, &append);
+	return 0;
+}
+
+/* A message that was written into a loan. */
+static int put_loan(struct tenon_queue *queue, uint64_t loan_index, uint64_t bytes,
+		    const struct tenon_send_options *options, uint64_t *ret_receipt)
+{
+	struct tni_loan *loan = tni_table_at(&queue->loans, loan_index);
+	uint64_t index = tni_get64(&loan->slot), receipt;
+	struct tni_slot *slot = tni_slot_at(queue, index);
+	struct tni_append append;
+	int result;
+
+	if (!slot)
+		return -EBADMSG;
+	tni_append_begin(queue, &append);
+	label_slot(queue, slot, bytes, options->key);
+	tni_txn_set(&append.txn, &loan->state_participant, TNI_LOAN_FREE);
+	result = tni_pool_give(&append.txn, &queue->control->send.loans, &queue->loans, loan_index);
+	if (result == 0 && ret_receipt) {
+		result = tni_receipt_take(queue, &append.txn, index, &receipt);
+		if (result == 0)
+			*ret_receipt = receipt;
+	}
+	if (result == 0)
+		result = tni_append_slot(queue, &append, index, (uint32_t)bytes);
+	if (result != 0) {
+		tni_txn_abort(&append.txn);
+		return result;
+	}
+	publish(queue, &append);
+	return 0;
+}
+
+/* What is to be sent: slices, or a loan. */
+struct parcel {
+	const struct tenon_slice *slices;
+	uint32_t count;
+	uint64_t loan, loan_bytes;
+	bool is_loan;
+};
+
+/* Under the senders' lock.  -EAGAIN: no room. */
+static int put(struct tenon_queue *queue, const struct parcel *parcel,
+	       const struct tenon_send_options *options, uint32_t *ret_put, uint64_t *ret_receipt)
+{
+	uint64_t room = room_locked(queue);
+	uint32_t done = 0;
+	int result = 0;
+
+	if (room == 0)
+		return -EAGAIN;
+	if (queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS &&
+	    (options->flags & TENON_NONBLOCK) && !tni_receipt_has_taker(queue))
+		return -EAGAIN;
+	if (parcel->is_loan) {
+		*ret_put = 1;
+		return put_loan(queue, parcel->loan, parcel->loan_bytes, options, ret_receipt);
+	}
+	while (done < parcel->count && done < room) {
+		const struct tenon_slice *next = parcel->slices + done;
+		uint32_t limit = is_inline(queue, next->bytes) ? INLINES_A_RUN : SLOTS_A_RUN;
+		uint32_t run = 0;
+
+		/* One kind to a run: the journal has room for that many. */
+		while (run < limit && done + run < parcel->count && done + run < room &&
+		       next[run].bytes <= TNI_COPY_UNDER_LOCK_BYTES &&
+		       is_inline(queue, next[run].bytes) == is_inline(queue, next->bytes))
+			run++;
+		if (run == 0)
+			break;
+		result = put_run(queue, next, run, options, ret_receipt);
+		if (result == -ENOSPC && run > 1)
+			result = put_run(queue, next, run = 1, options, ret_receipt);
+		if (result != 0)
+			break;
+		done += run;
+	}
+	*ret_put = done;
+	return done > 0 ? 0 : result;
+}
+
+/* A full queue: 0 try again, 1 the message is to be dropped, or an error. */
+static int when_full(struct tni_call *call, const struct tenon_send_options *options)
+{
+	static const struct tni_reason full = {.class = TNI_CLASS_ROOM};
+	struct tenon_queue *queue = call->queue;
+	int result;
+
+	switch (queue->attributes.full) {
+	case TENON_QUEUE_FAIL:
+		return -EAGAIN;
+	case TENON_QUEUE_DROP_NEWEST:
+		return 1;
+	case TENON_QUEUE_DROP_OLDEST:
+		result = tni_side_lock(call, TNI_RECEIVE, options->deadline_ns);
+		if (result != 0)
+			return result;
+		result = tni_item_drop(queue);
+		tni_side_unlock(call, TNI_RECEIVE);
+		return result;
+	default:
+		if (options->flags & TENON_NONBLOCK)
+			return -EAGAIN;
+		return tni_wait(call, &full, options->deadline_ns);
+	}
+}
+
+static int drop_newest(struct tni_call *call, uint32_t count, uint32_t *ret_sent)
+{
+	struct tni_send_side *side = &call->queue->control->send;
+	int result = tni_side_lock(call, TNI_SEND, INT64_MAX);
+
+	if (result != 0)
+		return result;
+	tni_set64(&side->dropped, tni_get64(&side->dropped) + count);
+	tni_side_unlock(call, TNI_SEND);
+	*ret_sent = count;
+	return 0;
+}
+
+static int deliver(struct tni_call *call, const struct parcel *parcel,
+		   const struct tenon_send_options *options, uint32_t *ret_sent)
+{
+	struct tenon_queue *queue = call->queue;
+	bool rendezvous = queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS;
+	bool wants_receipt = rendezvous || (options->flags & TENON_WANT_RECEIPT);
+	uint64_t receipt = 0;
+	int result;
+
+	for (;;) {
+		result = tni_side_lock(call, TNI_SEND, options->deadline_ns);
+		if (result != 0)
+			return result;
+		result = put(queue, parcel, options, ret_sent, wants_receipt ? &receipt : NULL);
+		tni_side_unlock(call, TNI_SEND);
+		if (result != -EAGAIN || (rendezvous && options->flags & TENON_NONBLOCK))
+			break;
+		result = when_full(call, options);
+		if (result > 0)
+			return drop_newest(call, parcel->is_loan ? 1 : parcel->count, ret_sent);
+		if (result != 0)
+			return result;
+	}
+	if (result == -EBADMSG)
+		return tni_queue_damaged(queue);
+	if (result != 0)
+		return result;
+	tni_poll_lower(call, TNI_SEND);
+	if (rendezvous)
+		return tni_receipt_rendezvous(call, receipt, options->deadline_ns);
+	if (wants_receipt)
+		tni_receipt_remember(queue, receipt);
+	return 0;
+}
+
+static int loan_take(struct tni_call *call, uint64_t bytes, uint64_t *ret_loan,
+		     uint64_t *ret_slot)
+{
+	struct tenon_queue *queue = call->queue;
+	struct tni_send_side *side = &queue->control->send;
+	struct tni_send_view view;
+	struct tni_slot *slot;
+	struct tni_loan *loan;
+	struct tni_txn txn;
+	int result = tni_side_lock(call, TNI_SEND, INT64_MAX);
+
+	if (result != 0)
+		return result;
+	tni_transfer_refill(&side->slots);
+	view = tni_send_view(side);
+	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
+	result = tni_pool_take(&txn, &side->loans, &queue->loans, ret_loan);
+	if (result == 0)
+		result = take_slot(queue, &txn, bytes, ret_slot, &slot);
+	if (result == 0) {
+		loan = tni_table_at(&queue->loans, *ret_loan);
+		tni_txn_set(&txn, &loan->slot, *ret_slot);
+		tni_txn_set(&txn, &loan->state_participant,
+			    TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32);
+		tni_send_commit(side, &view);
+	} else {
+		tni_txn_abort(&txn);
+	}
+	tni_side_unlock(call, TNI_SEND);
+	return result == -EBADMSG ? tni_queue_damaged(queue) : result;
+}
+
+/* Under the senders' lock. */
+static int loan_free(struct tenon_queue *queue, uint64_t index)
+{
+	struct tni_send_side *side = &queue->control->send;
+	struct tni_loan *loan = tni_table_at(&queue->loans, index);
+	struct tni_send_view view = tni_send_view(side);
+	struct tni_txn txn;
+	int result;
+
+	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
+	result = tni_pool_give(&txn, &side->slots.pool, &queue->slots, tni_get64(&loan->slot));
+	if (result == 0) {
+		tni_txn_set(&txn, &loan->state_participant, TNI_LOAN_FREE);
+		result = tni_pool_give(&txn, &side->loans, &queue->loans, index);
+	}
+	if (result == 0)
+		tni_send_commit(side, &view);
+	else
+		tni_txn_abort(&txn);
+	return result;
+}
+
+int tni_loan_free_all(struct tenon_queue *queue, uint32_t participant)
+{
+	uint64_t top = tni_get64(&queue->control->send.loans.top);
+
+	for (uint64_t i = 0; i < top; i++) {
+		const struct tni_loan *loan = tni_table_at(&queue->loans, i);
+		int result;
+
+		if (!loan)
+			return -EBADMSG;
+		if (tni_get64(&loan->state_participant) !=
+		    (TNI_LOAN_HELD | (uint64_t)participant << 32))
+			continue;
+		result = loan_free(queue, i);
+		if (result != 0)
+			return result;
+	}
+	return 0;
+}
+
+static int send_long(struct tni_call *call, const struct tenon_slice *slice,
+		     const struct tenon_send_options *options, uint32_t *ret_sent)
+{
+	struct tenon_queue *queue = call->queue;
+	struct parcel parcel = {.is_loan = true, .loan_bytes = slice->bytes};
+	uint64_t slot;
+	int result = loan_take(call, slice->bytes, &parcel.loan, &slot);
+
+	if (result != 0)
+		return result;
+	memcpy(tni_slot_data(tni_slot_at(queue, slot)), slice->data, slice->bytes);
+	result = deliver(call, &parcel, options, ret_sent);
+	if (result == 0 && queue->attributes.full != TENON_QUEUE_DROP_NEWEST)
+		return 0;
+	/* Not sent, or dropped: in the second case the loan may be gone already. */
+	if (tni_side_lock(call, TNI_SEND, INT64_MAX) == 0) {
+		const struct tni_loan *loan = tni_table_at(&queue->loans, parcel.loan);
+
+		if (tni_get64(&loan->state_participant) ==
+			(TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32) &&
+		    tni_get64(&loan->slot) == slot)
+			loan_free(queue, parcel.loan);
+		tni_side_unlock(call, TNI_SEND);
+	}
+	return result;
+}
+
+static int send_slices(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t count,
+		       const struct tenon_send_options *options, uint32_t *ret_sent)
+{
+	struct parcel parcel = {.slices = slices, .count = count};
+	struct tenon_send_options checked;
+	struct tni_call call;
+	int result;
+
+	if (!queue || count == 0)
+		return -EINVAL;
+	result = tni_send_options_check(queue, options, &checked);
+	if (result != 0)
+		return result;
+	for (uint32_t i = 0; i < count; i++) {
+		if (slices[i].bytes > queue->attributes.max_message_bytes)
+			return -EMSGSIZE;
+		if (!slices[i].data && slices[i].bytes > 0)
+			return -EINVAL;
+	}
+	result = tni_call_begin(&call, queue);
+	if (result != 0)
+		return result;
+	if (slices[0].bytes > TNI_COPY_UNDER_LOCK_BYTES)
+		return send_long(&call, slices, &checked, ret_sent);
+	return deliver(&call, &parcel, &checked, ret_sent);
+}
+
+int tenon_queue_send(struct tenon_queue *queue, const void *data, uint64_t bytes,
+		     const struct tenon_send_options *options)
+{
+	struct tenon_slice slice = {.data = data ? data : "", .bytes = bytes};
+	uint32_t sent;
+
+	if (!data && bytes > 0)
+		return -EINVAL;
+	return send_slices(queue, &slice, 1, options, &sent);
+}
+
+int tenon_queue_send_batch(struct tenon_queue *queue, const struct tenon_slice *slices,
+			   uint32_t count, const struct tenon_send_options *options,
+			   uint32_t *ret_sent)
+{
+	struct tenon_send_options rest = {.size = sizeof(rest)};
+	uint32_t sent = 0;
+	int result;
+
+	if (!queue || !slices || !ret_sent || count == 0)
+		return -EINVAL;
+	if (queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS ||
+	    (options && options->flags & TENON_WANT_RECEIPT))
+		return -EOPNOTSUPP;
+	result = send_slices(queue, slices, count, options, &sent);
+	if (result != 0)
+		return result;
+	/* Runs end at long messages; what fits without waiting follows. */
+	if (options)
+		rest.key = options->key;
+	rest.flags = TENON_NONBLOCK;
+	while (sent < count && queue->attributes.full == TENON_QUEUE_WAIT) {
+		uint32_t more;
+
+		if (send_slices(queue, slices + sent, count - sent, &rest, &more) != 0)
+			break;
+		sent += more;
+	}
+	*ret_sent = sent;
+	return 0;
+}
+
+int tenon_queue_loan(struct tenon_queue *queue, uint64_t bytes, struct tenon_loan *ret_loan)
+{
+	struct tni_call call;
+	uint64_t index, slot;
+	int result;
+
+	if (!queue || !ret_loan)
+		return -EINVAL;
+	if (bytes > queue->attributes.max_message_bytes)
+		return -EMSGSIZE;
+	result = tni_call_begin(&call, queue);
+	if (result == 0)
+		result = loan_take(&call, bytes, &index, &slot);
+	if (result != 0)
+		return result;
+	ret_loan->data = tni_slot_data(tni_slot_at(queue, slot));
+	ret_loan->bytes = bytes;
+	ret_loan->opaque = (index + 1) | slot << 32;
+	return 0;
+}
+
+/* The entry of a loan that this process holds. */
+static int find_loan(struct tenon_queue *queue, const struct tenon_loan *loan, uint64_t *ret_index)
+{
+	uint64_t index = (loan->opaque & 0xffffffff) - 1;
+	const struct tni_loan *entry;
+
+	if ((loan->opaque & 0xffffffff) == 0 ||
+	    index >= tni_get64(&queue->control->send.loans.top))
+		return -EINVAL;
+	entry = tni_table_at(&queue->loans, index);
+	if (!entry ||
+	    tni_get64(&entry->state_participant) !=
+		(TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32) ||
+	    tni_get64(&entry->slot) != loan->opaque >> 32)
+		return -EINVAL;
+	*ret_index = index;
+	return 0;
+}
+
+int tenon_queue_commit(struct tenon_queue *queue, struct tenon_loan *loan, uint64_t bytes,
+		       const struct tenon_send_options *options)
+{
+	struct parcel parcel = {.is_loan = true, .loan_bytes = bytes};
+	struct tenon_send_options checked;
+	struct tni_call call;
+	uint32_t sent;
+	int result;
+
+	if (!queue || !loan || bytes > loan->bytes)
+		return -EINVAL;
+	result = tni_send_options_check(queue, options, &checked);
+	if (result == 0)
+		result = tni_call_begin(&call, queue);
+	if (result == 0)
+		result = find_loan(queue, loan, &parcel.loan);
+	if (result != 0)
+		return result;
+	result = deliver(&call, &parcel, &checked, &sent);
+	if (result != 0)
+		return result;
+	if (queue->attributes.full == TENON_QUEUE_DROP_NEWEST)
+		tenon_queue_abandon(queue, loan); /* not there any more unless it was dropped */
+	loan->data = NULL;
+	loan->opaque = 0;
+	return 0;
+}
+
+int tenon_queue_abandon(struct tenon_queue *queue, struct tenon_loan *loan)
+{
+	struct tni_call call;
+	uint64_t index;
+	int result;
+
+	if (!queue || !loan)
+		return -EINVAL;
+	result = tni_call_begin(&call, queue);
+	if (result == 0)
+		result = tni_side_lock(&call, TNI_SEND, INT64_MAX);
+	if (result != 0)
+		return result;
+	result = find_loan(queue, loan, &index);
+	if (result == 0)
+		result = loan_free(queue, index);
+	tni_side_unlock(&call, TNI_SEND);
+	if (result != 0)
+		return result;
+	loan->data = NULL;
+	loan->opaque = 0;
+	return 0;
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A side of the queue: locked, repaired when its last owner died, unlocked with a look at who sleeps.
+ *
+ * Who is woken.  In FIFO and priority queues every sleeping receiver can use any message, so whoever
+ * unlocks either side wakes as many as there are messages, and as many senders as there is room:
+ * that depends on the state of the queue only, and holds whoever died before.  In typed queues a
+ * message suits some: there, all receivers are woken for every message sent or returned, and the
+ * count of those announced (woken_*) tells the next owner if the last one died before it did.
+ *
+ * ORD seen: the words that the other side reads (sent_seen, done_seen …) are released after the
+ * commit and acquired by the other side before it decides that there is nothing to do.
+ */
+
+#include <errno.h>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "object/queue_private.h"
+
+int tni_queue_damaged(struct tenon_queue *queue)
+{
+	tni_object_damage(&queue->object);
+	return -EBADMSG;
+}
+
+int tni_call_begin(struct tni_call *call, struct tenon_queue *queue)
+{
+	call->queue = queue;
+	call->thread = tni_thread_self();
+	call->burying = false;
+	if (tni_get32(&queue->object.generation) != call->thread->generation) {
+		int result = tni_object_reattach(&queue->object);
+
+		if (result != 0)
+			return result;
+		queue->house.participant = queue->object.participant;
+	}
+	call->pending = tni_pending_get(call->thread);
+	return 0;
+}
+
+void tni_send_commit(struct tni_send_side *side, const struct tni_send_view *view)
+{
+	struct tni_send_state *next = &side->state[(tni_get64(&side->version) + 1) & 1];
+
+	tni_set64(&next->tail, view->tail);
+	tni_set64(&next->sent, view->sent);
+	tni_set64(&next->bytes, view->bytes);
+	tni_commit(&side->version);
+	tni_set64(&side->bytes_seen, view->bytes);
+	tni_store_release64(&side->sent_seen, view->sent); /* ORD(seen) */
+}
+
+static void show_received(struct tni_receive_side *side, const struct tni_receive_view *view)
+{
+	tni_set64(&side->bytes_seen, view->bytes);
+	tni_store_release64(&side->gone_seen, view->drained - view->ready); /* ORD(seen) */
+	tni_store_release64(&side->done_seen, view->done);
+}
+
+static int resolve_limbo(struct tenon_queue *queue, uint64_t slot, uint64_t chunk)
+{
+	struct tni_send_side *send = &queue->control->send;
+	int result = 0;
+
+	if (__builtin_expect(slot != 0, 0)) {
+		if (tni_limbo_is_open(&send->slots, slot))
+			tni_receipt_finish(queue, (slot & TNI_FREED_LINK) - 1,
+					   slot & TNI_LIMBO_DROPPED);
+		result = tni_limbo_resolve(&send->slots, &queue->slots, slot);
+	}
+	if (__builtin_expect(chunk != 0, 0) && result == 0)
+		result = tni_limbo_resolve(&send->chunks, &queue->chunks, chunk);
+	return result;
+}
+
+int tni_receive_commit(struct tenon_queue *queue, const struct tni_receive_view *view)
+{
+	struct tni_receive_side *side = &queue->control->receive;
+	struct tni_receive_state *next = &side->state[(tni_get64(&side->version) + 1) & 1];
+
+	tni_set64(&next->head, view->head);
+	tni_set64(&next->drained, view->drained);
+	tni_set64(&next->ready, view->ready);
+	tni_set64(&next->done, view->done);
+	tni_set64(&next->bytes, view->bytes);
+	tni_set64(&next->limbo_slot, view->limbo_slot);
+	tni_set64(&next->limbo_chunk, view->limbo_chunk);
+	tni_commit(&side->version);
+	show_received(side, view);
+	return resolve_limbo(queue, view->limbo_slot, view->limbo_chunk);
+}
+
+uint64_t tni_queue_available(const struct tenon_queue *queue)
+{
+	uint64_t gone = tni_load_acquire64(&queue->control->receive.gone_seen); /* ORD(seen) */
+	uint64_t sent = tni_load_acquire64(&queue->control->send.sent_seen);
+
+	return sent > gone ? sent - gone : 0;
+}
+
+uint64_t tni_queue_room(const struct tenon_queue *queue)
+{
+	uint64_t done = tni_load_acquire64(&queue->control->receive.done_seen); /* ORD(seen) */
+	uint64_t sent = tni_load_acquire64(&queue->control->send.sent_seen);
+	uint64_t held = sent > done ? sent - done : 0;
+	uint64_t capacity = queue->attributes.capacity;
+
+	if (capacity == TENON_QUEUE_UNBOUNDED || capacity == TENON_QUEUE_RENDEZVOUS)
+		return UINT32_MAX;
+	return capacity > held ? capacity - held : 0;
+}
+
+/* Where the tables begin: repair writes nowhere before it. */
+static uint64_t control_offset(const struct tenon_queue *queue)
+{
+	return (uint64_t)((uint8_t *)queue->control - queue->object.base);
+}
+
+static int repair_send(struct tenon_queue *queue)
+{
+	struct tni_send_side *side = &queue->control->send;
+	struct tni_send_view view = tni_send_view(side);
+	struct tni_record record;
+	int result;
+
+	tni_transfer_repair_grab(&side->chunks);
+	tni_transfer_repair_grab(&side->slots);
+	result = tni_log_read(queue, view.tail, &record);
+	if (result == 0 && record.kind == 0)
+		result = tni_journal_undo(&side->journal, &side->version, queue->object.base,
+					  control_offset(queue), queue->object.extent_bytes);
+	if (result == 0)
+		result = tni_log_roll_forward(queue);
+	view = tni_send_view(side);
+	tni_set64(&side->bytes_seen, view.bytes);
+	tni_store_release64(&side->sent_seen, view.sent); /* ORD(seen) */
+	return result;
+}
+
+static int repair_receive(struct tenon_queue *queue)
+{
+	struct tni_receive_side *side = &queue->control->receive;
+	const struct tni_receive_state *state;
+	struct tni_receive_view view;
+	int result = tni_journal_undo(&side->journal, &side->version, queue->object.base,
+				      control_offset(queue), queue->object.extent_bytes);
+
+	view = tni_receive_view(side);
+	state = &side->state[tni_get64(&side->version) & 1];
+	show_received(side, &view);
+	if (result == 0)
+		result = resolve_limbo(queue, tni_get64(&state->limbo_slot),
+				       tni_get64(&state->limbo_chunk));
+	return result;
+}
+
+static void note_cpu(struct tni_gate *gate)
+{
+	uint32_t cpu = tni_cpu();
+
+	if (tni_get32(&gate->cpu) != cpu)
+		tni_set32(&gate->cpu, cpu);
+}
+
+int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns)
+{
+	struct tenon_queue *queue = call->queue;
+	struct tni_gate *gate = queue->house.gate[side];
+	int result = tni_gate_lock(&queue->house, side, call->thread, call->pending,
+				   deadline_ns);
+
+	if (result == TNI_OWNER_DIED) {
+		result = side == TNI_SEND ? repair_send(queue) : repair_receive(queue);
+		tni_fetch_add32(&gate->repairs, 1);
+		if (result != 0) {
+			tni_queue_damaged(queue);
+			tni_gate_unlock(gate);
+		}
+	}
+	if (result != 0) {
+		tni_pending_put(call->thread, call->pending);
+		return result;
+	}
+	note_cpu(gate);
+	return 0;
+}
+
+/* Sleepers that are not there: one of them may have died. */
+static void suspect(struct tni_call *call, uint32_t row)
+{
+	struct tenon_queue *queue = call->queue;
+
+	if (call->burying)
+		return;
+	for (uint32_t i = 0; i < tni_object_participants_top(&queue->object); i++) {
+		uint64_t bits = tni_get64(&queue->house.waitroom->asleep[row][i / 64]);
+
+		if (bits >> (i % 64) & 1)
+			tni_object_recover_one(&queue->object, i);
+	}
+}
+
+static uint32_t receivers_to_wake(struct tenon_queue *queue)
+{
+	struct tni_send_side *send = &queue->control->send;
+	struct tni_receive_side *receive = &queue->control->receive;
+	uint64_t available = tni_queue_available(queue);
+	uint64_t sent, redelivered;
+
+	if (queue->attributes.order != TENON_QUEUE_TYPED)
+		return available > UINT32_MAX ? UINT32_MAX : (uint32_t)available;
+	sent = tni_get64(&send->sent_seen);
+	redelivered = tni_get64(&receive->redelivered);
+	if (sent == tni_get64(&send->woken_sent) &&
+	    redelivered == tni_get64(&receive->woken_returned))
+		return 0;
+	return UINT32_MAX;
+}
+
+void tni_call_wake(struct tni_call *call, uint32_t side, uint64_t flags)
+{
+	struct tenon_queue *queue = call->queue;
+	struct tni_gatehouse *house = &queue->house;
+	uint64_t sent = tni_get64(&queue->control->send.sent_seen);
+	uint64_t redelivered = tni_get64(&queue->control->receive.redelivered);
+	uint32_t count;
+	bool found = true;
+
+	house->top = tni_object_participants_top(&queue->object);
+	if (flags & TNI_GATE_FLAG(TNI_CLASS_LOCK))
+		found &= tni_gate_wake(house, side, TNI_CLASS_LOCK, 1);
+	if (flags & TNI_GATE_FLAG(TNI_CLASS_MESSAGE)) {
+		count = receivers_to_wake(queue);
+		if (count > 0) {
+			found &= tni_gate_wake(house, side, TNI_CLASS_MESSAGE, count);
+			tni_set64(&queue->control->send.woken_sent, sent);
+			tni_set64(&queue->control->receive.woken_returned, redelivered);
+		}
+	}
+	if (flags & TNI_GATE_FLAG(TNI_CLASS_ROOM)) {
+		count = (uint32_t)tni_queue_room(queue);
+		if (count > 0)
+			found &= tni_gate_wake(house, side, TNI_CLASS_ROOM, count);
+	}
+	if ((flags & TNI_GATE_FLAG(TNI_CLASS_RECEIPT)) && side == TNI_RECEIVE)
+		found &= tni_gate_wake(house, side, TNI_CLASS_RECEIPT, UINT32_MAX);
+	if (!found)
+		for (uint32_t row = 0; row < TNI_SLEEPER_ROWS; row++)
+			suspect(call, row);
+}
+
+void tni_side_unlock(struct tni_call *call, uint32_t side)
+{
+	uint64_t flags = tni_gate_unlock(call->queue->house.gate[side]);
+
+	if (__builtin_expect(flags != 0, 0))
+		tni_call_wake(call, side, flags);
+	tni_pending_put(call->thread, call->pending);
+}
+
+int tni_call_heal(struct tni_call *call)
+{
+	for (uint32_t side = 0; side < TNI_GATES; side++) {
+		int result;
+
+		if (!tni_gate_is_orphaned(call->queue->house.gate[side]))
+			continue;
+		result = tni_side_lock(call, side, INT64_MAX);
+		if (result != 0)
+			return result;
+		tni_side_unlock(call, side);
+	}
+	return 0;
+}
+
+int tni_queue_bury(struct tni_object *object, uint32_t participant)
+{
+	struct tenon_queue *queue = (struct tenon_queue *)object;
+	struct tni_call call = {.queue = queue, .thread = tni_thread_self(), .burying = true};
+	int result;
+
+	call.pending = tni_pending_get(call.thread);
+	tni_gatehouse_forget(&queue->house, participant);
+	result = tni_side_lock(&call, TNI_SEND, INT64_MAX);
+	if (result != 0)
+		return result;
+	result = tni_loan_free_all(queue, participant);
+	if (result == 0)
+		result = tni_receipt_orphan_all(queue, participant);
+	tni_side_unlock(&call, TNI_SEND);
+	if (result != 0)
+		return result;
+	result = tni_side_lock(&call, TNI_RECEIVE, INT64_MAX);
+	if (result != 0)
+		return result;
+	result = tni_lease_return_all(queue, participant);
+	tni_side_unlock(&call, TNI_RECEIVE);
+	return result;
+}
+
+int tni_queue_recover(struct tni_call *call, uint32_t *ret_buried)
+{
+	struct tni_object *object = &call->queue->object;
+	uint32_t buried = 0;
+	int result = tni_call_heal(call);
+
+	for (uint32_t i = 0; result >= 0 && i < tni_object_participants_top(object); i++) {
+		result = tni_object_recover_one(object, i);
+		if (result > 0)
+			buried++;
+	}
+	*ret_buried = buried;
+	return result < 0 ? result : 0;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Looking into a queue: status, participants, peeking, checking. */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/file.h"
+#include "object/queue_private.h"
+
+static uint64_t above(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static void fill_now(struct tenon_queue *queue, struct tenon_queue_status *status)
+{
+	const struct tni_send_side *send = &queue->control->send;
+	const struct tni_receive_side *receive = &queue->control->receive;
+	struct tni_receive_view view = tni_receive_view(receive);
+	uint64_t sent = tni_get64(&send->sent_seen);
+
+	status->messages = above(sent, view.drained - view.ready);
+	status->leased = above(view.drained - view.ready, view.done);
+	status->message_bytes = above(tni_get64(&send->bytes_seen), tni_get64(&receive->bytes_seen));
+	status->loaned = tni_get64(&send->loans.used);
+	status->memory_bytes = tni_file_memory(queue->object.fd);
+	status->damaged = tni_get32(&queue->object.shared->damaged);
+	status->receivers_waiting =
+	    tni_gatehouse_count(&queue->house, tni_sleeper_row(0, TNI_CLASS_MESSAGE));
+	status->senders_waiting =
+	    tni_gatehouse_count(&queue->house, tni_sleeper_row(0, TNI_CLASS_ROOM));
+	for (uint32_t i = 0; i < tni_object_participants_top(&queue->object); i++) {
+		const struct tni_participant *entry = tni_object_participant(&queue->object, i);
+
+		if (entry && tni_get32(&entry->state) == TNI_PARTICIPANT_ATTACHED)
+			status->participants++;
+	}
+}
+
+static void fill_ever(struct tenon_queue *queue, struct tenon_queue_status *status)
+{
+	const struct tni_send_side *send = &queue->control->send;
+	const struct tni_receive_side *receive = &queue->control->receive;
+	uint64_t dropped = tni_get64(&receive->dropped);
+
+	status->sent = tni_get64(&send->sent_seen) + tni_get64(&send->dropped);
+	status->sent_bytes = tni_get64(&send->bytes_seen);
+	status->received = above(tni_get64(&receive->done_seen), dropped);
+	status->received_bytes =
+	    above(tni_get64(&receive->bytes_seen), tni_get64(&receive->dropped_bytes));
+	status->dropped = dropped + tni_get64(&send->dropped);
+	status->redelivered = tni_get64(&receive->redelivered);
+	status->send_waits = tni_get64(&send->waits);
+	status->receive_waits = tni_get64(&receive->waits);
+	status->repairs =
+	    (uint64_t)tni_get32(&send->gate.repairs) + tni_get32(&receive->gate.repairs);
+	status->high_messages = tni_get64(&send->high_messages);
+	status->high_bytes = tni_get64(&send->high_bytes);
+	status->last_sender_pid = (int32_t)tni_get32(&send->last_pid);
+	status->last_receiver_pid = (int32_t)tni_get32(&receive->last_pid);
+	status->last_send_ns = (int64_t)tni_get64(&send->last_ns);
+	status->last_receive_ns = (int64_t)tni_get64(&receive->last_ns);
+}
+
+int tenon_queue_status(struct tenon_queue *queue, struct tenon_queue_status *ret_status)
+{
+	struct tenon_queue_status status = {.size = sizeof(status)};
+	const struct tni_queue_attributes *attributes;
+	struct tni_call call;
+	struct stat file;
+	uint32_t bytes;
+	int result;
+
+	if (!queue || !ret_status || ret_status->flags != 0)
+		return -EINVAL;
+	result = tni_call_begin(&call, queue);
+	if (result == 0)
+		result = tni_call_heal(&call);
+	if (result != 0 && result != -EBADMSG)
+		return result;
+	attributes = &queue->attributes;
+	status.order = attributes->order;
+	status.full = attributes->full;
+	status.capacity = attributes->capacity;
+	status.max_message_bytes = attributes->max_message_bytes;
+	status.max_participants = queue->object.header.participants_max;
+	status.id = queue->object.header.id;
+	status.created_ns = queue->object.header.created_ns;
+	if (fstat(queue->object.fd, &file) == 0) {
+		status.mode = file.st_mode & 07777;
+		status.uid = file.st_uid;
+		status.gid = file.st_gid;
+	}
+	fill_now(queue, &status);
+	fill_ever(queue, &status);
+	bytes = ret_status->size;
+	if (bytes < 2 * sizeof(uint32_t))
+		return -EINVAL;
+	memcpy(ret_status, &status, bytes < sizeof(status) ? bytes : sizeof(status));
+	if (bytes > sizeof(status))
+		memset((uint8_t *)ret_status + sizeof(status), 0, bytes - sizeof(status));
+	ret_status->size = bytes;
+	return 0;
+}
+
+static bool is_asleep(struct tenon_queue *queue, uint32_t class, uint32_t participant)
+{
+	const struct tni_a64 *row = queue->house.waitroom->asleep[tni_sleeper_row(0, class)];
+
+	return tni_get64(&row[participant / 64]) >> (participant % 64) & 1;
+}
+
+static void count_holds(struct tenon_queue *queue, uint32_t index,
+			struct tenon_participant *participant)
+{
+	uint64_t leases = tni_get64(&queue->control->receive.leases.top);
+	uint64_t loans = tni_get64(&queue->control->send.loans.top);
+
+	for (uint64_t i = 0; i < leases && i < queue->leases.max; i++) {
+		const struct tni_lease *lease = tni_table_at(&queue->leases, i);
+
+		if (lease && tni_get64(&lease->state_participant) ==
+				 (TNI_LEASE_TAKEN | (uint64_t)index << 32))
+			participant->leased++;
+	}
+	for (uint64_t i = 0; i < loans && i < queue->loans.max; i++) {
+		const struct tni_loan *loan = tni_table_at(&queue->loans, i);
+
+		if (loan && tni_get64(&loan->state_participant) ==
+				(TNI_LOAN_HELD | (uint64_t)index << 32))
+			participant->loaned++;
+	}
+}
+
+int tenon_queue_participants(struct tenon_queue *queue,
+			     int (*visit)(const struct tenon_participant *participant,
+					  void *context),
+			     void *context)
+{
+	struct tni_call call;
+	int result;
+
+	if (!queue || !visit)
+		return -EINVAL;
+	result = tni_call_begin(&call, queue);
+	for (uint32_t i = 0; result == 0 && i < tni_object_participants_top(&queue->object); i++) {
+		const struct tni_participant *entry = tni_object_participant(&queue->object, i);
+		struct tenon_participant participant = {0};
+
+		if (!entry || tni_load_acquire32(&entry->state) != TNI_PARTICIPANT_ATTACHED)
+			continue; /* ORD(participant) */
+		participant.pid = (int32_t)tni_get32(&entry->pid);
+		participant.uid = tni_get32(&entry->uid);
+		participant.alive = !tni_object_is_dead(&queue->object, i);
+		participant.attached_ns = (int64_t)tni_get64(&entry->attached_ns);
+		if (is_asleep(queue, TNI_CLASS_MESSAGE, i))
+			participant.waiting |= TENON_READABLE;
+		if (is_asleep(queue, TNI_CLASS_ROOM, i))
+			participant.waiting |= TENON_WRITABLE;
+		count_holds(queue, i, &participant);
+		result = visit(&participant, context);
+	}
+	return result;
+}
+
+int tenon_queue_recover(struct tenon_queue *queue, uint32_t *ret_freed)
+{
+	struct tni_call call;
+	uint32_t buried = 0;
+	int result;
+
+	if (!queue)
+		return -EINVAL;
+	result = tni_call_begin(&call, queue);
+	if (result == 0)
+		result = tni_queue_recover(&call, &buried);
+	if (result == 0 && ret_freed)
+		*ret_freed = buried;
+	return result;
+}
+
+/* Finds the message `position` places behind the next one, under the receivers' lock. */
+static int find_at(struct tenon_queue *queue, uint64_t position, struct tni_item *ret_item)
+{
+	struct tni_receive_view view;
+	uint64_t link, slot;
+	int result;
+
+	memset(ret_item, 0, sizeof(*ret_item));
+	if (queue->attributes.order != TENON_QUEUE_FIFO) {
+		result = tni_order_drain(queue);
+		if (result == 0)
+			result = tni_order_peek(queue, position, &slot);
+		return result == 0 ? tni_item_of_slot(queue, slot, ret_item) : result;
+	}
+	link = tni_get64(&queue->control->receive.returned_link);
+	view = tni_receive_view(&queue->control->receive);
+	for (uint64_t i = 0; link != 0; i++) {
+		const struct tni_lease *lease = tni_table_at(&queue->leases, link - 1);
+
+		if (!lease || i >= queue->leases.max)
+			return -EBADMSG;
+		if (position-- == 0)
+			return tni_item_of_lease(queue, link - 1, ret_item);
+		link = tni_get64(&lease->next_link);
+	}
+	for (;;) {
+		struct tni_record record;
+
+		result = tni_log_read(queue, view.head, &record);
+		if (result != 0 || record.kind == 0)
+			return result == 0 ? -ENOENT : result;
+		view.head = record.next;
+		if (record.kind == TNI_RECORD_JUMP)
+			continue;
+		if (position-- == 0) {
+			ret_item->message.sequence = view.drained;
+			return tni_item_of_record(queue, &record, ret_item);
+		}
+		view.drained++;
+	}
+}
+
+int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,
+		     uint64_t capacity_bytes, struct tenon_message *ret_message)
+{
+	struct tni_call call;
+	struct tni_item item;
+	int result;
+
+	if (!queue || (!buffer && capacity_bytes > 0))
+		return -EINVAL;
+	result = tni_call_begin(&call, queue);
+	if (result != 0)
+		return result;
+	/* Surely not so many: nobody need walk there. */
+	if (position >= tni_queue_available(queue))
+		return -ENOENT;
+	result = tni_side_lock(&call, TNI_RECEIVE, INT64_MAX);
+	if (result != 0)
+		return result;
+	result = find_at(queue, position, &item);
+	if (result == 0) {
+		uint64_t bytes = item.message.bytes;
+
+		memcpy(buffer, item.data, bytes < capacity_bytes ? bytes : capacity_bytes);
+		if (ret_message)
+			tni_item_tell(queue, &item, ret_message);
+	}
+	tni_side_unlock(&call, TNI_RECEIVE);
+	return result == -EBADMSG ? tni_queue_damaged(queue) : result;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Waiting: first spinning, where the other side was last seen on another CPU, then sleeping.
+ *
+ * The budget of spinning follows how long the last waits took: it is a whole one while waits are
+ * short, and shrinks to next to nothing while they are long.  Nothing is read in the loop but the
+ * word that the awaited side will write.
+ *
+ * While there are leases, a sleeper looks for dead holders ten times a second: the kernel wakes nobody
+ * for a process that dies outside of a call.
+ */
+
+#include <errno.h>
+
+#include "object/queue_private.h"
+
+#define SPIN_FULL_NS 50000
+#define SPIN_LEAST_NS 500
+#define WAIT_SHORT_NS 100000
+#define SPIN_ROUNDS_A_LOOK 64
+#define LEASE_TICK_NS (100 * TNI_MILLISECOND_NS)
+
+struct tni_seen tni_wait_seen(const struct tenon_queue *queue)
+{
+	const struct tni_receive_side *side = &queue->control->receive;
+	struct tni_receive_view view = tni_receive_view(side);
+
+	return (struct tni_seen){.version = tni_get64(&side->version),
+				 .head = view.head,
+				 .sent = view.drained,
+				 .redelivered = tni_get64(&side->redelivered)};
+}
+
+/* While spinning: has the word changed that the other side will write? */
+static bool may_go_on(struct tenon_queue *queue, const struct tni_reason *reason)
+{
+	struct tni_record record;
+
+	switch (reason->class) {
+	case TNI_CLASS_MESSAGE:
+		return tni_get64(&queue->control->receive.version) != reason->seen.version ||
+		       tni_log_read(queue, reason->seen.head, &record) != 0 || record.kind != 0;
+	case TNI_CLASS_ROOM:
+		return tni_queue_room(queue) > 0;
+	default:
+		return (tni_get64(&reason->receipt->state_pid) & TNI_RECEIPT_STATE_MASK) !=
+		       TNI_RECEIPT_OPEN;
+	}
+}
+
+/* Once more before sleeping, behind the announcement. */
+static bool must_not_sleep(struct tenon_queue *queue, const struct tni_reason *reason)
+{
+	for (uint32_t side = 0; side < TNI_GATES; side++)
+		if (tni_gate_is_orphaned(queue->house.gate[side]))
+			return true;
+	if (reason->class != TNI_CLASS_MESSAGE)
+		return may_go_on(queue, reason);
+	if (queue->attributes.order != TENON_QUEUE_TYPED)
+		return tni_queue_available(queue) > 0;
+	/* ORD(seen): what came since the caller looked. */
+	return tni_load_acquire64(&queue->control->send.sent_seen) != reason->seen.sent ||
+	       tni_get64(&queue->control->receive.redelivered) != reason->seen.redelivered;
+}
+
+static struct tni_a32 *budget_of(struct tenon_queue *queue, uint32_t class)
+{
+	return &queue->spin_ns[class == TNI_CLASS_ROOM ? TNI_SEND : TNI_RECEIVE];
+}
+
+static bool spin(struct tenon_queue *queue, const struct tni_reason *reason, int64_t start_ns,
+		 int64_t deadline_ns)
+{
+	uint32_t far = reason->class == TNI_CLASS_MESSAGE ? TNI_SEND : TNI_RECEIVE;
+	int64_t end_ns = start_ns + tni_get32(budget_of(queue, reason->class));
+
+	if (end_ns > deadline_ns)
+		end_ns = deadline_ns;
+	for (;;) {
+		if (tni_get32(&queue->house.gate[far]->cpu) == tni_cpu())
+			return false;
+		for (uint32_t i = 0; i < SPIN_ROUNDS_A_LOOK; i++) {
+			if (may_go_on(queue, reason))
+				return true;
+			tni_pause();
+		}
+		if (tni_clock_ns(CLOCK_MONOTONIC) >= end_ns)
+			return false;
+	}
+}
+
+static void learn(struct tenon_queue *queue, uint32_t class, int64_t waited_ns)
+{
+	struct tni_a32 *budget = budget_of(queue, class);
+	uint32_t ns = tni_get32(budget);
+
+	if (waited_ns < WAIT_SHORT_NS)
+		tni_set32(budget, SPIN_FULL_NS);
+	else if (ns > SPIN_LEAST_NS)
+		tni_set32(budget, ns / 2);
+}
+
+static bool has_foreign_leases(struct tenon_queue *queue)
+{
+	return tni_get64(&queue->control->receive.leases.used) > 0 &&
+	       tni_object_participants_top(&queue->object) > 1;
+}
+
+static void count_wait(struct tenon_queue *queue, uint32_t class)
+{
+	if (class == TNI_CLASS_MESSAGE)
+		tni_fetch_add64(&queue->control->receive.waits, 1);
+	else if (class == TNI_CLASS_ROOM)
+		tni_fetch_add64(&queue->control->send.waits, 1);
+}
+
+void tni_wait_leave(struct tni_call *call)
+{
+	tni_pending_put(call->thread, call->pending);
+}
+
+int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t deadline_ns)
+{
+	struct tenon_queue *queue = call->queue;
+	int64_t start_ns = tni_clock_ns(CLOCK_MONOTONIC), until_ns = deadline_ns;
+	struct tni_sleep sleep;
+	uint32_t buried;
+	bool ticks;
+	int result = 0;
+
+	if (start_ns >= deadline_ns)
+		return -ETIMEDOUT;
+	tni_pending_set(call->thread, &queue->house.gate[TNI_SEND]->word);
+	if (spin(queue, reason, start_ns, deadline_ns)) {
+		learn(queue, reason->class, 0);
+		return 0;
+	}
+	count_wait(queue, reason->class);
+	ticks = has_foreign_leases(queue) && start_ns + LEASE_TICK_NS < deadline_ns;
+	if (ticks)
+		until_ns = start_ns + LEASE_TICK_NS;
+	tni_sleep_begin(&queue->house, reason->class, &sleep);
+	tni_sleep_announce(&queue->house, &sleep);
+	if (!must_not_sleep(queue, reason))
+		result = tni_sleep_wait(&queue->house, &sleep, until_ns);
+	tni_sleep_end(&queue->house, &sleep);
+	learn(queue, reason->class, tni_clock_ns(CLOCK_MONOTONIC) - start_ns);
+	if (result == -ETIMEDOUT && ticks)
+		result = tni_queue_recover(call, &buried);
+	else if (result == 0)
+		result = tni_call_heal(call);
+	if (result != 0)
+		tni_wait_leave(call);
+	return result;
+}
+
+int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, int64_t deadline_ns,
+		     uint32_t *ret_events)
+{
+	struct tni_reason reason = {.class = events == TENON_WRITABLE ? TNI_CLASS_ROOM
+								      : TNI_CLASS_MESSAGE};
+	struct tni_call call;
+	int result;
+
+	if (!queue || events == 0 || events & ~(TENON_READABLE | TENON_WRITABLE))
+		return -EINVAL;
+	result = tni_call_begin(&call, queue);
+	while (result == 0) {
+		uint32_t now = 0;
+
+		reason.seen = tni_wait_seen(queue);
+		if ((events & TENON_READABLE) && tni_queue_available(queue) > 0)
+			now |= TENON_READABLE;
+		if ((events & TENON_WRITABLE) && tni_queue_room(queue) > 0)
+			now |= TENON_WRITABLE;
+		if (now != 0) {
+			tni_wait_leave(&call);
+			if (ret_events)
+				*ret_events = now;
+			return 0;
+		}
+		result = tni_wait(&call, &reason, deadline_ns);
+	}
+	return result;
+}
