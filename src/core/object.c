@@ -96,18 +96,20 @@ int tni_object_make(int directory_fd, const char *file_name, const char *name, m
 	header->created_ns = tni_clock_ns(CLOCK_REALTIME);
 	if (getrandom(&header->id, sizeof(header->id), GRND_NONBLOCK) != sizeof(header->id))
 		header->id = (uint64_t)header->created_ns ^ (uint64_t)getpid() << 40;
-	result = tni_file_reserve(fd, 0, TNI_PAGE_BYTES);
 	base = mmap(NULL, header->extent_bytes, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (result == 0 && base == MAP_FAILED)
+	if (base == MAP_FAILED) {
 		result = -errno;
+		close(fd);
+		return result;
+	}
+	result = tni_file_reserve(fd, 0, TNI_PAGE_BYTES);
 	if (result == 0) {
 		memcpy(base, header, sizeof(*header));
 		memcpy(base + TNI_OBJECT_NAME_OFFSET, name, strlen(name) + 1);
 		result = fill(fd, base, context);
 	}
-	if (base != MAP_FAILED)
-		munmap(base, header->extent_bytes);
+	munmap(base, header->extent_bytes);
 	if (result == 0)
 		result = tni_file_name(fd, directory_fd, file_name);
 	close(fd);

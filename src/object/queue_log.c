@@ -40,12 +40,12 @@ static uint64_t record_word(const struct tenon_queue *queue, uint32_t kind, uint
 static struct tni_a64 *word_at(struct tenon_queue *queue, uint64_t position, uint64_t *ret_left)
 {
 	uint64_t chunk_bytes = queue->attributes.chunk_bytes;
-	uint64_t offset = position % chunk_bytes;
+	uint64_t offset = position & (chunk_bytes - 1);
 	uint8_t *chunk;
 
 	if (offset < sizeof(struct tni_chunk) || offset % 8 != 0)
 		return NULL;
-	chunk = tni_table_at(&queue->chunks, position / chunk_bytes);
+	chunk = tni_table_at(&queue->chunks, position >> queue->chunk_shift);
 	*ret_left = chunk_bytes - offset;
 	return chunk ? (struct tni_a64 *)(chunk + offset) : NULL;
 }
@@ -101,7 +101,7 @@ void tni_append_begin(struct tenon_queue *queue, struct tni_append *append)
 	append->view = tni_send_view(side);
 	append->first = NULL;
 	/* A refill is not undone by the journal, so it comes before; near a chunk's end only. */
-	if (chunk_bytes - append->view.tail % chunk_bytes < chunk_bytes / 2)
+	if (chunk_bytes - (append->view.tail & (chunk_bytes - 1)) < chunk_bytes / 2)
 		tni_transfer_refill(&side->chunks);
 	tni_txn_begin(&append->txn, &side->journal, queue->object.base, &side->version);
 }

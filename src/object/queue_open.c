@@ -276,6 +276,7 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 	    .context = object,
 	};
 	queue->pid = (uint32_t)getpid();
+	queue->chunk_shift = (uint32_t)__builtin_ctz(queue->attributes.chunk_bytes);
 	object->bury = tni_queue_bury;
 	result = tni_object_attach(object);
 	if (result != 0) {

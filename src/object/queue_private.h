@@ -17,6 +17,7 @@
  *	queue_item.c	finding the next message, ending it, leasing it, putting it back
  *	queue_send.c	send, loan
  *	queue_receive.c	receive, take
+ *	queue_fast.c	the short way for short messages
  *	queue_wait.c	spinning and sleeping
  *	queue_status.c	looking inside
  */
@@ -45,6 +46,7 @@ struct tenon_queue {
 	struct tni_a32 spin_ns[2]; /* budget of receivers, of senders */
 	struct tni_a32 poll_fd[2]; /* + 1 */
 	uint32_t pid;
+	uint32_t chunk_shift; /* log2 of chunk_bytes */
 	char *directory; /* of the namespace */
 };
 
@@ -246,6 +248,13 @@ int tni_receipt_rendezvous(struct tni_call *call, uint64_t receipt, int64_t dead
 bool tni_receipt_has_taker(struct tenon_queue *queue);
 /* The participant will ask for none of its receipts any more. */
 int tni_receipt_orphan_all(struct tenon_queue *queue, uint32_t participant);
+
+/* queue_fast.c */
+/* Sends, if that needs nothing special.  False: nothing was done. */
+bool tni_fast_send(struct tenon_queue *queue, const void *data, uint64_t bytes);
+/* Receives up to `count` messages into one buffer, as above.  How many; 0: nothing was done. */
+uint32_t tni_fast_receive(struct tenon_queue *queue, void *buffer, uint64_t capacity_bytes,
+			  uint32_t count, struct tenon_message *messages);
 
 /* queue_poll.c */
 /* Under the lock of a side, before it publishes something that pollers wait for: messages (SEND),

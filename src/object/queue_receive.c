@@ -134,12 +134,15 @@ int tenon_queue_receive(struct tenon_queue *queue, void *buffer, uint64_t capaci
 	struct target target = {
 	    .buffer = buffer, .capacity_bytes = capacity_bytes, .message = ret_message};
 	struct tni_call call;
-	int result = begin(queue, options, &checked, &call);
+	int result;
 
+	if (!queue || (!buffer && capacity_bytes > 0))
+		return -EINVAL;
+	if (!options && tni_fast_receive(queue, buffer, capacity_bytes, 1, ret_message) == 1)
+		return 0;
+	result = begin(queue, options, &checked, &call);
 	if (result != 0)
 		return result;
-	if (!buffer && capacity_bytes > 0)
-		return -EINVAL;
 	return receive_one(&call, &checked, &target);
 }
 
@@ -154,12 +157,21 @@ int tenon_queue_receive_batch(struct tenon_queue *queue, void *buffer, uint64_t 
 	struct tni_call call;
 	uint32_t received = 1;
 	bool locked;
-	int result = begin(queue, options, &checked, &call);
+	int result;
 
+	if (!queue || !buffer || !ret_messages || !ret_count || count == 0)
+		return -EINVAL;
+	if (!options) {
+		received = tni_fast_receive(queue, buffer, capacity_bytes, count, ret_messages);
+		if (received > 0) {
+			*ret_count = received;
+			return 0;
+		}
+		received = 1;
+	}
+	result = begin(queue, options, &checked, &call);
 	if (result != 0)
 		return result;
-	if (!buffer || !ret_messages || !ret_count || count == 0)
-		return -EINVAL;
 	result = receive_one(&call, &checked, &target);
 	if (result != 0)
 		return result;

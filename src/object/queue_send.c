@@ -512,8 +512,10 @@ int tenon_queue_send(struct tenon_queue *queue, const void *data, uint64_t bytes
 	struct tenon_slice slice = {.data = data ? data : "", .bytes = bytes};
 	uint32_t sent;
 
-	if (!data && bytes > 0)
+	if (!queue || (!data && bytes > 0))
 		return -EINVAL;
+	if (!options && tni_fast_send(queue, slice.data, bytes))
+		return 0;
 	return send_slices(queue, &slice, 1, options, &sent);
 }
 

@@ -14,6 +14,7 @@
  */
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/file.h"
@@ -36,6 +37,7 @@ int tni_call_begin(struct tni_call *call, struct tenon_queue *queue)
 		if (result != 0)
 			return result;
 		queue->house.participant = queue->object.participant;
+		queue->pid = (uint32_t)getpid();
 	}
 	call->pending = tni_pending_get(call->thread);
 	return 0;

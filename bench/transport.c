@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The list of transports, and what several of them share. */
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "bench.h"
+#include "transports.h"
+
+static const struct transport *const transports[] = {
+	&transport_cache_line,	   &transport_cache_line_payload,
+	&transport_spsc,	   &transport_mpmc,
+	&transport_futex,	   &transport_spin_futex,
+	&transport_pipe,	   &transport_seqpacket,
+	&transport_stream,	   &transport_posix_mq,
+	&transport_sysv,	   &transport_tenon_fifo,
+	&transport_tenon_priority, &transport_tenon_typed,
+	&transport_zeromq,	   &transport_aeron,
+	&transport_iceoryx,
+};
+
+const struct transport *transport_at(size_t index)
+{
+	return index < sizeof(transports) / sizeof(transports[0]) ? transports[index] : NULL;
+}
+
+const struct transport *transport_find(const char *name, size_t length)
+{
+	const struct transport *transport;
+
+	for (size_t i = 0; (transport = transport_at(i)); i++) {
+		if (strlen(transport->name) == length && memcmp(transport->name, name, length) == 0)
+			return transport;
+	}
+	return NULL;
+}
+
+/* Memory that the processes of the run share, touched so that no page is first used while the clock
+ * runs. */
+int link_map(struct link *link, size_t bytes)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	link->shared = memory;
+	link->shared_bytes = bytes;
+	return 0;
+}
+
+/* Peers that are not to be had as a Debian package: their rows say so instead of missing. */
+static const char *refuse_absent(const struct shape *shape)
+{
+	(void)shape;
+	return "not available here";
+}
+
+const struct transport transport_aeron = {
+	.name = "aeron", .title = "Aeron IPC", .refuse = refuse_absent};
+const struct transport transport_iceoryx = {
+	.name = "iceoryx", .title = "iceoryx", .refuse = refuse_absent};
+#ifndef BENCH_HAVE_ZEROMQ
+const struct transport transport_zeromq = {
+	.name = "zeromq", .title = "ZeroMQ ipc (not built in)", .refuse = refuse_absent};
+#endif

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The kernel's POSIX message queue: keys are priorities. */
+
+#include <fcntl.h>
+#include <mqueue.h>
+#include <unistd.h>
+
+#include "loops.h"
+#include "transports.h"
+
+static const char *refuse(const struct shape *shape)
+{
+	if (shape->method != METHOD_COPY)
+		return "one at a time, copied";
+	if (machine_mq_depth(shape->bytes, 1) == 0)
+		return "RLIMIT_MSGQUEUE or fs.mqueue.msgsize_max, and no permission to raise it";
+	return NULL;
+}
+
+/* The name is removed at once: the descriptor, which is inherited, keeps the queue. */
+static int create(struct link *link)
+{
+	const struct shape *shape = link->shape;
+	struct mq_attr attributes = {.mq_maxmsg = machine_mq_depth(shape->bytes, shape->depth),
+				     .mq_msgsize = shape->bytes};
+	int flags = shape->wait == WAIT_BLOCK ? 0 : O_NONBLOCK;
+	mqd_t queue;
+
+	snprintf(link->name, sizeof(link->name), "/tenon-bench-%d", (int)getpid());
+	queue = mq_open(link->name, O_CREAT | O_EXCL | O_RDWR | flags, 0600, &attributes);
+	if (queue < 0)
+		return -errno;
+	mq_unlink(link->name);
+	link->read_fd = queue;
+	return 0;
+}
+
+static int readable_fd(struct link *link)
+{
+	return link->read_fd;
+}
+
+static void destroy(struct link *link)
+{
+	if (link->read_fd >= 0)
+		mq_close(link->read_fd);
+}
+
+ALWAYS_INLINE int posix_mq_send(struct link *link, void *message, size_t bytes, uint64_t key)
+{
+	return mq_send(link->read_fd, message, bytes, (unsigned int)key) < 0 ? -errno : 0;
+}
+
+ALWAYS_INLINE int posix_mq_receive(struct link *link, void *buffer, size_t bytes)
+{
+	return mq_receive(link->read_fd, buffer, bytes, NULL) < 0 ? -errno : 0;
+}
+
+static const struct transport_calls posix_mq_calls = {.send = posix_mq_send,
+						      .receive = posix_mq_receive};
+TRANSPORT_LOOPS(posix_mq)
+
+const struct transport transport_posix_mq = {.name = "posix-mq",
+					     .title = "POSIX mq",
+					     .refuse = refuse,
+					     .create = create,
+					     .readable_fd = readable_fd,
+					     .destroy = destroy,
+					     .loops = &posix_mq_loops};

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The kernel's System V message queue: keys are types, less one. */
+
+#include <sys/ipc.h>
+#include <sys/msg.h>
+
+#include "loops.h"
+#include "transports.h"
+
+static const char *refuse(const struct shape *shape)
+{
+	if (shape->method != METHOD_COPY)
+		return "one at a time, copied";
+	if (shape->wait == WAIT_EPOLL)
+		return "has no descriptor";
+	if (shape->bytes > machine_msg_max() || shape->bytes > machine_msg_total())
+		return "kernel.msgmax, and no permission to raise it";
+	return NULL;
+}
+
+static int create(struct link *link)
+{
+	uint64_t wanted = (uint64_t)link->shape->bytes * link->shape->depth;
+	struct msqid_ds status;
+	int queue = msgget(IPC_PRIVATE, 0600);
+
+	if (queue < 0)
+		return -errno;
+	link->read_fd = queue;
+	if (msgctl(queue, IPC_STAT, &status) == 0) {
+		if (wanted > machine_msg_total())
+			wanted = machine_msg_total();
+		status.msg_qbytes = wanted;
+		(void)msgctl(queue, IPC_SET, &status);
+	}
+	return 0;
+}
+
+static void destroy(struct link *link)
+{
+	if (link->read_fd >= 0)
+		msgctl(link->read_fd, IPC_RMID, NULL);
+}
+
+/* The type goes into the room in front of the message, so that nothing is copied for it. */
+ALWAYS_INLINE int sysv_send(struct link *link, void *message, size_t bytes, uint64_t key)
+{
+	long *type = (long *)((char *)message - sizeof(long));
+	int flags = link->shape->wait == WAIT_POLL ? IPC_NOWAIT : 0;
+
+	*type = (long)key + 1;
+	return msgsnd(link->read_fd, type, bytes, flags) < 0 ? -errno : 0;
+}
+
+ALWAYS_INLINE int sysv_receive(struct link *link, void *buffer, size_t bytes)
+{
+	int flags = link->shape->wait == WAIT_POLL ? IPC_NOWAIT : 0;
+
+	if (msgrcv(link->read_fd, (char *)buffer - sizeof(long), bytes, 0, flags) >= 0)
+		return 0;
+	return errno == ENOMSG ? -EAGAIN : -errno;
+}
+
+static const struct transport_calls sysv_calls = {.send = sysv_send, .receive = sysv_receive};
+TRANSPORT_LOOPS(sysv)
+
+const struct transport transport_sysv = {.name = "sysv",
+					 .title = "System V queue",
+					 .refuse = refuse,
+					 .create = create,
+					 .destroy = destroy,
+					 .loops = &sysv_loops};

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BENCH_TRANSPORTS_H
+#define BENCH_TRANSPORTS_H
+
+/* The transports, each defined in its own transport_*.c. */
+
+#include "bench.h"
+
+extern const struct transport transport_cache_line, transport_cache_line_payload;
+extern const struct transport transport_spsc, transport_mpmc;
+extern const struct transport transport_futex, transport_spin_futex;
+extern const struct transport transport_pipe, transport_seqpacket, transport_stream;
+extern const struct transport transport_posix_mq, transport_sysv;
+extern const struct transport transport_tenon_fifo, transport_tenon_priority;
+extern const struct transport transport_tenon_typed;
+extern const struct transport transport_zeromq, transport_aeron, transport_iceoryx;
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * tenon doctor: checks a namespace for damage, leftovers of dead processes and limits, and says what
+ * to do.  It frees what dead processes held, as every waiting process does, and removes nothing
+ * else.
+ */
+
+#include "doctor.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { OPTION_JSON = 256 };
+
+static const char *const grade_words[] = {
+	[DOCTOR_FINE] = "fine",
+	[DOCTOR_NOTE] = "note",
+	[DOCTOR_WARNING] = "warning",
+	[DOCTOR_DAMAGE] = "damage",
+};
+
+static void print_finding(enum doctor_grade grade, const char *object, const char *remedy,
+			  const char *text)
+{
+	static const enum cli_colour colours[] = {
+		[DOCTOR_FINE] = CLI_GREEN,
+		[DOCTOR_NOTE] = CLI_BOLD,
+		[DOCTOR_WARNING] = CLI_YELLOW,
+		[DOCTOR_DAMAGE] = CLI_RED,
+	};
+	CLI_CLEANUP(cli_cleanup_free) char *shown = cli_escape(object, strlen(object), NULL);
+	CLI_CLEANUP(cli_cleanup_free) char *shown_text = cli_escape(text, strlen(text), NULL);
+
+	printf("%s%-8s%s %s: %s\n", cli_colour(STDOUT_FILENO, colours[grade]), grade_words[grade],
+	       cli_colour(STDOUT_FILENO, CLI_PLAIN), shown ? shown : "?",
+	       shown_text ? shown_text : "?");
+	if (remedy)
+		printf("         → %s\n", remedy);
+}
+
+static void add_finding(struct doctor *doctor, enum doctor_grade grade, const char *object,
+			const char *remedy, const char *text)
+{
+	struct json_object *finding = json_object_new_object();
+
+	json_object_object_add(finding, "grade", json_object_new_string(grade_words[grade]));
+	json_object_object_add(finding, "object", json_object_new_string(object));
+	json_object_object_add(finding, "finding", json_object_new_string(text));
+	if (remedy)
+		json_object_object_add(finding, "remedy", json_object_new_string(remedy));
+	json_object_array_add(doctor->array, finding);
+}
+
+void doctor_report(struct doctor *doctor, enum doctor_grade grade, const char *object,
+		   const char *remedy, const char *format, ...)
+{
+	CLI_CLEANUP(cli_cleanup_free) char *text = NULL;
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
+	va_end(arguments);
+	++doctor->counts[grade];
+	if (doctor->json)
+		add_finding(doctor, grade, object, remedy, text ? text : "out of memory");
+	else
+		print_finding(grade, object, remedy, text ? text : "out of memory");
+}
+
+static void report_unopened(struct doctor *doctor, const char *name, int error)
+{
+	switch (-error) {
+	case ENOENT:
+		/* It was removed since it was listed. */
+		break;
+	case EACCES:
+		doctor_report(doctor, DOCTOR_NOTE, name, "look at it as its owner or as root",
+			      "you may not use it, and so it was not looked at");
+		break;
+	case EUSERS:
+		doctor_report(doctor, DOCTOR_WARNING, name,
+			      "end a process, or make the queue anew with more --participants",
+			      "as many processes are attached as it was made for");
+		break;
+	case EPROTO:
+		doctor_report(doctor, DOCTOR_WARNING, name,
+			      "use it with that version, or remove it with 'tenon rm'",
+			      "it was made by another version of tenon than this, %s",
+			      tenon_version());
+		break;
+	case EBADMSG:
+		doctor_report(doctor, DOCTOR_DAMAGE, name,
+			      "remove it with 'tenon rm' and make it anew",
+			      "its head is damaged; it cannot be opened");
+		break;
+	case EPERM:
+		doctor_report(doctor, DOCTOR_WARNING, name,
+			      "find out who put it there, and remove it",
+			      "it or its folder belongs to somebody unexpected");
+		break;
+	default:
+		doctor_report(doctor, DOCTOR_WARNING, name, NULL, "it cannot be opened: %s",
+			      strerror(-error));
+	}
+}
+
+/* What dead processes held: counted before it is freed. */
+struct leftovers {
+	unsigned int processes;
+	uint64_t leases, loans;
+};
+
+static int visit_participant(const struct tenon_participant *participant, void *context)
+{
+	struct leftovers *leftovers = context;
+
+	if (participant->alive)
+		return 0;
+	++leftovers->processes;
+	leftovers->leases += participant->leased;
+	leftovers->loans += participant->loaned;
+	return 0;
+}
+
+static void examine_leftovers(struct doctor *doctor, const char *name, struct tenon_queue *queue)
+{
+	struct leftovers leftovers = {0, 0, 0};
+	uint32_t freed = 0;
+	int error;
+
+	error = tenon_queue_participants(queue, visit_participant, &leftovers);
+	if (!error)
+		error = tenon_queue_recover(queue, &freed);
+	if (error)
+		doctor_report(doctor, DOCTOR_WARNING, name, NULL,
+			      "leftovers could not be looked for: %s", strerror(-error));
+	else if (freed)
+		doctor_report(doctor, DOCTOR_NOTE, name, NULL,
+			      "%u dead processes had held %llu messages under lease and %llu "
+			      "loans; that has been freed, and the messages are queued again",
+			      freed, (unsigned long long)leftovers.leases,
+			      (unsigned long long)leftovers.loans);
+	else if (leftovers.processes)
+		doctor_report(doctor, DOCTOR_NOTE, name, "look again with 'tenon doctor'",
+			      "%u processes have just died; somebody is cleaning up after them",
+			      leftovers.processes);
+}
+
+static void examine_use(struct doctor *doctor, const char *name,
+			const struct tenon_queue_status *status)
+{
+	bool bounded = status->capacity != TENON_QUEUE_UNBOUNDED &&
+		       status->capacity != TENON_QUEUE_RENDEZVOUS;
+
+	if (bounded && status->messages + status->leased >= status->capacity)
+		doctor_report(doctor, DOCTOR_NOTE, name,
+			      "receive from it, or make it anew with more --capacity",
+			      "it is full: %llu messages queued and %llu under lease; %u senders "
+			      "wait, %u receivers",
+			      (unsigned long long)status->messages,
+			      (unsigned long long)status->leased, status->senders_waiting,
+			      status->receivers_waiting);
+	if (status->participants * 10 >= status->max_participants * 9)
+		doctor_report(doctor, DOCTOR_NOTE, name, "make it anew with more --participants",
+			      "%u of at most %u processes are attached", status->participants,
+			      status->max_participants);
+	if (status->mode & 0006)
+		doctor_report(doctor, DOCTOR_NOTE, name,
+			      "if that is not meant, make it anew with --mode 0600 or 0660",
+			      "its mode, %04o, lets every user fill and drain it", status->mode);
+}
+
+static void examine_queue(struct doctor *doctor, const char *name)
+{
+	CLI_CLEANUP(cli_cleanup_queue) struct tenon_queue *queue = NULL;
+	struct tenon_queue_status status = {.size = sizeof(status)};
+	char fault[512] = "";
+	int error;
+
+	error = tenon_queue_open(NULL, name, 0, NULL, &queue);
+	if (error) {
+		report_unopened(doctor, name, error);
+		return;
+	}
+	examine_leftovers(doctor, name, queue);
+	error = tenon_queue_check(queue, fault, sizeof(fault));
+	fault[sizeof(fault) - 1] = 0;
+	if (error == -EBADMSG) {
+		doctor_report(doctor, DOCTOR_DAMAGE, name,
+			      "receive what still comes, remove it with 'tenon rm', make it anew",
+			      "%s", fault[0] ? fault : "its shared memory is damaged");
+		return;
+	}
+	if (!error)
+		error = tenon_queue_status(queue, &status);
+	if (error) {
+		report_unopened(doctor, name, error);
+		return;
+	}
+	if (status.damaged)
+		doctor_report(doctor, DOCTOR_DAMAGE, name,
+			      "receive what still comes, remove it with 'tenon rm', make it anew",
+			      "somebody was refused damaged memory; what is there now is sound");
+	else
+		doctor_report(doctor, DOCTOR_FINE, name, NULL,
+			      "sound; %llu messages, %s of memory, %llu repairs since it was made",
+			      (unsigned long long)status.messages,
+			      cli_format_bytes(status.memory_bytes),
+			      (unsigned long long)status.repairs);
+	examine_use(doctor, name, &status);
+}
+
+static int visit(uint32_t kind, const char *name, void *context)
+{
+	if (kind == TENON_KIND_QUEUE)
+		examine_queue(context, name);
+	return 0;
+}
+
+static int examine(struct doctor *doctor)
+{
+	int error = 0;
+
+	if (doctor_examine_system(doctor))
+		error = tenon_namespace_list(NULL, visit, doctor);
+	if (error)
+		doctor_report(doctor, DOCTOR_WARNING, cli_namespace(),
+			      "set TENON_NAMESPACE or --namespace to a folder of your own",
+			      "its queues cannot be listed: %s",
+			      error == -EPERM ? "the folder belongs to somebody unexpected"
+					      : strerror(-error));
+	if (doctor->json)
+		cli_json_print(doctor->array, true);
+	else if (!doctor->counts[DOCTOR_WARNING] && !doctor->counts[DOCTOR_DAMAGE])
+		puts("Nothing is wrong.");
+	else
+		printf("%u damaged, %u warnings\n", doctor->counts[DOCTOR_DAMAGE],
+		       doctor->counts[DOCTOR_WARNING]);
+	if (doctor->counts[DOCTOR_DAMAGE])
+		return CLI_DAMAGED;
+	return doctor->counts[DOCTOR_WARNING] ? CLI_NOTHING : CLI_OK;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"json", no_argument, NULL, OPTION_JSON},
+		CLI_COMMON_OPTIONS,
+		{NULL, 0, NULL, 0},
+	};
+	struct doctor doctor = {.json = false};
+	int option;
+
+	while ((option = cli_option(argc, argv, "", options)) != -1) {
+		if (option != OPTION_JSON)
+			return cli_option_status(option);
+		doctor.json = true;
+	}
+	if (argc - optind > 1)
+		return cli_usage("'%s' is too much: one namespace at a time", argv[optind + 1]);
+	if (optind < argc && setenv("TENON_NAMESPACE", argv[optind], 1))
+		return cli_system_error("doctor", -ENOMEM);
+	if (doctor.json) {
+		doctor.array = json_object_new_array();
+		if (!doctor.array)
+			return cli_system_error("doctor", -ENOMEM);
+	}
+	return examine(&doctor);
+}
+
+const struct cli_command cli_command_doctor = {
+	.name = "doctor",
+	.synopsis = "[--json] [NAMESPACE]",
+	.summary = "check a namespace for damage, leftovers and limits",
+	.help = "Checks the kernel, limits, the folder, and every queue in it, and says what to "
+		"do.  It\n"
+		"frees what dead processes held, and removes nothing.\n"
+		"\n"
+		"      --json  an array of findings\n"
+		"\n"
+		"Status 0 if all is well, 1 with warnings, 6 if a queue is damaged.\n",
+	.run = run,
+};

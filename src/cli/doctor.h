@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TENON_CLI_DOCTOR_H
+#define TENON_CLI_DOCTOR_H
+
+/* tenon doctor: what its two halves, the system and the queues, report to. */
+
+#include "cli.h"
+
+enum doctor_grade { DOCTOR_FINE, DOCTOR_NOTE, DOCTOR_WARNING, DOCTOR_DAMAGE };
+
+struct doctor {
+	bool json;
+	struct json_object *array;
+	unsigned int counts[4];
+};
+
+/* A finding: of what, what, and what to do about it (NULL: nothing). */
+void doctor_report(struct doctor *doctor, enum doctor_grade grade, const char *object,
+		   const char *remedy, const char *format, ...) CLI_PRINTF(5, 6);
+
+/* Looks at the kernel, the limits of this process, and the namespace's folder.  False if there is no
+ * folder to look into. */
+bool doctor_examine_system(struct doctor *doctor);
+
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What is said when something goes wrong: what happened, to which object, and what to do about it.
+ * The one place where an errno becomes a sentence and an exit status.
+ */
+
+#include "cli.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void cli_cleanup_free(void *pointer)
+{
+	free(*(void **)pointer);
+}
+
+void cli_cleanup_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+void cli_cleanup_queue(struct tenon_queue **queue)
+{
+	*queue = tenon_queue_close(*queue);
+}
+
+const char *cli_namespace(void)
+{
+	static char path[PATH_MAX];
+
+	if (tenon_namespace_path(path, sizeof(path)))
+		return "?";
+	return path;
+}
+
+/* Names and arguments come from anywhere, and an error goes to a terminal: one line, escaped. */
+static void print_line(const char *prefix, const char *name, const char *format, va_list arguments)
+{
+	CLI_CLEANUP(cli_cleanup_free) char *text = NULL;
+	CLI_CLEANUP(cli_cleanup_free) char *shown = NULL;
+	CLI_CLEANUP(cli_cleanup_free) char *shown_name = NULL;
+
+	cli_progress_clear();
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
+	shown = cli_escape(text ? text : "out of memory", text ? strlen(text) : 13, NULL);
+	if (name)
+		shown_name = cli_escape(name, strlen(name), NULL);
+	fprintf(stderr, "%stenon:%s %s%s%s%s%s\n", cli_colour(STDERR_FILENO, CLI_RED),
+		cli_colour(STDERR_FILENO, CLI_PLAIN), prefix, name ? " '" : "",
+		shown_name ? shown_name : "", name ? "': " : "", shown ? shown : "");
+}
+
+int cli_usage(const char *format, ...)
+{
+	char prefix[32] = "";
+	va_list arguments;
+
+	if (cli_current)
+		snprintf(prefix, sizeof(prefix), "%s: ", cli_current->name);
+	va_start(arguments, format);
+	print_line(prefix, NULL, format, arguments);
+	va_end(arguments);
+	if (cli_current)
+		fprintf(stderr, "Try 'tenon help %s'.\n", cli_current->name);
+	else
+		fprintf(stderr, "Try 'tenon help'.\n");
+	return CLI_USAGE;
+}
+
+void cli_warn(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	print_line("", NULL, format, arguments);
+	va_end(arguments);
+}
+
+void cli_queue_warn(const char *name, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	print_line("queue", name, format, arguments);
+	va_end(arguments);
+}
+
+int cli_system_error(const char *what, int error)
+{
+	cli_warn("%s: %s", what, strerror(-error));
+	switch (-error) {
+	case EACCES:
+	case EPERM:
+		return CLI_DENIED;
+	case ENOSPC:
+	case EDQUOT:
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+		return CLI_EXHAUSTED;
+	default:
+		return CLI_FAILED;
+	}
+}
+
+struct nearest_search {
+	const char *wanted;
+	char found[258];
+};
+
+static int visit_nearest(uint32_t kind, const char *name, void *context)
+{
+	struct nearest_search *search = context;
+	const char *const names[] = {name, NULL};
+
+	if (kind == TENON_KIND_QUEUE && !search->found[0] && cli_nearest(search->wanted, names))
+		snprintf(search->found, sizeof(search->found), "%s", name);
+	return 0;
+}
+
+static void report_missing(const char *name)
+{
+	struct nearest_search search = {.wanted = name};
+
+	if (access(cli_namespace(), F_OK) && errno == ENOENT) {
+		cli_queue_warn(name,
+			       "there is no such queue, and no namespace folder '%s'; look at "
+			       "TENON_NAMESPACE and --namespace",
+			       cli_namespace());
+		return;
+	}
+	tenon_namespace_list(NULL, visit_nearest, &search);
+	if (search.found[0])
+		cli_queue_warn(name, "there is no such queue in '%s'; did you mean '%s'?",
+			       cli_namespace(), search.found);
+	else
+		cli_queue_warn(name,
+			       "there is no such queue in '%s'; make it with "
+			       "'tenon create queue %s'",
+			       cli_namespace(), name);
+}
+
+/* What ran out, and where more of it comes from. */
+static void report_exhausted(const char *name, int error)
+{
+	switch (-error) {
+	case ENOSPC:
+		cli_queue_warn(name,
+			       "the memory behind '%s' is full; receive or remove something "
+			       "there, or enlarge it (mount -o remount,size=SIZE)",
+			       cli_namespace());
+		break;
+	case EUSERS:
+		cli_queue_warn(name, "as many processes are attached as it was made for; end one "
+				     "(see 'tenon stat'), or make it anew with more "
+				     "--participants");
+		break;
+	case ENOMEM:
+		cli_queue_warn(name, "this process cannot get more memory; look at 'ulimit -v'");
+		break;
+	default:
+		cli_queue_warn(name, "%s; raise the limit with 'ulimit -n'", strerror(-error));
+	}
+}
+
+static void report_refused(const char *name, int error)
+{
+	switch (-error) {
+	case EACCES:
+		cli_queue_warn(name,
+			       "permission denied; the mode of the queue or of '%s' does not "
+			       "admit you ('tenon ls --long' shows the owner)",
+			       cli_namespace());
+		break;
+	case EPERM:
+		cli_queue_warn(name,
+			       "refused: the queue or its folder '%s' belongs to somebody else; "
+			       "set TENON_NAMESPACE or --namespace to a folder of your own",
+			       cli_namespace());
+		break;
+	case EPROTO:
+		cli_queue_warn(name,
+			       "it was made by another version of tenon than this, %s; use "
+			       "that one, or remove the queue with 'tenon rm %s'",
+			       tenon_version(), name);
+		break;
+	default:
+		cli_queue_warn(name,
+			       "its shared memory is damaged; 'tenon doctor' says how, "
+			       "'tenon rm %s' removes it",
+			       name);
+	}
+}
+
+int cli_queue_error(const char *name, int error)
+{
+	switch (-error) {
+	case ENOENT:
+		report_missing(name);
+		return CLI_MISSING;
+	case EACCES:
+	case EPERM:
+		report_refused(name, error);
+		return CLI_DENIED;
+	case EPROTO:
+	case EBADMSG:
+		report_refused(name, error);
+		return CLI_DAMAGED;
+	case ENOSPC:
+	case EUSERS:
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+		report_exhausted(name, error);
+		return CLI_EXHAUSTED;
+	case EEXIST:
+		cli_queue_warn(name, "it exists already; leave out --exclusive to use it as it is");
+		return CLI_EXISTS;
+	case EMSGSIZE:
+		cli_queue_warn(name, "a message is longer than the queue takes");
+		return CLI_TOO_LONG;
+	case EAGAIN:
+		cli_queue_warn(name, "it would have to wait");
+		return CLI_NOTHING;
+	case ETIMEDOUT:
+		cli_queue_warn(name, "the time ran out");
+		return CLI_NOTHING;
+	case EINVAL:
+	case ENAMETOOLONG:
+		cli_queue_warn(name, "the name or a value is out of range");
+		return CLI_USAGE;
+	default:
+		cli_queue_warn(name, "%s", strerror(-error));
+		return CLI_FAILED;
+	}
+}
+
+int cli_queue_open(const char *name, uint32_t flags, struct tenon_queue **ret_queue,
+		   struct tenon_queue_status *ret_status)
+{
+	struct tenon_queue_status status = {.size = sizeof(status)};
+	struct tenon_queue *queue;
+	int error;
+
+	error = tenon_queue_open(NULL, name, flags, NULL, &queue);
+	if (error)
+		return cli_queue_error(name, error);
+	error = tenon_queue_status(queue, &status);
+	if (error) {
+		tenon_queue_close(queue);
+		return cli_queue_error(name, error);
+	}
+	*ret_queue = queue;
+	*ret_status = status;
+	return CLI_OK;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Queues and messages as JSON.  JSON strings are Unicode: bytes that are not UTF-8 go out under
+ * another key, in base64, so that a reader gets back exactly what was sent.
+ */
+
+#include "cli.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void add_number(struct json_object *object, const char *key, uint64_t number)
+{
+	json_object_object_add(object, key, json_object_new_uint64(number));
+}
+
+static void add_signed(struct json_object *object, const char *key, int64_t number)
+{
+	json_object_object_add(object, key, json_object_new_int64(number));
+}
+
+static void add_string(struct json_object *object, const char *key, const char *text)
+{
+	json_object_object_add(object, key, json_object_new_string(text));
+}
+
+static char *base64(const unsigned char *data, size_t bytes)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
+	char *text = malloc((bytes + 2) / 3 * 4 + 1);
+	char *next = text;
+	size_t i;
+
+	if (!text)
+		return NULL;
+	for (i = 0; i < bytes; i += 3) {
+		uint32_t group = (uint32_t)data[i] << 16;
+
+		if (i + 1 < bytes)
+			group |= (uint32_t)data[i + 1] << 8;
+		if (i + 2 < bytes)
+			group |= data[i + 2];
+		*next++ = digits[group >> 18];
+		*next++ = digits[group >> 12 & 63];
+		*next++ = i + 1 < bytes ? digits[group >> 6 & 63] : '=';
+		*next++ = i + 2 < bytes ? digits[group & 63] : '=';
+	}
+	*next = 0;
+	return text;
+}
+
+static void add_capacity(struct json_object *object, uint64_t capacity)
+{
+	if (capacity == TENON_QUEUE_UNBOUNDED)
+		add_string(object, "capacity", "unbounded");
+	else
+		add_number(object, "capacity", capacity);
+}
+
+struct json_object *cli_json_status(const char *name, const struct tenon_queue_status *status)
+{
+	struct json_object *object = json_object_new_object();
+	char mode[8];
+
+	if (!object)
+		return NULL;
+	snprintf(mode, sizeof(mode), "%04o", status->mode & 07777);
+	add_string(object, "kind", "queue");
+	if (cli_is_utf8(name, strlen(name)))
+		add_string(object, "name", name);
+	add_string(object, "order", cli_word(cli_order_words, status->order));
+	add_string(object, "full", cli_word(cli_full_words, status->full));
+	add_capacity(object, status->capacity);
+	add_number(object, "max_message_bytes", status->max_message_bytes);
+	add_string(object, "mode", mode);
+	add_number(object, "uid", status->uid);
+	add_number(object, "gid", status->gid);
+	add_number(object, "max_participants", status->max_participants);
+	add_number(object, "id", status->id);
+	add_number(object, "messages", status->messages);
+	add_number(object, "message_bytes", status->message_bytes);
+	add_number(object, "leased", status->leased);
+	add_number(object, "loaned", status->loaned);
+	add_number(object, "memory_bytes", status->memory_bytes);
+	add_number(object, "participants", status->participants);
+	json_object_object_add(object, "damaged", json_object_new_boolean(!!status->damaged));
+	add_number(object, "receivers_waiting", status->receivers_waiting);
+	add_number(object, "senders_waiting", status->senders_waiting);
+	add_number(object, "sent", status->sent);
+	add_number(object, "sent_bytes", status->sent_bytes);
+	add_number(object, "received", status->received);
+	add_number(object, "received_bytes", status->received_bytes);
+	add_number(object, "dropped", status->dropped);
+	add_number(object, "redelivered", status->redelivered);
+	add_number(object, "send_waits", status->send_waits);
+	add_number(object, "receive_waits", status->receive_waits);
+	add_number(object, "repairs", status->repairs);
+	add_number(object, "high_messages", status->high_messages);
+	add_number(object, "high_bytes", status->high_bytes);
+	add_signed(object, "last_sender_pid", status->last_sender_pid);
+	add_signed(object, "last_receiver_pid", status->last_receiver_pid);
+	add_signed(object, "created_ns", status->created_ns);
+	add_signed(object, "last_send_ns", status->last_send_ns);
+	add_signed(object, "last_receive_ns", status->last_receive_ns);
+	return object;
+}
+
+struct json_object *cli_json_message(const void *data, const struct tenon_message *message)
+{
+	struct json_object *object = json_object_new_object();
+	CLI_CLEANUP(cli_cleanup_free) char *encoded = NULL;
+
+	if (!object)
+		return NULL;
+	add_number(object, "sequence", message->sequence);
+	add_number(object, "key", message->key);
+	add_number(object, "bytes", message->bytes);
+	add_number(object, "deliveries", message->deliveries);
+	add_signed(object, "sender_pid", message->sender_pid);
+	if (message->bytes <= INT32_MAX && cli_is_utf8(data, message->bytes)) {
+		json_object_object_add(object, "data",
+				       json_object_new_string_len(data, (int)message->bytes));
+		return object;
+	}
+	encoded = base64(data, message->bytes);
+	if (!encoded) {
+		json_object_put(object);
+		return NULL;
+	}
+	add_string(object, "data_base64", encoded);
+	return object;
+}
+
+void cli_json_print(struct json_object *object, bool indented)
+{
+	int flags = JSON_C_TO_STRING_NOSLASHESCAPE;
+
+	flags |= indented ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED
+			  : JSON_C_TO_STRING_PLAIN;
+	puts(json_object_to_json_string_ext(object, flags));
+	json_object_put(object);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* tenon ls: lists the objects of a namespace, sorted by name. */
+
+#include "cli.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct listing {
+	char **names;
+	size_t count, capacity;
+};
+
+static int visit(uint32_t kind, const char *name, void *context)
+{
+	struct listing *listing = context;
+
+	if (kind != TENON_KIND_QUEUE)
+		return 0;
+	if (listing->count == listing->capacity) {
+		size_t grown = listing->capacity ? listing->capacity * 2 : 64;
+		char **moved = realloc(listing->names, grown * sizeof(*moved));
+
+		if (!moved)
+			return -ENOMEM;
+		listing->names = moved;
+		listing->capacity = grown;
+	}
+	listing->names[listing->count] = strdup(name);
+	if (!listing->names[listing->count])
+		return -ENOMEM;
+	++listing->count;
+	return 0;
+}
+
+static void cleanup_listing(struct listing *listing)
+{
+	size_t i;
+
+	for (i = 0; i < listing->count; ++i)
+		free(listing->names[i]);
+	free(listing->names);
+}
+
+static int compare(const void *left, const void *right)
+{
+	return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+static int read_status(const char *name, struct tenon_queue_status *ret_status)
+{
+	CLI_CLEANUP(cli_cleanup_queue) struct tenon_queue *queue = NULL;
+	int error;
+
+	error = tenon_queue_open(NULL, name, 0, NULL, &queue);
+	if (error)
+		return error;
+	ret_status->size = sizeof(*ret_status);
+	return tenon_queue_status(queue, ret_status);
+}
+
+static void print_name(const char *name)
+{
+	CLI_CLEANUP(cli_cleanup_free) char *shown = NULL;
+
+	if (isatty(STDOUT_FILENO))
+		shown = cli_escape(name, strlen(name), NULL);
+	puts(shown ? shown : name);
+}
+
+static void print_long(const char *name)
+{
+	struct tenon_queue_status status = {.size = sizeof(status)};
+	const struct passwd *user;
+	char owner[32], capacity[32], mode[12];
+	int error;
+
+	error = read_status(name, &status);
+	if (error) {
+		printf("queue     ?  %-10s %-9s %8s %10s %9s %5s ", "?", "?", "?", "?", "?", "?");
+		print_name(name);
+		cli_queue_error(name, error);
+		return;
+	}
+	user = getpwuid(status.uid);
+	if (user)
+		snprintf(owner, sizeof(owner), "%s", user->pw_name);
+	else
+		snprintf(owner, sizeof(owner), "%u", status.uid);
+	if (status.capacity == TENON_QUEUE_UNBOUNDED)
+		snprintf(capacity, sizeof(capacity), "unbounded");
+	else if (status.capacity == TENON_QUEUE_RENDEZVOUS)
+		snprintf(capacity, sizeof(capacity), "rendezvous");
+	else
+		snprintf(capacity, sizeof(capacity), "%llu", (unsigned long long)status.capacity);
+	snprintf(mode, sizeof(mode), "%04o", status.mode);
+	printf("queue  %s  %-10s %-9s %8llu %10s %9s %5u ", mode, owner,
+	       cli_word(cli_order_words, status.order), (unsigned long long)status.messages,
+	       capacity, cli_format_bytes(status.memory_bytes), status.participants);
+	if (status.damaged)
+		printf("%s(damaged)%s ", cli_colour(STDOUT_FILENO, CLI_RED),
+		       cli_colour(STDOUT_FILENO, CLI_PLAIN));
+	print_name(name);
+}
+
+/* A queue that went away since it was listed is left out; another trouble is told in its entry. */
+static int print_json(const struct listing *listing)
+{
+	struct json_object *array = json_object_new_array();
+	size_t i;
+
+	if (!array)
+		return cli_system_error("ls", -ENOMEM);
+	for (i = 0; i < listing->count; ++i) {
+		struct tenon_queue_status status = {.size = sizeof(status)};
+		struct json_object *object;
+		int error = read_status(listing->names[i], &status);
+
+		if (error == -ENOENT)
+			continue;
+		if (!error) {
+			json_object_array_add(array, cli_json_status(listing->names[i], &status));
+			continue;
+		}
+		object = json_object_new_object();
+		json_object_object_add(object, "kind", json_object_new_string("queue"));
+		json_object_object_add(object, "name", json_object_new_string(listing->names[i]));
+		json_object_object_add(object, "error", json_object_new_string(strerror(-error)));
+		json_object_array_add(array, object);
+	}
+	cli_json_print(array, true);
+	return CLI_OK;
+}
+
+static int list(bool details, bool json)
+{
+	CLI_CLEANUP(cleanup_listing) struct listing listing = {NULL, 0, 0};
+	int error;
+	size_t i;
+
+	error = tenon_namespace_list(NULL, visit, &listing);
+	if (error == -EPERM) {
+		cli_warn("namespace '%s': refused: the folder belongs to somebody else; set "
+			 "TENON_NAMESPACE or --namespace to a folder of your own",
+			 cli_namespace());
+		return CLI_DENIED;
+	}
+	if (error)
+		return cli_system_error(cli_namespace(), error);
+	if (listing.count)
+		qsort(listing.names, listing.count, sizeof(*listing.names), compare);
+	if (json)
+		return print_json(&listing);
+	if (details && listing.count && isatty(STDOUT_FILENO))
+		printf("%skind   mode  %-10s %-9s %8s %10s %9s %5s name%s\n",
+		       cli_colour(STDOUT_FILENO, CLI_DIM), "owner", "order", "messages", "capacity",
+		       "memory", "procs", cli_colour(STDOUT_FILENO, CLI_PLAIN));
+	for (i = 0; i < listing.count; ++i) {
+		if (details)
+			print_long(listing.names[i]);
+		else
+			print_name(listing.names[i]);
+	}
+	return CLI_OK;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"long", no_argument, NULL, 'l'},
+		{"json", no_argument, NULL, 'j'},
+		CLI_COMMON_OPTIONS,
+		{NULL, 0, NULL, 0},
+	};
+	bool details = false, json = false;
+	int option;
+
+	while ((option = cli_option(argc, argv, "l", options)) != -1) {
+		switch (option) {
+		case 'l':
+			details = true;
+			break;
+		case 'j':
+			json = true;
+			break;
+		default:
+			return cli_option_status(option);
+		}
+	}
+	if (optind < argc)
+		return cli_usage("'%s' is too much; 'tenon stat' shows one queue", argv[optind]);
+	return list(details, json);
+}
+
+const struct cli_command cli_command_ls = {
+	.name = "ls",
+	.synopsis = "[-l] [--json]",
+	.summary = "list the queues",
+	.help = "Lists the queues of the namespace, one a line, sorted by name.\n"
+		"\n"
+		"  -l, --long   with kind, mode, owner, order, messages, capacity, memory and\n"
+		"               attached processes before the name\n"
+		"      --json   an array with everything 'tenon stat --json' tells of each\n",
+	.run = run,
+};

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The command `tenon`: global options, the table of commands, and the choice among them.
+ */
+
+#include "cli.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct cli_command *const cli_commands[] = {
+	&cli_command_create,
+	&cli_command_rm,
+	&cli_command_ls,
+	&cli_command_stat,
+	&cli_command_send,
+	&cli_command_recv,
+	&cli_command_peek,
+	&cli_command_work,
+	&cli_command_bench,
+	&cli_command_doctor,
+	&cli_command_help,
+	&cli_command_version,
+	NULL,
+};
+
+const struct cli_command *cli_current;
+
+const struct cli_command *cli_command_find(const char *name)
+{
+	const char *names[sizeof(cli_commands) / sizeof(cli_commands[0])] = {NULL};
+	const char *nearest;
+	size_t i;
+
+	for (i = 0; cli_commands[i]; ++i) {
+		if (!strcmp(cli_commands[i]->name, name))
+			return cli_commands[i];
+		names[i] = cli_commands[i]->name;
+	}
+	nearest = cli_nearest(name, names);
+	if (nearest)
+		cli_usage("there is no command '%s'; did you mean '%s'?", name, nearest);
+	else
+		cli_usage("there is no command '%s'", name);
+	return NULL;
+}
+
+void cli_command_print_help(const struct cli_command *command)
+{
+	printf("Usage: tenon %s%s%s\n\n%s\n", command->name, command->synopsis[0] ? " " : "",
+	       command->synopsis, command->help);
+}
+
+static int run_version(int argc, char **argv)
+{
+	static const struct option options[] = {CLI_COMMON_OPTIONS, {NULL, 0, NULL, 0}};
+	int option = cli_option(argc, argv, "", options);
+
+	if (option != -1)
+		return cli_option_status(option);
+	if (optind < argc)
+		return cli_usage("'%s' is too much", argv[optind]);
+	printf("tenon %s\n", tenon_version());
+	return CLI_OK;
+}
+
+const struct cli_command cli_command_version = {
+	.name = "version",
+	.synopsis = "",
+	.summary = "say which version this is",
+	.help = "Prints the version of the library in use.\n",
+	.run = run_version,
+};
+
+static void print_overview(FILE *stream)
+{
+	size_t i;
+
+	fprintf(stream, "Usage: tenon [--namespace DIR] COMMAND [ARGUMENT…]\n\n"
+			"Named message queues that survive the death of any process.\n\n");
+	for (i = 0; cli_commands[i]; ++i)
+		fprintf(stream, "  %s%-8s%s %s\n", cli_colour(fileno(stream), CLI_BOLD),
+			cli_commands[i]->name, cli_colour(fileno(stream), CLI_PLAIN),
+			cli_commands[i]->summary);
+	fprintf(stream,
+		"\n"
+		"  --namespace DIR   the folder of the objects; also TENON_NAMESPACE\n"
+		"\n"
+		"A name may be written with or without its leading slash.\n"
+		"'tenon help COMMAND' explains a command, tenon(1) everything.\n"
+		"\n"
+		"Exit status: 0 done, 1 nothing there or no time left, 2 bad command line,\n"
+		"3 no such object, 4 permission denied, 5 out of memory or places, 6 damaged,\n"
+		"7 exists already, 8 message too long, 9 other failure, 10 message given up.\n");
+}
+
+void cli_print_overview(void)
+{
+	print_overview(stdout);
+}
+
+static int run_help(int argc, char **argv)
+{
+	static const struct option options[] = {CLI_COMMON_OPTIONS, {NULL, 0, NULL, 0}};
+	const struct cli_command *command;
+	int option = cli_option(argc, argv, "", options);
+
+	if (option != -1)
+		return cli_option_status(option);
+	if (argc - optind > 1)
+		return cli_usage("'%s' is too much", argv[optind + 1]);
+	if (optind == argc) {
+		cli_print_overview();
+		return CLI_OK;
+	}
+	command = cli_command_find(argv[optind]);
+	if (!command)
+		return CLI_USAGE;
+	cli_command_print_help(command);
+	return CLI_OK;
+}
+
+const struct cli_command cli_command_help = {
+	.name = "help",
+	.synopsis = "[COMMAND]",
+	.summary = "explain a command",
+	.help = "Explains a command, or lists them all.\n",
+	.run = run_help,
+};
+
+/* The options before the command; `ret_index` is where the command stands. */
+static int parse_global(int argc, char **argv, int *ret_index)
+{
+	static const struct option options[] = {
+		CLI_COMMON_OPTIONS,
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
+
+	while ((option = cli_option(argc, argv, "+V", options)) != -1) {
+		if (option == 'V') {
+			printf("tenon %s\n", tenon_version());
+			*ret_index = 0;
+			return CLI_OK;
+		}
+		*ret_index = 0;
+		return cli_option_status(option);
+	}
+	*ret_index = optind;
+	return CLI_OK;
+}
+
+/* A closed standard stream must not become the number of a queue's file.  What is put in its place
+ * cannot be used for what the stream is for, so that using it is an error as before. */
+static void occupy_standard_streams(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			_exit(CLI_FAILED);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int index, status;
+
+	occupy_standard_streams();
+	/* A reader that goes away is an error of the write, so that it can be dealt with. */
+	signal(SIGPIPE, SIG_IGN);
+
+	status = parse_global(argc, argv, &index);
+	if (status || !index)
+		return cli_finish_stdout(status);
+	if (index == argc) {
+		print_overview(stderr);
+		return CLI_USAGE;
+	}
+	cli_current = cli_command_find(argv[index]);
+	if (!cli_current)
+		return CLI_USAGE;
+
+	/* Makes getopt_long() begin anew with the command's own arguments. */
+	optind = 0;
+	return cli_finish_stdout(cli_current->run(argc - index, argv + index));
+}

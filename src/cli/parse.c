@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Words of the command line and what they mean: numbers, sizes, durations, modes, names.  Strict:
+ * a value that is not understood whole is refused, and so is one that does not fit.
+ */
+
+#include "cli.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const cli_order_words[] = {
+	[TENON_QUEUE_FIFO] = "fifo",
+	[TENON_QUEUE_PRIORITY] = "priority",
+	[TENON_QUEUE_TYPED] = "typed",
+	NULL,
+};
+
+const char *const cli_full_words[] = {
+	[TENON_QUEUE_WAIT] = "wait",
+	[TENON_QUEUE_FAIL] = "fail",
+	[TENON_QUEUE_DROP_OLDEST] = "drop-oldest",
+	[TENON_QUEUE_DROP_NEWEST] = "drop-newest",
+	NULL,
+};
+
+int cli_parse_word(const char *text, const char *const *words, uint32_t *ret_index)
+{
+	uint32_t i;
+
+	for (i = 0; words[i]; ++i) {
+		if (!strcmp(words[i], text)) {
+			*ret_index = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+const char *cli_word(const char *const *words, uint32_t index)
+{
+	uint32_t i;
+
+	for (i = 0; words[i]; ++i) {
+		if (i == index)
+			return words[i];
+	}
+	return "unknown";
+}
+
+/* strtoull() alone would take signs and leading blanks. */
+static int parse_prefix(const char *text, int base, uint64_t *ret_number, const char **ret_rest)
+{
+	unsigned long long number;
+	char *end;
+
+	if (!isdigit((unsigned char)text[0]))
+		return -EINVAL;
+	errno = 0;
+	number = strtoull(text, &end, base);
+	if (errno || end == text)
+		return -EINVAL;
+	*ret_number = number;
+	*ret_rest = end;
+	return 0;
+}
+
+int cli_parse_number(const char *text, uint64_t *ret_number)
+{
+	uint64_t number;
+	const char *rest;
+
+	if (parse_prefix(text, 0, &number, &rest) || rest[0])
+		return -EINVAL;
+	*ret_number = number;
+	return 0;
+}
+
+int cli_parse_size(const char *text, uint64_t *ret_bytes)
+{
+	static const char suffixes[] = "KMG";
+	const char *rest, *suffix;
+	uint64_t number;
+	unsigned int shift = 0;
+
+	if (parse_prefix(text, 10, &number, &rest))
+		return -EINVAL;
+	if (rest[0]) {
+		suffix = strchr(suffixes, toupper((unsigned char)rest[0]));
+		if (!suffix)
+			return -EINVAL;
+		shift = 10 * (unsigned int)(suffix - suffixes + 1);
+		++rest;
+		if (rest[0] && strcmp(rest, "iB"))
+			return -EINVAL;
+	}
+	if (number > UINT64_MAX >> shift)
+		return -EINVAL;
+	*ret_bytes = number << shift;
+	return 0;
+}
+
+int cli_parse_duration(const char *text, int64_t *ret_ns)
+{
+	static const struct {
+		const char *suffix;
+		uint64_t ns;
+	} units[] = {
+		{"", 1000000000},
+		{"s", 1000000000},
+		{"ms", 1000000},
+		{"us", 1000},
+		{"ns", 1},
+		{"m", UINT64_C(60000000000)},
+		{"min", UINT64_C(60000000000)},
+		{"h", UINT64_C(3600000000000)},
+		{"d", UINT64_C(86400000000000)},
+	};
+	uint64_t whole, fraction = 0, scale = 1, ns;
+	const char *rest;
+	size_t i;
+
+	if (parse_prefix(text, 10, &whole, &rest))
+		return -EINVAL;
+	if (rest[0] == '.') {
+		if (!isdigit((unsigned char)rest[1]))
+			return -EINVAL;
+		for (++rest; isdigit((unsigned char)rest[0]); ++rest) {
+			/* Nobody means less than a billionth of the unit. */
+			if (scale == 1000000000)
+				continue;
+			fraction = fraction * 10 + (uint64_t)(rest[0] - '0');
+			scale *= 10;
+		}
+	}
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); ++i) {
+		if (strcmp(rest, units[i].suffix))
+			continue;
+		if (whole >= (uint64_t)INT64_MAX / 2 / units[i].ns)
+			return -EINVAL;
+		ns = whole * units[i].ns;
+		ns += (uint64_t)((double)fraction / (double)scale * (double)units[i].ns);
+		*ret_ns = (int64_t)ns;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+int cli_parse_mode(const char *text, uint32_t *ret_mode)
+{
+	uint64_t mode;
+	const char *rest;
+
+	if (parse_prefix(text, 8, &mode, &rest) || rest[0] || mode > 0777)
+		return -EINVAL;
+	*ret_mode = (uint32_t)mode;
+	return 0;
+}
+
+int cli_parse_name(const char *text, char ret_name[static 258])
+{
+	const char *name = text[0] == '/' ? text + 1 : text;
+
+	if (!name[0])
+		return cli_usage("'%s' is no name: it is empty", text);
+	if (strchr(name, '/'))
+		return cli_usage("'%s' is no name: it has a slash within; folders are chosen with "
+				 "--namespace",
+				 text);
+	if (!strcmp(name, ".") || !strcmp(name, ".."))
+		return cli_usage("'%s' is no name", text);
+	if (strlen(name) > 255)
+		return cli_usage("'%.32s…' is no name: it has more than 255 bytes", text);
+	snprintf(ret_name, 258, "/%s", name);
+	return CLI_OK;
+}

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Shows that what `make install` installs can be used: installs into an empty folder, builds a
+program against it as pkg-config says, with the shared and with the static library, and runs it.
+
+    install_test.py BUILD
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+PROGRAM = '''#include <stdio.h>
+#include <tenon/queue.h>
+
+int main(void)
+{
+\treturn puts(tenon_version()) < 0 || tenon_deadline_after(-1) != TENON_NO_DEADLINE;
+}
+'''
+
+# By the end of the path.
+EXPECTED = ('include/tenon/tenon.h', 'include/tenon/queue.h', '/libtenon.a', '/libtenon.so',
+            '/libtenon.so.0', '/pkgconfig/tenon.pc')
+EXPECTED_WITH_COMMAND = ('bin/tenon', 'man1/tenon.1', 'bash-completion/completions/tenon')
+
+
+def output(*command, **options):
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, **options).stdout
+
+
+def installed_files(root):
+    return [os.path.join(where, name) for where, _, names in os.walk(root) for name in names]
+
+
+def folder_of(paths, end):
+    return os.path.dirname(next(path for path in paths if path.endswith(end)))
+
+
+def run_program(root, paths, compiler, static):
+    """Builds the program and gives what it prints."""
+    environment = dict(os.environ, PKG_CONFIG_SYSROOT_DIR=root,
+                       PKG_CONFIG_LIBDIR=folder_of(paths, '/tenon.pc'))
+    flags = output('pkg-config', '--cflags', '--libs', *(['--static'] if static else []), 'tenon',
+                   env=environment).split()
+    if static:
+        flags = [flag.replace('-ltenon', '-l:libtenon.a') for flag in flags]
+    source, program = os.path.join(root, 'program.c'), os.path.join(root, 'program')
+    with open(source, 'w', encoding='utf-8') as stream:
+        stream.write(PROGRAM)
+    output(*compiler, '-std=c99', '-pedantic', '-Wall', '-Werror', '-o', program, source, *flags)
+    environment = dict(os.environ)
+    if not static:
+        environment['LD_LIBRARY_PATH'] = folder_of(paths, '/libtenon.so.0')
+    return output(program, env=environment).strip()
+
+
+def main():
+    build = sys.argv[1]
+    compiler = os.environ.get('CC', 'cc').split()
+    with tempfile.TemporaryDirectory() as root:
+        output('meson', 'install', '-C', build, '--no-rebuild', '--quiet', '--destdir', root)
+        paths = installed_files(root)
+        expected = EXPECTED
+        if os.path.exists(os.path.join(build, 'tenon')):
+            expected += EXPECTED_WITH_COMMAND
+        lacking = [end for end in expected if not any(path.endswith(end) for path in paths)]
+        if lacking:
+            sys.exit(f'not installed: {", ".join(lacking)}')
+        version = output('pkg-config', '--modversion', 'tenon', env=dict(
+            os.environ, PKG_CONFIG_LIBDIR=folder_of(paths, '/tenon.pc'))).strip()
+        for static in (False, True):
+            said = run_program(root, paths, compiler, static)
+            if said != version:
+                sys.exit(f'tenon_version() says {said}, tenon.pc {version}')
+    print(f'{len(paths)} files, version {version}')
+
+
+main()

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The completion of bash: commands, options, values and the names of queues."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import harness
+from harness import equal
+
+SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../completion/tenon.bash')
+
+# Does what bash does when somebody presses the tabulator behind the last word.
+DRIVER = r'''
+source "$1"; shift
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
+_tenon
+printf '%s\n' "${COMPREPLY[@]}"
+'''
+
+
+def complete(namespace, *words):
+    if not shutil.which('bash'):
+        raise harness.Skip('no bash')
+    folder = os.path.dirname(namespace.command)
+    done = subprocess.run(
+        ['bash', '--norc', '-c', DRIVER, 'bash', SCRIPT, 'tenon', *words], check=True,
+        capture_output=True, text=True, timeout=harness.WATCHDOG_S,
+        env={**namespace.environment, 'PATH': f'{folder}:{os.environ["PATH"]}'})
+    equal(done.stderr, '')
+    return sorted(word.rstrip() for word in done.stdout.split('\n') if word.strip())
+
+
+def test_commands(namespace):
+    equal(complete(namespace, 'st'), ['stat'])
+    equal(complete(namespace, 's'), ['send', 'stat'])
+    equal(complete(namespace, '--namespace', '/dev/shm', 're'), ['recv'])
+    equal(complete(namespace, 'help', 'pe'), ['peek'])
+
+
+def test_every_command_completes_its_options(namespace):
+    """What the command's help names is completed, and what is completed exists."""
+    for command in complete(namespace, ''):
+        if command.startswith('-'):
+            continue
+        text = namespace.run('help', command).decode()
+        named = {word.strip(',') for line in text.splitlines() if line.startswith('  ')
+                 for word in line.split() if word.startswith('--')
+                 and line.strip().startswith('-')
+                 and line.split('  ')[1 if line[2] == '-' else 3].find(word.strip(',')) >= 0}
+        completed = set(complete(namespace, command, '--')) - {'--help', '--namespace', '--'}
+        equal(completed, named, command)
+
+
+def test_names(namespace):
+    for name in ('jobs', 'journal', 'other'):
+        namespace.run('create', 'queue', name)
+    equal(complete(namespace, 'recv', 'jo'), ['jobs', 'journal'])
+    equal(complete(namespace, 'recv', '/jo'), ['/jobs', '/journal'])
+    equal(complete(namespace, 'work', 'jobs', '--dead', 'o'), ['other'])
+    equal(complete(namespace, 'recv', '--count', '1', 'jobs', ''), [])
+    equal(complete(namespace, 'rm', 'jobs', 'o'), ['other'])
+
+
+def test_values(namespace):
+    equal(complete(namespace, 'create', ''), ['queue'])
+    equal(complete(namespace, 'create', 'queue', '--order', ''), ['fifo', 'priority', 'typed'])
+    equal(complete(namespace, 'create', 'queue', '--full', 'drop'),
+          ['drop-newest', 'drop-oldest'])
+    equal(complete(namespace, 'create', 'queue', '--capacity', 'r'), ['rendezvous'])
+
+
+if __name__ == '__main__':
+    sys.exit(harness.main())

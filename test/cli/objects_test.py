@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""tenon create, rm, ls, stat, doctor, bench, help: what they make and show, and the exit statuses
+that depend on the machine (permission, room, damage)."""
+
+import json
+import os
+import subprocess
+import sys
+
+import harness
+from harness import contains, equal, finish
+
+
+def status(namespace, name):
+    return json.loads(namespace.run('stat', '--json', name))
+
+
+def test_create_with_everything(namespace):
+    namespace.run('create', 'queue', '/q', '--capacity', '7', '--order', 'priority', '--full',
+                  'drop-oldest', '--message-size', '3K', '--mode', '0640', '--participants', '9')
+    seen = status(namespace, 'q')
+    equal([seen[key] for key in ('kind', 'name', 'capacity', 'order', 'full', 'max_message_bytes',
+                                 'mode', 'max_participants')],
+          ['queue', '/q', 7, 'priority', 'drop-oldest', 3072, '0640', 9])
+
+
+def test_create_defaults(namespace):
+    namespace.run('create', 'queue', 'q')
+    seen = status(namespace, 'q')
+    equal([seen[key] for key in ('capacity', 'order', 'full', 'max_message_bytes', 'mode')],
+          [1024, 'fifo', 'wait', 8192, '0600'])
+
+
+def test_create_again(namespace):
+    namespace.run('create', 'queue', 'q', '--capacity', 'unbounded')
+    namespace.run('send', 'q', '-m', 'kept')
+    namespace.run('create', 'queue', 'q')
+    namespace.run('create', 'queue', 'q', '--capacity', 'unbounded')
+    namespace.run('create', 'queue', 'q', '--capacity', '1024', status=7, error='--capacity')
+    equal(namespace.run('recv', 'q'), b'kept\n')
+
+
+def test_full_queues(namespace):
+    for full, kept in (('drop-oldest', b'2\n3\n'), ('drop-newest', b'1\n2\n')):
+        namespace.run('create', 'queue', full, '--capacity', '2', '--full', full)
+        namespace.run('send', full, stdin='1\n2\n3\n')
+        equal(status(namespace, full)['dropped'], 1)
+        equal(namespace.run('recv', full, '--all'), kept)
+    namespace.run('create', 'queue', 'fail', '--capacity', '2', '--full', 'fail')
+    namespace.run('send', 'fail', stdin='1\n2\n3\n', status=1,
+                  error='it is full (2 messages were sent)')
+
+
+def test_rendezvous(namespace):
+    namespace.run('create', 'queue', 'q', '--capacity', 'rendezvous')
+    receiver = namespace.start('recv', 'q', '--count', '3')
+    namespace.run('send', 'q', stdin='1\n2\n3\n')
+    equal(finish(receiver)[0], b'1\n2\n3\n')
+
+
+def test_ls(namespace):
+    equal(namespace.run('ls'), b'')
+    equal(json.loads(namespace.run('ls', '--json')), [])
+    for name in ('b', 'a', 'gr\u00fcn', 'with space', '.hidden', '-dash'):
+        namespace.run('create', 'queue', '--', name)
+    equal(namespace.run('ls').decode().splitlines(),
+          ['/-dash', '/.hidden', '/a', '/b', '/gr\u00fcn', '/with space'])
+    equal([queue['name'] for queue in json.loads(namespace.run('ls', '--json'))],
+          ['/-dash', '/.hidden', '/a', '/b', '/gr\u00fcn', '/with space'])
+    lines = namespace.run('ls', '--long').decode().splitlines()
+    equal(lines[2].split()[:2] + lines[2].split()[-1:], ['queue', '0600', '/a'])
+
+
+def test_longest_name(namespace):
+    namespace.run('create', 'queue', 'n' * 255)
+    equal(namespace.run('ls'), b'/' + b'n' * 255 + b'\n')
+    namespace.run('rm', '/' + 'n' * 255)
+
+
+def test_namespace_option(namespace):
+    other = os.path.join(namespace.scratch, 'other')
+    os.mkdir(other, 0o700)
+    namespace.run('--namespace', other, 'create', 'queue', 'q')
+    equal(namespace.run('ls'), b'')
+    equal(namespace.run('ls', '--namespace', other), b'/q\n')
+    contains(namespace.run('doctor', other), b'/q: sound')
+
+
+def test_rm(namespace):
+    for name in 'abc':
+        namespace.run('create', 'queue', name)
+    namespace.run('rm', 'a', 'missing', 'b', status=3, error="queue '/missing'")
+    equal(namespace.run('ls'), b'/c\n')
+    namespace.run('rm', '--force', 'missing', 'c')
+    equal(namespace.run('ls'), b'')
+
+
+def test_stat_text(namespace):
+    namespace.run('create', 'queue', 'q')
+    namespace.run('send', 'q', stdin='one\ntwo\n')
+    text = namespace.run('stat', 'q').decode()
+    for part in ('queue /q', '2 messages, 6 B', 'fifo, 1024 messages of up to 8.0 KiB'):
+        contains(text, part)
+    if '\033' in text:
+        raise AssertionError('colours in a pipe')
+
+
+def test_stat_counts(namespace):
+    namespace.run('create', 'queue', 'q')
+    namespace.run('send', 'q', stdin='one\ntwo\nthree\n')
+    namespace.run('recv', 'q')
+    seen = status(namespace, 'q')
+    equal([seen[key] for key in ('messages', 'message_bytes', 'sent', 'sent_bytes', 'received',
+                                 'received_bytes', 'leased', 'damaged', 'high_messages')],
+          [2, 8, 3, 11, 1, 3, 0, False, 3])
+
+
+def test_stat_shows_processes(namespace):
+    namespace.run('create', 'queue', 'q')
+    namespace.run('send', 'q', '-m', 'x')
+    worker = namespace.start('work', 'q', '--', 'sh', '-c', 'echo runs; exec sleep 1000')
+    worker.stdout.readline()
+    seen = status(namespace, 'q')
+    equal([(p['alive'], p['leased']) for p in seen['processes'] if p['pid'] == worker.pid],
+          [(True, 1)])
+    contains(namespace.run('stat', 'q').decode(), f'process {worker.pid}')
+
+
+def test_watch(namespace):
+    namespace.run('create', 'queue', 'q')
+    watch = namespace.start('stat', '--json', '--interval', '10ms', 'q')
+    equal([json.loads(watch.stdout.readline())['messages'] for _ in range(3)], [0, 0, 0])
+    namespace.run('send', 'q', '-m', 'x')
+    while json.loads(watch.stdout.readline())['messages'] != 1:
+        pass
+
+
+def test_doctor(namespace):
+    namespace.run('create', 'queue', 'q', '--capacity', '1', '--mode', '0600')
+    namespace.run('send', 'q', '-m', 'x')
+    findings = json.loads(namespace.run('doctor', '--json'))
+    grades = {(f['object'], f['grade']) for f in findings}
+    equal({('/q', 'fine'), ('/q', 'note'), ('kernel', 'fine')} - grades, set())
+    contains([f['finding'] for f in findings if f['grade'] == 'note'][0], 'it is full')
+    equal(namespace.run('recv', 'q'), b'x\n')
+
+
+def test_doctor_frees_what_the_dead_held(namespace):
+    namespace.run('create', 'queue', 'q')
+    namespace.run('send', 'q', '-m', 'x')
+    worker = namespace.start('work', 'q', '--', 'sh', '-c', 'echo runs; exec sleep 1000')
+    worker.stdout.readline()
+    worker.kill()
+    worker.wait()
+    namespace.run('doctor')
+    equal(namespace.run('peek', 'q'), b'x\n')
+
+
+def test_doctor_without_a_folder(namespace):
+    text = namespace.run('doctor', os.path.join(namespace.scratch, 'nothing'))
+    contains(text, b'there is no such folder')
+    namespace.run('doctor', os.devnull, status=1)
+
+
+def test_descriptors_are_few(namespace):
+    done = subprocess.run(['sh', '-c', 'ulimit -n 64; exec "$0" doctor', namespace.command],
+                          env=namespace.environment, capture_output=True, check=False)
+    equal(done.returncode, 1, done)
+    contains(done.stdout, b'ulimit -n')
+
+
+def test_damage(namespace):
+    """A queue whose file was overwritten is told as such by every command, and can be removed."""
+    namespace.run('create', 'queue', 'q')
+    (name,) = os.listdir(namespace.path)
+    with open(os.path.join(namespace.path, name), 'r+b') as file:
+        file.write(b'\x55' * 4096)
+    for words in (('send', 'q'), ('recv', 'q'), ('peek', 'q'), ('stat', 'q'),
+                  ('work', 'q', '--', 'true')):
+        namespace.run(*words, status=6, error="queue '/q': ", stdin='x\n')
+    contains(namespace.run('doctor', status=6), b'/q: ')
+    namespace.run('rm', 'q')
+
+
+def test_too_many_processes(namespace):
+    namespace.run('create', 'queue', 'q', '--participants', '1')
+    namespace.run('send', 'q', '-m', 'x')
+    worker = namespace.start('work', 'q', '--', 'sh', '-c', 'echo runs; exec sleep 1000')
+    worker.stdout.readline()
+    namespace.run('send', 'q', '-m', 'y', status=5, error='as many processes are attached')
+
+
+def test_memory_is_full(namespace):
+    script = ('mount -t tmpfs -o size=1m,mode=0700 tmpfs "$1" && '
+              '"$0" create queue q --capacity unbounded && '
+              '{ yes 0123456789012345678901234567890123456789 | "$0" send q; echo $?; '
+              '"$0" recv q --all | sort -u; "$0" send q -m again; echo $?; "$0" recv q; }')
+    words = ['unshare', '-rm', 'sh', '-c', script, namespace.command, namespace.path]
+    try:
+        probe = subprocess.run(['unshare', '-rm', 'mount', '-t', 'tmpfs', 'x', namespace.path],
+                               capture_output=True, check=False)
+    except FileNotFoundError:
+        raise harness.Skip('no unshare') from None
+    if probe.returncode:
+        raise harness.Skip('no mount namespace of one\'s own here')
+    done = subprocess.run(words, env=namespace.environment, capture_output=True,
+                          timeout=harness.WATCHDOG_S, check=False)
+    equal(done.stdout, b'5\n' + b'0123456789' * 4 + b'\n0\nagain\n', done.stderr)
+    contains(done.stderr, b"queue '/q': the memory behind")
+
+
+def test_permission(namespace):
+    """Another user is told whose mode is in the way."""
+    if os.geteuid():
+        raise harness.Skip('needs root, to become somebody else')
+    os.chmod(namespace.path, 0o755)
+    if subprocess.run([namespace.command, 'version'], user=65534, group=65534, extra_groups=[],
+                      capture_output=True, check=False).returncode:
+        raise harness.Skip('nobody cannot run the command where it lies')
+    namespace.run('create', 'queue', 'q', '--mode', '0600')
+    for words in (('send', 'q'), ('recv', 'q'), ('stat', 'q'), ('rm', 'q')):
+        namespace.run(*words, status=4, error="queue '/q': ", user=65534, group=65534,
+                      extra_groups=[])
+    equal(namespace.run('ls'), b'/q\n')
+
+
+def test_bench(namespace):
+    rows = json.loads(namespace.run('bench', '--json', '--duration', '20ms'))
+    equal({row['measured'] for row in rows}, {'round trip', 'one way'})
+    equal(all(row['messages_per_second'] > 0 for row in rows), True)
+    contains(namespace.run('bench', '--duration', '10ms'), b'round trip')
+    equal(os.listdir(namespace.path), [])
+
+
+def test_help(namespace):
+    overview = namespace.run('help')
+    equal(namespace.run('--help'), overview)
+    for line in overview.decode().splitlines():
+        if line.startswith('  ') and not line.strip().startswith('-'):
+            command = line.split()[0]
+            contains(namespace.run('help', command), f'Usage: tenon {command}'.encode())
+            equal(namespace.run(command, '--help'), namespace.run('help', command))
+
+
+def test_version(namespace):
+    equal(namespace.run('version'), namespace.run('--version'))
+    contains(namespace.run('version'), b'tenon 0.')
+
+
+if __name__ == '__main__':
+    sys.exit(harness.main())

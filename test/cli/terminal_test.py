@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What people see on a terminal and programs do not: colours, escaped messages, progress."""
+
+import os
+import sys
+
+import harness
+from harness import contains, equal
+
+
+def on_terminal(namespace, *words, environment=(), status=0, streams=('stdout', 'stderr'), **options):
+    """Runs the command with some of its streams on a terminal; gives what that showed."""
+    master, slave = os.openpty()
+    child_environment = {**namespace.environment, **dict(environment)}
+    saved, namespace.environment = namespace.environment, child_environment
+    try:
+        child = namespace.start(*words, **{stream: slave for stream in streams}, **options)
+    finally:
+        namespace.environment = saved
+        os.close(slave)
+    shown = b''
+    while True:
+        try:
+            more = os.read(master, 65536)
+        except OSError:
+            break
+        if not more:
+            break
+        shown += more
+    os.close(master)
+    child.wait(harness.WATCHDOG_S)
+    equal(child.returncode, status, shown)
+    return shown
+
+
+def test_messages_cannot_steer_the_terminal(namespace):
+    namespace.run('create', 'queue', 'q')
+    message = b'\033]0;title\007\x9bA\xc2\x9b gr\xc3\xbcn\ttab\r'
+    for _ in range(3):
+        namespace.run('send', 'q', '--file', '-', stdin=message)
+    escaped = b'\\x1b]0;title\\x07\\x9bA\\xc2\\x9b gr\xc3\xbcn\\ttab\\x0d\r\n'
+    equal(on_terminal(namespace, 'peek', 'q', stdin=None), escaped)
+    equal(on_terminal(namespace, 'recv', 'q', stdin=None), escaped)
+    contains(on_terminal(namespace, 'recv', 'q', '--raw', stdin=None), b'\033]0;title')
+    equal(namespace.run('recv', 'q'), message + b'\n')
+
+
+def test_names_cannot_steer_the_terminal(namespace):
+    namespace.run('create', 'queue', 'a\033[2Jb')
+    equal(on_terminal(namespace, 'ls', stdin=None), b'/a\\x1b[2Jb\r\n')
+    equal(namespace.run('ls'), b'/a\033[2Jb\n')
+
+
+def test_colours(namespace):
+    namespace.run('create', 'queue', 'q')
+    for words in (('help',), ('stat', 'q'), ('doctor',), ('ls', '--long')):
+        contains(on_terminal(namespace, *words, stdin=None), b'\033[')
+        for environment in ({'NO_COLOR': '1'}, {'TERM': 'dumb'}):
+            plain = on_terminal(namespace, *words, stdin=None, environment=environment)
+            equal(b'\033' in plain, False, plain)
+        equal(b'\033' in namespace.run(*words), False)
+    contains(on_terminal(namespace, 'recv', 'missing', stdin=None, status=3), b'\033[31mtenon:')
+
+
+def test_progress(namespace):
+    """Work of more than a second shows how far it is, and nothing of it in a pipe."""
+    namespace.run('create', 'queue', 'q', '--capacity', '1')
+    receiver = namespace.start('work', 'q', '--', 'sleep', '0.1')
+    name = os.path.join(namespace.scratch, 'lines')
+    with open(name, 'wb') as file:
+        file.write(b'line\n' * 30)
+    with open(name, 'rb') as file:
+        shown = on_terminal(namespace, 'send', 'q', stdin=file, streams=('stderr',))
+    for part in (b'messages sent', b'left', b'30 messages sent, 120 B in '):
+        contains(shown, part)
+    receiver.terminate()
+
+
+def test_short_work_shows_no_progress(namespace):
+    namespace.run('create', 'queue', 'q')
+    equal(on_terminal(namespace, 'send', 'q', '-m', 'x', stdin=None, streams=('stderr',)), b'')
+
+
+if __name__ == '__main__':
+    sys.exit(harness.main())

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * One scenario, killed at many instructions.  Two runs go before: one in which the victim dies at
+ * its marker, and one in which it dies when all is done; the addresses of the second are the map for
+ * all that follow, and the memory that the two take is what no kill may exceed.
+ */
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "queue_sweep.h"
+
+/* An operation longer than this hangs. */
+#define STEPS_LIMIT UINT64_C(1000000)
+/* Runs may take a few instructions more than the one that was recorded. */
+#define STEPS_BEYOND 64
+/* Places in the first victim's operation that are looked at for a need of repair. */
+#define FIRST_PROBES 32
+#define FIRSTS_MAX 64
+
+struct sweep {
+	const struct scenario *scenario;
+	const struct sweep_options *options;
+	struct board *board;
+	struct worker *worker;
+	struct run run;
+	struct step_trace trace, first_trace;
+	uint64_t memory_bytes;
+	uint64_t firsts[FIRSTS_MAX];
+	uint32_t first_count;
+	uint32_t failures;
+};
+
+void sweep_report(const struct scenario *scenario, uint64_t first_steps, uint64_t steps,
+		  uint64_t address, const char *why)
+{
+	char name[100], place[400], first[48] = "";
+
+	scenario_name(scenario, name, sizeof(name));
+	step_describe(address, place, sizeof(place));
+	if (scenario->first_operation)
+		snprintf(first, sizeof(first), " --first %" PRIu64, first_steps);
+	printf("FAIL --scenario %s%s --from %" PRIu64 ", killed before %s: %s\n", name, first,
+	       steps, place, why);
+	fflush(stdout);
+}
+
+static void note_failure(struct sweep *sweep, uint64_t first_steps, uint64_t steps)
+{
+	sweep->failures++;
+	atomic_fetch_add(&sweep->board->failures, 1);
+	sweep_report(sweep->scenario, first_steps, steps, sweep->run.victim.address,
+		     sweep->run.why);
+}
+
+static void note_latency(struct latency *latency, int64_t ns)
+{
+	int64_t bucket = ns / latency->bucket_ns;
+
+	atomic_fetch_add(&latency->count, 1);
+	if (ns > atomic_load(&latency->worst_ns))
+		atomic_store(&latency->worst_ns, ns);
+	if (bucket >= LATENCY_BUCKETS)
+		bucket = LATENCY_BUCKETS - 1;
+	atomic_fetch_add(&latency->bucket[bucket], 1);
+}
+
+static bool leases_are_held(uint32_t operation)
+{
+	return operation_holds_lease(operation) || operation == OP_TAKE ||
+	       operation == OP_TAKE_ASLEEP;
+}
+
+static void note_run(struct sweep *sweep)
+{
+	struct board *board = sweep->board;
+	struct run *run = &sweep->run;
+
+	atomic_fetch_add(&board->kill_points, 1);
+	atomic_fetch_add(&board->instructions, run->victim.steps);
+	atomic_fetch_add(&board->repairs, run->repairs);
+	/* Progress that came before the death was the victim's own work. */
+	if (run->progress_ns <= 0)
+		return;
+	note_latency(leases_are_held(run->scenario->operation) ? &board->after_lease_holder
+							       : &board->after_death,
+		     run->progress_ns);
+}
+
+static void run_reset(struct sweep *sweep, uint64_t first_steps)
+{
+	struct run *run = &sweep->run;
+
+	memset(run, 0, sizeof(*run));
+	run->scenario = sweep->scenario;
+	run->folder = sweep->options->folder;
+	run->accounts = sweep->worker->accounts;
+	run->patience_ns = sweep->options->patience_ns;
+	run->fault = sweep->options->fault;
+	run->first_trace = &sweep->first_trace;
+	run->first_steps = first_steps;
+	run->memory_bytes = sweep->memory_bytes;
+	run->progress_ns = -1;
+	atomic_store(&sweep->worker->first_steps, first_steps);
+	atomic_store(&sweep->worker->beat_ns, step_now_ns());
+}
+
+/* One kill behind `steps` instructions; STEPS_LIMIT with a trace to fill: at the end. */
+static enum step_end kill_at(struct sweep *sweep, uint64_t first_steps, uint64_t steps,
+			     struct step_trace *recorded)
+{
+	struct run *run = &sweep->run;
+	enum step_end end = STEP_CRASHED;
+	struct step_plan plan;
+	int result;
+
+	run_reset(sweep, first_steps);
+	atomic_store(&sweep->worker->steps, steps);
+	result = run_begin(run, &plan);
+	if (result == 0) {
+		end = recorded ? step_record(&run->victim, recorded, steps)
+			       : step_jump(&run->victim, &sweep->trace, steps);
+		atomic_store(&sweep->worker->address, run->victim.address);
+		step_kill(&run->victim);
+		if (end == STEP_CRASHED)
+			result = fail(run, "the victim came to an end of its own, status 0x%x",
+				      (unsigned)run->victim.status);
+		else if (end == STEP_HANGS)
+			result = fail(run, "the victim hangs");
+		if (!recorded && end == STEP_STOPPED && steps < sweep->trace.count &&
+		    run->victim.address != sweep->trace.address[steps])
+			atomic_fetch_add(&sweep->board->strays, 1);
+	}
+	if (result == 0)
+		result = survivors_prove(run);
+	run_end(run);
+	note_run(sweep);
+	if (result != 0)
+		note_failure(sweep, first_steps, run->victim.steps);
+	return end;
+}
+
+/* The two runs that go before.  Those in which the victim makes a seeded mistake and comes to the
+ * end may fail already: that is a catch. */
+static int map_out(struct sweep *sweep, uint64_t first_steps)
+{
+	uint32_t failures = sweep->failures;
+	uint64_t at_marker;
+
+	step_trace_free(&sweep->trace);
+	sweep->memory_bytes = 0;
+	kill_at(sweep, first_steps, 0, NULL);
+	at_marker = sweep->run.ended_bytes;
+	kill_at(sweep, first_steps, STEPS_LIMIT, &sweep->trace);
+	sweep->memory_bytes = sweep->run.ended_bytes > at_marker ? sweep->run.ended_bytes
+								 : at_marker;
+	return sweep->failures > failures ? -1 : 0;
+}
+
+static uint64_t stride_of(const struct sweep *sweep)
+{
+	uint64_t sample = sweep->options->sample;
+
+	/* After a lease holder's death sleepers may take 100 ms: fewer of those. */
+	if (leases_are_held(sweep->scenario->operation) && sweep->scenario->peer == PEER_RECEIVER)
+		sample = (sample + 3) / 4;
+	if (sweep->scenario->core || sample == 0 || sweep->trace.count <= sample)
+		return 1;
+	return sweep->trace.count / sample;
+}
+
+static bool is_over(const struct sweep *sweep)
+{
+	return sweep->failures >= sweep->options->failures_max || atomic_load(&sweep->board->stop);
+}
+
+/* Strides begin at another instruction each time, as the seed says. */
+static void sweep_instructions(struct sweep *sweep, uint64_t first_steps)
+{
+	const struct sweep_options *options = sweep->options;
+	uint64_t stride, steps, last;
+
+	if (map_out(sweep, first_steps) != 0 || is_over(sweep))
+		return;
+	stride = stride_of(sweep);
+	steps = options->from ? options->from : 1 + options->seed % stride;
+	last = options->to ? options->to : sweep->trace.count + STEPS_BEYOND;
+	for (; steps <= last && !is_over(sweep); steps += stride)
+		if (kill_at(sweep, first_steps, steps, NULL) == STEP_FINISHED)
+			break;
+}
+
+/* Whether somebody who dies there leaves work to a repairer. */
+static bool needs_repair(struct sweep *sweep, uint64_t first_steps)
+{
+	struct tenon_queue_status status = {.size = sizeof(status)};
+	struct run *run = &sweep->run;
+	struct step_plan plan;
+	bool needed = false;
+
+	run_reset(sweep, first_steps);
+	if (run_begin(run, &plan) == 0 && run->witness &&
+	    tenon_queue_recover(run->witness, NULL) == 0 &&
+	    tenon_queue_status(run->witness, &status) == 0)
+		needed = status.repairs > 0;
+	run_end(run);
+	return needed;
+}
+
+/* Chooses where first victims die: where it needs repair, and when all is done. */
+static void choose_firsts(struct sweep *sweep)
+{
+	uint64_t probes[FIRST_PROBES], wanted = sweep->options->first_points;
+	uint64_t count = sweep->first_trace.count;
+	struct scenario watched = *sweep->scenario;
+	const struct scenario *scenario = sweep->scenario;
+	uint32_t found = 0;
+
+	watched.peer = PEER_WITNESS;
+	sweep->scenario = &watched;
+	for (uint64_t i = 1; i <= FIRST_PROBES; i++) {
+		uint64_t steps = i * count / (FIRST_PROBES + 1);
+
+		if (steps > 0 && needs_repair(sweep, steps))
+			probes[found++] = steps;
+	}
+	sweep->scenario = scenario;
+	if (wanted == 0 || wanted > found)
+		wanted = found;
+	for (uint64_t i = 0; i < wanted; i++)
+		sweep->firsts[sweep->first_count++] =
+			probes[(i * found + sweep->options->seed % found) / wanted % found];
+	sweep->firsts[sweep->first_count++] = count + 1;
+}
+
+static void sweep_repairs(struct sweep *sweep)
+{
+	int result;
+
+	run_reset(sweep, 0);
+	result = run_record_first(&sweep->run, &sweep->first_trace);
+	run_end(&sweep->run);
+	if (result != 0) {
+		note_failure(sweep, 0, 0);
+		return;
+	}
+	if (sweep->options->first_steps)
+		sweep->firsts[sweep->first_count++] = sweep->options->first_steps;
+	else
+		choose_firsts(sweep);
+	for (uint32_t i = 0; i < sweep->first_count && !is_over(sweep); i++)
+		sweep_instructions(sweep, sweep->firsts[i]);
+}
+
+void sweep_scenario(const struct scenario *scenario, const struct sweep_options *options,
+		    struct board *board, struct worker *worker)
+{
+	struct sweep sweep = {
+		.scenario = scenario, .options = options, .board = board, .worker = worker};
+
+	atomic_fetch_add(&board->scenarios_tried, 1);
+	if (scenario->first_operation)
+		sweep_repairs(&sweep);
+	else
+		sweep_instructions(&sweep, 0);
+	step_trace_free(&sweep.trace);
+	step_trace_free(&sweep.first_trace);
+}
