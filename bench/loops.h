@@ -14,6 +14,8 @@
  * A run has three parts: warm-up; the plain part, whose clock is read rarely and which gives the
  * figure; and, for round trips, the part in which each trip is timed for the quantiles.
  *
+ * A process that others kept from its CPU goes on until it has something to show.
+ *
  * Where two processes have two CPUs, a pause of more than a millisecond in the plain part is a
  * stall: almost always somebody else's time slice.  Stalls are left out of the figure and their
  * share of the time is printed beside it.  Where processes share a CPU nothing is left out, since
@@ -229,7 +231,7 @@ ALWAYS_INLINE void loop_ask(const struct transport_calls *calls, struct run *run
 	cpu = process_cpu_ns();
 	start = now = ticks_now();
 	meter_start(&meter, run, now, sequence, TRIPS_BETWEEN_CLOCKS);
-	while (now < board->plain_ticks) {
+	while (now < board->plain_ticks || (meter.messages == 0 && run->shape.gap_ns == 0)) {
 		for (uint32_t i = 0; i < TRIPS_BETWEEN_CLOCKS; i++) {
 			if (!loop_trip(calls, run, question, answer, sequence++))
 				return;
@@ -238,7 +240,7 @@ ALWAYS_INLINE void loop_ask(const struct transport_calls *calls, struct run *run
 		meter_read(&meter, now, sequence);
 	}
 	meter_store(&meter, result);
-	while (now < board->end_ticks) {
+	while (now < board->end_ticks || board->trips.count == 0) {
 		uint64_t before;
 
 		loop_gap(run);
@@ -367,14 +369,17 @@ ALWAYS_INLINE void loop_produce(const struct transport_calls *calls, struct run 
 	struct process_result *result = &run->board->results[run->self];
 	char *buffer = loop_buffer(run);
 	uint32_t chunk = run->shape.bytes > 4096 ? 4 : BATCH_MAX;
+	uint64_t until = run->board->plain_ticks, least = (until - run->board->warm_ticks) / 4;
 	uint64_t sequence = 0, cpu = 0, start = 0, now;
 	int error = 0;
 
 	if (use_batches(calls, run))
 		chunk = run->shape.depth < BATCH_MAX ? run->shape.depth : BATCH_MAX;
-	while ((now = ticks_now()) < run->board->plain_ticks) {
+	while ((now = ticks_now()) < until || start == 0) {
 		if (start == 0 && now >= run->board->warm_ticks) {
 			start = now;
+			if (until < start + least)
+				until = start + least;
 			cpu = process_cpu_ns();
 		}
 		error = loop_produce_some(calls, run, buffer, sequence, chunk);

@@ -57,12 +57,15 @@ void meter_start(struct meter *meter, const struct run *run, uint64_t now, uint6
 {
 	const struct shape *shape = &run->shape;
 	bool has_own_cpu = !shape->same_cpu && shape->producers + shape->consumers == 2;
-	double slow_bytes = (double)shape->bytes * messages_between * SLOW_NS_PER_BYTE;
+	uint32_t batch = shape->depth < BATCH_MAX ? shape->depth : BATCH_MAX;
+	double slow_ns = (double)shape->bytes * messages_between * SLOW_NS_PER_BYTE;
 
+	if (shape->method == METHOD_BATCH)
+		slow_ns *= batch;
 	memset(meter, 0, sizeof(*meter));
 	meter->last_ticks = now;
 	meter->last_messages = messages;
-	meter->stall_limit_ticks = has_own_cpu ? machine_ticks((STALL_NS + slow_bytes) / 1e9)
+	meter->stall_limit_ticks = has_own_cpu ? machine_ticks((STALL_NS + slow_ns) / 1e9)
 					       : UINT64_MAX;
 }
 

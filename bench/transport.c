@@ -50,18 +50,22 @@ int link_map(struct link *link, size_t bytes)
 	return 0;
 }
 
-/* Peers that are not to be had as a Debian package: their rows say so instead of missing. */
-static const char *refuse_absent(const struct shape *shape)
+/* Peers that the targets name and this program does not measure: their rows say so. */
+static const char *refuse_unpackaged(const struct shape *shape)
 {
 	(void)shape;
-	return "not available here";
+	return "not a package of Debian";
+}
+
+static const char *refuse_unwritten(const struct shape *shape)
+{
+	(void)shape;
+	return "has no transport in this program";
 }
 
 const struct transport transport_aeron = {
-	.name = "aeron", .title = "Aeron IPC", .refuse = refuse_absent};
+	.name = "aeron", .title = "Aeron IPC", .refuse = refuse_unpackaged};
 const struct transport transport_iceoryx = {
-	.name = "iceoryx", .title = "iceoryx", .refuse = refuse_absent};
-#ifndef BENCH_HAVE_ZEROMQ
+	.name = "iceoryx", .title = "iceoryx", .refuse = refuse_unpackaged};
 const struct transport transport_zeromq = {
-	.name = "zeromq", .title = "ZeroMQ ipc (not built in)", .refuse = refuse_absent};
-#endif
+	.name = "zeromq", .title = "ZeroMQ ipc", .refuse = refuse_unwritten};

@@ -166,14 +166,15 @@ ALWAYS_INLINE int mpmc_receive(struct link *link, void *buffer, size_t bytes)
 		if (++looks >= SPIN_LOOKS) {
 			uint32_t epoch = announce(&ring->receivers);
 
+			notify(&ring->senders);
 			if (try_receive(link, buffer, bytes, &position) == 0)
 				break;
 			futex_wait(&ring->receivers.epoch, epoch);
 			looks = 0;
 		}
 	}
-	/* Senders sleep only while the ring is full: who empties the last cell of a quarter looks for
-	 * them, and one of those is always still to come. */
+	/* Senders sleep only while the ring is full, so a look at the end of every quarter finds them;
+	 * and one before sleeping, since a cell may be freed long after its neighbours were. */
 	if ((position & (link->mask >> 2)) == link->mask >> 2)
 		notify(&ring->senders);
 	return 0;

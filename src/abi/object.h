@@ -32,8 +32,8 @@ struct tni_object_header {
 	uint64_t fingerprint; /* of the sizes and offsets that the creator was built with */
 	uint32_t kind;	      /* TENON_KIND_… */
 	uint32_t participants_max;
-	uint64_t id;	      /* random */
-	int64_t created_ns;   /* CLOCK_REALTIME */
+	uint64_t id;	       /* random */
+	int64_t created_ns;    /* CLOCK_REALTIME */
 	uint64_t extent_bytes; /* of address space; the file itself is as long as what was used */
 	uint64_t reserved[3];
 	struct tni_a32 damaged;		 /* 1: somebody found bytes that cannot be */
@@ -65,7 +65,7 @@ struct tni_participant {
 	struct tni_a32 pid; /* as its own pid namespace has it; for people only */
 	struct tni_a32 uid;
 	uint32_t reserved;
-	struct tni_a64 attached_ns; /* CLOCK_REALTIME */
+	struct tni_a64 attached_ns;   /* CLOCK_REALTIME */
 	struct tni_a64 pid_namespace; /* inode number; 0 unknown */
 	uint64_t reserved2[4];
 };

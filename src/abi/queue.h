@@ -102,7 +102,8 @@ struct tni_receive_state {
 	struct tni_a64 ready;	/* of these: in the index or returned */
 	struct tni_a64 done;	/* of these: received or dropped */
 	struct tni_a64 bytes;	/* of the done ones */
-	struct tni_a64 limbo_slot; /* TNI_LIMBO_VALID | pushes before << 32 | link: on its way into freed */
+	struct tni_a64
+		limbo_slot; /* TNI_LIMBO_VALID | pushes before << 32 | link: on its way into freed */
 	struct tni_a64 limbo_chunk;
 	uint64_t reserved;
 };
@@ -115,7 +116,7 @@ _Static_assert(sizeof(struct tni_receive_state) == 64, "receive state");
 
 struct tni_send_side {
 	struct tni_gate gate;
-	struct tni_a64 version; /* state[version & 1] is the one that holds */
+	struct tni_a64 version;	   /* state[version & 1] is the one that holds */
 	struct tni_a64 done_cache; /* receivers' `done` as last seen */
 	struct tni_a64 last_ns;
 	struct tni_a32 last_participant;
@@ -156,11 +157,13 @@ struct tni_receive_side {
 	struct tni_a64 bytes_seen;
 	struct tni_a64 dropped; /* oldest; journaled */
 	struct tni_a64 dropped_bytes;
+	struct tni_a64 withdrawn; /* by their senders; journaled */
+	struct tni_a64 withdrawn_bytes;
 	struct tni_a64 redelivered; /* journaled */
 	struct tni_a64 waits;
 	struct tni_a64 level;	       /* readable descriptor */
 	struct tni_a64 woken_returned; /* typed: `redelivered` then */
-	uint64_t reserved2[7];
+	uint64_t reserved2[5];
 	struct tni_pool leases;
 	struct tni_pool nodes;
 	struct tni_a64 returned_link; /* FIFO: leases, oldest message first; journaled */
@@ -197,7 +200,7 @@ _Static_assert(sizeof(struct tni_queue_control) <= 2 * TNI_PAGE_BYTES, "queue co
 #define TNI_RECORD_BYTES_MASK UINT64_C(0xffffffff)
 #define TNI_RECORD_KIND_SHIFT 32
 #define TNI_RECORD_KIND_MASK UINT64_C(0xff)
-#define TNI_RECORD_SENDER_SHIFT 48 /* participant index */
+#define TNI_RECORD_SENDER_SHIFT 40 /* process id: 24 bits */
 #define TNI_RECORD_INLINE 1u	   /* low half: bytes; the message follows, padded to 8 */
 #define TNI_RECORD_SLOT 2u	   /* low half: bytes; then a word: index of the slot */
 #define TNI_RECORD_JUMP 3u	   /* low half: the next chunk */
@@ -216,7 +219,7 @@ _Static_assert(sizeof(struct tni_chunk) == 64, "chunk");
 #define TNI_SLOT_CANCELLED 1u
 
 struct tni_slot {
-	struct tni_a64 next_link; /* in a free list; journaled */
+	struct tni_a64 next_link;		 /* in a free list; journaled */
 	struct tni_a64 younger_link, older_link; /* in a bucket; journaled */
 	struct tni_a64 key;
 	struct tni_a64 sequence;
@@ -224,8 +227,8 @@ struct tni_slot {
 	struct tni_a32 bytes;
 	struct tni_a32 deliveries;
 	struct tni_a32 receipt_link;
-	struct tni_a32 flags_sender; /* flags, participant index << 16 */
-	/* message */
+	struct tni_a32 flags_sender; /* flags, process id << 8 */
+				     /* message */
 };
 
 _Static_assert(sizeof(struct tni_slot) == 64, "slot");
@@ -250,9 +253,9 @@ struct tni_lease {
 	struct tni_a64 next_link; /* free list or returned list; journaled */
 	struct tni_a64 state_participant;
 	struct tni_a64 sequence;
-	struct tni_a64 record; /* position in the log, or TNI_LEASE_IN_SLOT | slot */
+	struct tni_a64 record;		 /* position in the log, or TNI_LEASE_IN_SLOT | slot */
 	struct tni_a64 bytes_deliveries; /* bytes, deliveries << 32 */
-	struct tni_a64 sender;		 /* participant index */
+	struct tni_a64 sender;		 /* process id */
 	uint64_t reserved[2];
 };
 

@@ -71,12 +71,13 @@ static int fill(struct cli_input *input)
  * there whole. */
 static int cut_length(struct cli_input *input, struct tenon_slice *ret_slice, size_t *ret_next)
 {
-	const unsigned char *prefix = (const unsigned char *)input->data + input->begin;
+	const unsigned char *prefix;
 	size_t there = input->end - input->begin;
 	uint32_t bytes;
 
 	if (there < 4)
 		return there && input->at_end ? -EPROTO : 1;
+	prefix = (const unsigned char *)input->data + input->begin;
 	bytes = (uint32_t)prefix[0] << 24 | (uint32_t)prefix[1] << 16 | (uint32_t)prefix[2] << 8 |
 		prefix[3];
 	if (bytes > input->max_message_bytes)
@@ -91,12 +92,12 @@ static int cut_length(struct cli_input *input, struct tenon_slice *ret_slice, si
 static int cut_separated(struct cli_input *input, struct tenon_slice *ret_slice, size_t *ret_next)
 {
 	char separator = input->framing == CLI_FRAMING_NULL ? 0 : '\n';
-	const char *begin = input->data + input->begin;
-	const char *end;
+	const char *begin, *end;
 	size_t bytes;
 
 	if (input->begin == input->end)
 		return 1;
+	begin = input->data + input->begin;
 	end = memchr(input->data + input->scanned, separator, input->end - input->scanned);
 	if (!end)
 		input->scanned = input->end;

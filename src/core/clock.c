@@ -19,5 +19,5 @@ int64_t tenon_deadline_after(int64_t timeout_ns)
 const char *tenon_version(void)
 {
 	return TEXT(TENON_VERSION_MAJOR) "." TEXT(TENON_VERSION_MINOR) "." TEXT(
-	    TENON_VERSION_PATCH);
+		TENON_VERSION_PATCH);
 }

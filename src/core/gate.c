@@ -9,8 +9,8 @@
  * halves change together, so whoever takes the lock knows who sleeps, and sets WAITERS for the
  * kernel exactly when somebody does.
  *
- * Sleepers do not sleep on that word alone: they sleep with futex_waitv(2) on the event counter of
- * their class and on the low halves of both gates.  The living wake by the event, which hits only the
+ * Sleepers do not sleep on that word alone: they sleep with futex_waitv(2) on the low halves of the
+ * gates and on the event counter of their class.  The living wake by the event, which hits only the
  * class that can go on; the kernel, when somebody dies, wakes by the gate.  A count instead of a flag
  * as event makes it impossible to sleep through a change that came between the last look and the
  * system call.
@@ -25,8 +25,18 @@
  *				does nothing: that owner sees the flags when it unlocks
  *	woken, not yet served	the same
  *
- * Rule of unlocking: whoever unlocks either gate looks at the flags of all classes and wakes whom the
- * state of the object now lets go on, whether or not this very operation made it so.
+ * Rules, each of which test/model shows to be needed:
+ *
+ *	G1 whoever unlocks either gate looks at the flags of all classes and wakes whom the state of
+ *	   the object now lets go on, whether or not this very operation made it so
+ *	G2 events are counted before the store that unlocks, and woken behind it: a sleeper that is not
+ *	   yet queued when the unlocker dies sees the count
+ *	G3 the gates come before the event in the vector that the kernel queues on: whoever dies while
+ *	   a sleeper is being queued has counted before, or still wakes the gate
+ *	G4 everybody who sleeps is found at gate 0: lockers of gate 1 announce and sleep at both, and
+ *	   have gate 0 as pending entry meanwhile
+ *	G5 whoever wakes looks at both gates: lockers whose gate has no owner are woken, an orphaned
+ *	   gate is repaired (by a locker: by waking a receiver and a sender, who do)
  *
  * A flag stays until somebody finds nobody to wake and no bit set in the bitmap of the class: a
  * sleeper sets its bit before it announces, an announcement changes the count, and the flag is only
@@ -37,7 +47,7 @@
  * on the other side's word by a compare-and-swap and then looks for work once more; the other side
  * publishes work and then unlocks by one.  Whichever comes second sees the other.
  *
- * ORD event: the waker counts the event up before it wakes; a sleeper reads the event before it
+ * ORD event: the waker counts the event up before it unlocks; a sleeper reads the event before it
  * announces.  If the count is still the same when the kernel compares it, nothing was woken since.
  *
  * A lock whose owner is gone although the kernel said nothing (a thread without a robust list, a
@@ -72,6 +82,11 @@ static uint32_t *futex_of(struct tni_gate *gate)
 	return (uint32_t *)&gate->word; /* the low half; little endian is checked at open */
 }
 
+static uint32_t flag_free(uint64_t word, uint32_t class)
+{
+	return !(word & TNI_GATE_OWNER) && (word & TNI_GATE_FLAG(class));
+}
+
 static int wait_event(struct tni_a32 *event, uint32_t expected, int64_t deadline_ns)
 {
 	int64_t soon = tni_clock_ns(CLOCK_MONOTONIC) + BLIND_NS;
@@ -83,24 +98,25 @@ static int wait_event(struct tni_a32 *event, uint32_t expected, int64_t deadline
 	return errno == ETIMEDOUT && soon < deadline_ns ? -EAGAIN : -errno;
 }
 
-/* Sleeps on an event and on up to two gates.  0 or a negative errno. */
-static int wait_any(struct tni_a32 *event, uint32_t expected, struct tni_gate *const *gates,
-		    const uint32_t *lows, uint32_t gate_count, int64_t deadline_ns)
+/* Sleeps on gates (the first `gate_count`) and on an event, in this order: G3. */
+static int wait_any(struct tni_gatehouse *house, const struct tni_sleep *sleep, uint32_t gate_count,
+		    int64_t deadline_ns)
 {
+	struct tni_a32 *event = &house->waitroom->event[sleep->class];
+	struct futex_waitv waiters[TNI_GATES + 1];
 	struct timespec at;
-	struct futex_waitv waiters[1 + TNI_GATES] = {
-	    {.val = expected, .uaddr = (uintptr_t)event, .flags = FUTEX_32}};
 
 	if (no_waitv)
-		return wait_event(event, expected, deadline_ns);
-	for (uint32_t i = 0; i < gate_count; i++) {
-		waiters[1 + i].val = lows[i];
-		waiters[1 + i].uaddr = (uintptr_t)futex_of(gates[i]);
-		waiters[1 + i].flags = FUTEX_32;
-	}
+		return wait_event(event, sleep->event, deadline_ns);
+	for (uint32_t i = 0; i < gate_count; i++)
+		waiters[i] = (struct futex_waitv){.val = sleep->low[i],
+						  .uaddr = (uintptr_t)futex_of(house->gate[i]),
+						  .flags = FUTEX_32};
+	waiters[gate_count] = (struct futex_waitv){
+		.val = sleep->event, .uaddr = (uintptr_t)event, .flags = FUTEX_32};
 	if (deadline_ns != INT64_MAX)
 		at = tni_timespec(deadline_ns > 0 ? deadline_ns : 0);
-	if (syscall(SYS_futex_waitv, waiters, 1 + gate_count, 0,
+	if (syscall(SYS_futex_waitv, waiters, gate_count + 1, 0,
 		    deadline_ns != INT64_MAX ? &at : NULL, CLOCK_MONOTONIC) >= 0)
 		return 0;
 	if (errno == ENOSYS || errno == EPERM) {
@@ -110,32 +126,33 @@ static int wait_any(struct tni_a32 *event, uint32_t expected, struct tni_gate *c
 	return -errno;
 }
 
-static void bit_set(struct tni_gatehouse *house, uint32_t row)
+static void bit_set(struct tni_gatehouse *house, uint32_t class)
 {
 	uint32_t index = house->participant;
 
-	tni_fetch_or64(&house->waitroom->asleep[row][index / 64], UINT64_C(1) << (index % 64));
+	tni_fetch_or64(&house->waitroom->asleep[class][index / 64], UINT64_C(1) << (index % 64));
 }
 
 /* A thread of this process starts or stops to sleep.  The bit is the process's; a count in its own
  * memory tells when the last thread is up.  A thread that goes to sleep just as another one clears
  * the bit is made up for by setting it again, and by a look at what it might have missed. */
-static void asleep_enter(struct tni_gatehouse *house, uint32_t row)
+static void asleep_enter(struct tni_gatehouse *house, uint32_t class)
 {
-	tni_fetch_add32(&house->asleep[row], 1);
-	bit_set(house, row);
+	tni_fetch_add32(&house->asleep[class], 1);
+	bit_set(house, class);
 }
 
-static bool asleep_leave(struct tni_gatehouse *house, uint32_t row)
+static bool asleep_leave(struct tni_gatehouse *house, uint32_t class)
 {
 	uint32_t index = house->participant;
 
-	if (tni_fetch_add32(&house->asleep[row], UINT32_MAX) != 1)
+	if (tni_fetch_add32(&house->asleep[class], UINT32_MAX) != 1)
 		return false;
-	tni_fetch_and64(&house->waitroom->asleep[row][index / 64], ~(UINT64_C(1) << (index % 64)));
-	if (tni_get32(&house->asleep[row]) == 0)
+	tni_fetch_and64(&house->waitroom->asleep[class][index / 64],
+			~(UINT64_C(1) << (index % 64)));
+	if (tni_get32(&house->asleep[class]) == 0)
 		return false;
-	bit_set(house, row);
+	bit_set(house, class);
 	return true;
 }
 
@@ -168,31 +185,99 @@ static int try_take(struct tni_gate *gate, const struct tni_thread *thread, uint
 	return word & TNI_GATE_OWNER_DIED ? TNI_OWNER_DIED : 0;
 }
 
-static int sleep_for_lock(struct tni_gatehouse *house, uint32_t which, int64_t deadline_ns)
+uint32_t tni_gatehouse_count(const struct tni_gatehouse *house, uint32_t class)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i * 64 < house->top; i++)
+		count += (uint32_t)__builtin_popcountll(
+			tni_get64(&house->waitroom->asleep[class][i]));
+	return count;
+}
+
+void tni_gatehouse_forget(struct tni_gatehouse *house, uint32_t participant)
+{
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+		tni_fetch_and64(&house->waitroom->asleep[class][participant / 64],
+				~(UINT64_C(1) << (participant % 64)));
+}
+
+/* Wakes up to `count` of a class whose event was counted; clears the flag if there is nobody.  False:
+ * somebody should have been asleep and nobody was. */
+static bool wake(struct tni_gatehouse *house, uint32_t which, uint32_t class, uint32_t count)
+{
+	struct tni_gate *gate = house->gate[which];
+	uint64_t word = tni_get64(&gate->word);
+
+	if (TNI_FAULT(TNI_FAULT_NO_WAKE))
+		return true;
+	if (syscall(SYS_futex, &house->waitroom->event[class], FUTEX_WAKE,
+		    count > INT_MAX ? INT_MAX : count, NULL, NULL, 0) > 0)
+		return true;
+	if (tni_gatehouse_count(house, class) > 0)
+		return false;
+	tni_cas64(&gate->word, &word, word & ~TNI_GATE_FLAG(class));
+	return true;
+}
+
+static void count_and_wake(struct tni_gatehouse *house, uint32_t which, uint32_t class)
+{
+	tni_fetch_add32(&house->waitroom->event[class], 1); /* ORD(event) */
+	wake(house, which, class, 1);
+}
+
+/* G5, but for the repairing. */
+static void pass_on(struct tni_gatehouse *house, bool is_locker)
+{
+	for (uint32_t i = 0; i < TNI_GATES; i++) {
+		uint64_t word = tni_get64(&house->gate[i]->word);
+
+		if (flag_free(word, TNI_CLASS_LOCK_0 + i))
+			count_and_wake(house, i, TNI_CLASS_LOCK_0 + i);
+		if (!is_locker || !tni_gate_is_orphaned(house->gate[i]))
+			continue;
+		if (word & TNI_GATE_FLAG(TNI_CLASS_MESSAGE))
+			count_and_wake(house, i, TNI_CLASS_MESSAGE);
+		if (word & TNI_GATE_FLAG(TNI_CLASS_ROOM))
+			count_and_wake(house, i, TNI_CLASS_ROOM);
+	}
+}
+
+/* As if the kernel had seen the owner die. */
+static void suspect_owner(struct tni_gatehouse *house, struct tni_gate *gate)
+{
+	uint64_t word = tni_get64(&gate->word);
+	uint32_t owner = (uint32_t)(word & TNI_GATE_OWNER);
+
+	if (owner != 0 && house->is_gone(house->context, owner))
+		tni_cas64(&gate->word, &word, (word & ~TNI_GATE_OWNER) | TNI_GATE_OWNER_DIED);
+}
+
+static int sleep_for_lock(struct tni_gatehouse *house, uint32_t which, struct tni_thread *thread,
+			  int64_t deadline_ns)
 {
 	struct tni_gate *gate = house->gate[which];
 	int64_t suspicion_ns = tni_clock_ns(CLOCK_MONOTONIC) + SUSPICION_NS;
-	uint32_t event = tni_load_acquire32(&gate->lock_event); /* ORD(event) */
-	uint32_t low;
-	int result;
+	struct tni_sleep sleep = {.class = TNI_CLASS_LOCK_0 + which};
+	int result = 0;
 
-	asleep_enter(house, which);
-	low = announce(gate, TNI_CLASS_LOCK);
-	if (low & TNI_GATE_OWNER)
-		result = wait_any(&gate->lock_event, event, &gate, &low, 1,
+	tni_pending_set(thread, &house->gate[0]->word); /* G4 */
+	asleep_enter(house, sleep.class);
+	/* ORD(event): read before the announcement. */
+	sleep.event = tni_load_acquire32(&house->waitroom->event[sleep.class]);
+	for (uint32_t i = 0; i <= which; i++)
+		sleep.low[i] = announce(house->gate[i], sleep.class);
+	if (sleep.low[which] & TNI_GATE_OWNER) {
+		result = wait_any(house, &sleep, which + 1,
 				  suspicion_ns < deadline_ns ? suspicion_ns : deadline_ns);
-	else
-		result = 0;
-	if (asleep_leave(house, which))
-		tni_gate_wake(house, which, TNI_CLASS_LOCK, 1);
+		if (result == 0)
+			pass_on(house, true);
+	}
+	if (asleep_leave(house, sleep.class))
+		count_and_wake(house, which, sleep.class);
+	tni_pending_set(thread, &gate->word);
 	if (result == -ETIMEDOUT && suspicion_ns < deadline_ns) {
-		uint64_t word = tni_get64(&gate->word);
-
-		/* As if the kernel had seen the owner die. */
-		if ((word & TNI_GATE_OWNER) &&
-		    house->is_gone(house->context, (uint32_t)(word & TNI_GATE_OWNER)))
-			tni_cas64(&gate->word, &word,
-				  (word & ~TNI_GATE_OWNER) | TNI_GATE_OWNER_DIED);
+		suspect_owner(house, gate);
 		return 0;
 	}
 	return result == -ETIMEDOUT ? result : 0;
@@ -214,62 +299,66 @@ int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_t
 				return result;
 			continue;
 		}
-		if ((word & TNI_GATE_OWNER) == thread->tid &&
-		    pending == tni_pending_get(thread))
+		if ((word & TNI_GATE_OWNER) == thread->tid && pending == tni_pending_get(thread))
 			return -EDEADLK;
 		if (spins++ < SPIN_ROUNDS && tni_get32(&gate->cpu) != tni_cpu()) {
 			tni_pause();
 			continue;
 		}
 		spins = 0;
-		result = sleep_for_lock(house, which, deadline_ns);
+		result = sleep_for_lock(house, which, thread, deadline_ns);
 		if (result != 0)
 			return result;
 	}
 }
 
-uint32_t tni_gatehouse_count(const struct tni_gatehouse *house, uint32_t row)
+/* Which lockers an unlocker of `which` lets go on. */
+static void plan_lockers(struct tni_gatehouse *house, uint32_t which, uint64_t flags,
+			 struct tni_wakes *wakes)
 {
-	uint32_t count = 0;
+	for (uint32_t i = 0; i < TNI_GATES; i++) {
+		uint64_t word = tni_get64(&house->gate[i]->word);
 
-	for (uint32_t i = 0; i * 64 < house->top; i++)
-		count += (uint32_t)__builtin_popcountll(tni_get64(&house->waitroom->asleep[row][i]));
-	return count;
+		wakes->count[TNI_CLASS_LOCK_0 + i] = (flags &
+						      TNI_GATE_FLAG(TNI_CLASS_LOCK_0 + i)) &&
+						     (i == which || !(word & TNI_GATE_OWNER));
+	}
 }
 
-void tni_gatehouse_forget(struct tni_gatehouse *house, uint32_t participant)
-{
-	for (uint32_t row = 0; row < TNI_SLEEPER_ROWS; row++)
-		tni_fetch_and64(&house->waitroom->asleep[row][participant / 64],
-				~(UINT64_C(1) << (participant % 64)));
-}
-
-bool tni_gate_wake(struct tni_gatehouse *house, uint32_t which, uint32_t class, uint32_t count)
+bool tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
+		     void (*plan)(void *context, uint64_t flags, struct tni_wakes *ret_wakes),
+		     void *context)
 {
 	struct tni_gate *gate = house->gate[which];
-	struct tni_a32 *event = class == TNI_CLASS_LOCK ? &gate->lock_event
-							: &house->waitroom->event[class];
 	uint64_t word = tni_get64(&gate->word);
-	long woken;
+	bool counted[TNI_CLASSES] = {false}, found = true;
+	struct tni_wakes wakes;
 
-	if (TNI_FAULT(TNI_FAULT_NO_WAKE))
-		return true;
-	/* ORD(event): counted before the wake. */
-	tni_fetch_add32(event, 1);
-	woken = syscall(SYS_futex, event, FUTEX_WAKE, count > INT_MAX ? INT_MAX : count, NULL, NULL,
-			0);
-	if (woken > 0)
-		return true;
-	if (tni_gatehouse_count(house, tni_sleeper_row(which, class)) > 0)
-		return false;
-	tni_cas64(&gate->word, &word, word & ~TNI_GATE_FLAG(class));
-	return true;
+	do {
+		wakes = (struct tni_wakes){.count = {0}};
+		if (word & TNI_GATE_FLAGS) {
+			plan_lockers(house, which, word, &wakes);
+			plan(context, word & TNI_GATE_FLAGS, &wakes);
+		}
+		for (uint32_t class = 0; class < TNI_CLASSES; class ++) {
+			if (wakes.count[class] == 0 || counted[class])
+				continue;
+			/* ORD(event): counted before the unlocking, G2. */
+			tni_fetch_add32(&house->waitroom->event[class], 1);
+			counted[class] = true;
+		}
+		/* ORD(gate): releases what was done under the lock. */
+	} while (!tni_cas64(&gate->word, &word, word & ~TNI_GATE_LOW));
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+		if (wakes.count[class] > 0)
+			found &= wake(house, which, class, wakes.count[class]);
+	return found;
 }
 
 void tni_sleep_begin(struct tni_gatehouse *house, uint32_t class, struct tni_sleep *ret_sleep)
 {
 	ret_sleep->class = class;
-	asleep_enter(house, tni_sleeper_row(0, class));
+	asleep_enter(house, class);
 }
 
 void tni_sleep_announce(struct tni_gatehouse *house, struct tni_sleep *sleep)
@@ -280,29 +369,17 @@ void tni_sleep_announce(struct tni_gatehouse *house, struct tni_sleep *sleep)
 		sleep->low[i] = announce(house->gate[i], sleep->class);
 }
 
-/* Woken by the kernel for a dead one's sake: lockers may be owed the wake. */
-static void pass_on(struct tni_gatehouse *house)
-{
-	for (uint32_t i = 0; i < TNI_GATES; i++) {
-		uint64_t word = tni_get64(&house->gate[i]->word);
-
-		if (!(word & TNI_GATE_OWNER) && (word & TNI_GATE_FLAG(TNI_CLASS_LOCK)))
-			tni_gate_wake(house, i, TNI_CLASS_LOCK, 1);
-	}
-}
-
 int tni_sleep_wait(struct tni_gatehouse *house, struct tni_sleep *sleep, int64_t deadline_ns)
 {
-	int result = wait_any(&house->waitroom->event[sleep->class], sleep->event, house->gate,
-			      sleep->low, TNI_GATES, deadline_ns);
+	int result = wait_any(house, sleep, TNI_GATES, deadline_ns);
 
 	if (result == 0)
-		pass_on(house);
+		pass_on(house, false);
 	return result == -EAGAIN ? 0 : result;
 }
 
 void tni_sleep_end(struct tni_gatehouse *house, struct tni_sleep *sleep)
 {
-	if (asleep_leave(house, tni_sleeper_row(0, sleep->class)))
-		tni_gate_wake(house, 0, sleep->class, 1);
+	if (asleep_leave(house, sleep->class))
+		count_and_wake(house, 0, sleep->class);
 }

@@ -20,7 +20,7 @@ struct tni_gatehouse {
 	struct tni_waitroom *waitroom;
 	uint32_t participant; /* own index */
 	uint32_t top;	      /* participants that may have a bit: a bound for scans */
-	struct tni_a32 asleep[TNI_SLEEPER_ROWS]; /* own threads, by row */
+	struct tni_a32 asleep[TNI_CLASSES]; /* own threads */
 	/* Whether no living participant has this thread; for locks of whose owner's death the kernel did
 	 * not tell. */
 	bool (*is_gone)(void *context, uint32_t tid);
@@ -33,12 +33,10 @@ int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_t
 /*
  * Locks a gate.  0; TNI_OWNER_DIED: held too, to be repaired before anything else; -ETIMEDOUT;
  * -EDEADLK this thread holds it (a signal handler that interrupted its own thread's call).  Sets the
- * thread's pending entry, which the caller restores behind tni_gate_unlock() and its wakes; `pending` is what
- * stood there.
+ * thread's pending entry, which the caller restores behind the unlocking; `pending` is what stood there.
  */
 static inline int tni_gate_lock(struct tni_gatehouse *house, uint32_t which,
-				struct tni_thread *thread, const void *pending,
-				int64_t deadline_ns)
+				struct tni_thread *thread, const void *pending, int64_t deadline_ns)
 {
 	struct tni_gate *gate = house->gate[which];
 	uint64_t word;
@@ -55,26 +53,34 @@ static inline int tni_gate_lock(struct tni_gatehouse *house, uint32_t which,
 	return tni_gate_lock_slow(house, which, thread, pending, deadline_ns);
 }
 
-/* Unlocks; answers the flags of the classes that may be asleep, for tni_gate_wake(). */
-static inline uint64_t tni_gate_unlock(struct tni_gate *gate)
+/* Unlocks if nobody sleeps; else answers false, and has done nothing. */
+static inline bool tni_gate_unlock_quiet(struct tni_gate *gate)
 {
 	uint64_t word = tni_get64(&gate->word);
 
 	/* ORD(gate): releases what was done under the lock. */
-	while (__builtin_expect(!tni_cas64(&gate->word, &word, word & ~TNI_GATE_LOW), 0))
-		;
-	return word & TNI_GATE_FLAGS;
+	return (word & TNI_GATE_FLAGS) == 0 && tni_cas64(&gate->word, &word, word & ~TNI_GATE_LOW);
 }
 
-/* Wakes up to `count` sleepers of a class (of the gate's lockers for TNI_CLASS_LOCK).  Answers false
- * if somebody should have been asleep and nobody was: perhaps a dead process left its bit. */
-bool tni_gate_wake(struct tni_gatehouse *house, uint32_t which, uint32_t class, uint32_t count);
+/* How many sleepers of each class can go on; 0 none. */
+struct tni_wakes {
+	uint32_t count[TNI_CLASSES];
+};
+
+/*
+ * Unlocks and wakes.  `plan` is asked, under the lock, how many sleepers of the flagged classes can go
+ * on, lockers excepted; it may be asked again when somebody announces meanwhile.  Answers false if
+ * somebody should have been asleep and nobody was: perhaps a dead process left its bit.
+ */
+bool tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
+		     void (*plan)(void *context, uint64_t flags, struct tni_wakes *ret_wakes),
+		     void *context);
 
 /* A sleeper's ticket. */
 struct tni_sleep {
 	uint32_t class;
-	uint32_t event;		    /* value of the class's event before the announcement */
-	uint32_t low[TNI_GATES];    /* of the gates' words, when announced */
+	uint32_t event;		 /* value of the class's event before the announcement */
+	uint32_t low[TNI_GATES]; /* of the gates' words, when announced */
 };
 
 /*
@@ -98,12 +104,7 @@ static inline bool tni_gate_is_orphaned(const struct tni_gate *gate)
 /* Clears a dead participant's bits. */
 void tni_gatehouse_forget(struct tni_gatehouse *house, uint32_t participant);
 
-/* How many participants have the bit of a row set. */
-uint32_t tni_gatehouse_count(const struct tni_gatehouse *house, uint32_t row);
-
-static inline uint32_t tni_sleeper_row(uint32_t which, uint32_t class)
-{
-	return class == TNI_CLASS_LOCK ? which : class + 1;
-}
+/* How many participants have a thread of a class asleep. */
+uint32_t tni_gatehouse_count(const struct tni_gatehouse *house, uint32_t class);
 
 #endif

@@ -165,9 +165,10 @@ int tni_index_insert(struct tni_txn *txn, const struct tni_index *index, uint64_
 	if (result != 0)
 		return result;
 	forked = tni_table_at(index->table, fork);
-	tni_set64(&forked->key[0], bit);
-	tni_set64(&forked->child[key >> bit & 1], node + 1);
-	tni_set64(&forked->child[~key >> bit & 1], link);
+	/* Journaled, since it may be a fork that this very operation took out of the tree. */
+	tni_txn_set(txn, &forked->key[0], bit);
+	tni_txn_set(txn, &forked->child[key >> bit & 1], node + 1);
+	tni_txn_set(txn, &forked->child[~key >> bit & 1], link);
 	tni_txn_set(txn, place, (fork + 1) | TNI_FORK_BIT);
 	return 0;
 }

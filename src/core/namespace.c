@@ -49,29 +49,32 @@ int tenon_namespace_path(char *ret_path, uint64_t capacity_bytes)
 	return bytes < 0 || (uint64_t)bytes >= capacity_bytes ? -ERANGE : 0;
 }
 
+/* The caller's own folder under /dev/shm is made, and must be its alone: anybody may write beside it.
+ * A folder that was named may belong to root, too. */
 int tni_namespace_open(const char *path, int make, int *ret_directory_fd)
 {
 	char own[4096];
+	const char *named = secure_getenv("TENON_NAMESPACE");
+	bool is_own = !path && !(named && named[0]);
 	struct stat status;
-	int fd, result;
+	int fd, result = 0;
 
 	if (!path) {
 		result = tenon_namespace_path(own, sizeof(own));
 		if (result != 0)
 			return result;
 		path = own;
-		if (make && mkdir(path, 0700) != 0 && errno != EEXIST)
-			return -errno;
 	}
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
+	if (is_own && make && mkdir(path, 0700) != 0 && errno != EEXIST)
 		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (is_own ? O_NOFOLLOW : 0));
+	if (fd < 0)
+		return errno == ELOOP || (is_own && errno == ENOTDIR) ? -EPERM : -errno;
 	if (fstat(fd, &status) != 0)
 		result = -errno;
-	else if (status.st_uid != geteuid() && status.st_uid != 0)
+	else if (is_own ? status.st_uid != geteuid() || status.st_mode & 022
+			: status.st_uid != geteuid() && status.st_uid != 0)
 		result = -EPERM;
-	else
-		result = 0;
 	if (result != 0) {
 		close(fd);
 		return result;

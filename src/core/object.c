@@ -13,6 +13,9 @@
  *	bury	S1 lock the byte of the dead	dies: the entry is still marked
  *		S2 give back what it held	dies: half of it is given back; the rest next time
  *		S3 mark free, unlock
+ *
+ * ORD participant: whoever attaches fills the entry in and then marks it attached; whoever finds it
+ * marked reads the rest afterwards.  Marking it free comes behind the giving back.
  */
 
 #include "core/object.h"
@@ -41,15 +44,23 @@ static struct tni_object *registry;
 static uint64_t fingerprint(void)
 {
 	static const uint64_t figures[] = {
-	    sizeof(struct tni_object_header), sizeof(struct tni_participant),
-	    sizeof(struct tni_gate),	      sizeof(struct tni_waitroom),
-	    sizeof(struct tni_send_side),     sizeof(struct tni_receive_side),
-	    sizeof(struct tni_queue_control), sizeof(struct tni_queue_attributes),
-	    sizeof(struct tni_chunk),	      sizeof(struct tni_slot),
-	    sizeof(struct tni_lease),	      sizeof(struct tni_loan),
-	    sizeof(struct tni_receipt),	      sizeof(struct tni_node),
-	    TNI_JOURNAL_ENTRIES,	      offsetof(struct tni_queue_control, receive),
-	    offsetof(struct tni_queue_control, waitroom),
+		sizeof(struct tni_object_header),
+		sizeof(struct tni_participant),
+		sizeof(struct tni_gate),
+		sizeof(struct tni_waitroom),
+		sizeof(struct tni_send_side),
+		sizeof(struct tni_receive_side),
+		sizeof(struct tni_queue_control),
+		sizeof(struct tni_queue_attributes),
+		sizeof(struct tni_chunk),
+		sizeof(struct tni_slot),
+		sizeof(struct tni_lease),
+		sizeof(struct tni_loan),
+		sizeof(struct tni_receipt),
+		sizeof(struct tni_node),
+		TNI_JOURNAL_ENTRIES,
+		offsetof(struct tni_queue_control, receive),
+		offsetof(struct tni_queue_control, waitroom),
 	};
 	uint64_t mixed = TNI_LAYOUT_VERSION;
 
@@ -96,8 +107,8 @@ int tni_object_make(int directory_fd, const char *file_name, const char *name, m
 	header->created_ns = tni_clock_ns(CLOCK_REALTIME);
 	if (getrandom(&header->id, sizeof(header->id), GRND_NONBLOCK) != sizeof(header->id))
 		header->id = (uint64_t)header->created_ns ^ (uint64_t)getpid() << 40;
-	base = mmap(NULL, header->extent_bytes, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_NORESERVE, fd, 0);
+	base = mmap(NULL, header->extent_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+		    fd, 0);
 	if (base == MAP_FAILED) {
 		result = -errno;
 		close(fd);
@@ -218,6 +229,7 @@ bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid)
 		const struct tni_participant *entry = tni_object_participant(object, i);
 		pid_t pid;
 
+		/* ORD(participant): see above. */
 		if (!entry || tni_load_acquire32(&entry->state) == TNI_PARTICIPANT_FREE ||
 		    tni_object_is_dead(object, i))
 			continue;
@@ -257,26 +269,15 @@ static int claim(struct tni_object *object, uint32_t index)
 	return 0;
 }
 
-/* First where nobody seems to be, then everywhere. */
+/* The first entry that is free or whose owner is dead: so what the dead left is cleared away by those
+ * who come. */
 static int find_entry(struct tni_object *object)
 {
-	uint32_t max = object->header.participants_max;
+	for (uint32_t i = 0; i < object->header.participants_max; i++) {
+		int result = claim(object, i);
 
-	for (uint32_t pass = 0; pass < 2; pass++) {
-		for (uint32_t i = 0; i < max; i++) {
-			bool used = i < tni_object_participants_top(object);
-			struct tni_participant *entry = tni_object_participant(object, i);
-			int result;
-
-			if (!entry)
-				return -ENOSPC;
-			if (pass == 0 && used &&
-			    tni_get32(&entry->state) != TNI_PARTICIPANT_FREE)
-				continue;
-			result = claim(object, i);
-			if (result != -EAGAIN)
-				return result;
-		}
+		if (result != -EAGAIN)
+			return result;
 	}
 	return -EUSERS;
 }
@@ -361,6 +362,7 @@ int tni_object_reattach(struct tni_object *object)
 
 static void set_free(struct tni_object *object, uint32_t index)
 {
+	/* ORD(participant): what was given back, before. */
 	tni_store_release32(&object->participants[index].state, TNI_PARTICIPANT_FREE);
 	byte_lock(object->fd, index, F_UNLCK);
 }

@@ -15,15 +15,15 @@
 #define TNI_OBJECT_NAME_OFFSET 2048u
 
 struct tni_object {
-	int fd;		  /* its locks say that this process is alive */
+	int fd; /* its locks say that this process is alive */
 	uint8_t *base;
 	uint64_t extent_bytes;
 	struct tni_object_header *shared;
 	struct tni_object_header header; /* checked copy */
 	struct tni_participant *participants;
-	uint32_t participant;	    /* own entry */
-	struct tni_a32 generation;  /* of the process that attached; 0 none */
-	struct tni_a32 known;	    /* participant entries whose memory is there */
+	uint32_t participant;		    /* own entry */
+	struct tni_a32 generation;	    /* of the process that attached; 0 none */
+	struct tni_a32 known;		    /* participant entries whose memory is there */
 	struct tni_object *next, *previous; /* all that this process has open */
 	/* Frees what a dead participant held.  Called while its byte is locked. */
 	int (*bury)(struct tni_object *object, uint32_t participant);

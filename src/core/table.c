@@ -70,11 +70,11 @@ int tni_pool_take(struct tni_txn *txn, struct tni_pool *pool, struct tni_table *
 		index = tni_get64(&pool->top);
 		if (index >= table->max)
 			return -ENOSPC;
-		result = tni_table_reserve(table, index, 0, table->touch_bytes);
-		if (result == 0 && !tni_table_at(table, index))
-			result = -EBADMSG;
-		if (result != 0)
-			return result;
+		if (index >= tni_get32(&table->known)) {
+			result = tni_table_reach(table, index);
+			if (result != 0)
+				return result;
+		}
 		tni_txn_set(txn, &pool->top, index + 1);
 	}
 	tni_txn_set(txn, &pool->used, tni_get64(&pool->used) + 1);
@@ -162,6 +162,6 @@ int tni_limbo_resolve(struct tni_transfer *transfer, struct tni_table *table, ui
 	/* ORD(freed): the link is written before the entry can be seen. */
 	while (!tni_cas64(&transfer->freed, &freed,
 			  (freed & TNI_FREED_GRABS) |
-			      ((freed + TNI_FREED_PUSH_ONE) & TNI_FREED_PUSHES) | link));
+				  ((freed + TNI_FREED_PUSH_ONE) & TNI_FREED_PUSHES) | link));
 	return 0;
 }

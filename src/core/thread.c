@@ -87,8 +87,8 @@ struct tni_thread *tni_thread_refresh(void)
 uint32_t tni_cpu(void)
 {
 	if (__rseq_size > 0) {
-		const struct rseq *area =
-		    (const struct rseq *)((char *)__builtin_thread_pointer() + __rseq_offset);
+		const struct rseq *area = (const struct rseq *)((char *)__builtin_thread_pointer() +
+								__rseq_offset);
 		int32_t cpu = (int32_t) * (const volatile uint32_t *)&area->cpu_id;
 
 		if (cpu >= 0)

@@ -30,7 +30,7 @@ static inline struct tni_thread *tni_thread_self(void)
 	struct tni_thread *self = &tni_thread_self_;
 
 	if (__builtin_expect(tni_fork_mark_ && tni_get32(tni_fork_mark_) &&
-				 self->generation == tni_get32(&tni_generation_),
+				     self->generation == tni_get32(&tni_generation_),
 			     1))
 		return self;
 	return tni_thread_refresh();

@@ -20,8 +20,8 @@ struct check {
 	uint64_t capacity_bytes;
 };
 
-static int __attribute__((format(printf, 2, 3))) fault(const struct check *check,
-							const char *format, ...)
+static int __attribute__((format(printf, 2, 3)))
+fault(const struct check *check, const char *format, ...)
 {
 	va_list arguments;
 
@@ -77,7 +77,8 @@ static int check_send(const struct check *check)
 	int result = check_own_pool(check, "loans", &side->loans, &check->queue->loans);
 
 	if (result == 0)
-		result = check_own_pool(check, "receipts", &side->receipts, &check->queue->receipts);
+		result = check_own_pool(check, "receipts", &side->receipts,
+					&check->queue->receipts);
 	if (result == 0)
 		result = check_free(check, "chunks", &side->chunks.pool, &check->queue->chunks,
 				    &count);
@@ -203,15 +204,15 @@ static int check_receive(const struct check *check)
 		result = check_log(check, &view);
 	if (result == 0)
 		result = check->queue->attributes.order == TENON_QUEUE_FIFO
-			     ? check_returned(check, &view)
-			     : check_index(check, &view);
+				 ? check_returned(check, &view)
+				 : check_index(check, &view);
 	if (result != 0)
 		return result;
 	for (uint64_t i = 0; i < top; i++) {
 		const struct tni_lease *lease = tni_table_at(&check->queue->leases, i);
 
-		taken += lease && (tni_get64(&lease->state_participant) & UINT32_MAX) ==
-				      TNI_LEASE_TAKEN;
+		taken += lease &&
+			 (tni_get64(&lease->state_participant) & UINT32_MAX) == TNI_LEASE_TAKEN;
 	}
 	if (view.drained - view.ready - view.done != taken)
 		return fault(check, "%llu messages are under lease, %llu leases are open",
@@ -223,7 +224,7 @@ static int check_receive(const struct check *check)
 int tenon_queue_check(struct tenon_queue *queue, char *ret_text, uint64_t capacity_bytes)
 {
 	struct check check = {
-	    .queue = queue, .text = ret_text, .capacity_bytes = ret_text ? capacity_bytes : 0};
+		.queue = queue, .text = ret_text, .capacity_bytes = ret_text ? capacity_bytes : 0};
 	struct tni_call call;
 	int result;
 

@@ -23,6 +23,7 @@ static inline bool enter(struct tenon_queue *queue, uint32_t side, struct tni_ca
 
 	call->queue = queue;
 	call->burying = false;
+	call->leased = false;
 	call->thread = tni_thread_self();
 	if (tni_get32(&queue->object.generation) != call->thread->generation)
 		return false;
@@ -56,7 +57,7 @@ static inline uint64_t padded(uint64_t bytes)
 static inline uint64_t inline_word(const struct tenon_queue *queue, uint64_t bytes)
 {
 	return bytes | (uint64_t)TNI_RECORD_INLINE << TNI_RECORD_KIND_SHIFT |
-	       (uint64_t)queue->object.participant << TNI_RECORD_SENDER_SHIFT;
+	       (uint64_t)queue->pid << TNI_RECORD_SENDER_SHIFT;
 }
 
 /* Writes one message behind the end.  False: it is not that simple. */
@@ -151,11 +152,9 @@ static uint32_t take_run(struct tenon_queue *queue, uint8_t *buffer, uint64_t ca
 			break;
 		memcpy(buffer, at + 1, (size_t)bytes);
 		if (messages) {
-			struct tni_item item = {.sender = sender,
-						.message.bytes = (uint64_t)bytes,
-						.message.sequence = view.drained};
-
-			tni_item_tell(queue, &item, messages + taken);
+			messages[taken] = (struct tenon_message){.bytes = (uint64_t)bytes,
+								 .sequence = view.drained,
+								 .sender_pid = (int32_t)sender};
 		}
 		buffer += bytes;
 		capacity_bytes -= (uint64_t)bytes;

@@ -19,16 +19,6 @@
 
 #include "object/queue_private.h"
 
-static int sender_pid(struct tenon_queue *queue, uint32_t participant)
-{
-	const struct tni_participant *entry;
-
-	if (participant >= tni_object_participants_top(&queue->object))
-		return 0;
-	entry = tni_object_participant(&queue->object, participant);
-	return entry ? (int)tni_get32(&entry->pid) : 0;
-}
-
 static int item_in_slot(struct tenon_queue *queue, uint64_t index, struct tni_item *item)
 {
 	struct tni_slot *slot = tni_slot_at(queue, index);
@@ -39,7 +29,7 @@ static int item_in_slot(struct tenon_queue *queue, uint64_t index, struct tni_it
 	item->in_slot = true;
 	item->slot = index;
 	item->data = tni_slot_data(slot);
-	item->sender = tni_get32(&slot->flags_sender) >> 16;
+	item->message.sender_pid = (int32_t)(tni_get32(&slot->flags_sender) >> 8);
 	item->message.bytes = (uint64_t)bytes;
 	item->message.key = tni_get64(&slot->key);
 	return 0;
@@ -71,7 +61,7 @@ int tni_item_of_record(struct tenon_queue *queue, const struct tni_record *recor
 	}
 	item->data = record->data;
 	item->message.bytes = record->bytes;
-	item->sender = record->sender;
+	item->message.sender_pid = (int32_t)record->sender;
 	return 0;
 }
 
@@ -93,9 +83,10 @@ int tni_item_of_lease(struct tenon_queue *queue, uint64_t lease_index, struct tn
 		result = tni_log_read(queue, where, &record);
 		if (result == 0)
 			result = record.kind == TNI_RECORD_INLINE
-				     ? tni_item_of_record(queue, &record, item)
-				     : -EBADMSG;
+					 ? tni_item_of_record(queue, &record, item)
+					 : -EBADMSG;
 	}
+	item->message.sender_pid = (int32_t)tni_get64(&lease->sender);
 	item->message.sequence = tni_get64(&lease->sequence);
 	item->message.deliveries = (uint32_t)(tni_get64(&lease->bytes_deliveries) >> 32);
 	return result;
@@ -160,7 +151,7 @@ int tni_item_find(struct tenon_queue *queue, const struct tenon_receive_options 
 		/* Withdrawn by its sender: it was never sent. */
 		if (item.in_slot && (tni_get32(&tni_slot_at(queue, item.slot)->flags_sender) &
 				     TNI_SLOT_CANCELLED)) {
-			result = tni_item_finish(queue, &item, true);
+			result = tni_item_finish(queue, &item, TNI_WITHDRAWN);
 			if (result != 0)
 				return result;
 			continue;
@@ -168,13 +159,6 @@ int tni_item_find(struct tenon_queue *queue, const struct tenon_receive_options 
 		*ret_item = item;
 		return 0;
 	}
-}
-
-void tni_item_tell(struct tenon_queue *queue, const struct tni_item *item,
-		   struct tenon_message *ret_message)
-{
-	*ret_message = item->message;
-	ret_message->sender_pid = sender_pid(queue, item->sender);
 }
 
 /* Lets go of the memory of a record in the log: of its chunk, if that was the last lease in it. */
@@ -193,9 +177,15 @@ static int unpin(struct tenon_queue *queue, struct tni_txn *txn, struct tni_rece
 	return 0;
 }
 
+static void add(struct tni_txn *txn, struct tni_a64 *counter, uint64_t value)
+{
+	tni_txn_set(txn, counter, tni_get64(counter) + value);
+}
+
 /* The message is no more: counts it, and frees what it lay in. */
 static void end_message(struct tenon_queue *queue, struct tni_txn *txn,
-			struct tni_receive_view *view, const struct tni_item *item, bool dropped)
+			struct tni_receive_view *view, const struct tni_item *item,
+			uint32_t outcome)
 {
 	struct tni_receive_side *side = &queue->control->receive;
 
@@ -203,11 +193,13 @@ static void end_message(struct tenon_queue *queue, struct tni_txn *txn,
 	view->bytes += item->message.bytes;
 	if (item->in_slot)
 		view->limbo_slot = tni_limbo(&queue->control->send.slots, item->slot) |
-				   (dropped ? TNI_LIMBO_DROPPED : 0);
-	if (dropped) {
-		tni_txn_set(txn, &side->dropped, tni_get64(&side->dropped) + 1);
-		tni_txn_set(txn, &side->dropped_bytes,
-			    tni_get64(&side->dropped_bytes) + item->message.bytes);
+				   (outcome == TNI_RECEIVED ? 0 : TNI_LIMBO_DROPPED);
+	if (outcome == TNI_DROPPED) {
+		add(txn, &side->dropped, 1);
+		add(txn, &side->dropped_bytes, item->message.bytes);
+	} else if (outcome == TNI_WITHDRAWN) {
+		add(txn, &side->withdrawn, 1);
+		add(txn, &side->withdrawn_bytes, item->message.bytes);
 	}
 }
 
@@ -265,17 +257,17 @@ static int commit_or_abort(struct tenon_queue *queue, struct tni_txn *txn,
 	return tni_receive_commit(queue, view);
 }
 
-int tni_item_finish(struct tenon_queue *queue, const struct tni_item *item, bool dropped)
+int tni_item_finish(struct tenon_queue *queue, const struct tni_item *item, uint32_t outcome)
 {
 	struct tni_receive_side *side = &queue->control->receive;
 	struct tni_receive_view view = tni_receive_view(side);
 	struct tni_txn txn;
 	int result;
 
-	if (!dropped)
+	if (outcome == TNI_RECEIVED)
 		note_receiver(queue);
 	/* The common case needs no journal: nothing changes but the state. */
-	if (item->origin == TNI_ITEM_RECORD && !item->in_slot && !dropped) {
+	if (item->origin == TNI_ITEM_RECORD && !item->in_slot && outcome == TNI_RECEIVED) {
 		view.head = item->next;
 		view.drained++;
 		view.done++;
@@ -284,7 +276,7 @@ int tni_item_finish(struct tenon_queue *queue, const struct tni_item *item, bool
 	}
 	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
 	result = detach(queue, &txn, &view, item);
-	end_message(queue, &txn, &view, item, dropped);
+	end_message(queue, &txn, &view, item, outcome);
 	if (result == 0 && item->origin == TNI_ITEM_RETURNED) {
 		if (!item->in_slot)
 			result = unpin(queue, &txn, &view, item->position);
@@ -325,11 +317,11 @@ int tni_item_lease(struct tenon_queue *queue, const struct tni_item *item, uint6
 	lease = tni_table_at(&queue->leases, index);
 	if (item->origin != TNI_ITEM_RETURNED) {
 		tni_set64(&lease->sequence, item->message.sequence);
-		tni_set64(&lease->record, item->in_slot ? TNI_LEASE_IN_SLOT | item->slot
-							: item->position);
+		tni_set64(&lease->record,
+			  item->in_slot ? TNI_LEASE_IN_SLOT | item->slot : item->position);
 		tni_set64(&lease->bytes_deliveries,
 			  item->message.bytes | (uint64_t)item->message.deliveries << 32);
-		tni_set64(&lease->sender, item->sender);
+		tni_set64(&lease->sender, (uint32_t)item->message.sender_pid);
 		if (!item->in_slot) {
 			chunk = tni_table_at(&queue->chunks,
 					     item->position / queue->attributes.chunk_bytes);
@@ -375,7 +367,7 @@ static int put_back(struct tenon_queue *queue, struct tni_txn *txn, struct tni_r
 	int result;
 
 	view->ready++;
-	tni_txn_set(txn, &side->redelivered, tni_get64(&side->redelivered) + 1);
+	add(txn, &side->redelivered, 1);
 	if (queue->attributes.order == TENON_QUEUE_FIFO) {
 		tni_txn_set(txn, &lease->bytes_deliveries, counts + (UINT64_C(1) << 32));
 		tni_txn_set(txn, &lease->state_participant, TNI_LEASE_RETURNED);
@@ -396,15 +388,15 @@ static int finish_lease(struct tenon_queue *queue, struct tni_txn *txn,
 	const struct tni_lease *lease = tni_table_at(&queue->leases, index);
 	uint64_t where = tni_get64(&lease->record);
 	struct tni_item item = {
-	    .in_slot = where & TNI_LEASE_IN_SLOT,
-	    .slot = where & ~TNI_LEASE_IN_SLOT,
-	    .message.bytes = tni_get64(&lease->bytes_deliveries) & UINT32_MAX,
+		.in_slot = where & TNI_LEASE_IN_SLOT,
+		.slot = where & ~TNI_LEASE_IN_SLOT,
+		.message.bytes = tni_get64(&lease->bytes_deliveries) & UINT32_MAX,
 	};
 	int result = 0;
 
 	if (item.in_slot && !tni_slot_at(queue, item.slot))
 		return -EBADMSG;
-	end_message(queue, txn, view, &item, false);
+	end_message(queue, txn, view, &item, TNI_RECEIVED);
 	if (!item.in_slot)
 		result = unpin(queue, txn, view, where);
 	return result == 0 ? free_lease(queue, txn, index) : result;
@@ -431,8 +423,7 @@ int tni_lease_end(struct tenon_queue *queue, uint64_t opaque, bool done)
 	if ((opaque & 0xffffffff) == 0 || index >= tni_get64(&queue->control->receive.leases.top))
 		return -EINVAL;
 	lease = tni_table_at(&queue->leases, index);
-	if (!lease ||
-	    tni_get64(&lease->state_participant) != taken_by(queue->object.participant) ||
+	if (!lease || tni_get64(&lease->state_participant) != taken_by(queue->object.participant) ||
 	    lease_opaque(index, tni_get64(&lease->sequence)) != opaque)
 		return -EINVAL;
 	return end_lease(queue, index, done);
@@ -463,5 +454,5 @@ int tni_item_drop(struct tenon_queue *queue)
 	struct tni_item item;
 	int result = tni_item_find(queue, &any, &item);
 
-	return result == 0 ? tni_item_finish(queue, &item, true) : result;
+	return result == 0 ? tni_item_finish(queue, &item, TNI_DROPPED) : result;
 }

@@ -34,7 +34,7 @@ static uint64_t padded(uint64_t bytes)
 static uint64_t record_word(const struct tenon_queue *queue, uint32_t kind, uint64_t low)
 {
 	return low | (uint64_t)kind << TNI_RECORD_KIND_SHIFT |
-	       (uint64_t)queue->object.participant << TNI_RECORD_SENDER_SHIFT;
+	       (uint64_t)queue->pid << TNI_RECORD_SENDER_SHIFT;
 }
 
 static struct tni_a64 *word_at(struct tenon_queue *queue, uint64_t position, uint64_t *ret_left)

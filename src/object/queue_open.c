@@ -60,13 +60,14 @@ static void derive(struct tni_queue_attributes *attributes)
 		capacity = TENON_QUEUE_MAX_CAPACITY;
 	record_bytes = fifo ? 8 + align_up(attributes->max_message_bytes, 8) : 16;
 	attributes->chunk_bytes = chunk_bytes_for(record_bytes);
-	attributes->inline_max_bytes =
-	    fifo ? (uint32_t)least(attributes->max_message_bytes, attributes->chunk_bytes / 4 - 32)
-		 : TNI_NO_INLINE;
+	attributes->inline_max_bytes = fifo ? (uint32_t)least(attributes->max_message_bytes,
+							      attributes->chunk_bytes / 4 - 32)
+					    : TNI_NO_INLINE;
 	if (fifo)
 		record_bytes = 8 + align_up(attributes->inline_max_bytes, 8);
 	records = (attributes->chunk_bytes - sizeof(struct tni_chunk) - 8) / record_bytes;
-	attributes->slot_bytes = sizeof(struct tni_slot) + align_up(attributes->max_message_bytes, 64);
+	attributes->slot_bytes = sizeof(struct tni_slot) +
+				 align_up(attributes->max_message_bytes, 64);
 	if (attributes->slot_bytes > TNI_PAGE_BYTES / 2)
 		attributes->slot_bytes = align_up(attributes->slot_bytes, TNI_PAGE_BYTES);
 	attributes->loans_max = TABLE_MOST;
@@ -75,12 +76,12 @@ static void derive(struct tni_queue_attributes *attributes)
 	/* Two nodes a bucket, and no more buckets than messages. */
 	attributes->nodes_max = fifo ? 1 : (uint32_t)least(2 * capacity, UINT64_C(1) << 28);
 	/* A lease may hold a chunk each; one more is being filled, one emptied. */
-	attributes->chunks_max = (uint32_t)least(
-	    capacity / records + least(capacity, TABLE_MOST) + 4,
-	    LOG_MOST_BYTES / attributes->chunk_bytes);
-	attributes->slots_max =
-	    (uint32_t)most(64, least(capacity + TNI_PARTICIPANTS_MAX,
-				     SLOTS_MOST_BYTES / attributes->slot_bytes));
+	attributes->chunks_max = (uint32_t)least(capacity / records + least(capacity, TABLE_MOST) +
+							 4,
+						 LOG_MOST_BYTES / attributes->chunk_bytes);
+	attributes->slots_max = (uint32_t)most(64,
+					       least(capacity + TNI_PARTICIPANTS_MAX,
+						     SLOTS_MOST_BYTES / attributes->slot_bytes));
 }
 
 static struct tni_table table(const struct tni_queue_attributes *attributes, uint64_t *offset,
@@ -102,7 +103,7 @@ static uint64_t tables_of(const struct tni_queue_attributes *attributes, uint32_
 			  uint64_t *ret_control, struct tenon_queue *queue)
 {
 	uint64_t offset = align_up(TNI_PARTICIPANTS_OFFSET +
-				       participants * sizeof(struct tni_participant),
+					   participants * sizeof(struct tni_participant),
 				   TNI_PAGE_BYTES);
 	bool large = attributes->slot_bytes > TNI_PAGE_BYTES / 2;
 
@@ -110,16 +111,16 @@ static uint64_t tables_of(const struct tni_queue_attributes *attributes, uint32_
 	offset += 2 * TNI_PAGE_BYTES;
 	queue->receipts = table(attributes, &offset, sizeof(struct tni_receipt),
 				attributes->receipts_max, false);
-	queue->loans =
-	    table(attributes, &offset, sizeof(struct tni_loan), attributes->loans_max, false);
-	queue->leases =
-	    table(attributes, &offset, sizeof(struct tni_lease), attributes->leases_max, false);
-	queue->nodes =
-	    table(attributes, &offset, sizeof(struct tni_node), attributes->nodes_max, false);
-	queue->chunks =
-	    table(attributes, &offset, attributes->chunk_bytes, attributes->chunks_max, false);
-	queue->slots =
-	    table(attributes, &offset, attributes->slot_bytes, attributes->slots_max, large);
+	queue->loans = table(attributes, &offset, sizeof(struct tni_loan), attributes->loans_max,
+			     false);
+	queue->leases = table(attributes, &offset, sizeof(struct tni_lease), attributes->leases_max,
+			      false);
+	queue->nodes = table(attributes, &offset, sizeof(struct tni_node), attributes->nodes_max,
+			     false);
+	queue->chunks = table(attributes, &offset, attributes->chunk_bytes, attributes->chunks_max,
+			      false);
+	queue->slots = table(attributes, &offset, attributes->slot_bytes, attributes->slots_max,
+			     large);
 	return offset;
 }
 
@@ -146,10 +147,10 @@ static int options_check(const struct tenon_queue_options *options,
 			 struct tenon_queue_options *checked)
 {
 	*checked = (struct tenon_queue_options){
-	    .size = sizeof(*checked),
-	    .capacity = TENON_QUEUE_DEFAULT_CAPACITY,
-	    .max_message_bytes = TENON_QUEUE_DEFAULT_MESSAGE_BYTES,
-	    .mode = TENON_QUEUE_DEFAULT_MODE,
+		.size = sizeof(*checked),
+		.capacity = TENON_QUEUE_DEFAULT_CAPACITY,
+		.max_message_bytes = TENON_QUEUE_DEFAULT_MESSAGE_BYTES,
+		.mode = TENON_QUEUE_DEFAULT_MODE,
 	};
 	if (options) {
 		if (options->size < sizeof(*options) || options->flags != 0)
@@ -176,8 +177,8 @@ struct birth {
 static int fill(int fd, uint8_t *base, const void *context)
 {
 	const struct birth *birth = context;
-	struct tni_queue_control *control =
-	    (struct tni_queue_control *)(base + birth->control_offset);
+	struct tni_queue_control *control = (struct tni_queue_control *)(base +
+									 birth->control_offset);
 	int result = tni_file_reserve(fd, birth->control_offset, sizeof(*control));
 
 	if (result == 0)
@@ -254,11 +255,10 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 	if (result != 0)
 		return result;
 	result = fstat(object->fd, &status) == 0 && status.st_size >= 2 * TNI_PAGE_BYTES
-		     ? read_attributes(object, &queue->attributes)
-		     : -EBADMSG;
-	if (result == 0 &&
-	    tables_of(&queue->attributes, object->header.participants_max, &control_offset,
-		      queue) != object->extent_bytes)
+			 ? read_attributes(object, &queue->attributes)
+			 : -EBADMSG;
+	if (result == 0 && tables_of(&queue->attributes, object->header.participants_max,
+				     &control_offset, queue) != object->extent_bytes)
 		result = -EBADMSG;
 	if (result == 0)
 		result = tni_file_reserve(object->fd, 0, control_offset + 2 * TNI_PAGE_BYTES);
@@ -269,11 +269,11 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 	queue->control = (struct tni_queue_control *)(object->base + control_offset);
 	set_tables(queue);
 	queue->house = (struct tni_gatehouse){
-	    .gate = {&queue->control->send.gate, &queue->control->receive.gate},
-	    .waitroom = &queue->control->waitroom,
-	    .top = object->header.participants_max,
-	    .is_gone = is_gone,
-	    .context = object,
+		.gate = {&queue->control->send.gate, &queue->control->receive.gate},
+		.waitroom = &queue->control->waitroom,
+		.top = object->header.participants_max,
+		.is_gone = is_gone,
+		.context = object,
 	};
 	queue->pid = (uint32_t)getpid();
 	queue->chunk_shift = (uint32_t)__builtin_ctz(queue->attributes.chunk_bytes);

@@ -309,8 +309,7 @@ static int peek_by_key(struct tenon_queue *queue, uint64_t position, uint64_t *r
 		if (position < count) {
 			result = first_of(queue, node, &slot);
 			for (; result == 0 && position > 0; position--) {
-				uint64_t link =
-				    tni_get64(&tni_slot_at(queue, slot)->younger_link);
+				uint64_t link = tni_get64(&tni_slot_at(queue, slot)->younger_link);
 
 				if (link == 0 || !linked(queue, link))
 					return -EBADMSG;
@@ -362,8 +361,8 @@ static int peek_by_age(struct tenon_queue *queue, uint64_t position, uint64_t *r
 				}
 				link = tni_get64(&tni_slot_at(queue, slot)->younger_link);
 			}
-			result = tni_index_next(
-			    &by_age, tni_get64(&bucket->key[TNI_TREE_AGE]), &node);
+			result = tni_index_next(&by_age, tni_get64(&bucket->key[TNI_TREE_AGE]),
+						&node);
 		}
 		if (result != 0 && result != -ENOENT)
 			return result;

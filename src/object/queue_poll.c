@@ -39,8 +39,7 @@ static int descriptor(struct tenon_queue *queue, uint32_t side, bool make)
 	if (directory < 0)
 		return -1;
 	file_name(queue->object.header.id, side, name, sizeof(name));
-	if (make && fstat(queue->object.fd, &status) == 0 &&
-	    mkfifoat(directory, name, 0600) == 0)
+	if (make && fstat(queue->object.fd, &status) == 0 && mkfifoat(directory, name, 0600) == 0)
 		fchmodat(directory, name, status.st_mode & 0666, 0);
 	fd = openat(directory, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	close(directory);

@@ -18,6 +18,7 @@
  *	queue_send.c	send, loan
  *	queue_receive.c	receive, take
  *	queue_fast.c	the short way for short messages
+ *	queue_options.c	checking options
  *	queue_wait.c	spinning and sleeping
  *	queue_status.c	looking inside
  */
@@ -47,7 +48,7 @@ struct tenon_queue {
 	struct tni_a32 poll_fd[2]; /* + 1 */
 	uint32_t pid;
 	uint32_t chunk_shift; /* log2 of chunk_bytes */
-	char *directory; /* of the namespace */
+	char *directory;      /* of the namespace */
 };
 
 /* One call of one thread. */
@@ -56,6 +57,11 @@ struct tni_call {
 	struct tni_thread *thread;
 	void *pending; /* of the thread, before */
 	bool burying;  /* does not look for further dead */
+	bool leased;   /* made the first lease: sleepers have to know */
+	/* while unlocking */
+	bool announced;		    /* all receivers are being woken */
+	uint32_t side;		    /* which */
+	uint64_t sent, redelivered; /* of what they are told */
 };
 
 /* Working copies of the states; see abi/queue.h. */
@@ -75,8 +81,6 @@ int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns);
 void tni_side_unlock(struct tni_call *call, uint32_t side);
 /* Takes over gates whose owners died. */
 int tni_call_heal(struct tni_call *call);
-/* Wakes by the state of the queue, as after an unlocking. */
-void tni_call_wake(struct tni_call *call, uint32_t side, uint64_t flags);
 int tni_queue_bury(struct tni_object *object, uint32_t participant);
 /* Buries every dead participant; how many. */
 int tni_queue_recover(struct tni_call *call, uint32_t *ret_buried);
@@ -189,7 +193,6 @@ struct tni_item {
 	uint64_t position, next; /* of the record */
 	const void *data;
 	struct tenon_message message;
-	uint32_t sender;
 };
 
 /* Finds what a receiver gets next, and changes nothing that anybody could notice.  -EAGAIN none. */
@@ -200,11 +203,13 @@ int tni_item_of_slot(struct tenon_queue *queue, uint64_t slot, struct tni_item *
 int tni_item_of_record(struct tenon_queue *queue, const struct tni_record *record,
 		       struct tni_item *item);
 int tni_item_of_lease(struct tenon_queue *queue, uint64_t lease, struct tni_item *item);
-/* What the receiver is told of it. */
-void tni_item_tell(struct tenon_queue *queue, const struct tni_item *item,
-		   struct tenon_message *ret_message);
-/* Ends it: received (or dropped).  Commits. */
-int tni_item_finish(struct tenon_queue *queue, const struct tni_item *item, bool dropped);
+/* What became of a message. */
+#define TNI_RECEIVED 0u
+#define TNI_DROPPED 1u	 /* to make room */
+#define TNI_WITHDRAWN 2u /* by its sender, who was told that it was not sent */
+
+/* Ends it.  Commits. */
+int tni_item_finish(struct tenon_queue *queue, const struct tni_item *item, uint32_t outcome);
 /* Leases it to this process.  Commits. */
 int tni_item_lease(struct tenon_queue *queue, const struct tni_item *item, uint64_t *ret_opaque);
 /* Ends a lease of a participant: done, or put back.  Commits. -EINVAL. */
@@ -225,7 +230,7 @@ struct tni_seen tni_wait_seen(const struct tenon_queue *queue);
 /* What somebody waits for. */
 struct tni_reason {
 	uint32_t class;
-	struct tni_seen seen;		/* MESSAGE */
+	struct tni_seen seen;		   /* MESSAGE */
 	const struct tni_receipt *receipt; /* RECEIPT */
 };
 
@@ -266,12 +271,13 @@ void tni_poll_raise_returned(struct tenon_queue *queue);
 void tni_poll_lower(struct tni_call *call, uint32_t side);
 void tni_poll_remove(int directory_fd, uint64_t id);
 
-/* queue_send.c, queue_receive.c */
+/* queue_options.c */
 int tni_send_options_check(struct tenon_queue *queue, const struct tenon_send_options *options,
 			   struct tenon_send_options *ret_options);
 int tni_receive_options_check(struct tenon_queue *queue,
 			      const struct tenon_receive_options *options,
 			      struct tenon_receive_options *ret_options);
+/* queue_send.c */
 int tni_loan_free_all(struct tenon_queue *queue, uint32_t participant);
 
 #endif

@@ -164,7 +164,7 @@ static int await(struct tni_call *call, const struct tni_receipt *receipt, int64
 	int result = 0;
 
 	while (result == 0 && (tni_load_acquire64(&receipt->state_pid) & TNI_RECEIPT_STATE_MASK) ==
-				  TNI_RECEIPT_OPEN) /* ORD(seen) */
+				      TNI_RECEIPT_OPEN) /* ORD(seen) */
 		result = tni_wait(call, &reason, deadline_ns);
 	tni_wait_leave(call);
 	return result;
@@ -232,8 +232,7 @@ static int withdraw(struct tni_call *call, const struct tni_receipt *receipt)
 	} else {
 		tni_set32(&slot->receipt_link, 0);
 		tni_step();
-		tni_set32(&slot->flags_sender,
-			  tni_get32(&slot->flags_sender) | TNI_SLOT_CANCELLED);
+		tni_set32(&slot->flags_sender, tni_get32(&slot->flags_sender) | TNI_SLOT_CANCELLED);
 		/* Looking for the next message clears withdrawn ones away. */
 		result = tni_item_find(queue, &any, &item);
 		if (result == -EAGAIN)
@@ -260,7 +259,7 @@ int tni_receipt_rendezvous(struct tni_call *call, uint64_t receipt, int64_t dead
 
 bool tni_receipt_has_taker(struct tenon_queue *queue)
 {
-	uint32_t waiting = tni_gatehouse_count(&queue->house, tni_sleeper_row(0, TNI_CLASS_MESSAGE));
+	uint32_t waiting = tni_gatehouse_count(&queue->house, TNI_CLASS_MESSAGE);
 
 	return waiting > tni_queue_available(queue);
 }

@@ -17,24 +17,34 @@ struct target {
 	struct tenon_lease *lease;     /* take: the other two are not used */
 };
 
-static int hand_over_lease(struct tenon_queue *queue, const struct tni_item *item,
+static int hand_over_lease(struct tni_call *call, const struct tni_item *item,
 			   struct tenon_lease *lease)
 {
+	struct tenon_queue *queue = call->queue;
+	bool first = tni_get64(&queue->control->receive.leases.used) == 0;
 	uint64_t opaque;
 	int result = tni_item_lease(queue, item, &opaque);
 
 	if (result != 0)
 		return result;
+	call->leased |= first;
 	lease->data = item->data;
 	lease->opaque = opaque;
-	tni_item_tell(queue, item, &lease->message);
+	lease->message = item->message;
 	return 0;
 }
 
+static bool somebody_sleeps(const struct tenon_queue *queue)
+{
+	return tni_get64(&queue->house.gate[TNI_RECEIVE]->word) &
+	       (TNI_GATE_FLAG(TNI_CLASS_MESSAGE) | TNI_GATE_FLAG(TNI_CLASS_ROOM));
+}
+
 /* Under the lock.  1: *ret_lease has to be copied and ended outside. */
-static int take_out(struct tenon_queue *queue, const struct tenon_receive_options *options,
+static int take_out(struct tni_call *call, const struct tenon_receive_options *options,
 		    const struct target *target, struct tenon_lease *ret_lease)
 {
+	struct tenon_queue *queue = call->queue;
 	struct tni_item item;
 	uint64_t bytes;
 	int result = tni_item_find(queue, options, &item);
@@ -42,15 +52,16 @@ static int take_out(struct tenon_queue *queue, const struct tenon_receive_option
 	if (result != 0)
 		return result;
 	if (target->lease)
-		return hand_over_lease(queue, &item, target->lease);
+		return hand_over_lease(call, &item, target->lease);
 	bytes = item.message.bytes;
 	if (bytes > target->capacity_bytes) {
 		if (!(options->flags & TENON_TRUNCATE))
 			return -EMSGSIZE;
 		bytes = target->capacity_bytes;
 	}
-	if (bytes > TNI_COPY_UNDER_LOCK_BYTES) {
-		result = hand_over_lease(queue, &item, ret_lease);
+	/* Where somebody sleeps, a lease would have to wake them all. */
+	if (bytes > TNI_COPY_UNDER_LOCK_BYTES && !somebody_sleeps(queue)) {
+		result = hand_over_lease(call, &item, ret_lease);
 		/* Without memory for a lease: under the lock after all. */
 		if (result != -ENOSPC)
 			return result == 0 ? 1 : result;
@@ -58,8 +69,8 @@ static int take_out(struct tenon_queue *queue, const struct tenon_receive_option
 	tni_poll_raise(queue, TNI_RECEIVE);
 	memcpy(target->buffer, item.data, bytes);
 	if (target->message)
-		tni_item_tell(queue, &item, target->message);
-	return tni_item_finish(queue, &item, false);
+		*target->message = item.message;
+	return tni_item_finish(queue, &item, TNI_RECEIVED);
 }
 
 static int finish_long(struct tni_call *call, const struct target *target,
@@ -96,7 +107,7 @@ static int receive_one(struct tni_call *call, const struct tenon_receive_options
 		result = tni_side_lock(call, TNI_RECEIVE, options->deadline_ns);
 		if (result != 0)
 			return result;
-		result = take_out(queue, options, target, &lease);
+		result = take_out(call, options, target, &lease);
 		if (result == -EAGAIN)
 			none.seen = tni_wait_seen(queue);
 		tni_side_unlock(call, TNI_RECEIVE);
@@ -132,7 +143,7 @@ int tenon_queue_receive(struct tenon_queue *queue, void *buffer, uint64_t capaci
 {
 	struct tenon_receive_options checked;
 	struct target target = {
-	    .buffer = buffer, .capacity_bytes = capacity_bytes, .message = ret_message};
+		.buffer = buffer, .capacity_bytes = capacity_bytes, .message = ret_message};
 	struct tni_call call;
 	int result;
 
@@ -152,7 +163,7 @@ int tenon_queue_receive_batch(struct tenon_queue *queue, void *buffer, uint64_t 
 {
 	struct tenon_receive_options checked;
 	struct target target = {
-	    .buffer = buffer, .capacity_bytes = capacity_bytes, .message = ret_messages};
+		.buffer = buffer, .capacity_bytes = capacity_bytes, .message = ret_messages};
 	struct tenon_lease lease;
 	struct tni_call call;
 	uint32_t received = 1;
@@ -188,7 +199,7 @@ int tenon_queue_receive_batch(struct tenon_queue *queue, void *buffer, uint64_t 
 		target.buffer = (uint8_t *)target.buffer + bytes;
 		target.capacity_bytes -= bytes;
 		target.message++;
-		result = take_out(queue, &checked, &target, &lease);
+		result = take_out(&call, &checked, &target, &lease);
 		if (result == 1) {
 			tni_lease_end(queue, lease.opaque, false);
 			break;

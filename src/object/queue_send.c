@@ -16,60 +16,6 @@
 #define SLOTS_A_RUN 12u
 #define INLINES_A_RUN 256u
 
-static int copy_options(void *copy, uint32_t known_bytes, const void *options, uint32_t flags_known)
-{
-	uint32_t bytes, flags;
-
-	memset(copy, 0, known_bytes);
-	if (!options)
-		return 0;
-	memcpy(&bytes, options, sizeof(bytes));
-	if (bytes < 2 * sizeof(uint32_t))
-		return -EINVAL;
-	memcpy(copy, options, bytes < known_bytes ? bytes : known_bytes);
-	for (uint32_t i = known_bytes; i < bytes; i++)
-		if (((const uint8_t *)options)[i] != 0)
-			return -E2BIG;
-	memcpy(&flags, (uint8_t *)copy + sizeof(bytes), sizeof(flags));
-	return flags & ~flags_known ? -EINVAL : 0;
-}
-
-int tni_send_options_check(struct tenon_queue *queue, const struct tenon_send_options *options,
-			   struct tenon_send_options *ret_options)
-{
-	int result = copy_options(ret_options, sizeof(*ret_options), options,
-				  TENON_NONBLOCK | TENON_WANT_RECEIPT);
-
-	if (result != 0)
-		return result;
-	if (queue->attributes.order == TENON_QUEUE_PRIORITY &&
-	    ret_options->key > TENON_QUEUE_PRIORITY_MAX)
-		return -EINVAL;
-	if (queue->attributes.order == TENON_QUEUE_FIFO)
-		ret_options->key = 0;
-	if (ret_options->deadline_ns == 0)
-		ret_options->deadline_ns = TENON_NO_DEADLINE;
-	return 0;
-}
-
-int tni_receive_options_check(struct tenon_queue *queue,
-			      const struct tenon_receive_options *options,
-			      struct tenon_receive_options *ret_options)
-{
-	int result = copy_options(ret_options, sizeof(*ret_options), options,
-				  TENON_NONBLOCK | TENON_TRUNCATE);
-
-	if (result != 0)
-		return result;
-	if (ret_options->select > TENON_SELECT_LOWEST_TO || ret_options->reserved != 0 ||
-	    (ret_options->select != TENON_SELECT_ANY &&
-	     queue->attributes.order != TENON_QUEUE_TYPED))
-		return -EINVAL;
-	if (ret_options->deadline_ns == 0)
-		ret_options->deadline_ns = TENON_NO_DEADLINE;
-	return 0;
-}
-
 static bool is_inline(const struct tenon_queue *queue, uint64_t bytes)
 {
 	return queue->attributes.inline_max_bytes != TNI_NO_INLINE &&
@@ -147,8 +93,7 @@ static int take_slot(struct tenon_queue *queue, struct tni_txn *txn, uint64_t by
 {
 	struct tni_slot *slot;
 	uint64_t index;
-	int result =
-	    tni_pool_take(txn, &queue->control->send.slots.pool, &queue->slots, &index);
+	int result = tni_pool_take(txn, &queue->control->send.slots.pool, &queue->slots, &index);
 
 	if (result != 0)
 		return result;
@@ -168,7 +113,7 @@ static void label_slot(struct tenon_queue *queue, struct tni_slot *slot, uint64_
 {
 	tni_set64(&slot->key, key);
 	tni_set32(&slot->bytes, (uint32_t)bytes);
-	tni_set32(&slot->flags_sender, queue->object.participant << 16);
+	tni_set32(&slot->flags_sender, queue->pid << 8);
 }
 
 static int append_in_slot(struct tenon_queue *queue, struct tni_append *append, const void *data,
@@ -378,8 +323,7 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 	return 0;
 }
 
-static int loan_take(struct tni_call *call, uint64_t bytes, uint64_t *ret_loan,
-		     uint64_t *ret_slot)
+static int loan_take(struct tni_call *call, uint64_t bytes, uint64_t *ret_loan, uint64_t *ret_slot)
 {
 	struct tenon_queue *queue = call->queue;
 	struct tni_send_side *side = &queue->control->send;
@@ -471,7 +415,7 @@ static int send_long(struct tni_call *call, const struct tenon_slice *slice,
 		const struct tni_loan *loan = tni_table_at(&queue->loans, parcel.loan);
 
 		if (tni_get64(&loan->state_participant) ==
-			(TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32) &&
+			    (TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32) &&
 		    tni_get64(&loan->slot) == slot)
 			loan_free(queue, parcel.loan);
 		tni_side_unlock(call, TNI_SEND);
@@ -577,13 +521,12 @@ static int find_loan(struct tenon_queue *queue, const struct tenon_loan *loan, u
 	uint64_t index = (loan->opaque & 0xffffffff) - 1;
 	const struct tni_loan *entry;
 
-	if ((loan->opaque & 0xffffffff) == 0 ||
-	    index >= tni_get64(&queue->control->send.loans.top))
+	if ((loan->opaque & 0xffffffff) == 0 || index >= tni_get64(&queue->control->send.loans.top))
 		return -EINVAL;
 	entry = tni_table_at(&queue->loans, index);
 	if (!entry ||
 	    tni_get64(&entry->state_participant) !=
-		(TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32) ||
+		    (TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32) ||
 	    tni_get64(&entry->slot) != loan->opaque >> 32)
 		return -EINVAL;
 	*ret_index = index;

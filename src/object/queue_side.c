@@ -9,6 +9,9 @@
  * message suits some: there, all receivers are woken for every message sent or returned, and the
  * count of those announced (woken_*) tells the next owner if the last one died before it did.
  *
+ * Whoever makes the first lease wakes all: they go back to sleep for 100 ms at a time, since nobody
+ * else would tell them of the lease holder's death (object/queue_wait.c).
+ *
  * ORD seen: the words that the other side reads (sent_seen, done_seen …) are released after the
  * commit and acquired by the other side before it decides that there is nothing to do.
  */
@@ -31,6 +34,7 @@ int tni_call_begin(struct tni_call *call, struct tenon_queue *queue)
 	call->queue = queue;
 	call->thread = tni_thread_self();
 	call->burying = false;
+	call->leased = false;
 	if (tni_get32(&queue->object.generation) != call->thread->generation) {
 		int result = tni_object_reattach(&queue->object);
 
@@ -167,19 +171,27 @@ static void note_cpu(struct tni_gate *gate)
 		tni_set32(&gate->cpu, cpu);
 }
 
+/* A side that cannot be repaired: everybody shall see it. */
+static void plan_all(void *context, uint64_t flags, struct tni_wakes *ret_wakes)
+{
+	(void)context;
+	for (uint32_t class = TNI_CLASS_MESSAGE; class < TNI_CLASSES; class ++)
+		if (flags & TNI_GATE_FLAG(class))
+			ret_wakes->count[class] = UINT32_MAX;
+}
+
 int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 {
 	struct tenon_queue *queue = call->queue;
 	struct tni_gate *gate = queue->house.gate[side];
-	int result = tni_gate_lock(&queue->house, side, call->thread, call->pending,
-				   deadline_ns);
+	int result = tni_gate_lock(&queue->house, side, call->thread, call->pending, deadline_ns);
 
 	if (result == TNI_OWNER_DIED) {
 		result = side == TNI_SEND ? repair_send(queue) : repair_receive(queue);
 		tni_fetch_add32(&gate->repairs, 1);
 		if (result != 0) {
 			tni_queue_damaged(queue);
-			tni_gate_unlock(gate);
+			tni_gate_unlock(&queue->house, side, plan_all, NULL);
 		}
 	}
 	if (result != 0) {
@@ -191,75 +203,80 @@ int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 }
 
 /* Sleepers that are not there: one of them may have died. */
-static void suspect(struct tni_call *call, uint32_t row)
+static void suspect(struct tni_call *call)
 {
 	struct tenon_queue *queue = call->queue;
 
 	if (call->burying)
 		return;
 	for (uint32_t i = 0; i < tni_object_participants_top(&queue->object); i++) {
-		uint64_t bits = tni_get64(&queue->house.waitroom->asleep[row][i / 64]);
+		uint64_t bits = 0;
 
+		for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+			bits |= tni_get64(&queue->house.waitroom->asleep[class][i / 64]);
 		if (bits >> (i % 64) & 1)
 			tni_object_recover_one(&queue->object, i);
 	}
 }
 
-static uint32_t receivers_to_wake(struct tenon_queue *queue)
+static uint32_t receivers_to_wake(const struct tni_call *call)
 {
+	struct tenon_queue *queue = call->queue;
 	struct tni_send_side *send = &queue->control->send;
 	struct tni_receive_side *receive = &queue->control->receive;
 	uint64_t available = tni_queue_available(queue);
 	uint64_t sent, redelivered;
 
+	if (call->leased)
+		return UINT32_MAX;
 	if (queue->attributes.order != TENON_QUEUE_TYPED)
 		return available > UINT32_MAX ? UINT32_MAX : (uint32_t)available;
 	sent = tni_get64(&send->sent_seen);
 	redelivered = tni_get64(&receive->redelivered);
-	if (sent == tni_get64(&send->woken_sent) &&
-	    redelivered == tni_get64(&receive->woken_returned))
-		return 0;
-	return UINT32_MAX;
+	return sent != tni_get64(&send->woken_sent) ||
+			       redelivered != tni_get64(&receive->woken_returned)
+		       ? UINT32_MAX
+		       : 0;
 }
 
-void tni_call_wake(struct tni_call *call, uint32_t side, uint64_t flags)
+/* Rule G1 of core/gate.c for a queue. */
+static void plan(void *context, uint64_t flags, struct tni_wakes *ret_wakes)
 {
+	struct tni_call *call = context;
 	struct tenon_queue *queue = call->queue;
-	struct tni_gatehouse *house = &queue->house;
-	uint64_t sent = tni_get64(&queue->control->send.sent_seen);
-	uint64_t redelivered = tni_get64(&queue->control->receive.redelivered);
-	uint32_t count;
-	bool found = true;
 
-	house->top = tni_object_participants_top(&queue->object);
-	if (flags & TNI_GATE_FLAG(TNI_CLASS_LOCK))
-		found &= tni_gate_wake(house, side, TNI_CLASS_LOCK, 1);
+	queue->house.top = tni_object_participants_top(&queue->object);
 	if (flags & TNI_GATE_FLAG(TNI_CLASS_MESSAGE)) {
-		count = receivers_to_wake(queue);
-		if (count > 0) {
-			found &= tni_gate_wake(house, side, TNI_CLASS_MESSAGE, count);
-			tni_set64(&queue->control->send.woken_sent, sent);
-			tni_set64(&queue->control->receive.woken_returned, redelivered);
-		}
+		call->sent = tni_get64(&queue->control->send.sent_seen);
+		call->redelivered = tni_get64(&queue->control->receive.redelivered);
+		ret_wakes->count[TNI_CLASS_MESSAGE] = receivers_to_wake(call);
 	}
-	if (flags & TNI_GATE_FLAG(TNI_CLASS_ROOM)) {
-		count = (uint32_t)tni_queue_room(queue);
-		if (count > 0)
-			found &= tni_gate_wake(house, side, TNI_CLASS_ROOM, count);
-	}
-	if ((flags & TNI_GATE_FLAG(TNI_CLASS_RECEIPT)) && side == TNI_RECEIVE)
-		found &= tni_gate_wake(house, side, TNI_CLASS_RECEIPT, UINT32_MAX);
-	if (!found)
-		for (uint32_t row = 0; row < TNI_SLEEPER_ROWS; row++)
-			suspect(call, row);
+	if (flags & TNI_GATE_FLAG(TNI_CLASS_ROOM))
+		ret_wakes->count[TNI_CLASS_ROOM] = call->leased ? UINT32_MAX
+								: (uint32_t)tni_queue_room(queue);
+	if ((flags & TNI_GATE_FLAG(TNI_CLASS_RECEIPT)) && call->side == TNI_RECEIVE)
+		ret_wakes->count[TNI_CLASS_RECEIPT] = UINT32_MAX;
+	call->announced = ret_wakes->count[TNI_CLASS_MESSAGE] == UINT32_MAX;
 }
 
 void tni_side_unlock(struct tni_call *call, uint32_t side)
 {
-	uint64_t flags = tni_gate_unlock(call->queue->house.gate[side]);
+	struct tenon_queue *queue = call->queue;
 
-	if (__builtin_expect(flags != 0, 0))
-		tni_call_wake(call, side, flags);
+	if (__builtin_expect(!tni_gate_unlock_quiet(queue->house.gate[side]), 0)) {
+		bool found;
+
+		call->side = side;
+		call->announced = false;
+		found = tni_gate_unlock(&queue->house, side, plan, call);
+		if (call->announced) {
+			tni_set64(&queue->control->send.woken_sent, call->sent);
+			tni_set64(&queue->control->receive.woken_returned, call->redelivered);
+		}
+		if (!found)
+			suspect(call);
+		call->leased = false;
+	}
 	tni_pending_put(call->thread, call->pending);
 }
 

@@ -25,14 +25,13 @@ static void fill_now(struct tenon_queue *queue, struct tenon_queue_status *statu
 
 	status->messages = above(sent, view.drained - view.ready);
 	status->leased = above(view.drained - view.ready, view.done);
-	status->message_bytes = above(tni_get64(&send->bytes_seen), tni_get64(&receive->bytes_seen));
+	status->message_bytes = above(tni_get64(&send->bytes_seen),
+				      tni_get64(&receive->bytes_seen));
 	status->loaned = tni_get64(&send->loans.used);
 	status->memory_bytes = tni_file_memory(queue->object.fd);
 	status->damaged = tni_get32(&queue->object.shared->damaged);
-	status->receivers_waiting =
-	    tni_gatehouse_count(&queue->house, tni_sleeper_row(0, TNI_CLASS_MESSAGE));
-	status->senders_waiting =
-	    tni_gatehouse_count(&queue->house, tni_sleeper_row(0, TNI_CLASS_ROOM));
+	status->receivers_waiting = tni_gatehouse_count(&queue->house, TNI_CLASS_MESSAGE);
+	status->senders_waiting = tni_gatehouse_count(&queue->house, TNI_CLASS_ROOM);
 	for (uint32_t i = 0; i < tni_object_participants_top(&queue->object); i++) {
 		const struct tni_participant *entry = tni_object_participant(&queue->object, i);
 
@@ -50,14 +49,14 @@ static void fill_ever(struct tenon_queue *queue, struct tenon_queue_status *stat
 	status->sent = tni_get64(&send->sent_seen) + tni_get64(&send->dropped);
 	status->sent_bytes = tni_get64(&send->bytes_seen);
 	status->received = above(tni_get64(&receive->done_seen), dropped);
-	status->received_bytes =
-	    above(tni_get64(&receive->bytes_seen), tni_get64(&receive->dropped_bytes));
+	status->received_bytes = above(tni_get64(&receive->bytes_seen),
+				       tni_get64(&receive->dropped_bytes));
 	status->dropped = dropped + tni_get64(&send->dropped);
 	status->redelivered = tni_get64(&receive->redelivered);
 	status->send_waits = tni_get64(&send->waits);
 	status->receive_waits = tni_get64(&receive->waits);
-	status->repairs =
-	    (uint64_t)tni_get32(&send->gate.repairs) + tni_get32(&receive->gate.repairs);
+	status->repairs = (uint64_t)tni_get32(&send->gate.repairs) +
+			  tni_get32(&receive->gate.repairs);
 	status->high_messages = tni_get64(&send->high_messages);
 	status->high_bytes = tni_get64(&send->high_bytes);
 	status->last_sender_pid = (int32_t)tni_get32(&send->last_pid);
@@ -109,7 +108,7 @@ int tenon_queue_status(struct tenon_queue *queue, struct tenon_queue_status *ret
 
 static bool is_asleep(struct tenon_queue *queue, uint32_t class, uint32_t participant)
 {
-	const struct tni_a64 *row = queue->house.waitroom->asleep[tni_sleeper_row(0, class)];
+	const struct tni_a64 *row = queue->house.waitroom->asleep[class];
 
 	return tni_get64(&row[participant / 64]) >> (participant % 64) & 1;
 }
@@ -124,14 +123,14 @@ static void count_holds(struct tenon_queue *queue, uint32_t index,
 		const struct tni_lease *lease = tni_table_at(&queue->leases, i);
 
 		if (lease && tni_get64(&lease->state_participant) ==
-				 (TNI_LEASE_TAKEN | (uint64_t)index << 32))
+				     (TNI_LEASE_TAKEN | (uint64_t)index << 32))
 			participant->leased++;
 	}
 	for (uint64_t i = 0; i < loans && i < queue->loans.max; i++) {
 		const struct tni_loan *loan = tni_table_at(&queue->loans, i);
 
-		if (loan && tni_get64(&loan->state_participant) ==
-				(TNI_LOAN_HELD | (uint64_t)index << 32))
+		if (loan &&
+		    tni_get64(&loan->state_participant) == (TNI_LOAN_HELD | (uint64_t)index << 32))
 			participant->loaned++;
 	}
 }
@@ -151,8 +150,9 @@ int tenon_queue_participants(struct tenon_queue *queue,
 		const struct tni_participant *entry = tni_object_participant(&queue->object, i);
 		struct tenon_participant participant = {0};
 
+		/* ORD(participant): see core/object.c. */
 		if (!entry || tni_load_acquire32(&entry->state) != TNI_PARTICIPANT_ATTACHED)
-			continue; /* ORD(participant) */
+			continue;
 		participant.pid = (int32_t)tni_get32(&entry->pid);
 		participant.uid = tni_get32(&entry->uid);
 		participant.alive = !tni_object_is_dead(&queue->object, i);
@@ -249,7 +249,7 @@ int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,
 
 		memcpy(buffer, item.data, bytes < capacity_bytes ? bytes : capacity_bytes);
 		if (ret_message)
-			tni_item_tell(queue, &item, ret_message);
+			*ret_message = item.message;
 	}
 	tni_side_unlock(&call, TNI_RECEIVE);
 	return result == -EBADMSG ? tni_queue_damaged(queue) : result;

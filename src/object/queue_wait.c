@@ -120,39 +120,68 @@ void tni_wait_leave(struct tni_call *call)
 	tni_pending_put(call->thread, call->pending);
 }
 
+/* Sleeps until there may be something to do.  Looks without a lock: two sleepers that lock only to
+ * look would keep each other from sleeping. */
+static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int64_t deadline_ns)
+{
+	struct tenon_queue *queue = call->queue;
+	struct tni_sleep sleep;
+	uint32_t buried;
+	int result = 0;
+
+	tni_sleep_begin(&queue->house, reason->class, &sleep);
+	while (result == 0) {
+		bool ticks;
+		int64_t tick_ns;
+
+		tni_sleep_announce(&queue->house, &sleep);
+		if (must_not_sleep(queue, reason))
+			break;
+		tick_ns = tni_clock_ns(CLOCK_MONOTONIC) + LEASE_TICK_NS;
+		ticks = has_foreign_leases(queue) && tick_ns < deadline_ns;
+		result = tni_sleep_wait(&queue->house, &sleep, ticks ? tick_ns : deadline_ns);
+		if (result == -ETIMEDOUT && ticks)
+			result = tni_queue_recover(call, &buried);
+	}
+	tni_sleep_end(&queue->house, &sleep);
+	return result;
+}
+
 int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t deadline_ns)
 {
 	struct tenon_queue *queue = call->queue;
-	int64_t start_ns = tni_clock_ns(CLOCK_MONOTONIC), until_ns = deadline_ns;
-	struct tni_sleep sleep;
-	uint32_t buried;
-	bool ticks;
-	int result = 0;
+	int64_t start_ns = tni_clock_ns(CLOCK_MONOTONIC);
+	void *outer = call->pending;
+	int result;
 
 	if (start_ns >= deadline_ns)
 		return -ETIMEDOUT;
-	tni_pending_set(call->thread, &queue->house.gate[TNI_SEND]->word);
+	/* What is repaired or buried meanwhile leaves the entry as it is here. */
+	tni_pending_set(call->thread, &queue->house.gate[0]->word);
+	call->pending = tni_pending_get(call->thread);
 	if (spin(queue, reason, start_ns, deadline_ns)) {
 		learn(queue, reason->class, 0);
-		return 0;
+		result = 0;
+	} else {
+		count_wait(queue, reason->class);
+		result = sleep_for(call, reason, deadline_ns);
+		learn(queue, reason->class, tni_clock_ns(CLOCK_MONOTONIC) - start_ns);
+		if (result == 0)
+			result = tni_call_heal(call);
 	}
-	count_wait(queue, reason->class);
-	ticks = has_foreign_leases(queue) && start_ns + LEASE_TICK_NS < deadline_ns;
-	if (ticks)
-		until_ns = start_ns + LEASE_TICK_NS;
-	tni_sleep_begin(&queue->house, reason->class, &sleep);
-	tni_sleep_announce(&queue->house, &sleep);
-	if (!must_not_sleep(queue, reason))
-		result = tni_sleep_wait(&queue->house, &sleep, until_ns);
-	tni_sleep_end(&queue->house, &sleep);
-	learn(queue, reason->class, tni_clock_ns(CLOCK_MONOTONIC) - start_ns);
-	if (result == -ETIMEDOUT && ticks)
-		result = tni_queue_recover(call, &buried);
-	else if (result == 0)
-		result = tni_call_heal(call);
+	call->pending = outer;
 	if (result != 0)
 		tni_wait_leave(call);
 	return result;
+}
+
+/* Hands the wake on that this call was given and did not use. */
+static void leave_awake(struct tni_call *call)
+{
+	for (uint32_t side = 0; side < TNI_GATES; side++)
+		if (tni_side_lock(call, side, INT64_MAX) == 0)
+			tni_side_unlock(call, side);
+	tni_wait_leave(call);
 }
 
 int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, int64_t deadline_ns,
@@ -161,6 +190,7 @@ int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, int64_t deadlin
 	struct tni_reason reason = {.class = events == TENON_WRITABLE ? TNI_CLASS_ROOM
 								      : TNI_CLASS_MESSAGE};
 	struct tni_call call;
+	bool slept = false;
 	int result;
 
 	if (!queue || events == 0 || events & ~(TENON_READABLE | TENON_WRITABLE))
@@ -175,12 +205,14 @@ int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, int64_t deadlin
 		if ((events & TENON_WRITABLE) && tni_queue_room(queue) > 0)
 			now |= TENON_WRITABLE;
 		if (now != 0) {
-			tni_wait_leave(&call);
+			if (slept)
+				leave_awake(&call);
 			if (ret_events)
 				*ret_events = now;
 			return 0;
 		}
 		result = tni_wait(&call, &reason, deadline_ns);
+		slept = true;
 	}
 	return result;
 }

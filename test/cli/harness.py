@@ -99,6 +99,7 @@ def main():
              if name.startswith('test_') and (len(sys.argv) < 3 or name in sys.argv[2:])}
     failed = skipped = 0
     signal.signal(signal.SIGALRM, too_late)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
     for name, test in tests.items():
         namespace = Namespace(command)
         signal.alarm(2 * WATCHDOG_S)

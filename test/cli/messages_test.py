@@ -247,7 +247,8 @@ def test_closed_streams(namespace):
     """A queue's file must not end up where standard output was."""
     namespace.run('create', 'queue', 'q')
     namespace.run('send', 'q', '-m', 'x')
-    script = '"$0" recv q --lease >&-; "$0" send q <&-; "$0" recv q'
+    script = ('"$0" recv q --lease >&-; "$0" recv q --lease <&- >&-; "$0" recv q --lease 2>&- >&-;'
+              '"$0" send q <&-; "$0" doctor >/dev/null || echo damaged; "$0" recv q')
     done = subprocess.run(['sh', '-c', script, namespace.command], env=namespace.environment,
                           capture_output=True, timeout=harness.WATCHDOG_S, check=False)
     equal(done.stdout, b'x\n')

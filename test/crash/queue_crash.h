@@ -111,6 +111,7 @@ struct run {
 	uint32_t deliveries[NUMBERS];
 	uint32_t seen_unnumbered; /* messages of no bytes that were not there at the beginning */
 	uint32_t next_rank;	  /* the least place in the order that the next message may have */
+	bool lease_was_open;   /* after the kill: what the sleeper waited for was the dead one's */
 	int64_t progress_ns;   /* from the kill until the sleeper returned; -1: not by the death */
 	uint64_t memory_bytes; /* what an unharmed queue takes; 0: not known yet */
 	uint64_t ended_bytes, repairs;

@@ -40,7 +40,7 @@ static const char usage[] =
 	"usage: queue_kill [options]\n"
 	"  --list              the scenarios' names; a * stands at those of the core\n"
 	"  --scenario NAME     one scenario, or all whose name holds NAME\n"
-	"  --from N --to N     the instructions behind which to kill\n"
+	"  --from N --to N     the instructions behind which to kill, every one\n"
 	"  --first N           the instruction behind which the first victim dies (repairs)\n"
 	"  --all               every instruction of every scenario\n"
 	"  --sample N          about N kill points a scenario that is not of the core (default "
@@ -48,7 +48,8 @@ static const char usage[] =
 	"  --firsts N          first victims' deaths a repair scenario (default 2; 0: all that "
 	"need it)\n"
 	"  --seed N            where strides begin, and with which scenario (default: the time)\n"
-	"  --budget SECONDS    begin no scenario later than that; of the core's: twice that\n"
+	"  --budget SECONDS    begin no scenario later than that; of the core's, and\n"
+	"                      no kill point at all: twice that\n"
 	"  --fault N           victims make the seeded mistake N; succeeds if that is caught\n"
 	"  --watchdog MS       how long a survivor may take (default 5000)\n"
 	"  -j N                workers (default: one to a CPU)\n";
@@ -117,6 +118,7 @@ static void be_worker(uint32_t index)
 	if (mkdir(folder, 0700) != 0)
 		_exit(EXIT_FAILURE);
 	options.folder = folder;
+	options.end_ns = settings.budget_ns ? settings.end_ns + settings.budget_ns : 0;
 	while (!atomic_load(&board->stop)) {
 		uint32_t job = atomic_fetch_add(&board->next_job, 1);
 

@@ -158,6 +158,7 @@ static int settle(struct run *run)
 			break;
 		if (result != 0)
 			return fail(run, "status: %s", strerror(-result));
+		run->lease_was_open |= status.leased > 0;
 		if (asleep && !sleeper_is_entitled(run, &status) &&
 		    step_is_asleep(run->sleeper, NULL) && !atomic_load(&account->returned))
 			return 0;

@@ -86,8 +86,9 @@ static void note_run(struct sweep *sweep)
 	/* Progress that came before the death was the victim's own work. */
 	if (run->progress_ns <= 0)
 		return;
-	note_latency(leases_are_held(run->scenario->operation) ? &board->after_lease_holder
-							       : &board->after_death,
+	note_latency(run->lease_was_open || leases_are_held(run->scenario->operation)
+			     ? &board->after_lease_holder
+			     : &board->after_death,
 		     run->progress_ns);
 }
 
@@ -168,14 +169,18 @@ static uint64_t stride_of(const struct sweep *sweep)
 	/* After a lease holder's death sleepers may take 100 ms: fewer of those. */
 	if (leases_are_held(sweep->scenario->operation) && sweep->scenario->peer == PEER_RECEIVER)
 		sample = (sample + 3) / 4;
-	if (sweep->scenario->core || sample == 0 || sweep->trace.count <= sample)
+	if (sweep->scenario->core || sweep->options->from || sample == 0 ||
+	    sweep->trace.count <= sample)
 		return 1;
 	return sweep->trace.count / sample;
 }
 
 static bool is_over(const struct sweep *sweep)
 {
-	return sweep->failures >= sweep->options->failures_max || atomic_load(&sweep->board->stop);
+	int64_t end_ns = sweep->options->end_ns;
+
+	return sweep->failures >= sweep->options->failures_max ||
+	       atomic_load(&sweep->board->stop) || (end_ns && step_now_ns() > end_ns);
 }
 
 /* Strides begin at another instruction each time, as the seed says. */

@@ -42,6 +42,7 @@ struct sweep_options {
 	uint64_t first_steps; /* the only one at which the first victim dies; 0: see first_points */
 	uint64_t seed;
 	uint32_t failures_max; /* of a scenario */
+	int64_t end_ns;	       /* no kill point is begun later; 0: no such time */
 };
 
 void sweep_scenario(const struct scenario *scenario, const struct sweep_options *options,

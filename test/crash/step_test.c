@@ -73,7 +73,7 @@ static void ring_send(void)
 	if (fault != FAULT_NO_WAKE && fault != FAULT_NO_PENDING)
 		head->list_op_pending = (struct robust_list *)((char *)&ring->gate -
 							       head->futex_offset);
-	atomic_signal_fence(memory_order_seq_cst);
+	__asm__ volatile("" ::: "memory");
 	if (fault == FAULT_PUBLISH_BEFORE_WRITE)
 		atomic_store(&ring->sent, number + 1);
 	ring_write(number);
@@ -81,7 +81,7 @@ static void ring_send(void)
 		atomic_store(&ring->sent, number + 1);
 	if (atomic_exchange(&ring->gate, 0) != 0 && fault != FAULT_NO_WAKE)
 		syscall(SYS_futex, &ring->gate, FUTEX_WAKE, 1, NULL, NULL, 0);
-	atomic_signal_fence(memory_order_seq_cst);
+	__asm__ volatile("" ::: "memory");
 	head->list_op_pending = NULL;
 }
 

@@ -34,7 +34,9 @@
  *
  * Safety: whenever no thread can go on, none sleeps for what is there; no message that was
  * acknowledged is missing, none is received twice; nobody works at a gate that it does not own; what
- * lies under a gate is consistent when its lock is taken.  Liveness (-DNP): no endless retrying.
+ * lies under a gate is consistent when its lock is taken.  Liveness (-DNP): no endless retrying,
+ * between one sender and one receiver; two that lock the same gate only to find nothing can keep each
+ * other from falling asleep.
  *
  * Switches with a comment "Seeded" break the protocol, and each must be found.
  */

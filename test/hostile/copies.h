@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TEST_HOSTILE_COPIES_H
+#define TEST_HOSTILE_COPIES_H
+
+/* A queue's file as bytes: copied, scribbled over, put back. */
+
+#include <stdint.h>
+
+struct extent {
+	uint64_t offset, bytes; /* in the file; multiples of 8 */
+	uint8_t *data;
+};
+
+#define EXTENTS_MAX 64u
+
+struct image {
+	struct extent extent[EXTENTS_MAX];
+	uint32_t count;
+	uint64_t file_bytes, data_bytes;
+};
+
+/* Reads what is not a hole. */
+int image_read(struct image *image, const char *path);
+void image_free(struct image *image);
+/* Writes a file with the same bytes and holes; gives its descriptor, open for both. */
+int image_write(const struct image *image, const char *path);
+/* Offset in the file of the `number`th byte of data. */
+uint64_t image_offset(const struct image *image, uint64_t number);
+/* The 8-byte word at an offset in the data, as the image has it. */
+uint64_t image_word(const struct image *image, uint64_t number);
+
+#endif
