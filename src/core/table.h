@@ -58,6 +58,13 @@ int tni_pool_give(struct tni_txn *txn, struct tni_pool *pool, struct tni_table *
  *					dies before the swap: number equal, forgotten; behind: number
  *					moved, grab_link becomes the free list
  */
+/* Whether the next one taken would be a fresh one although freed ones are there to be fetched. */
+static inline bool tni_transfer_is_short(const struct tni_transfer *transfer)
+{
+	return tni_get64(&transfer->pool.free_link) == 0 &&
+	       (tni_get64(&transfer->freed) & TNI_FREED_LINK) != 0;
+}
+
 int tni_transfer_refill(struct tni_transfer *transfer);
 void tni_transfer_repair_grab(struct tni_transfer *transfer);
 uint64_t tni_limbo(const struct tni_transfer *transfer, uint64_t index);

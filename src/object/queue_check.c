@@ -18,6 +18,7 @@ struct check {
 	struct tenon_queue *queue;
 	char *text;
 	uint64_t capacity_bytes;
+	uint64_t free_slots, used_slots; /* found so far */
 };
 
 static int __attribute__((format(printf, 2, 3)))
@@ -68,7 +69,28 @@ static int check_own_pool(const struct check *check, const char *what, const str
 	return 0;
 }
 
-static int check_send(const struct check *check)
+/* Slots on the stack between the sides.  No sender fetches it meanwhile. */
+static int check_freed(struct check *check)
+{
+	const struct tni_transfer *slots = &check->queue->control->send.slots;
+	uint64_t link = tni_get64(&slots->freed) & TNI_FREED_LINK;
+	uint64_t top = tni_get64(&slots->pool.top), count = 0;
+
+	for (; link != 0; count++) {
+		const struct tni_a64 *next = link <= top
+						     ? tni_table_at(&check->queue->slots, link - 1)
+						     : NULL;
+
+		if (!next || count > top)
+			return fault(check, "freed slots: the list leads astray at %llu",
+				     (unsigned long long)link);
+		link = tni_get64(next);
+	}
+	check->free_slots += count;
+	return 0;
+}
+
+static int check_send(struct check *check)
 {
 	struct tni_send_side *side = &check->queue->control->send;
 	struct tni_send_view view = tni_send_view(side);
@@ -84,7 +106,10 @@ static int check_send(const struct check *check)
 				    &count);
 	if (result == 0)
 		result = check_free(check, "slots", &side->slots.pool, &check->queue->slots,
-				    &count);
+				    &check->free_slots);
+	if (result == 0)
+		result = check_freed(check);
+	check->used_slots += tni_get64(&side->loans.used);
 	if (result != 0)
 		return result;
 	if (tni_log_read(check->queue, view.tail, &record) != 0 || record.kind != 0)
@@ -92,7 +117,7 @@ static int check_send(const struct check *check)
 	return 0;
 }
 
-static int check_log(const struct check *check, const struct tni_receive_view *view)
+static int check_log(struct check *check, const struct tni_receive_view *view)
 {
 	uint64_t position = view->head;
 	uint64_t top = tni_get64(&check->queue->control->send.chunks.pool.top);
@@ -113,6 +138,7 @@ static int check_log(const struct check *check, const struct tni_receive_view *v
 		    tni_item_of_record(check->queue, &record, &item) != 0)
 			return fault(check, "the log names a broken slot at %llu",
 				     (unsigned long long)position);
+		check->used_slots += record.kind == TNI_RECORD_SLOT;
 		position = record.next;
 	}
 	return fault(check, "the log does not end");
@@ -141,7 +167,7 @@ static int check_bucket(const struct check *check, const struct tni_node *bucket
 	return 0;
 }
 
-static int check_index(const struct check *check, const struct tni_receive_view *view)
+static int check_index(struct check *check, const struct tni_receive_view *view)
 {
 	struct tni_receive_side *side = &check->queue->control->receive;
 	struct tni_index by_key = {.pool = &side->nodes,
@@ -163,6 +189,7 @@ static int check_index(const struct check *check, const struct tni_receive_view 
 	}
 	if (result != -ENOENT)
 		return fault(check, "the index is broken");
+	check->used_slots += messages;
 	if (messages != view->ready)
 		return fault(check, "the index holds %llu messages, %llu are ready",
 			     (unsigned long long)messages, (unsigned long long)view->ready);
@@ -191,7 +218,7 @@ static int check_returned(const struct check *check, const struct tni_receive_vi
 	return 0;
 }
 
-static int check_receive(const struct check *check)
+static int check_receive(struct check *check)
 {
 	struct tni_receive_side *side = &check->queue->control->receive;
 	struct tni_receive_view view = tni_receive_view(side);
@@ -221,11 +248,24 @@ static int check_receive(const struct check *check)
 	return 0;
 }
 
+/* Every slot that was ever used is free, loaned, or holds a message; once. */
+static int check_slots(const struct check *check)
+{
+	uint64_t top = tni_get64(&check->queue->control->send.slots.pool.top);
+
+	if (check->free_slots + check->used_slots != top)
+		return fault(check, "slots: %llu free and %llu used are not %llu",
+			     (unsigned long long)check->free_slots,
+			     (unsigned long long)check->used_slots, (unsigned long long)top);
+	return 0;
+}
+
 int tenon_queue_check(struct tenon_queue *queue, char *ret_text, uint64_t capacity_bytes)
 {
 	struct check check = {
 		.queue = queue, .text = ret_text, .capacity_bytes = ret_text ? capacity_bytes : 0};
 	struct tni_call call;
+	uint64_t version, received;
 	int result;
 
 	if (!queue)
@@ -236,6 +276,8 @@ int tenon_queue_check(struct tenon_queue *queue, char *ret_text, uint64_t capaci
 	if (result != 0)
 		return result == -EBADMSG ? fault(&check, "a side cannot be repaired") : result;
 	result = check_send(&check);
+	version = tni_get64(&queue->control->send.version);
+	received = tni_get64(&queue->control->receive.version);
 	tni_side_unlock(&call, TNI_SEND);
 	if (result == 0) {
 		result = tni_side_lock(&call, TNI_RECEIVE, INT64_MAX);
@@ -243,6 +285,10 @@ int tenon_queue_check(struct tenon_queue *queue, char *ret_text, uint64_t capaci
 			return result == -EBADMSG ? fault(&check, "a side cannot be repaired")
 						  : result;
 		result = check_receive(&check);
+		/* Exact only if nobody did anything since the senders' side was looked at. */
+		if (result == 0 && tni_get64(&queue->control->send.version) == version &&
+		    tni_get64(&queue->control->receive.version) == received)
+			result = check_slots(&check);
 		tni_side_unlock(&call, TNI_RECEIVE);
 	}
 	if (result == -EBADMSG)

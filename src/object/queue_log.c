@@ -93,15 +93,28 @@ int tni_log_read(struct tenon_queue *queue, uint64_t position, struct tni_record
 	return 0;
 }
 
+/* A chunk's end is near: the next record, of at most a quarter of a chunk, may need another. */
+static bool is_near_end(const struct tenon_queue *queue, uint64_t tail)
+{
+	uint64_t chunk_bytes = queue->attributes.chunk_bytes;
+
+	return chunk_bytes - (tail & (chunk_bytes - 1)) < chunk_bytes / 2;
+}
+
+bool tni_append_is_short(const struct tenon_queue *queue, const struct tni_append *append)
+{
+	return is_near_end(queue, append->view.tail) &&
+	       tni_transfer_is_short(&queue->control->send.chunks);
+}
+
 void tni_append_begin(struct tenon_queue *queue, struct tni_append *append)
 {
 	struct tni_send_side *side = &queue->control->send;
-	uint64_t chunk_bytes = queue->attributes.chunk_bytes;
 
 	append->view = tni_send_view(side);
 	append->first = NULL;
-	/* A refill is not undone by the journal, so it comes before; near a chunk's end only. */
-	if (chunk_bytes - (append->view.tail & (chunk_bytes - 1)) < chunk_bytes / 2)
+	/* A refill is not undone by the journal, so it comes before. */
+	if (is_near_end(queue, append->view.tail))
 		tni_transfer_refill(&side->chunks);
 	tni_txn_begin(&append->txn, &side->journal, queue->object.base, &side->version);
 }

@@ -142,6 +142,8 @@ struct tni_append {
 	uint64_t first_word;
 };
 
+/* Whether the run had better end here, so that freed chunks can be fetched. */
+bool tni_append_is_short(const struct tenon_queue *queue, const struct tni_append *append);
 void tni_append_begin(struct tenon_queue *queue, struct tni_append *append);
 int tni_append_inline(struct tenon_queue *queue, struct tni_append *append, const void *data,
 		      uint32_t bytes);

@@ -55,8 +55,8 @@ static void note_sent(struct tenon_queue *queue)
 	tni_set64(&side->last_ns, (uint64_t)tni_now_ns());
 	if (held <= tni_get64(&side->high_messages) || (int64_t)held < 0)
 		return;
-	tni_set64(&side->done_cache, tni_load_acquire64(&queue->control->receive.done_seen));
-	held = view.sent - tni_get64(&side->done_cache); /* ORD(seen) */
+	tni_set64(&side->done_cache, tni_get64(&queue->control->receive.done_seen));
+	held = view.sent - tni_get64(&side->done_cache);
 	if ((int64_t)held > 0 && held > tni_get64(&side->high_messages))
 		tni_set64(&side->high_messages, held);
 	bytes = view.bytes - tni_get64(&queue->control->receive.bytes_seen);
@@ -144,17 +144,23 @@ static void publish(struct tenon_queue *queue, struct tni_append *append)
 	note_sent(queue);
 }
 
-/* A run of messages under the senders' lock, all of them or none. */
-static int put_run(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t count,
+/* A run of messages under the senders' lock, all of them or none.  It ends early where freed slots or
+ * chunks have to be fetched: that cannot be undone, so it comes between runs. */
+static int put_run(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t *count,
 		   const struct tenon_send_options *options, uint64_t *ret_receipt)
 {
+	struct tni_send_side *side = &queue->control->send;
 	struct tni_append append;
+	uint32_t i;
 	int result = 0;
 
 	if (!is_inline(queue, slices[0].bytes) || ret_receipt)
 		tni_transfer_refill(&queue->control->send.slots);
 	tni_append_begin(queue, &append);
-	for (uint32_t i = 0; i < count && result == 0; i++) {
+	for (i = 0; i < *count && result == 0; i++) {
+		if (i > 0 &&
+		    (tni_transfer_is_short(&side->slots) || tni_append_is_short(queue, &append)))
+			break;
 		if (is_inline(queue, slices[i].bytes) && !ret_receipt)
 			result = tni_append_inline(queue, &append, slices[i].data,
 						   (uint32_t)slices[i].bytes);
@@ -167,6 +173,7 @@ static int put_run(struct tenon_queue *queue, const struct tenon_slice *slices, 
 		return result;
 	}
 	publish(queue, &append);
+	*count = i;
 	return 0;
 }
 
@@ -238,9 +245,11 @@ static int put(struct tenon_queue *queue, const struct parcel *parcel,
 			run++;
 		if (run == 0)
 			break;
-		result = put_run(queue, next, run, options, ret_receipt);
-		if (result == -ENOSPC && run > 1)
-			result = put_run(queue, next, run = 1, options, ret_receipt);
+		result = put_run(queue, next, &run, options, ret_receipt);
+		if (result == -ENOSPC && run > 1) {
+			run = 1;
+			result = put_run(queue, next, &run, options, ret_receipt);
+		}
 		if (result != 0)
 			break;
 		done += run;

@@ -45,12 +45,14 @@ static void fill_ever(struct tenon_queue *queue, struct tenon_queue_status *stat
 	const struct tni_send_side *send = &queue->control->send;
 	const struct tni_receive_side *receive = &queue->control->receive;
 	uint64_t dropped = tni_get64(&receive->dropped);
+	uint64_t withdrawn = tni_get64(&receive->withdrawn);
+	uint64_t withdrawn_bytes = tni_get64(&receive->withdrawn_bytes);
 
-	status->sent = tni_get64(&send->sent_seen) + tni_get64(&send->dropped);
-	status->sent_bytes = tni_get64(&send->bytes_seen);
-	status->received = above(tni_get64(&receive->done_seen), dropped);
+	status->sent = above(tni_get64(&send->sent_seen), withdrawn) + tni_get64(&send->dropped);
+	status->sent_bytes = above(tni_get64(&send->bytes_seen), withdrawn_bytes);
+	status->received = above(tni_get64(&receive->done_seen), dropped + withdrawn);
 	status->received_bytes = above(tni_get64(&receive->bytes_seen),
-				       tni_get64(&receive->dropped_bytes));
+				       tni_get64(&receive->dropped_bytes) + withdrawn_bytes);
 	status->dropped = dropped + tni_get64(&send->dropped);
 	status->redelivered = tni_get64(&receive->redelivered);
 	status->send_waits = tni_get64(&send->waits);
