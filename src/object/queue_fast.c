@@ -60,54 +60,72 @@ static inline uint64_t inline_word(const struct tenon_queue *queue, uint64_t byt
 	       (uint64_t)queue->pid << TNI_RECORD_SENDER_SHIFT;
 }
 
-/* Writes one message behind the end.  False: it is not that simple. */
-static inline bool put(struct tenon_queue *queue, const void *data, uint64_t bytes)
+/* Room under the senders' lock, as far as is known without looking at the other side for nothing. */
+static inline uint64_t room(struct tenon_queue *queue, uint64_t sent, uint64_t wanted)
 {
 	struct tni_send_side *side = &queue->control->send;
-	struct tni_send_view view = tni_send_view(side);
-	uint64_t need = 8 + padded(bytes), mask = queue->attributes.chunk_bytes - 1;
-	uint64_t offset = view.tail & mask;
-	uint64_t held = view.sent + 1 - tni_get64(&side->done_cache);
-	struct tni_a64 *at;
+	uint64_t held = sent - tni_get64(&side->done_cache);
 
-	if (held > queue->attributes.capacity || held > tni_get64(&side->high_messages)) {
+	if (held + wanted > queue->attributes.capacity) {
 		/* ORD(seen): what the receivers have freed may be written over. */
 		tni_set64(&side->done_cache,
 			  tni_load_acquire64(&queue->control->receive.done_seen));
-		held = view.sent + 1 - tni_get64(&side->done_cache);
+		held = sent - tni_get64(&side->done_cache);
 	}
-
-	/* A new high-water mark, as well as a full queue, is looked at the long way. */
-	if (held > queue->attributes.capacity || held > tni_get64(&side->high_messages) ||
-	    offset < sizeof(struct tni_chunk) || offset % 8 != 0 ||
-	    offset + need + 8 > queue->attributes.chunk_bytes ||
-	    view.tail >> queue->chunk_shift >= tni_get32(&queue->chunks.known))
-		return false;
-	at = (struct tni_a64 *)(queue->object.base + queue->chunks.offset + view.tail);
-	tni_set64(at + need / 8, 0);
-	memcpy(at + 1, data, bytes);
-	tni_set32(&side->last_pid, queue->pid);
-	tni_set64(&side->last_ns, (uint64_t)tni_now_ns());
-	tni_step();
-	tni_store_release64(at, inline_word(queue, bytes)); /* ORD(record) */
-	view.tail += need;
-	view.sent++;
-	view.bytes += bytes;
-	tni_send_commit(side, &view);
-	return true;
+	return held < queue->attributes.capacity ? queue->attributes.capacity - held : 0;
 }
 
-bool tni_fast_send(struct tenon_queue *queue, const void *data, uint64_t bytes)
+/* Writes messages behind the end, as many as fit into the chunk, and publishes them. */
+static inline uint32_t put(struct tenon_queue *queue, const struct tenon_slice *slices,
+			   uint32_t count)
+{
+	struct tni_send_side *side = &queue->control->send;
+	struct tni_send_view view = tni_send_view(side);
+	uint64_t chunk_bytes = queue->attributes.chunk_bytes;
+	uint64_t offset = view.tail & (chunk_bytes - 1), limit = room(queue, view.sent, count);
+	struct tni_a64 *first, *at;
+	uint32_t i;
+
+	if (offset < sizeof(struct tni_chunk) || offset % 8 != 0 ||
+	    view.tail >> queue->chunk_shift >= tni_get32(&queue->chunks.known))
+		return 0;
+	first = at = (struct tni_a64 *)(queue->object.base + queue->chunks.offset + view.tail);
+	for (i = 0; i < count && i < limit; i++) {
+		uint64_t bytes = slices[i].bytes, need = 8 + padded(bytes);
+
+		if (bytes > queue->attributes.inline_max_bytes || offset + need + 8 > chunk_bytes)
+			break;
+		if (i > 0)
+			tni_set64(at, inline_word(queue, bytes));
+		memcpy(at + 1, slices[i].data, bytes);
+		at += need / 8;
+		offset += need;
+		view.tail += need;
+		view.bytes += bytes;
+	}
+	if (i == 0)
+		return 0;
+	tni_set64(at, 0);
+	view.sent += i;
+	tni_step();
+	tni_store_release64(first, inline_word(queue, slices[0].bytes)); /* ORD(record) */
+	tni_send_commit(side, &view);
+	tni_note_sent(queue);
+	return i;
+}
+
+uint32_t tni_fast_send(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t count)
 {
 	struct tni_call call;
-	bool done;
+	uint32_t sent;
 
-	if (!is_short(queue, bytes) || queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS ||
+	if (!is_short(queue, slices[0].bytes) ||
+	    queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS ||
 	    TNI_FAULT(TNI_FAULT_PUBLISH_BEFORE_WRITE) || !enter(queue, TNI_SEND, &call))
-		return false;
-	done = put(queue, data, bytes);
+		return 0;
+	sent = put(queue, slices, count < RUN_MOST ? count : RUN_MOST);
 	tni_side_unlock(&call, TNI_SEND);
-	return done;
+	return sent;
 }
 
 /* The record at a position, if it is a whole inline one.  -1: something else. */

@@ -153,12 +153,10 @@ static int options_check(const struct tenon_queue_options *options,
 		.mode = TENON_QUEUE_DEFAULT_MODE,
 	};
 	if (options) {
-		if (options->size < sizeof(*options) || options->flags != 0)
-			return -EINVAL;
-		for (uint32_t i = sizeof(*options); i < options->size; i++)
-			if (((const uint8_t *)options)[i] != 0)
-				return -E2BIG;
-		*checked = *options;
+		int result = tni_options_copy(checked, sizeof(*checked), options, 0);
+
+		if (result != 0)
+			return result;
 	}
 	if (checked->max_participants == 0)
 		checked->max_participants = 256;

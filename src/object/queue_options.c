@@ -7,7 +7,7 @@
 
 #include "object/queue_private.h"
 
-static int copy_options(void *copy, uint32_t known_bytes, const void *options, uint32_t flags_known)
+int tni_options_copy(void *copy, uint32_t known_bytes, const void *options, uint32_t flags_known)
 {
 	uint32_t bytes, flags;
 
@@ -28,8 +28,8 @@ static int copy_options(void *copy, uint32_t known_bytes, const void *options, u
 int tni_send_options_check(struct tenon_queue *queue, const struct tenon_send_options *options,
 			   struct tenon_send_options *ret_options)
 {
-	int result = copy_options(ret_options, sizeof(*ret_options), options,
-				  TENON_NONBLOCK | TENON_WANT_RECEIPT);
+	int result = tni_options_copy(ret_options, sizeof(*ret_options), options,
+				      TENON_NONBLOCK | TENON_WANT_RECEIPT);
 
 	if (result != 0)
 		return result;
@@ -47,8 +47,8 @@ int tni_receive_options_check(struct tenon_queue *queue,
 			      const struct tenon_receive_options *options,
 			      struct tenon_receive_options *ret_options)
 {
-	int result = copy_options(ret_options, sizeof(*ret_options), options,
-				  TENON_NONBLOCK | TENON_TRUNCATE);
+	int result = tni_options_copy(ret_options, sizeof(*ret_options), options,
+				      TENON_NONBLOCK | TENON_TRUNCATE);
 
 	if (result != 0)
 		return result;

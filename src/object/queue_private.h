@@ -257,8 +257,8 @@ bool tni_receipt_has_taker(struct tenon_queue *queue);
 int tni_receipt_orphan_all(struct tenon_queue *queue, uint32_t participant);
 
 /* queue_fast.c */
-/* Sends, if that needs nothing special.  False: nothing was done. */
-bool tni_fast_send(struct tenon_queue *queue, const void *data, uint64_t bytes);
+/* Sends as many of the messages as need nothing special.  How many; 0: nothing was done. */
+uint32_t tni_fast_send(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t count);
 /* Receives up to `count` messages into one buffer, as above.  How many; 0: nothing was done. */
 uint32_t tni_fast_receive(struct tenon_queue *queue, void *buffer, uint64_t capacity_bytes,
 			  uint32_t count, struct tenon_message *messages);
@@ -274,12 +274,16 @@ void tni_poll_lower(struct tni_call *call, uint32_t side);
 void tni_poll_remove(int directory_fd, uint64_t id);
 
 /* queue_options.c */
+/* Copies a caller's options, whose size may be smaller or larger than `known_bytes`. */
+int tni_options_copy(void *copy, uint32_t known_bytes, const void *options, uint32_t flags_known);
 int tni_send_options_check(struct tenon_queue *queue, const struct tenon_send_options *options,
 			   struct tenon_send_options *ret_options);
 int tni_receive_options_check(struct tenon_queue *queue,
 			      const struct tenon_receive_options *options,
 			      struct tenon_receive_options *ret_options);
 /* queue_send.c */
+/* Statistics, under the senders' lock, behind a commit. */
+void tni_note_sent(struct tenon_queue *queue);
 int tni_loan_free_all(struct tenon_queue *queue, uint32_t participant);
 
 #endif

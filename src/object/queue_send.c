@@ -44,8 +44,7 @@ static uint64_t room_locked(struct tenon_queue *queue)
 	return capacity - held;
 }
 
-/* High-water marks, under the senders' lock, behind a commit. */
-static void note_sent(struct tenon_queue *queue)
+void tni_note_sent(struct tenon_queue *queue)
 {
 	struct tni_send_side *side = &queue->control->send;
 	struct tni_send_view view = tni_send_view(side);
@@ -141,7 +140,7 @@ static void publish(struct tenon_queue *queue, struct tni_append *append)
 {
 	tni_poll_raise(queue, TNI_SEND);
 	tni_append_publish(queue, append);
-	note_sent(queue);
+	tni_note_sent(queue);
 }
 
 /* A run of messages under the senders' lock, all of them or none.  It ends early where freed slots or
@@ -432,6 +431,18 @@ static int send_long(struct tni_call *call, const struct tenon_slice *slice,
 	return result;
 }
 
+static int slices_check(const struct tenon_queue *queue, const struct tenon_slice *slices,
+			uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (slices[i].bytes > queue->attributes.max_message_bytes)
+			return -EMSGSIZE;
+		if (!slices[i].data && slices[i].bytes > 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
 static int send_slices(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t count,
 		       const struct tenon_send_options *options, uint32_t *ret_sent)
 {
@@ -440,17 +451,9 @@ static int send_slices(struct tenon_queue *queue, const struct tenon_slice *slic
 	struct tni_call call;
 	int result;
 
-	if (!queue || count == 0)
-		return -EINVAL;
 	result = tni_send_options_check(queue, options, &checked);
 	if (result != 0)
 		return result;
-	for (uint32_t i = 0; i < count; i++) {
-		if (slices[i].bytes > queue->attributes.max_message_bytes)
-			return -EMSGSIZE;
-		if (!slices[i].data && slices[i].bytes > 0)
-			return -EINVAL;
-	}
 	result = tni_call_begin(&call, queue);
 	if (result != 0)
 		return result;
@@ -467,7 +470,9 @@ int tenon_queue_send(struct tenon_queue *queue, const void *data, uint64_t bytes
 
 	if (!queue || (!data && bytes > 0))
 		return -EINVAL;
-	if (!options && tni_fast_send(queue, slice.data, bytes))
+	if (bytes > queue->attributes.max_message_bytes)
+		return -EMSGSIZE;
+	if (!options && tni_fast_send(queue, &slice, 1) == 1)
 		return 0;
 	return send_slices(queue, &slice, 1, options, &sent);
 }
@@ -485,9 +490,16 @@ int tenon_queue_send_batch(struct tenon_queue *queue, const struct tenon_slice *
 	if (queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS ||
 	    (options && options->flags & TENON_WANT_RECEIPT))
 		return -EOPNOTSUPP;
-	result = send_slices(queue, slices, count, options, &sent);
+	result = slices_check(queue, slices, count);
 	if (result != 0)
 		return result;
+	if (!options)
+		sent = tni_fast_send(queue, slices, count);
+	if (sent == 0) {
+		result = send_slices(queue, slices, count, options, &sent);
+		if (result != 0)
+			return result;
+	}
 	/* Runs end at long messages; what fits without waiting follows. */
 	if (options)
 		rest.key = options->key;

@@ -188,9 +188,8 @@ static int find_hot(void)
 		uint64_t in_control = offset - control_offset();
 		bool control = offset >= control_offset() &&
 			       in_control < sizeof(struct tni_queue_control);
-		bool journal = control &&
-			       (in_control % sizeof(struct tni_send_side)) >
-				       offsetof(struct tni_send_side, journal) + 64;
+		bool journal = control && (in_control % sizeof(struct tni_send_side)) >
+						  offsetof(struct tni_send_side, journal) + 64;
 
 		if (image_word(&image, at) != 0 || (control && !journal))
 			hot[hot_count++] = at;
@@ -305,8 +304,7 @@ static void tell_failure(const struct test_case *test, const char *what)
 	failures++;
 	printf("FAIL --seed %llu --only %s,%s,%llu: %s in %s\n", (unsigned long long)seed,
 	       mode_names[test->mode], kinds[test->kind].name, (unsigned long long)test->number,
-	       what,
-	       victim_operation_name(atomic_load(&shared->record.operation)));
+	       what, victim_operation_name(atomic_load(&shared->record.operation)));
 	for (uint32_t i = 0; i < count; i++)
 		printf("	at %#llx (control + %#llx) %u bytes %#llx\n",
 		       (unsigned long long)scribbles[i].offset,
@@ -472,11 +470,12 @@ static int run_all(void)
 	for (uint32_t kind = 0; kind < kinds_count && result == 0; kind++) {
 		result = load_kind(kind);
 		for (uint32_t mode = FRESH; mode < MODES && result == 0; mode++) {
-			uint64_t total = mode == DURING	 ? 1000
+			uint64_t total = mode == DURING	   ? 1000
 					 : mode == SEVERAL ? single_cases() / 4
 							   : single_cases();
 
-			for (uint64_t i = 0; i < total && result == 0 && failures < FAILURES_MOST;) {
+			for (uint64_t i = 0;
+			     i < total && result == 0 && failures < FAILURES_MOST;) {
 				uint32_t count = 0;
 
 				for (; count < 1000 && i < total; i++)
@@ -520,7 +519,8 @@ static void report(void)
 	for (uint32_t i = 0; i < MODES; i++)
 		printf(" %llu %s%s", (unsigned long long)run_cases[i], mode_names[i],
 		       i + 1 < MODES ? "," : "");
-	printf("\nwords: %llu in the last file, %llu of them in use, %u values each, %llu scribbled\n",
+	printf("\nwords: %llu in the last file, %llu of them in use, %u values each, %llu "
+	       "scribbled\n",
 	       (unsigned long long)(image.data_bytes / 8 * WORDS_IN_8),
 	       (unsigned long long)hot_count, VALUES,
 	       (unsigned long long)atomic_load(&shared->scribbles));

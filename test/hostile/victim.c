@@ -27,11 +27,11 @@
 
 static const uint64_t some_keys[] = {3, 1, 3, 0, 2, 7, 1, 3};
 
-#define QUEUE(order_, full_, capacity_, bytes_)                                                    \
-	{                                                                                          \
-		.size = sizeof(struct tenon_queue_options), .order = TENON_QUEUE_##order_,         \
-		.full = TENON_QUEUE_##full_, .capacity = (capacity_),                              \
-		.max_message_bytes = (bytes_), .mode = 0600, .max_participants = 4                 \
+#define QUEUE(order_, full_, capacity_, bytes_)                                            \
+	{                                                                                  \
+		.size = sizeof(struct tenon_queue_options), .order = TENON_QUEUE_##order_, \
+		.full = TENON_QUEUE_##full_, .capacity = (capacity_),                      \
+		.max_message_bytes = (bytes_), .mode = 0600, .max_participants = 4         \
 	}
 
 const struct kind kinds[] = {
@@ -76,10 +76,9 @@ static void wrong(struct act *act, const char *what, uint64_t figure)
 
 static bool is_documented(int result)
 {
-	static const int documented[] = {0,	   EBADMSG,    ENOSPC,	ENOMEM, EMFILE,
-					 ENFILE,   EUSERS,     EINVAL,	EAGAIN, ETIMEDOUT,
-					 EMSGSIZE, ENOENT,     EPROTO,	EINTR,	ECANCELED,
-					 EPERM,	   EOPNOTSUPP, EACCES};
+	static const int documented[] = {0,	 EBADMSG, ENOSPC,    ENOMEM,	EMFILE,	    ENFILE,
+					 EUSERS, EINVAL,  EAGAIN,    ETIMEDOUT, EMSGSIZE,   ENOENT,
+					 EPROTO, EINTR,	  ECANCELED, EPERM,	EOPNOTSUPP, EACCES};
 
 	for (size_t i = 0; i < sizeof(documented) / sizeof(documented[0]); i++)
 		if (result == -documented[i])
@@ -127,24 +126,36 @@ static void on_alarm(int number)
 	(void)number;
 }
 
-/* From now on every wait ends with -EINTR; as often as it takes, since the first alarm may come
- * before the wait. */
-static void alarms(bool on)
+/* Until alarms_end() every wait ends with -EINTR; as often as it takes, since the first alarm may
+ * come before the wait.  What a fuzzer had set up is put back. */
+struct alarms {
+	struct sigaction action;
+	struct itimerval timer;
+};
+
+static void alarms_begin(struct alarms *before)
 {
 	struct sigaction action = {.sa_handler = on_alarm};
-	struct itimerval timer = {{0, on ? ALARM_US : 0}, {0, on ? ALARM_US : 0}};
+	struct itimerval timer = {{0, ALARM_US}, {0, ALARM_US}};
 
-	sigaction(SIGALRM, &action, NULL);
-	setitimer(ITIMER_REAL, &timer, NULL);
+	sigaction(SIGALRM, &action, &before->action);
+	setitimer(ITIMER_REAL, &timer, &before->timer);
+}
+
+static void alarms_end(const struct alarms *before)
+{
+	setitimer(ITIMER_REAL, &before->timer, NULL);
+	sigaction(SIGALRM, &before->action, NULL);
 }
 
 /* Without options the calls take their short way. */
 static void without_options(struct act *act)
 {
 	struct tenon_message messages[BATCH];
+	struct alarms before;
 	uint32_t count = 0;
 
-	alarms(true);
+	alarms_begin(&before);
 	told(act, tenon_queue_send(act->queue, sent_bytes, 8, NULL));
 	told(act, tenon_queue_send(act->queue, sent_bytes, act->kind->message_bytes, NULL));
 	if (told(act, tenon_queue_receive(act->queue, act->buffer, 70, NULL, messages)) == 0)
@@ -153,7 +164,7 @@ static void without_options(struct act *act)
 						messages, &count)) == 0)
 		for (uint32_t i = 0; i < count && i < BATCH; i++)
 			look_at_message(act, &messages[i]);
-	alarms(false);
+	alarms_end(&before);
 }
 
 static struct tenon_send_options send_options(uint32_t flags)
@@ -210,8 +221,8 @@ static void receipt(struct act *act)
 
 	if (told(act, tenon_queue_send(act->queue, sent_bytes, 8, &options)) == 0 &&
 	    told(act, tenon_queue_last_receipt(act->queue, &number)) == 0)
-		told(act, tenon_queue_receipt(act->queue, number, tenon_deadline_after(WAIT_NS),
-					      &pid));
+		told(act,
+		     tenon_queue_receipt(act->queue, number, tenon_deadline_after(WAIT_NS), &pid));
 	told(act, tenon_queue_receipt(act->queue, act->holdings->receipt,
 				      tenon_deadline_after(WAIT_NS), &pid));
 }
@@ -321,8 +332,8 @@ static void wait_for(struct act *act)
 {
 	uint32_t events;
 
-	told(act, tenon_queue_wait(act->queue, TENON_READABLE, tenon_deadline_after(WAIT_NS),
-				   &events));
+	told(act,
+	     tenon_queue_wait(act->queue, TENON_READABLE, tenon_deadline_after(WAIT_NS), &events));
 	told(act, tenon_queue_wait(act->queue, TENON_READABLE | TENON_WRITABLE,
 				   tenon_deadline_after(WAIT_NS), &events));
 }
@@ -424,7 +435,8 @@ int victim_prepare(const struct kind *kind, const char *name)
 	struct tenon_queue *queue;
 	struct tenon_lease lease;
 	struct tenon_loan loan_held;
-	int status, result = tenon_queue_open(NULL, name, TENON_QUEUE_CREATE, &kind->options, &queue);
+	int status,
+		result = tenon_queue_open(NULL, name, TENON_QUEUE_CREATE, &kind->options, &queue);
 	pid_t pid;
 
 	for (uint32_t i = 0; result == 0 && i < sizeof(some_keys) / sizeof(some_keys[0]); i++) {
@@ -438,7 +450,8 @@ int victim_prepare(const struct kind *kind, const char *name)
 	}
 	if (result == 0 && kind->options.capacity != TENON_QUEUE_RENDEZVOUS) {
 		/* Free lists that are not empty, and a message that came back. */
-		result = tenon_queue_receive(queue, NULL, 0, &none, NULL) == -EMSGSIZE ? 0 : -EPROTO;
+		result = tenon_queue_receive(queue, NULL, 0, &none, NULL) == -EMSGSIZE ? 0
+										       : -EPROTO;
 		if (result == 0)
 			result = tenon_queue_take(queue, &none, &lease);
 		if (result == 0)

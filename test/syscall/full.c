@@ -23,22 +23,22 @@
 #define BATCH 20u
 #define CHUNK_BYTES 16384u
 
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			printf("# line %d: %s\n", __LINE__, #condition);                           \
-			return -1;                                                                 \
-		}                                                                                  \
+#define CHECK(condition)                                                 \
+	do {                                                             \
+		if (!(condition)) {                                      \
+			printf("# line %d: %s\n", __LINE__, #condition); \
+			return -1;                                       \
+		}                                                        \
 	} while (0)
 
-#define CHECK_RESULT(call, expected)                                                               \
-	do {                                                                                       \
-		int result_ = (call);                                                              \
-		if (result_ != (expected)) {                                                       \
-			printf("# line %d: %s: %d, not %d\n", __LINE__, #call, result_,            \
-			       (int)(expected));                                                   \
-			return -1;                                                                 \
-		}                                                                                  \
+#define CHECK_RESULT(call, expected)                                                    \
+	do {                                                                            \
+		int result_ = (call);                                                   \
+		if (result_ != (expected)) {                                            \
+			printf("# line %d: %s: %d, not %d\n", __LINE__, #call, result_, \
+			       (int)(expected));                                        \
+			return -1;                                                      \
+		}                                                                       \
 	} while (0)
 
 enum way { PLAIN, BATCHED, LOANED, WAYS };
@@ -78,7 +78,8 @@ static int send_loan(struct tenon_queue *queue, uint64_t bytes, uint64_t number)
 	return result;
 }
 
-static int send_batch(struct tenon_queue *queue, uint64_t bytes, uint64_t number, uint32_t *ret_sent)
+static int send_batch(struct tenon_queue *queue, uint64_t bytes, uint64_t number,
+		      uint32_t *ret_sent)
 {
 	struct tenon_send_options options = {.size = sizeof(options), .flags = TENON_NONBLOCK};
 	static uint8_t data[BATCH][BYTES_MOST];
