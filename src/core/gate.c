@@ -254,10 +254,9 @@ static void suspect_owner(struct tni_gatehouse *house, struct tni_gate *gate)
 }
 
 static int sleep_for_lock(struct tni_gatehouse *house, uint32_t which, struct tni_thread *thread,
-			  int64_t deadline_ns)
+			  int64_t suspicion_ns, int64_t deadline_ns)
 {
 	struct tni_gate *gate = house->gate[which];
-	int64_t suspicion_ns = tni_clock_ns(CLOCK_MONOTONIC) + SUSPICION_NS;
 	struct tni_sleep sleep = {.class = TNI_CLASS_LOCK_0 + which};
 	int result = 0;
 
@@ -276,17 +275,14 @@ static int sleep_for_lock(struct tni_gatehouse *house, uint32_t which, struct tn
 	if (asleep_leave(house, sleep.class))
 		count_and_wake(house, which, sleep.class);
 	tni_pending_set(thread, &gate->word);
-	if (result == -ETIMEDOUT && suspicion_ns < deadline_ns) {
-		suspect_owner(house, gate);
-		return 0;
-	}
-	return result == -ETIMEDOUT ? result : 0;
+	return result == -ETIMEDOUT && suspicion_ns >= deadline_ns ? result : 0;
 }
 
 int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_thread *thread,
 		       const void *pending, int64_t deadline_ns)
 {
 	struct tni_gate *gate = house->gate[which];
+	int64_t suspicion_ns = tni_clock_ns(CLOCK_MONOTONIC) + SUSPICION_NS, now_ns;
 	uint32_t spins = 0;
 
 	for (;;) {
@@ -306,7 +302,13 @@ int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_t
 			continue;
 		}
 		spins = 0;
-		result = sleep_for_lock(house, which, thread, deadline_ns);
+		/* Interruptions do not put it off. */
+		now_ns = tni_clock_ns(CLOCK_MONOTONIC);
+		if (now_ns >= suspicion_ns) {
+			suspect_owner(house, gate);
+			suspicion_ns = now_ns + SUSPICION_NS;
+		}
+		result = sleep_for_lock(house, which, thread, suspicion_ns, deadline_ns);
 		if (result != 0)
 			return result;
 	}

@@ -93,7 +93,7 @@ int tni_index_first(const struct tni_index *index, uint64_t *ret_node)
 	return link == 0 ? -ENOENT : lowest(index, link, 64, ret_node);
 }
 
-int tni_index_next(const struct tni_index *index, uint64_t key, uint64_t *ret_node)
+static int find_next(const struct tni_index *index, uint64_t key, uint64_t *ret_node)
 {
 	uint64_t link = tni_get64(index->root), found, differs, bit;
 	uint64_t higher = 0, higher_bound = 0, bound = 64;
@@ -126,6 +126,16 @@ int tni_index_next(const struct tni_index *index, uint64_t key, uint64_t *ret_no
 		link = tni_get64(&node->child[key >> bound & 1]);
 	}
 	return higher == 0 ? -ENOENT : lowest(index, higher, higher_bound, ret_node);
+}
+
+int tni_index_next(const struct tni_index *index, uint64_t key, uint64_t *ret_node)
+{
+	int result = find_next(index, key, ret_node);
+
+	/* Whoever walks on from here must come to an end. */
+	if (result == 0 && key_of(index, *ret_node + 1) <= key)
+		return -EBADMSG;
+	return result;
 }
 
 int tni_index_insert(struct tni_txn *txn, const struct tni_index *index, uint64_t node)

@@ -10,9 +10,11 @@ void tni_txn_set(struct tni_txn *txn, struct tni_a64 *word, uint64_t value)
 	struct tni_journal_entry *entry = &txn->journal->entry[txn->count];
 
 	assert(txn->count < TNI_JOURNAL_ENTRIES);
+	txn->undo[txn->count].word = word;
+	txn->undo[txn->count].old = tni_get64(word);
 	if (!TNI_FAULT(TNI_FAULT_NO_JOURNAL)) {
 		tni_set64(&entry->offset, (uint64_t)((uint8_t *)word - txn->base));
-		tni_set64(&entry->old, tni_get64(word));
+		tni_set64(&entry->old, txn->undo[txn->count].old);
 		tni_step();
 		tni_set64(&txn->journal->count, ++txn->count);
 		tni_step();
@@ -23,10 +25,8 @@ void tni_txn_set(struct tni_txn *txn, struct tni_a64 *word, uint64_t value)
 void tni_txn_abort(struct tni_txn *txn)
 {
 	while (txn->count > 0) {
-		const struct tni_journal_entry *entry = &txn->journal->entry[--txn->count];
-		uint64_t offset = tni_get64(&entry->offset);
-
-		tni_set64((struct tni_a64 *)(txn->base + offset), tni_get64(&entry->old));
+		txn->count--;
+		tni_set64(txn->undo[txn->count].word, txn->undo[txn->count].old);
 	}
 	tni_step();
 	tni_set64(&txn->journal->count, 0);
@@ -37,7 +37,7 @@ int tni_journal_undo(struct tni_journal *journal, const struct tni_a64 *version,
 {
 	uint64_t count = tni_get64(&journal->count);
 
-	if (!tni_journal_is_open(journal, version))
+	if (tni_get64(&journal->version) != tni_get64(version) || count == 0)
 		return 0;
 	if (count > TNI_JOURNAL_ENTRIES)
 		return -EBADMSG;

@@ -26,6 +26,11 @@
 #include "core/fault.h"
 
 struct tni_txn {
+	/* The same as in the journal, out of others' reach: what an abort goes by. */
+	struct {
+		struct tni_a64 *word;
+		uint64_t old;
+	} undo[TNI_JOURNAL_ENTRIES];
 	struct tni_journal *journal;
 	uint8_t *base; /* of the file's mapping */
 	uint32_t count;

@@ -134,10 +134,16 @@ int tenon_namespace_list(const char *namespace_path,
 		close(fd);
 		return result;
 	}
-	while (result == 0 && (entry = readdir(directory)) != NULL) {
+	while (result == 0) {
 		char name[TNI_NAME_MAX + 2];
 		uint32_t kind;
 
+		errno = 0;
+		entry = readdir(directory);
+		if (!entry) {
+			result = -errno;
+			break;
+		}
 		if (name_of(fd, entry->d_name, &kind, name))
 			result = visit(kind, name, context);
 	}

@@ -130,13 +130,18 @@ int tni_object_make(int directory_fd, const char *file_name, const char *name, m
 static int check_header(int fd, uint32_t kind, struct tni_object_header *ret_header)
 {
 	struct stat status;
+	ssize_t bytes;
 
 	if (fstat(fd, &status) != 0)
 		return -errno;
 	if (!S_ISREG(status.st_mode))
 		return -EBADMSG;
-	if (pread(fd, ret_header, sizeof(*ret_header), 0) != (ssize_t)sizeof(*ret_header) ||
-	    ret_header->magic != TNI_MAGIC)
+	do
+		bytes = pread(fd, ret_header, sizeof(*ret_header), 0);
+	while (bytes < 0 && errno == EINTR);
+	if (bytes < 0)
+		return -errno;
+	if (bytes != (ssize_t)sizeof(*ret_header) || ret_header->magic != TNI_MAGIC)
 		return -EBADMSG;
 	if (ret_header->layout_version != TNI_LAYOUT_VERSION ||
 	    ret_header->byte_order != TNI_BYTE_ORDER || ret_header->fingerprint != fingerprint())

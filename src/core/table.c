@@ -13,6 +13,12 @@
 
 #include "core/file.h"
 
+/* Of a table, not yet known to this process, that is taken to be there at once: a scribbled index must
+ * not make it take all memory. */
+#define RUN_MOST_BYTES (UINT64_C(256) << 20)
+
+__thread int tni_table_failure;
+
 static uint64_t entry_offset(const struct tni_table *table, uint64_t index)
 {
 	return table->offset + index * table->entry_bytes;
@@ -23,15 +29,27 @@ int tni_table_reserve(struct tni_table *table, uint64_t index, uint64_t from, ui
 	return tni_file_reserve(*table->fd, entry_offset(table, index) + from, bytes);
 }
 
-/* Entries are used in order, so what somebody else has used is one run from the start. */
-int tni_table_reach(struct tni_table *table, uint64_t index)
+int tni_table_back(struct tni_table *table, uint64_t index, uint64_t bytes)
+{
+	uint32_t pages = (uint32_t)((bytes + TNI_PAGE_BYTES - 1) / TNI_PAGE_BYTES);
+	int result;
+
+	if (!table->pages || tni_get32(&table->pages[index]) >= pages)
+		return 0;
+	result = tni_table_reserve(table, index, 0, bytes);
+	if (result == 0)
+		tni_set32(&table->pages[index], pages);
+	return result;
+}
+
+/* Entries are used in order, so what somebody else has used is one run from the start; only pages that
+ * were taken and not touched yet look like holes in it. */
+static int reach_run(struct tni_table *table, uint64_t index)
 {
 	uint32_t known = tni_get32(&table->known);
 	int result;
 
-	if (index >= table->max)
-		return -EBADMSG;
-	if (index > known && table->touch_bytes == table->entry_bytes) {
+	if (index > known) {
 		off_t hole = lseek(*table->fd, (off_t)entry_offset(table, known), SEEK_HOLE);
 
 		if (hole > 0 && (uint64_t)hole > entry_offset(table, known))
@@ -40,15 +58,30 @@ int tni_table_reach(struct tni_table *table, uint64_t index)
 			known = table->max;
 	}
 	if (index >= known) {
-		result = tni_table_reserve(table, index, 0, table->touch_bytes);
+		if ((index - known) * table->entry_bytes > RUN_MOST_BYTES)
+			return -EBADMSG;
+		result = tni_table_reserve(table, known, 0,
+					   (index + 1 - known) * table->entry_bytes);
 		if (result != 0)
 			return result;
-		if (index == known)
-			known++;
+		known = (uint32_t)index + 1;
 	}
 	if (known > tni_get32(&table->known))
 		tni_set32(&table->known, known);
 	return 0;
+}
+
+int tni_table_reach(struct tni_table *table, uint64_t index)
+{
+	int result;
+
+	if (index >= table->max)
+		return -EBADMSG;
+	result = table->pages ? tni_table_back(table, index, table->touch_bytes)
+			      : reach_run(table, index);
+	if (result != 0 && result != -EBADMSG)
+		tni_table_failure = result;
+	return result;
 }
 
 int tni_pool_take(struct tni_txn *txn, struct tni_pool *pool, struct tni_table *table,
@@ -70,11 +103,9 @@ int tni_pool_take(struct tni_txn *txn, struct tni_pool *pool, struct tni_table *
 		index = tni_get64(&pool->top);
 		if (index >= table->max)
 			return -ENOSPC;
-		if (index >= tni_get32(&table->known)) {
-			result = tni_table_reach(table, index);
-			if (result != 0)
-				return result;
-		}
+		result = tni_table_reach(table, index);
+		if (result != 0)
+			return result;
 		tni_txn_set(txn, &pool->top, index + 1);
 	}
 	tni_txn_set(txn, &pool->used, tni_get64(&pool->used) + 1);

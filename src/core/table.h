@@ -19,15 +19,23 @@ struct tni_table {
 	uint32_t max;
 	uint32_t touch_bytes; /* of an entry, what must be there: all, or a slot's header */
 	struct tni_a32 known; /* entries below are backed by memory */
+	/* Of slots of several pages: how many pages of each are known to be there; else NULL. */
+	struct tni_a32 *pages;
 	const int *fd;
 };
+
+/* Why the calling thread's last tni_table_at() gave NULL, if the index was not to blame: -ENOSPC …. */
+extern __thread int tni_table_failure;
 
 int tni_table_reach(struct tni_table *table, uint64_t index);
 
 /* The entry, or NULL if `index` cannot be. */
 static inline void *tni_table_at(struct tni_table *table, uint64_t index)
 {
-	if (__builtin_expect(index >= tni_get32(&table->known), 0) &&
+	if (__builtin_expect(table->pages
+				     ? index >= table->max || tni_get32(&table->pages[index]) == 0
+				     : index >= tni_get32(&table->known),
+			     0) &&
 	    tni_table_reach(table, index) != 0)
 		return NULL;
 	return table->base + table->offset + index * table->entry_bytes;
@@ -35,6 +43,17 @@ static inline void *tni_table_at(struct tni_table *table, uint64_t index)
 
 /* Makes sure that there is memory.  0, -ENOSPC, -EIO. */
 int tni_table_reserve(struct tni_table *table, uint64_t index, uint64_t from, uint64_t bytes);
+
+/* Makes sure that the first `bytes` bytes of an entry are there. */
+int tni_table_back(struct tni_table *table, uint64_t index, uint64_t bytes);
+
+/* How many entries were ever used, as far as that can be. */
+static inline uint64_t tni_pool_top(const struct tni_pool *pool, const struct tni_table *table)
+{
+	uint64_t top = tni_get64(&pool->top);
+
+	return top < table->max ? top : table->max;
+}
 
 /*
  * Pools.  The first word of each entry links it to the next free one (index + 1).  Every entry that

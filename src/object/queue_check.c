@@ -153,7 +153,7 @@ static int check_bucket(const struct check *check, const struct tni_node *bucket
 	for (; link != 0; seen++) {
 		const struct tni_slot *slot = tni_slot_at(check->queue, link - 1);
 
-		if (!slot || seen >= count || tni_slot_bytes(check->queue, slot) < 0 ||
+		if (!slot || seen >= count || tni_slot_bytes(check->queue, link - 1, slot) < 0 ||
 		    tni_get64(&slot->older_link) != before)
 			return fault(check, "a bucket of the index leads astray at slot %llu",
 				     (unsigned long long)link - 1);
@@ -222,7 +222,7 @@ static int check_receive(struct check *check)
 {
 	struct tni_receive_side *side = &check->queue->control->receive;
 	struct tni_receive_view view = tni_receive_view(side);
-	uint64_t top = tni_get64(&side->leases.top), taken = 0;
+	uint64_t top = tni_pool_top(&side->leases, &check->queue->leases), taken = 0;
 	int result = check_own_pool(check, "leases", &side->leases, &check->queue->leases);
 
 	if (result == 0)
@@ -291,7 +291,5 @@ int tenon_queue_check(struct tenon_queue *queue, char *ret_text, uint64_t capaci
 			result = check_slots(&check);
 		tni_side_unlock(&call, TNI_RECEIVE);
 	}
-	if (result == -EBADMSG)
-		tni_object_damage(&queue->object);
-	return result;
+	return result == -EBADMSG ? tni_queue_damaged(queue) : result;
 }

@@ -22,10 +22,10 @@
 static int item_in_slot(struct tenon_queue *queue, uint64_t index, struct tni_item *item)
 {
 	struct tni_slot *slot = tni_slot_at(queue, index);
-	int64_t bytes = slot ? tni_slot_bytes(queue, slot) : -EBADMSG;
+	int64_t bytes = slot ? tni_slot_bytes(queue, index, slot) : -EBADMSG;
 
 	if (bytes < 0)
-		return -EBADMSG;
+		return (int)bytes;
 	item->in_slot = true;
 	item->slot = index;
 	item->data = tni_slot_data(slot);
@@ -96,7 +96,8 @@ static int find_in_log(struct tenon_queue *queue, struct tni_item *item)
 {
 	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
 
-	for (;;) {
+	/* A jump leads to a record, never to another jump. */
+	for (uint32_t jumps = 0; jumps < 2; jumps++) {
 		struct tni_record record;
 		int result = tni_log_read(queue, view.head, &record);
 
@@ -113,6 +114,7 @@ static int find_in_log(struct tenon_queue *queue, struct tni_item *item)
 		if (result != 0)
 			return result;
 	}
+	return -EBADMSG;
 }
 
 static int find_indexed(struct tenon_queue *queue, const struct tenon_receive_options *options,
@@ -338,7 +340,7 @@ static int link_returned(struct tenon_queue *queue, struct tni_txn *txn, uint64_
 {
 	struct tni_lease *lease = tni_table_at(&queue->leases, index);
 	struct tni_a64 *place = &queue->control->receive.returned_link;
-	uint64_t bound = tni_get64(&queue->control->receive.leases.top);
+	uint64_t bound = tni_pool_top(&queue->control->receive.leases, &queue->leases);
 
 	for (uint64_t i = 0; i <= bound; i++) {
 		uint64_t link = tni_get64(place);
@@ -420,7 +422,8 @@ int tni_lease_end(struct tenon_queue *queue, uint64_t opaque, bool done)
 	uint64_t index = (opaque & 0xffffffff) - 1;
 	const struct tni_lease *lease;
 
-	if ((opaque & 0xffffffff) == 0 || index >= tni_get64(&queue->control->receive.leases.top))
+	if ((opaque & 0xffffffff) == 0 ||
+	    index >= tni_pool_top(&queue->control->receive.leases, &queue->leases))
 		return -EINVAL;
 	lease = tni_table_at(&queue->leases, index);
 	if (!lease || tni_get64(&lease->state_participant) != taken_by(queue->object.participant) ||
@@ -431,7 +434,7 @@ int tni_lease_end(struct tenon_queue *queue, uint64_t opaque, bool done)
 
 int tni_lease_return_all(struct tenon_queue *queue, uint32_t participant)
 {
-	uint64_t top = tni_get64(&queue->control->receive.leases.top);
+	uint64_t top = tni_pool_top(&queue->control->receive.leases, &queue->leases);
 
 	for (uint64_t i = 0; i < top; i++) {
 		const struct tni_lease *lease = tni_table_at(&queue->leases, i);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,9 +80,9 @@ static void derive(struct tni_queue_attributes *attributes)
 	attributes->chunks_max = (uint32_t)least(capacity / records + least(capacity, TABLE_MOST) +
 							 4,
 						 LOG_MOST_BYTES / attributes->chunk_bytes);
-	attributes->slots_max = (uint32_t)most(64,
-					       least(capacity + TNI_PARTICIPANTS_MAX,
-						     SLOTS_MOST_BYTES / attributes->slot_bytes));
+	attributes->slots_max = (uint32_t)most(
+		64, least(least(capacity + TNI_PARTICIPANTS_MAX, UINT32_MAX - 1),
+			  SLOTS_MOST_BYTES / attributes->slot_bytes));
 }
 
 static struct tni_table table(const struct tni_queue_attributes *attributes, uint64_t *offset,
@@ -171,7 +172,8 @@ struct birth {
 	struct tenon_queue tables;
 };
 
-/* The rest of a new file: attributes, and a log of one empty chunk. */
+/* The rest of a new file: attributes, and a log of one empty chunk.  Another chunk is there for the log to
+ * go on in, whatever has taken the memory meanwhile. */
 static int fill(int fd, uint8_t *base, const void *context)
 {
 	const struct birth *birth = context;
@@ -181,11 +183,12 @@ static int fill(int fd, uint8_t *base, const void *context)
 
 	if (result == 0)
 		result = tni_file_reserve(fd, birth->tables.chunks.offset,
-					  birth->attributes.chunk_bytes);
+					  UINT64_C(2) * birth->attributes.chunk_bytes);
 	if (result != 0)
 		return result;
 	memcpy(base + TNI_QUEUE_ATTRIBUTES_OFFSET, &birth->attributes, sizeof(birth->attributes));
-	tni_set64(&control->send.chunks.pool.top, 1);
+	tni_set64(&control->send.chunks.pool.top, 2);
+	tni_set64(&control->send.chunks.pool.free_link, 2);
 	tni_set64(&control->send.chunks.pool.used, 1);
 	tni_set64(&control->send.state[0].tail, sizeof(struct tni_chunk));
 	tni_set64(&control->receive.state[0].head, sizeof(struct tni_chunk));
@@ -243,6 +246,33 @@ static void set_tables(struct tenon_queue *queue)
 	}
 }
 
+static uint64_t pages_bytes(const struct tenon_queue *queue)
+{
+	return queue->slots.max * sizeof(struct tni_a32);
+}
+
+/* What this process knows of large slots' memory; memory of its own, taken as it is touched. */
+static int map_pages(struct tenon_queue *queue)
+{
+	void *pages;
+
+	if (queue->slots.touch_bytes == queue->slots.entry_bytes)
+		return 0;
+	pages = mmap(NULL, pages_bytes(queue), PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (pages == MAP_FAILED)
+		return -errno;
+	queue->slots.pages = pages;
+	return 0;
+}
+
+static void unmap_pages(struct tenon_queue *queue)
+{
+	if (queue->slots.pages)
+		munmap(queue->slots.pages, pages_bytes(queue));
+	queue->slots.pages = NULL;
+}
+
 static int open_existing(int directory_fd, const char *file_name, struct tenon_queue *queue)
 {
 	struct tni_object *object = &queue->object;
@@ -252,9 +282,12 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 
 	if (result != 0)
 		return result;
-	result = fstat(object->fd, &status) == 0 && status.st_size >= 2 * TNI_PAGE_BYTES
-			 ? read_attributes(object, &queue->attributes)
-			 : -EBADMSG;
+	if (fstat(object->fd, &status) != 0)
+		result = -errno;
+	else if (status.st_size < 2 * (off_t)TNI_PAGE_BYTES)
+		result = -EBADMSG;
+	else
+		result = read_attributes(object, &queue->attributes);
 	if (result == 0 && tables_of(&queue->attributes, object->header.participants_max,
 				     &control_offset, queue) != object->extent_bytes)
 		result = -EBADMSG;
@@ -266,6 +299,11 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 	}
 	queue->control = (struct tni_queue_control *)(object->base + control_offset);
 	set_tables(queue);
+	result = map_pages(queue);
+	if (result != 0) {
+		tni_object_close(object);
+		return result;
+	}
 	queue->house = (struct tni_gatehouse){
 		.gate = {&queue->control->send.gate, &queue->control->receive.gate},
 		.waitroom = &queue->control->waitroom,
@@ -279,6 +317,7 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 	result = tni_object_attach(object);
 	if (result != 0) {
 		tni_object_close(object);
+		unmap_pages(queue);
 		return result;
 	}
 	queue->house.participant = object->participant;
@@ -317,8 +356,13 @@ static int open_in(int directory_fd, const char *name, uint32_t flags,
 		result = create(directory_fd, file_name, name, options);
 		if (result != 0 && (result != -EEXIST || (flags & TENON_QUEUE_EXCLUSIVE)))
 			return result;
-		if (flags & TENON_QUEUE_EXCLUSIVE)
-			return open_existing(directory_fd, file_name, queue);
+		if (flags & TENON_QUEUE_EXCLUSIVE) {
+			result = open_existing(directory_fd, file_name, queue);
+			/* Nothing is left behind of a call that failed. */
+			if (result != 0)
+				unlinkat(directory_fd, file_name, 0);
+			return result;
+		}
 	}
 	return -EAGAIN;
 }
@@ -359,6 +403,7 @@ struct tenon_queue *tenon_queue_close(struct tenon_queue *queue)
 	if (!queue)
 		return NULL;
 	tni_object_close(&queue->object);
+	unmap_pages(queue);
 	for (uint32_t side = 0; side < TNI_GATES; side++)
 		if (tni_get32(&queue->poll_fd[side]) != 0)
 			close((int)tni_get32(&queue->poll_fd[side]) - 1);

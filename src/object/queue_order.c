@@ -42,13 +42,16 @@ static struct tni_slot *linked(struct tenon_queue *queue, uint64_t link)
 	return link == 0 ? NULL : tni_slot_at(queue, link - 1);
 }
 
-int64_t tni_slot_bytes(const struct tenon_queue *queue, const struct tni_slot *slot)
+int64_t tni_slot_bytes(struct tenon_queue *queue, uint64_t index, const struct tni_slot *slot)
 {
 	uint64_t bytes = tni_get32(&slot->bytes);
 
 	if (bytes > queue->attributes.max_message_bytes || bytes > tni_get64(&slot->room_bytes) ||
 	    bytes > queue->attributes.slot_bytes - sizeof(*slot))
 		return -EBADMSG;
+	/* What the slot says of its memory is not taken for granted. */
+	if (tni_table_back(&queue->slots, index, sizeof(*slot) + bytes) != 0)
+		return -ENOSPC;
 	return (int64_t)bytes;
 }
 
@@ -74,7 +77,7 @@ static int new_bucket(struct tenon_queue *queue, struct tni_txn *txn, struct tni
 	result = tni_index_insert(txn, &by_key, node);
 	if (result == 0 && is_typed(queue))
 		result = tni_index_insert(txn, &by_age, node);
-	return result;
+	return result == -EEXIST ? -EBADMSG : result;
 }
 
 /* A bucket has another first message: its place by age changes. */
@@ -207,7 +210,7 @@ static int drain_one(struct tenon_queue *queue, struct tni_receive_view *view,
 	struct tni_txn txn;
 	int result;
 
-	if (!slot || tni_slot_bytes(queue, slot) != (int64_t)record->bytes)
+	if (!slot || tni_slot_bytes(queue, record->slot, slot) != (int64_t)record->bytes)
 		return -EBADMSG;
 	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
 	tni_txn_set(&txn, &slot->sequence, view->drained);
@@ -225,6 +228,7 @@ static int drain_one(struct tenon_queue *queue, struct tni_receive_view *view,
 int tni_order_drain(struct tenon_queue *queue)
 {
 	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
+	bool jumped = false;
 
 	for (;;) {
 		struct tni_record record;
@@ -232,7 +236,12 @@ int tni_order_drain(struct tenon_queue *queue)
 
 		if (result != 0 || record.kind == 0)
 			return result;
-		if (record.kind == TNI_RECORD_JUMP)
+		/* A jump leads to a record; every record has a slot of its own. */
+		if ((jumped && record.kind == TNI_RECORD_JUMP) ||
+		    view.ready > queue->attributes.slots_max)
+			return -EBADMSG;
+		jumped = record.kind == TNI_RECORD_JUMP;
+		if (jumped)
 			result = tni_log_leave_chunk(queue, &view, &record);
 		else if (record.kind == TNI_RECORD_SLOT)
 			result = drain_one(queue, &view, &record);

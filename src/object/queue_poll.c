@@ -25,30 +25,52 @@ static void file_name(uint64_t id, uint32_t side, char *name, size_t capacity_by
 		 side == TNI_SEND ? 'r' : 'w');
 }
 
-/* The descriptor that `side` raises.  -1: it cannot be had. */
-static int descriptor(struct tenon_queue *queue, uint32_t side, bool make)
+/* Opens the FIFO that `side` raises; makes it if asked to.  A descriptor or a negative errno. */
+static int open_fifo(struct tenon_queue *queue, uint32_t side, bool make)
 {
-	int fd = (int)tni_get32(&queue->poll_fd[side]) - 1, directory;
-	uint32_t unset = 0;
+	int directory = open(queue->directory, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = 0;
 	struct stat status;
 	char name[64];
 
+	if (directory < 0)
+		return -errno;
+	file_name(queue->object.header.id, side, name, sizeof(name));
+	if (make && fstat(queue->object.fd, &status) != 0)
+		fd = -errno;
+	else if (make && mkfifoat(directory, name, 0600) == 0)
+		fchmodat(directory, name, status.st_mode & 0666, 0);
+	else if (make && errno != EEXIST)
+		fd = -errno;
+	if (fd == 0)
+		fd = openat(directory, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	if (fd == -1)
+		fd = -errno;
+	close(directory);
+	if (fd >= 0) {
+		int result = fstat(fd, &status) != 0	 ? -errno
+			     : !S_ISFIFO(status.st_mode) ? -EPERM
+							 : 0;
+
+		if (result != 0) {
+			close(fd);
+			return result;
+		}
+	}
+	return fd;
+}
+
+/* The descriptor that `side` raises, or a negative errno. */
+static int descriptor(struct tenon_queue *queue, uint32_t side, bool make)
+{
+	int fd = (int)tni_get32(&queue->poll_fd[side]) - 1;
+	uint32_t unset = 0;
+
 	if (fd >= 0)
 		return fd;
-	directory = open(queue->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (directory < 0)
-		return -1;
-	file_name(queue->object.header.id, side, name, sizeof(name));
-	if (make && fstat(queue->object.fd, &status) == 0 && mkfifoat(directory, name, 0600) == 0)
-		fchmodat(directory, name, status.st_mode & 0666, 0);
-	fd = openat(directory, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-	close(directory);
-	if (fd < 0)
-		return -1;
-	if (fstat(fd, &status) != 0 || !S_ISFIFO(status.st_mode) ||
-	    !tni_cas32(&queue->poll_fd[side], &unset, (uint32_t)fd + 1)) {
+	fd = open_fifo(queue, side, make);
+	if (fd >= 0 && !tni_cas32(&queue->poll_fd[side], &unset, (uint32_t)fd + 1)) {
 		close(fd);
-		return (int)tni_get32(&queue->poll_fd[side]) - 1;
+		fd = (int)unset - 1;
 	}
 	return fd;
 }
@@ -137,7 +159,7 @@ static int get_descriptor(struct tenon_queue *queue, uint32_t side, int *ret_fd)
 		return result;
 	fd = descriptor(queue, side, true);
 	if (fd < 0)
-		return errno ? -errno : -ENOENT;
+		return fd;
 	before = tni_get32(&queue->control->poll_wanted);
 	while (!tni_cas32(&queue->control->poll_wanted, &before, before | flag))
 		;

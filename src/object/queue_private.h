@@ -15,7 +15,8 @@
  *	queue_log.c	records: writing them behind the end, reading them at the front
  *	queue_order.c	the index of ordered queues
  *	queue_item.c	finding the next message, ending it, leasing it, putting it back
- *	queue_send.c	send, loan
+ *	queue_send.c	send, commit
+ *	queue_loan.c	loan, abandon
  *	queue_receive.c	receive, take
  *	queue_fast.c	the short way for short messages
  *	queue_options.c	checking options
@@ -47,8 +48,9 @@ struct tenon_queue {
 	struct tni_a32 spin_ns[2]; /* budget of receivers, of senders */
 	struct tni_a32 poll_fd[2]; /* + 1 */
 	uint32_t pid;
-	uint32_t chunk_shift; /* log2 of chunk_bytes */
-	char *directory;      /* of the namespace */
+	uint32_t chunk_shift;  /* log2 of chunk_bytes */
+	uint64_t backed_nodes; /* slots below have their nodes' memory; senders' lock */
+	char *directory;       /* of the namespace */
 };
 
 /* One call of one thread. */
@@ -181,7 +183,7 @@ static inline void *tni_slot_data(struct tni_slot *slot)
 }
 
 /* The length of a slot's message, or -EBADMSG. */
-int64_t tni_slot_bytes(const struct tenon_queue *queue, const struct tni_slot *slot);
+int64_t tni_slot_bytes(struct tenon_queue *queue, uint64_t index, const struct tni_slot *slot);
 
 /* queue_item.c */
 #define TNI_ITEM_RECORD 1u   /* at the front of the log */
@@ -224,15 +226,16 @@ int tni_item_drop(struct tenon_queue *queue);
 /* queue_wait.c */
 /* What a receiver saw when it found nothing, under the receivers' lock. */
 struct tni_seen {
-	uint64_t version, head, sent, redelivered;
+	uint64_t version, head, sent, done;
 };
 
+/* To be called before looking. */
 struct tni_seen tni_wait_seen(const struct tenon_queue *queue);
 
 /* What somebody waits for. */
 struct tni_reason {
 	uint32_t class;
-	struct tni_seen seen;		   /* MESSAGE */
+	struct tni_seen seen;		   /* MESSAGE; ROOM: `done` alone */
 	const struct tni_receipt *receipt; /* RECEIPT */
 };
 
@@ -284,6 +287,19 @@ int tni_receive_options_check(struct tenon_queue *queue,
 /* queue_send.c */
 /* Statistics, under the senders' lock, behind a commit. */
 void tni_note_sent(struct tenon_queue *queue);
+
+/* queue_loan.c */
+/* Takes a slot with room for a message, in an open run. */
+int tni_slot_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t bytes,
+		  uint64_t *ret_index, struct tni_slot **ret_slot);
+/* Gives the memory of free slots back, but for their headers.  Under the senders' lock. */
+void tni_slots_release(struct tenon_queue *queue);
+/* Loans a slot to this process.  Locks. */
+int tni_loan_take(struct tni_call *call, uint64_t bytes, uint64_t *ret_loan, uint64_t *ret_slot);
+/* The entry of a loan that this process holds.  -EINVAL. */
+int tni_loan_find(struct tenon_queue *queue, const struct tenon_loan *loan, uint64_t *ret_index);
+/* Ends a loan, under the senders' lock. */
+int tni_loan_free(struct tenon_queue *queue, uint64_t index);
 int tni_loan_free_all(struct tenon_queue *queue, uint32_t participant);
 
 #endif

@@ -19,7 +19,8 @@ static __thread struct {
 static int take_back_orphans(struct tenon_queue *queue, struct tni_txn *txn)
 {
 	struct tni_send_side *side = &queue->control->send;
-	uint64_t top = tni_get64(&side->receipts.top), orphans = tni_get64(&side->orphans);
+	uint64_t top = tni_pool_top(&side->receipts, &queue->receipts),
+		 orphans = tni_get64(&side->orphans);
 
 	/* A few at a time: the journal is short. */
 	for (uint64_t i = 0, freed = 0; i < top && orphans > 0 && freed < 8; i++) {
@@ -84,7 +85,7 @@ void tni_receipt_finish(struct tenon_queue *queue, uint64_t slot_index, bool dro
 int tni_receipt_orphan_all(struct tenon_queue *queue, uint32_t participant)
 {
 	struct tni_send_side *side = &queue->control->send;
-	uint64_t top = tni_get64(&side->receipts.top);
+	uint64_t top = tni_pool_top(&side->receipts, &queue->receipts);
 
 	for (uint64_t i = 0; i < top; i++) {
 		struct tni_receipt *receipt = tni_table_at(&queue->receipts, i);
@@ -122,7 +123,7 @@ static struct tni_receipt *own_receipt(struct tenon_queue *queue, uint64_t index
 	struct tni_receipt *receipt;
 	uint64_t state;
 
-	if (index >= tni_get64(&queue->control->send.receipts.top))
+	if (index >= tni_pool_top(&queue->control->send.receipts, &queue->receipts))
 		return NULL;
 	receipt = tni_table_at(&queue->receipts, index);
 	state = receipt ? tni_get64(&receipt->state_pid) & TNI_RECEIPT_STATE_MASK : 0;
@@ -199,7 +200,7 @@ int tenon_queue_receipt(struct tenon_queue *queue, uint64_t receipt, int64_t dea
 /* Under the receivers' lock: whether somebody has the message of a slot under lease. */
 static bool is_leased(struct tenon_queue *queue, uint64_t slot)
 {
-	uint64_t top = tni_get64(&queue->control->receive.leases.top);
+	uint64_t top = tni_pool_top(&queue->control->receive.leases, &queue->leases);
 
 	for (uint64_t i = 0; i < top; i++) {
 		const struct tni_lease *lease = tni_table_at(&queue->leases, i);

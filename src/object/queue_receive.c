@@ -107,9 +107,12 @@ static int receive_one(struct tni_call *call, const struct tenon_receive_options
 		result = tni_side_lock(call, TNI_RECEIVE, options->deadline_ns);
 		if (result != 0)
 			return result;
+		none.seen = tni_wait_seen(queue);
 		result = take_out(call, options, target, &lease);
-		if (result == -EAGAIN)
-			none.seen = tni_wait_seen(queue);
+		if (result == -EAGAIN) { /* looking may have moved it */
+			none.seen.version = tni_get64(&queue->control->receive.version);
+			none.seen.head = tni_receive_view(&queue->control->receive).head;
+		}
 		tni_side_unlock(call, TNI_RECEIVE);
 		if (result != -EAGAIN || options->flags & TENON_NONBLOCK)
 			break;

@@ -3,9 +3,6 @@
 /*
  * Sending.  A short message of a FIFO queue is written into the log itself; any other into a slot that
  * the log then names.  A long one is written into a loaned slot, outside the lock.
- *
- * Loans: the entry in the table and the slot leave their pools in one commit; the entry says who has
- * the slot.  Sending it gives the entry back in the same run that publishes the message.
  */
 
 #include <errno.h>
@@ -38,6 +35,7 @@ static uint64_t room_locked(struct tenon_queue *queue)
 		tni_set64(&side->done_cache,
 			  tni_load_acquire64(&queue->control->receive.done_seen));
 		held = sent - tni_get64(&side->done_cache);
+		/* Less than none: what a dead sender published was received before it was counted. */
 		if (held > capacity)
 			held = (int64_t)held < 0 ? 0 : capacity;
 	}
@@ -63,50 +61,6 @@ void tni_note_sent(struct tenon_queue *queue)
 		tni_set64(&side->high_bytes, bytes);
 }
 
-/* Memory for a message in a slot. */
-static int make_room(struct tenon_queue *queue, uint64_t index, struct tni_slot *slot,
-		     uint64_t bytes)
-{
-	uint64_t most = queue->attributes.slot_bytes - sizeof(*slot);
-	uint64_t room = tni_get64(&slot->room_bytes), want;
-	int result;
-
-	if (queue->slots.touch_bytes == queue->slots.entry_bytes) {
-		tni_set64(&slot->room_bytes, most);
-		return 0;
-	}
-	if (room >= bytes && room <= most)
-		return 0;
-	want = ((sizeof(*slot) + bytes + TNI_PAGE_BYTES - 1) & ~(uint64_t)(TNI_PAGE_BYTES - 1)) -
-	       sizeof(*slot);
-	want = want < most ? want : most;
-	result = tni_table_reserve(&queue->slots, index, 0, sizeof(*slot) + want);
-	if (result == 0)
-		tni_set64(&slot->room_bytes, want);
-	return result;
-}
-
-/* Takes a slot with room for a message, in an open run. */
-static int take_slot(struct tenon_queue *queue, struct tni_txn *txn, uint64_t bytes,
-		     uint64_t *ret_index, struct tni_slot **ret_slot)
-{
-	struct tni_slot *slot;
-	uint64_t index;
-	int result = tni_pool_take(txn, &queue->control->send.slots.pool, &queue->slots, &index);
-
-	if (result != 0)
-		return result;
-	slot = tni_slot_at(queue, index);
-	result = make_room(queue, index, slot, bytes);
-	if (result != 0)
-		return result;
-	tni_set32(&slot->receipt_link, 0);
-	tni_set32(&slot->deliveries, 0);
-	*ret_index = index;
-	*ret_slot = slot;
-	return 0;
-}
-
 static void label_slot(struct tenon_queue *queue, struct tni_slot *slot, uint64_t bytes,
 		       uint64_t key)
 {
@@ -121,7 +75,7 @@ static int append_in_slot(struct tenon_queue *queue, struct tni_append *append, 
 {
 	struct tni_slot *slot;
 	uint64_t index, receipt;
-	int result = take_slot(queue, &append->txn, bytes, &index, &slot);
+	int result = tni_slot_take(queue, &append->txn, bytes, &index, &slot);
 
 	if (result != 0)
 		return result;
@@ -230,6 +184,10 @@ static int put(struct tenon_queue *queue, const struct parcel *parcel,
 		return -EAGAIN;
 	if (parcel->is_loan) {
 		*ret_put = 1;
+		result = put_loan(queue, parcel->loan, parcel->loan_bytes, options, ret_receipt);
+		if (result != -ENOSPC)
+			return result;
+		tni_slots_release(queue);
 		return put_loan(queue, parcel->loan, parcel->loan_bytes, options, ret_receipt);
 	}
 	while (done < parcel->count && done < room) {
@@ -245,6 +203,10 @@ static int put(struct tenon_queue *queue, const struct parcel *parcel,
 		if (run == 0)
 			break;
 		result = put_run(queue, next, &run, options, ret_receipt);
+		if (result == -ENOSPC) {
+			tni_slots_release(queue);
+			result = put_run(queue, next, &run, options, ret_receipt);
+		}
 		if (result == -ENOSPC && run > 1) {
 			run = 1;
 			result = put_run(queue, next, &run, options, ret_receipt);
@@ -258,9 +220,10 @@ static int put(struct tenon_queue *queue, const struct parcel *parcel,
 }
 
 /* A full queue: 0 try again, 1 the message is to be dropped, or an error. */
-static int when_full(struct tni_call *call, const struct tenon_send_options *options)
+static int when_full(struct tni_call *call, const struct tenon_send_options *options,
+		     uint64_t done_seen)
 {
-	static const struct tni_reason full = {.class = TNI_CLASS_ROOM};
+	const struct tni_reason full = {.class = TNI_CLASS_ROOM, .seen.done = done_seen};
 	struct tenon_queue *queue = call->queue;
 	int result;
 
@@ -302,7 +265,7 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 	struct tenon_queue *queue = call->queue;
 	bool rendezvous = queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS;
 	bool wants_receipt = rendezvous || (options->flags & TENON_WANT_RECEIPT);
-	uint64_t receipt = 0;
+	uint64_t receipt = 0, done_seen;
 	int result;
 
 	for (;;) {
@@ -310,10 +273,11 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 		if (result != 0)
 			return result;
 		result = put(queue, parcel, options, ret_sent, wants_receipt ? &receipt : NULL);
+		done_seen = tni_get64(&queue->control->send.done_cache);
 		tni_side_unlock(call, TNI_SEND);
 		if (result != -EAGAIN || (rendezvous && options->flags & TENON_NONBLOCK))
 			break;
-		result = when_full(call, options);
+		result = when_full(call, options, done_seen);
 		if (result > 0)
 			return drop_newest(call, parcel->is_loan ? 1 : parcel->count, ret_sent);
 		if (result != 0)
@@ -331,86 +295,13 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 	return 0;
 }
 
-static int loan_take(struct tni_call *call, uint64_t bytes, uint64_t *ret_loan, uint64_t *ret_slot)
-{
-	struct tenon_queue *queue = call->queue;
-	struct tni_send_side *side = &queue->control->send;
-	struct tni_send_view view;
-	struct tni_slot *slot;
-	struct tni_loan *loan;
-	struct tni_txn txn;
-	int result = tni_side_lock(call, TNI_SEND, INT64_MAX);
-
-	if (result != 0)
-		return result;
-	tni_transfer_refill(&side->slots);
-	view = tni_send_view(side);
-	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
-	result = tni_pool_take(&txn, &side->loans, &queue->loans, ret_loan);
-	if (result == 0)
-		result = take_slot(queue, &txn, bytes, ret_slot, &slot);
-	if (result == 0) {
-		loan = tni_table_at(&queue->loans, *ret_loan);
-		tni_txn_set(&txn, &loan->slot, *ret_slot);
-		tni_txn_set(&txn, &loan->state_participant,
-			    TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32);
-		tni_send_commit(side, &view);
-	} else {
-		tni_txn_abort(&txn);
-	}
-	tni_side_unlock(call, TNI_SEND);
-	return result == -EBADMSG ? tni_queue_damaged(queue) : result;
-}
-
-/* Under the senders' lock. */
-static int loan_free(struct tenon_queue *queue, uint64_t index)
-{
-	struct tni_send_side *side = &queue->control->send;
-	struct tni_loan *loan = tni_table_at(&queue->loans, index);
-	struct tni_send_view view = tni_send_view(side);
-	struct tni_txn txn;
-	int result;
-
-	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
-	result = tni_pool_give(&txn, &side->slots.pool, &queue->slots, tni_get64(&loan->slot));
-	if (result == 0) {
-		tni_txn_set(&txn, &loan->state_participant, TNI_LOAN_FREE);
-		result = tni_pool_give(&txn, &side->loans, &queue->loans, index);
-	}
-	if (result == 0)
-		tni_send_commit(side, &view);
-	else
-		tni_txn_abort(&txn);
-	return result;
-}
-
-int tni_loan_free_all(struct tenon_queue *queue, uint32_t participant)
-{
-	uint64_t top = tni_get64(&queue->control->send.loans.top);
-
-	for (uint64_t i = 0; i < top; i++) {
-		const struct tni_loan *loan = tni_table_at(&queue->loans, i);
-		int result;
-
-		if (!loan)
-			return -EBADMSG;
-		if (tni_get64(&loan->state_participant) !=
-		    (TNI_LOAN_HELD | (uint64_t)participant << 32))
-			continue;
-		result = loan_free(queue, i);
-		if (result != 0)
-			return result;
-	}
-	return 0;
-}
-
 static int send_long(struct tni_call *call, const struct tenon_slice *slice,
 		     const struct tenon_send_options *options, uint32_t *ret_sent)
 {
 	struct tenon_queue *queue = call->queue;
 	struct parcel parcel = {.is_loan = true, .loan_bytes = slice->bytes};
 	uint64_t slot;
-	int result = loan_take(call, slice->bytes, &parcel.loan, &slot);
+	int result = tni_loan_take(call, slice->bytes, &parcel.loan, &slot);
 
 	if (result != 0)
 		return result;
@@ -425,7 +316,7 @@ static int send_long(struct tni_call *call, const struct tenon_slice *slice,
 		if (tni_get64(&loan->state_participant) ==
 			    (TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32) &&
 		    tni_get64(&loan->slot) == slot)
-			loan_free(queue, parcel.loan);
+			tni_loan_free(queue, parcel.loan);
 		tni_side_unlock(call, TNI_SEND);
 	}
 	return result;
@@ -515,45 +406,6 @@ int tenon_queue_send_batch(struct tenon_queue *queue, const struct tenon_slice *
 	return 0;
 }
 
-int tenon_queue_loan(struct tenon_queue *queue, uint64_t bytes, struct tenon_loan *ret_loan)
-{
-	struct tni_call call;
-	uint64_t index, slot;
-	int result;
-
-	if (!queue || !ret_loan)
-		return -EINVAL;
-	if (bytes > queue->attributes.max_message_bytes)
-		return -EMSGSIZE;
-	result = tni_call_begin(&call, queue);
-	if (result == 0)
-		result = loan_take(&call, bytes, &index, &slot);
-	if (result != 0)
-		return result;
-	ret_loan->data = tni_slot_data(tni_slot_at(queue, slot));
-	ret_loan->bytes = bytes;
-	ret_loan->opaque = (index + 1) | slot << 32;
-	return 0;
-}
-
-/* The entry of a loan that this process holds. */
-static int find_loan(struct tenon_queue *queue, const struct tenon_loan *loan, uint64_t *ret_index)
-{
-	uint64_t index = (loan->opaque & 0xffffffff) - 1;
-	const struct tni_loan *entry;
-
-	if ((loan->opaque & 0xffffffff) == 0 || index >= tni_get64(&queue->control->send.loans.top))
-		return -EINVAL;
-	entry = tni_table_at(&queue->loans, index);
-	if (!entry ||
-	    tni_get64(&entry->state_participant) !=
-		    (TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32) ||
-	    tni_get64(&entry->slot) != loan->opaque >> 32)
-		return -EINVAL;
-	*ret_index = index;
-	return 0;
-}
-
 int tenon_queue_commit(struct tenon_queue *queue, struct tenon_loan *loan, uint64_t bytes,
 		       const struct tenon_send_options *options)
 {
@@ -569,7 +421,7 @@ int tenon_queue_commit(struct tenon_queue *queue, struct tenon_loan *loan, uint6
 	if (result == 0)
 		result = tni_call_begin(&call, queue);
 	if (result == 0)
-		result = find_loan(queue, loan, &parcel.loan);
+		result = tni_loan_find(queue, loan, &parcel.loan);
 	if (result != 0)
 		return result;
 	result = deliver(&call, &parcel, &checked, &sent);
@@ -577,30 +429,6 @@ int tenon_queue_commit(struct tenon_queue *queue, struct tenon_loan *loan, uint6
 		return result;
 	if (queue->attributes.full == TENON_QUEUE_DROP_NEWEST)
 		tenon_queue_abandon(queue, loan); /* not there any more unless it was dropped */
-	loan->data = NULL;
-	loan->opaque = 0;
-	return 0;
-}
-
-int tenon_queue_abandon(struct tenon_queue *queue, struct tenon_loan *loan)
-{
-	struct tni_call call;
-	uint64_t index;
-	int result;
-
-	if (!queue || !loan)
-		return -EINVAL;
-	result = tni_call_begin(&call, queue);
-	if (result == 0)
-		result = tni_side_lock(&call, TNI_SEND, INT64_MAX);
-	if (result != 0)
-		return result;
-	result = find_loan(queue, loan, &index);
-	if (result == 0)
-		result = loan_free(queue, index);
-	tni_side_unlock(&call, TNI_SEND);
-	if (result != 0)
-		return result;
 	loan->data = NULL;
 	loan->opaque = 0;
 	return 0;

@@ -25,12 +25,19 @@
 
 int tni_queue_damaged(struct tenon_queue *queue)
 {
+	int result = tni_table_failure;
+
+	/* Memory that could not be had looks like an index that leads nowhere. */
+	tni_table_failure = 0;
+	if (result != 0)
+		return result;
 	tni_object_damage(&queue->object);
 	return -EBADMSG;
 }
 
 int tni_call_begin(struct tni_call *call, struct tenon_queue *queue)
 {
+	tni_table_failure = 0;
 	call->queue = queue;
 	call->thread = tni_thread_self();
 	call->burying = false;
@@ -190,7 +197,7 @@ int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 		result = side == TNI_SEND ? repair_send(queue) : repair_receive(queue);
 		tni_fetch_add32(&gate->repairs, 1);
 		if (result != 0) {
-			tni_queue_damaged(queue);
+			result = tni_queue_damaged(queue);
 			tni_gate_unlock(&queue->house, side, plan_all, NULL);
 		}
 	}

@@ -118,17 +118,17 @@ static bool is_asleep(struct tenon_queue *queue, uint32_t class, uint32_t partic
 static void count_holds(struct tenon_queue *queue, uint32_t index,
 			struct tenon_participant *participant)
 {
-	uint64_t leases = tni_get64(&queue->control->receive.leases.top);
-	uint64_t loans = tni_get64(&queue->control->send.loans.top);
+	uint64_t leases = tni_pool_top(&queue->control->receive.leases, &queue->leases);
+	uint64_t loans = tni_pool_top(&queue->control->send.loans, &queue->loans);
 
-	for (uint64_t i = 0; i < leases && i < queue->leases.max; i++) {
+	for (uint64_t i = 0; i < leases; i++) {
 		const struct tni_lease *lease = tni_table_at(&queue->leases, i);
 
 		if (lease && tni_get64(&lease->state_participant) ==
 				     (TNI_LEASE_TAKEN | (uint64_t)index << 32))
 			participant->leased++;
 	}
-	for (uint64_t i = 0; i < loans && i < queue->loans.max; i++) {
+	for (uint64_t i = 0; i < loans; i++) {
 		const struct tni_loan *loan = tni_table_at(&queue->loans, i);
 
 		if (loan &&
@@ -190,6 +190,7 @@ static int find_at(struct tenon_queue *queue, uint64_t position, struct tni_item
 {
 	struct tni_receive_view view;
 	uint64_t link, slot;
+	bool jumped = false;
 	int result;
 
 	memset(ret_item, 0, sizeof(*ret_item));
@@ -217,7 +218,10 @@ static int find_at(struct tenon_queue *queue, uint64_t position, struct tni_item
 		if (result != 0 || record.kind == 0)
 			return result == 0 ? -ENOENT : result;
 		view.head = record.next;
-		if (record.kind == TNI_RECORD_JUMP)
+		if (record.kind == TNI_RECORD_JUMP && jumped)
+			return -EBADMSG;
+		jumped = record.kind == TNI_RECORD_JUMP;
+		if (jumped)
 			continue;
 		if (position-- == 0) {
 			ret_item->message.sequence = view.drained;
@@ -240,7 +244,7 @@ int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,
 	if (result != 0)
 		return result;
 	/* Surely not so many: nobody need walk there. */
-	if (position >= tni_queue_available(queue))
+	if (position >= tni_queue_available(queue) || position >= TENON_QUEUE_MAX_CAPACITY)
 		return -ENOENT;
 	result = tni_side_lock(&call, TNI_RECEIVE, INT64_MAX);
 	if (result != 0)

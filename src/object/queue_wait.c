@@ -24,12 +24,12 @@
 struct tni_seen tni_wait_seen(const struct tenon_queue *queue)
 {
 	const struct tni_receive_side *side = &queue->control->receive;
-	struct tni_receive_view view = tni_receive_view(side);
+	uint64_t sent = tni_load_acquire64(&queue->control->send.sent_seen); /* ORD(seen) */
 
 	return (struct tni_seen){.version = tni_get64(&side->version),
-				 .head = view.head,
-				 .sent = view.drained,
-				 .redelivered = tni_get64(&side->redelivered)};
+				 .head = tni_receive_view(side).head,
+				 .sent = sent,
+				 .done = tni_get64(&side->done_seen)};
 }
 
 /* While spinning: has the word changed that the other side will write? */
@@ -42,7 +42,9 @@ static bool may_go_on(struct tenon_queue *queue, const struct tni_reason *reason
 		return tni_get64(&queue->control->receive.version) != reason->seen.version ||
 		       tni_log_read(queue, reason->seen.head, &record) != 0 || record.kind != 0;
 	case TNI_CLASS_ROOM:
-		return tni_queue_room(queue) > 0;
+		/* Not whether there is room: the caller looked, and may know better. */
+		return tni_load_acquire64(&queue->control->receive.done_seen) !=
+		       reason->seen.done; /* ORD(seen) */
 	default:
 		return (tni_get64(&reason->receipt->state_pid) & TNI_RECEIPT_STATE_MASK) !=
 		       TNI_RECEIPT_OPEN;
@@ -57,11 +59,9 @@ static bool must_not_sleep(struct tenon_queue *queue, const struct tni_reason *r
 			return true;
 	if (reason->class != TNI_CLASS_MESSAGE)
 		return may_go_on(queue, reason);
-	if (queue->attributes.order != TENON_QUEUE_TYPED)
-		return tni_queue_available(queue) > 0;
-	/* ORD(seen): what came since the caller looked. */
+	/* ORD(seen): what came since the caller looked.  Not whether there is something: it looked. */
 	return tni_load_acquire64(&queue->control->send.sent_seen) != reason->seen.sent ||
-	       tni_get64(&queue->control->receive.redelivered) != reason->seen.redelivered;
+	       tni_get64(&queue->control->receive.version) != reason->seen.version;
 }
 
 static struct tni_a32 *budget_of(struct tenon_queue *queue, uint32_t class)

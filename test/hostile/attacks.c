@@ -19,7 +19,7 @@
 
 #include <tenon/queue.h>
 
-#include "folder.h"
+#include "../crash/folder.h"
 #include "object/queue_private.h"
 
 #define PATIENCE_S 5u
@@ -87,7 +87,7 @@ static void *entry_of(struct stage *stage, const struct tni_table *table, uint64
 /* A withdrawing sender asks every lease whether it holds the message. */
 static void endless_leases(struct stage *stage)
 {
-	set_stage(stage, TENON_QUEUE_FIFO, TENON_QUEUE_RENDEZVOUS, 64);
+	set_stage(stage, TENON_QUEUE_FIFO, TENON_QUEUE_RENDEZVOUS, 100);
 	tni_set64(&stage->control->receive.leases.top, UINT64_MAX);
 	send_bytes(stage, 8);
 }
@@ -176,13 +176,13 @@ static void write_past_the_end(struct stage *stage)
 	send_bytes(stage, 60000);
 }
 
-static _Atomic bool over;
+static struct tni_a32 over;
 
 static void *lead_astray(void *context)
 {
 	struct stage *stage = context;
 
-	while (!over)
+	while (!tni_get32(&over))
 		for (uint32_t i = 0; i < 16; i++) {
 			tni_set64(&stage->control->send.journal.entry[i].offset, UINT64_C(1) << 45);
 			tni_set64(&stage->control->receive.journal.entry[i].offset, UINT64_C(1)
@@ -213,7 +213,7 @@ static void astray_journal(struct stage *stage)
 		tni_set64(&slot->sequence, 0);
 		send_bytes(stage, 8);
 	}
-	over = true;
+	tni_set32(&over, 1);
 	pthread_join(attacker, NULL);
 }
 

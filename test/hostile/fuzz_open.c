@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../crash/folder.h"
 #include "copies.h"
-#include "folder.h"
 #include "victim.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);

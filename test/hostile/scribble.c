@@ -29,9 +29,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../crash/folder.h"
 #include "abi/queue.h"
 #include "copies.h"
-#include "folder.h"
 #include "victim.h"
 
 #define SECONDS_DEFAULT 14

@@ -41,7 +41,7 @@ const struct kind kinds[] = {
 	{"priority/large", QUEUE(PRIORITY, DROP_OLDEST, 10, 20000), 3000},
 	{"typed/small", QUEUE(TYPED, WAIT, 16, 100), 40},
 	{"typed/large", QUEUE(TYPED, FAIL, 12, 5000), 4100},
-	{"fifo/rendezvous", QUEUE(FIFO, WAIT, TENON_QUEUE_RENDEZVOUS, 64), 24},
+	{"fifo/rendezvous", QUEUE(FIFO, WAIT, TENON_QUEUE_RENDEZVOUS, 100), 24},
 	{"fifo/unbounded", QUEUE(FIFO, WAIT, TENON_QUEUE_UNBOUNDED, 3000), 900},
 };
 const uint32_t kinds_count = sizeof(kinds) / sizeof(kinds[0]);

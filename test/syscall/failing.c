@@ -13,8 +13,8 @@
 
 #include <tenon/queue.h>
 
+#include "../crash/folder.h"
 #include "failing.h"
-#include "folder.h"
 
 #define SKIPPED 77
 #define CALLS_MOST 200u

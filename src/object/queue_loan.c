@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Slots to write into.
+ *
+ * Loans: the entry in the table and the slot leave their pools in one commit; the entry says who has
+ * the slot.  Sending it gives the entry back in the same run that publishes the message.
+ */
+
+#include <errno.h>
+
+#include "core/file.h"
+#include "object/queue_private.h"
+
+/* Memory for a message in a slot. */
+static int make_room(struct tenon_queue *queue, uint64_t index, struct tni_slot *slot,
+		     uint64_t bytes)
+{
+	uint64_t most = queue->attributes.slot_bytes - sizeof(*slot);
+	uint64_t room = tni_get64(&slot->room_bytes), want;
+	int result;
+
+	if (!queue->slots.pages) {
+		tni_set64(&slot->room_bytes, most);
+		return 0;
+	}
+	want = ((sizeof(*slot) + bytes + TNI_PAGE_BYTES - 1) & ~(uint64_t)(TNI_PAGE_BYTES - 1)) -
+	       sizeof(*slot);
+	want = want < most ? want : most;
+	/* Given back meanwhile: what was known of it does not hold any more. */
+	if (room < want)
+		tni_set32(&queue->slots.pages[index], 0);
+	result = tni_table_back(&queue->slots, index, sizeof(*slot) + want);
+	if (result == 0 && (room < want || room > most))
+		tni_set64(&slot->room_bytes, want);
+	return result;
+}
+
+/* Receivers of an ordered queue need two nodes a message at most: with each new slot, the sender makes
+ * sure of their memory, so that a queue can always be emptied. */
+static int back_nodes(struct tenon_queue *queue, uint64_t slot)
+{
+	uint64_t node = 2 * slot, bytes = sizeof(struct tni_node);
+
+	if (queue->attributes.order == TENON_QUEUE_FIFO || node + 1 >= queue->nodes.max)
+		return 0;
+	return tni_table_reserve(&queue->nodes, node, 0, 2 * bytes);
+}
+
+/* Takes a slot with room for a message, in an open run. */
+int tni_slot_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t bytes,
+		  uint64_t *ret_index, struct tni_slot **ret_slot)
+{
+	struct tni_slot *slot;
+	uint64_t index;
+	int result = tni_pool_take(txn, &queue->control->send.slots.pool, &queue->slots, &index);
+
+	if (result != 0)
+		return result;
+	slot = tni_slot_at(queue, index);
+	if (!slot)
+		return -ENOSPC;
+	if (index + 1 > queue->backed_nodes) {
+		result = back_nodes(queue, index);
+		if (result != 0)
+			return result;
+		queue->backed_nodes = index + 1;
+	}
+	result = make_room(queue, index, slot, bytes);
+	if (result != 0)
+		return result;
+	tni_set32(&slot->receipt_link, 0);
+	tni_set32(&slot->deliveries, 0);
+	*ret_index = index;
+	*ret_slot = slot;
+	return 0;
+}
+
+/* Gives the memory of free slots back, but for their headers.  Under the senders' lock. */
+void tni_slots_release(struct tenon_queue *queue)
+{
+	struct tni_send_side *side = &queue->control->send;
+	uint64_t top = tni_pool_top(&side->slots.pool, &queue->slots), link;
+
+	if (!queue->slots.pages)
+		return;
+	tni_transfer_refill(&side->slots);
+	link = tni_get64(&side->slots.pool.free_link);
+	for (uint64_t i = 0; link != 0 && i < top; i++) {
+		struct tni_slot *slot = tni_slot_at(queue, link - 1);
+
+		if (!slot)
+			return;
+		if (tni_get64(&slot->room_bytes) > TNI_PAGE_BYTES) {
+			tni_set64(&slot->room_bytes, 0);
+			tni_set32(&queue->slots.pages[link - 1], 1);
+			tni_step();
+			tni_file_release(queue->object.fd,
+					 queue->slots.offset +
+						 (link - 1) * queue->slots.entry_bytes +
+						 TNI_PAGE_BYTES,
+					 queue->slots.entry_bytes - TNI_PAGE_BYTES);
+		}
+		link = tni_get64(&slot->next_link);
+	}
+}
+
+int tni_loan_take(struct tni_call *call, uint64_t bytes, uint64_t *ret_loan, uint64_t *ret_slot)
+{
+	struct tenon_queue *queue = call->queue;
+	struct tni_send_side *side = &queue->control->send;
+	struct tni_send_view view;
+	struct tni_slot *slot;
+	struct tni_loan *loan;
+	struct tni_txn txn;
+	bool released = false;
+	int result = tni_side_lock(call, TNI_SEND, INT64_MAX);
+
+	if (result != 0)
+		return result;
+	tni_transfer_refill(&side->slots);
+again:
+	view = tni_send_view(side);
+	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
+	result = tni_pool_take(&txn, &side->loans, &queue->loans, ret_loan);
+	if (result == 0)
+		result = tni_slot_take(queue, &txn, bytes, ret_slot, &slot);
+	if (result == 0) {
+		loan = tni_table_at(&queue->loans, *ret_loan);
+		tni_txn_set(&txn, &loan->slot, *ret_slot);
+		tni_txn_set(&txn, &loan->state_participant,
+			    TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32);
+		tni_send_commit(side, &view);
+	} else {
+		tni_txn_abort(&txn);
+		if (result == -ENOSPC && !released) {
+			released = true;
+			tni_slots_release(queue);
+			goto again;
+		}
+	}
+	tni_side_unlock(call, TNI_SEND);
+	return result == -EBADMSG ? tni_queue_damaged(queue) : result;
+}
+
+/* Under the senders' lock. */
+int tni_loan_free(struct tenon_queue *queue, uint64_t index)
+{
+	struct tni_send_side *side = &queue->control->send;
+	struct tni_loan *loan = tni_table_at(&queue->loans, index);
+	struct tni_send_view view = tni_send_view(side);
+	struct tni_txn txn;
+	int result;
+
+	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
+	result = tni_pool_give(&txn, &side->slots.pool, &queue->slots, tni_get64(&loan->slot));
+	if (result == 0) {
+		tni_txn_set(&txn, &loan->state_participant, TNI_LOAN_FREE);
+		result = tni_pool_give(&txn, &side->loans, &queue->loans, index);
+	}
+	if (result == 0)
+		tni_send_commit(side, &view);
+	else
+		tni_txn_abort(&txn);
+	return result;
+}
+
+int tni_loan_free_all(struct tenon_queue *queue, uint32_t participant)
+{
+	uint64_t top = tni_pool_top(&queue->control->send.loans, &queue->loans);
+
+	for (uint64_t i = 0; i < top; i++) {
+		const struct tni_loan *loan = tni_table_at(&queue->loans, i);
+		int result;
+
+		if (!loan)
+			return -EBADMSG;
+		if (tni_get64(&loan->state_participant) !=
+		    (TNI_LOAN_HELD | (uint64_t)participant << 32))
+			continue;
+		result = tni_loan_free(queue, i);
+		if (result != 0)
+			return result;
+	}
+	return 0;
+}
+
+int tenon_queue_loan(struct tenon_queue *queue, uint64_t bytes, struct tenon_loan *ret_loan)
+{
+	struct tni_call call;
+	uint64_t index, slot;
+	int result;
+
+	if (!queue || !ret_loan)
+		return -EINVAL;
+	if (bytes > queue->attributes.max_message_bytes)
+		return -EMSGSIZE;
+	result = tni_call_begin(&call, queue);
+	if (result == 0)
+		result = tni_loan_take(&call, bytes, &index, &slot);
+	if (result != 0)
+		return result;
+	ret_loan->data = tni_slot_data(tni_slot_at(queue, slot));
+	ret_loan->bytes = bytes;
+	ret_loan->opaque = (index + 1) | slot << 32;
+	return 0;
+}
+
+/* The entry of a loan that this process holds. */
+int tni_loan_find(struct tenon_queue *queue, const struct tenon_loan *loan, uint64_t *ret_index)
+{
+	uint64_t index = (loan->opaque & 0xffffffff) - 1;
+	const struct tni_loan *entry;
+
+	if ((loan->opaque & 0xffffffff) == 0 ||
+	    index >= tni_pool_top(&queue->control->send.loans, &queue->loans))
+		return -EINVAL;
+	entry = tni_table_at(&queue->loans, index);
+	if (!entry ||
+	    tni_get64(&entry->state_participant) !=
+		    (TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32) ||
+	    tni_get64(&entry->slot) != loan->opaque >> 32)
+		return -EINVAL;
+	*ret_index = index;
+	return 0;
+}
+
+int tenon_queue_abandon(struct tenon_queue *queue, struct tenon_loan *loan)
+{
+	struct tni_call call;
+	uint64_t index;
+	int result;
+
+	if (!queue || !loan)
+		return -EINVAL;
+	result = tni_call_begin(&call, queue);
+	if (result == 0)
+		result = tni_side_lock(&call, TNI_SEND, INT64_MAX);
+	if (result != 0)
+		return result;
+	result = tni_loan_find(queue, loan, &index);
+	if (result == 0)
+		result = tni_loan_free(queue, index);
+	tni_side_unlock(&call, TNI_SEND);
+	if (result != 0)
+		return result;
+	loan->data = NULL;
+	loan->opaque = 0;
+	return 0;
+}
