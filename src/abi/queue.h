@@ -163,7 +163,8 @@ struct tni_receive_side {
 	struct tni_a64 waits;
 	struct tni_a64 level;	       /* readable descriptor */
 	struct tni_a64 woken_returned; /* typed: `redelivered` then */
-	uint64_t reserved2[5];
+	struct tni_a64 woken_done;     /* `done` when those who wait for receipts were last woken */
+	uint64_t reserved2[4];
 	struct tni_pool leases;
 	struct tni_pool nodes;
 	struct tni_a64 returned_link; /* FIFO: leases, oldest message first; journaled */

@@ -377,7 +377,7 @@ int tni_sleep_wait(struct tni_gatehouse *house, struct tni_sleep *sleep, int64_t
 
 	if (result == 0)
 		pass_on(house, false);
-	return result == -EAGAIN ? 0 : result;
+	return result == 0 ? 1 : result == -EAGAIN ? 0 : result;
 }
 
 void tni_sleep_end(struct tni_gatehouse *house, struct tni_sleep *sleep)

@@ -89,7 +89,7 @@ struct tni_sleep {
  */
 void tni_sleep_begin(struct tni_gatehouse *house, uint32_t class, struct tni_sleep *ret_sleep);
 void tni_sleep_announce(struct tni_gatehouse *house, struct tni_sleep *sleep);
-/* 0: woken, or something moved: look again. -ETIMEDOUT, -EINTR. */
+/* 1: woken, perhaps in the place of somebody else; 0: something moved. -ETIMEDOUT, -EINTR. */
 int tni_sleep_wait(struct tni_gatehouse *house, struct tni_sleep *sleep, int64_t deadline_ns);
 void tni_sleep_end(struct tni_gatehouse *house, struct tni_sleep *sleep);
 

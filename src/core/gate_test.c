@@ -101,7 +101,7 @@ static void test_death_wakes(int how)
 		tni_sleep_begin(&house, TNI_CLASS_MESSAGE, &sleep);
 		tni_sleep_announce(&house, &sleep);
 		/* The word may change only after the kernel has compared it. */
-		_exit(tni_sleep_wait(&house, &sleep, deadline) == 0 ? 0 : 1);
+		_exit(tni_sleep_wait(&house, &sleep, deadline) >= 0 ? 0 : 1);
 	}
 	await_asleep(sleeper);
 	victim = fork();

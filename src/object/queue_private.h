@@ -61,9 +61,9 @@ struct tni_call {
 	bool burying;  /* does not look for further dead */
 	bool leased;   /* made the first lease: sleepers have to know */
 	/* while unlocking */
-	bool announced;		    /* all receivers are being woken */
-	uint32_t side;		    /* which */
-	uint64_t sent, redelivered; /* of what they are told */
+	bool announced;			  /* all receivers are being woken */
+	bool told_done;			  /* all who wait for receipts are */
+	uint64_t sent, redelivered, done; /* of what they are told */
 };
 
 /* Working copies of the states; see abi/queue.h. */

@@ -48,6 +48,9 @@ int tni_call_begin(struct tni_call *call, struct tenon_queue *queue)
 		if (result != 0)
 			return result;
 		queue->house.participant = queue->object.participant;
+		/* The parent's threads do not sleep here. */
+		for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+			tni_set32(&queue->house.asleep[class], 0);
 		queue->pid = (uint32_t)getpid();
 	}
 	call->pending = tni_pending_get(call->thread);
@@ -261,8 +264,11 @@ static void plan(void *context, uint64_t flags, struct tni_wakes *ret_wakes)
 	if (flags & TNI_GATE_FLAG(TNI_CLASS_ROOM))
 		ret_wakes->count[TNI_CLASS_ROOM] = call->leased ? UINT32_MAX
 								: (uint32_t)tni_queue_room(queue);
-	if ((flags & TNI_GATE_FLAG(TNI_CLASS_RECEIPT)) && call->side == TNI_RECEIVE)
+	call->done = tni_get64(&queue->control->receive.done_seen);
+	if ((flags & TNI_GATE_FLAG(TNI_CLASS_RECEIPT)) &&
+	    call->done != tni_get64(&queue->control->receive.woken_done))
 		ret_wakes->count[TNI_CLASS_RECEIPT] = UINT32_MAX;
+	call->told_done = ret_wakes->count[TNI_CLASS_RECEIPT] != 0;
 	call->announced = ret_wakes->count[TNI_CLASS_MESSAGE] == UINT32_MAX;
 }
 
@@ -273,13 +279,15 @@ void tni_side_unlock(struct tni_call *call, uint32_t side)
 	if (__builtin_expect(!tni_gate_unlock_quiet(queue->house.gate[side]), 0)) {
 		bool found;
 
-		call->side = side;
 		call->announced = false;
+		call->told_done = false;
 		found = tni_gate_unlock(&queue->house, side, plan, call);
 		if (call->announced) {
 			tni_set64(&queue->control->send.woken_sent, call->sent);
 			tni_set64(&queue->control->receive.woken_returned, call->redelivered);
 		}
+		if (call->told_done)
+			tni_set64(&queue->control->receive.woken_done, call->done);
 		if (!found)
 			suspect(call);
 		call->leased = false;

@@ -127,6 +127,7 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 	struct tenon_queue *queue = call->queue;
 	struct tni_sleep sleep;
 	uint32_t buried;
+	bool woken = false;
 	int result = 0;
 
 	tni_sleep_begin(&queue->house, reason->class, &sleep);
@@ -137,9 +138,21 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 		tni_sleep_announce(&queue->house, &sleep);
 		if (must_not_sleep(queue, reason))
 			break;
+		/* The kernel may have woken this one for a dead one's sake, who owed the wake to
+		 * somebody else: unlocking tells whom the state lets go on.  Announced anew behind. */
+		if (woken) {
+			woken = false;
+			result = tni_side_lock(call, TNI_RECEIVE, deadline_ns);
+			if (result == 0)
+				tni_side_unlock(call, TNI_RECEIVE);
+			continue;
+		}
 		tick_ns = tni_clock_ns(CLOCK_MONOTONIC) + LEASE_TICK_NS;
 		ticks = has_foreign_leases(queue) && tick_ns < deadline_ns;
 		result = tni_sleep_wait(&queue->house, &sleep, ticks ? tick_ns : deadline_ns);
+		woken = result > 0;
+		if (woken)
+			result = 0;
 		if (result == -ETIMEDOUT && ticks)
 			result = tni_queue_recover(call, &buried);
 	}
