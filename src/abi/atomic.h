@@ -28,6 +28,11 @@ struct tni_a64 {
 	_Atomic uint64_t v;
 };
 
+/* Only for words of one process. */
+struct tni_apointer {
+	_Atomic(void *) v;
+};
+
 _Static_assert(sizeof(struct tni_a32) == 4, "a32");
 _Static_assert(sizeof(struct tni_a64) == 8, "a64");
 
@@ -67,6 +72,16 @@ static inline void tni_store_release32(struct tni_a32 *word, uint32_t value)
 }
 
 static inline void tni_store_release64(struct tni_a64 *word, uint64_t value)
+{
+	atomic_store_explicit(&word->v, value, memory_order_release);
+}
+
+static inline void *tni_load_acquire_pointer(const struct tni_apointer *word)
+{
+	return atomic_load_explicit(&word->v, memory_order_acquire);
+}
+
+static inline void tni_store_release_pointer(struct tni_apointer *word, void *value)
 {
 	atomic_store_explicit(&word->v, value, memory_order_release);
 }

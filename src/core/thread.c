@@ -4,6 +4,9 @@
  * A page that the kernel empties in the child of every fork (MADV_WIPEONFORK) tells, at the price of
  * one load, that thread ids and attachments have to be looked up again.  Unlike an atfork handler it
  * also sees _Fork and raw clone.
+ *
+ * ORD fork: the first thread that calls releases the mark with the page it points to, and the others
+ * acquire it.
  */
 
 #include "core/thread.h"
@@ -17,11 +20,11 @@
 #include <unistd.h>
 
 __thread struct tni_thread tni_thread_self_;
-struct tni_a32 *tni_fork_mark_;
+/* Stays 0: where no page can be had, every call takes the slow way and compares the process id. */
+static struct tni_a32 no_mark;
+struct tni_apointer tni_fork_mark_ = {&no_mark};
 struct tni_a32 tni_generation_;
 
-/* Where no page can be had, every call takes the slow way and compares the process id. */
-static struct tni_a32 no_mark;
 static uint32_t generation_pid;
 
 static void make_mark(void)
@@ -33,23 +36,26 @@ static void make_mark(void)
 		page = MAP_FAILED;
 	}
 	generation_pid = (uint32_t)getpid();
-	tni_fork_mark_ = page == MAP_FAILED ? &no_mark : (struct tni_a32 *)page;
+	if (page != MAP_FAILED)
+		tni_store_release_pointer(&tni_fork_mark_, page); /* ORD(fork) */
 }
 
 uint32_t tni_process_generation(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	uint32_t unset = 0;
+	struct tni_a32 *mark;
 
 	pthread_once(&once, make_mark);
-	if (tni_fork_mark_ == &no_mark) {
+	mark = tni_fork_mark();
+	if (mark == &no_mark) {
 		uint32_t pid = (uint32_t)getpid();
 
 		if (pid != generation_pid || tni_get32(&tni_generation_) == 0) {
 			generation_pid = pid;
 			tni_fetch_add32(&tni_generation_, 1);
 		}
-	} else if (tni_cas32(tni_fork_mark_, &unset, 1)) {
+	} else if (tni_cas32(mark, &unset, 1)) {
 		tni_fetch_add32(&tni_generation_, 1);
 	}
 	return tni_get32(&tni_generation_);

@@ -17,7 +17,7 @@ struct tni_thread {
 };
 
 extern __thread struct tni_thread tni_thread_self_;
-extern struct tni_a32 *tni_fork_mark_; /* becomes 0 in a child of fork, by the kernel's hand */
+extern struct tni_apointer tni_fork_mark_; /* its word is 0 in a child, by the kernel's hand */
 extern struct tni_a32 tni_generation_;
 
 struct tni_thread *tni_thread_refresh(void);
@@ -25,11 +25,16 @@ struct tni_thread *tni_thread_refresh(void);
 /* Counts forks: another value than before means that this is another process. Never 0. */
 uint32_t tni_process_generation(void);
 
+static inline struct tni_a32 *tni_fork_mark(void)
+{
+	return tni_load_acquire_pointer(&tni_fork_mark_); /* ORD(fork) */
+}
+
 static inline struct tni_thread *tni_thread_self(void)
 {
 	struct tni_thread *self = &tni_thread_self_;
 
-	if (__builtin_expect(tni_fork_mark_ && tni_get32(tni_fork_mark_) &&
+	if (__builtin_expect(tni_get32(tni_fork_mark()) &&
 				     self->generation == tni_get32(&tni_generation_),
 			     1))
 		return self;
