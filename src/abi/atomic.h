@@ -124,6 +124,21 @@ static inline void tni_step(void)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
+/* Tells the processor that a line will be written, or read, soon.  Any address will do. */
+static inline void tni_prefetch_write(const void *address)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)address));
+#else
+	__builtin_prefetch(address, 1);
+#endif
+}
+
+static inline void tni_prefetch_read(const void *address)
+{
+	__builtin_prefetch(address, 0);
+}
+
 /* Tells the processor that this is a waiting loop. */
 static inline void tni_pause(void)
 {

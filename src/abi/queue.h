@@ -121,7 +121,8 @@ struct tni_send_side {
 	struct tni_a64 last_ns;
 	struct tni_a32 last_participant;
 	struct tni_a32 last_pid;
-	uint64_t reserved[4];
+	struct tni_a64 done_bytes_cache; /* receivers' `bytes` as last seen */
+	uint64_t reserved[3];
 	struct tni_send_state state[2];
 	/* what the other side reads */
 	struct tni_a64 sent_seen; /* `sent` */
@@ -187,13 +188,25 @@ _Static_assert(offsetof(struct tni_receive_side, state) == 128, "receive side");
 _Static_assert(offsetof(struct tni_receive_side, done_seen) == 256, "receive side");
 _Static_assert(offsetof(struct tni_receive_side, leases) == 384, "receive side");
 
+/* What receivers had done when they last found nothing.  Senders learn from it that the queue was
+ * empty, and leave the words alone that receivers write with every message. */
+struct tni_queue_idle {
+	struct tni_a64 done, bytes;
+	uint64_t reserved[6];
+};
+
+_Static_assert(sizeof(struct tni_queue_idle) == 64, "queue idle");
+
 struct tni_queue_control {
 	_Alignas(128) struct tni_send_side send;
 	_Alignas(128) struct tni_receive_side receive;
 	_Alignas(128) struct tni_waitroom waitroom;
 	struct tni_a32 poll_wanted; /* TENON_READABLE, TENON_WRITABLE: somebody polls */
-	uint32_t reserved[31];
+	uint32_t reserved[15];
+	struct tni_queue_idle idle;
 };
+
+_Static_assert(offsetof(struct tni_queue_control, idle) % 64 == 0, "queue control");
 
 _Static_assert(sizeof(struct tni_queue_control) <= 2 * TNI_PAGE_BYTES, "queue control");
 

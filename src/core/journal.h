@@ -70,7 +70,7 @@ static inline bool tni_journal_is_open(const struct tni_journal *journal,
 static inline void tni_commit(struct tni_a64 *version)
 {
 	tni_step();
-	tni_set64(version, tni_get64(version) + 1);
+	tni_store_release64(version, tni_get64(version) + 1); /* ORD(look) */
 	tni_step();
 }
 

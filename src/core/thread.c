@@ -15,7 +15,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/rseq.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -90,15 +89,7 @@ struct tni_thread *tni_thread_refresh(void)
 	return self;
 }
 
-uint32_t tni_cpu(void)
+uint32_t tni_cpu_slow(void)
 {
-	if (__rseq_size > 0) {
-		const struct rseq *area = (const struct rseq *)((char *)__builtin_thread_pointer() +
-								__rseq_offset);
-		int32_t cpu = (int32_t) * (const volatile uint32_t *)&area->cpu_id;
-
-		if (cpu >= 0)
-			return (uint32_t)cpu + 1;
-	}
 	return (uint32_t)sched_getcpu() + 1;
 }

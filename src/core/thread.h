@@ -7,6 +7,7 @@
 #include <linux/futex.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/rseq.h>
 
 #include "abi/atomic.h"
 
@@ -63,7 +64,20 @@ static inline void tni_pending_set(struct tni_thread *thread, void *word)
 	tni_pending_put(thread, (char *)word - thread->robust->futex_offset);
 }
 
+uint32_t tni_cpu_slow(void);
+
 /* The CPU the caller runs on, + 1.  A hint: it may have moved when this returns. */
-uint32_t tni_cpu(void);
+static inline uint32_t tni_cpu(void)
+{
+	if (__builtin_expect(__rseq_size > 0, 1)) {
+		const struct rseq *area = (const struct rseq *)((char *)__builtin_thread_pointer() +
+								__rseq_offset);
+		int32_t cpu = (int32_t) * (const volatile uint32_t *)&area->cpu_id;
+
+		if (__builtin_expect(cpu >= 0, 1))
+			return (uint32_t)cpu + 1;
+	}
+	return tni_cpu_slow();
+}
 
 #endif

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The short way: a short message of a FIFO queue, when the side's gate is free, there is room (or a
- * message) at once, and nobody polls.  It takes the same steps in the same order as queue_send.c and
- * queue_receive.c, under the same crash tables, without the generality: 100 instructions instead of
- * 600.  Whatever it does not know it leaves to them, having changed nothing.
+ * The short way: short messages of a FIFO queue, when the side's gate is free and nobody polls.  It
+ * takes the same steps in the same order as queue_send.c and queue_receive.c, under the same crash
+ * tables, without the generality.  Whatever it does not know it leaves to them, having changed nothing.
+ *
+ * What it costs is lines that go from one processor to the other, so each side keeps to its own: it
+ * looks at the other's counters only when what it last saw of them says "full" or "a new mark", and
+ * asks early for the lines of the log that it will write next.
+ *
+ * ORD look: a version that is the same before and behind a look without the lock says that the look was
+ * at one state; the acquiring loads keep them in this order.
  */
 
 #include <errno.h>
@@ -13,27 +19,28 @@
 #include "object/queue_private.h"
 
 #define RUN_MOST 1024u
+/* Of the log, ahead of what is written or read now.  Senders do so only while there is that much room,
+ * lest the lines are taken from a receiver that still reads them; receivers only when they found so many
+ * messages without a wait in between, lest they are taken from a sender that still writes them. */
+#define AHEAD_BYTES 384u
+#define AHEAD_ROOM 16u
+#define AHEAD_STREAK 4u
 
-/* Begins a call and takes a gate that is free.  False: the long way. */
-static inline bool enter(struct tenon_queue *queue, uint32_t side, struct tni_call *call)
+/* Takes a gate that is free.  False: the long way. */
+static inline bool enter(struct tni_call *call, uint32_t side)
 {
-	struct tni_gate *gate = queue->house.gate[side];
+	struct tni_gate *gate = call->queue->house.gate[side];
+	void *before = tni_pending_get(call->thread);
 	uint64_t word, waiters;
 	uint32_t cpu;
 
-	call->queue = queue;
-	call->burying = false;
-	call->leased = false;
-	call->thread = tni_thread_self();
-	if (tni_get32(&queue->object.generation) != call->thread->generation)
-		return false;
-	call->pending = tni_pending_get(call->thread);
 	tni_pending_set(call->thread, &gate->word);
 	word = tni_get64(&gate->word);
 	waiters = word & TNI_GATE_FLAGS ? TNI_GATE_WAITERS : 0;
 	if ((word & TNI_GATE_LOW) != 0 ||
 	    !tni_cas64(&gate->word, &word, word | waiters | call->thread->tid)) {
-		tni_pending_put(call->thread, call->pending);
+		/* Of one who was woken it stays at a gate. */
+		tni_pending_put(call->thread, before);
 		return false;
 	}
 	cpu = tni_cpu();
@@ -42,16 +49,38 @@ static inline bool enter(struct tenon_queue *queue, uint32_t side, struct tni_ca
 	return true;
 }
 
+static inline void leave(struct tni_call *call, uint32_t side)
+{
+	if (__builtin_expect(tni_gate_unlock_quiet(call->queue->house.gate[side]), 1))
+		tni_pending_put(call->thread, call->pending);
+	else
+		tni_side_unlock(call, side);
+}
+
 static inline bool is_short(const struct tenon_queue *queue, uint64_t bytes)
 {
-	return queue->attributes.inline_max_bytes != TNI_NO_INLINE &&
-	       bytes <= queue->attributes.inline_max_bytes &&
-	       tni_get32(&queue->control->poll_wanted) == 0;
+	return (int64_t)bytes <= queue->short_bytes && tni_get32(&queue->control->poll_wanted) == 0;
 }
 
 static inline uint64_t padded(uint64_t bytes)
 {
 	return (bytes + 7) & ~UINT64_C(7);
+}
+
+/* Without a call for the common sizes. */
+static inline void copy(void *restrict to, const void *restrict from, uint64_t bytes)
+{
+	uint8_t *t = to;
+	const uint8_t *f = from;
+
+	if (bytes == 64) {
+		memcpy(t, f, 64);
+	} else if (bytes >= 16 && bytes <= 32) {
+		memcpy(t, f, 16);
+		memcpy(t + bytes - 16, f + bytes - 16, 16);
+	} else {
+		memcpy(t, f, bytes);
+	}
 }
 
 static inline uint64_t inline_word(const struct tenon_queue *queue, uint64_t bytes)
@@ -60,46 +89,44 @@ static inline uint64_t inline_word(const struct tenon_queue *queue, uint64_t byt
 	       (uint64_t)queue->pid << TNI_RECORD_SENDER_SHIFT;
 }
 
-/* Room under the senders' lock, as far as is known without looking at the other side for nothing. */
-static inline uint64_t room(struct tenon_queue *queue, uint64_t sent, uint64_t wanted)
+/* The place of the log at a position, if this process knows its chunk. */
+static inline struct tni_a64 *place_at(const struct tenon_queue *queue, uint64_t position,
+				       uint64_t *ret_left)
 {
-	struct tni_send_side *side = &queue->control->send;
-	uint64_t held = sent - tni_get64(&side->done_cache);
+	uint64_t offset = position & (queue->attributes.chunk_bytes - 1);
 
-	if (held + wanted > queue->attributes.capacity) {
-		/* ORD(seen): what the receivers have freed may be written over. */
-		tni_set64(&side->done_cache,
-			  tni_load_acquire64(&queue->control->receive.done_seen));
-		held = sent - tni_get64(&side->done_cache);
-	}
-	return held < queue->attributes.capacity ? queue->attributes.capacity - held : 0;
+	if (offset < sizeof(struct tni_chunk) || offset % 8 != 0 ||
+	    position >> queue->chunk_shift >= tni_get32(&queue->chunks.known))
+		return NULL;
+	*ret_left = queue->attributes.chunk_bytes - offset;
+	return (struct tni_a64 *)(queue->object.base + queue->chunks.offset + position);
 }
 
 /* Writes messages behind the end, as many as fit into the chunk, and publishes them. */
-static inline uint32_t put(struct tenon_queue *queue, const struct tenon_slice *slices,
-			   uint32_t count)
+static inline int put(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t count)
 {
 	struct tni_send_side *side = &queue->control->send;
 	struct tni_send_view view = tni_send_view(side);
-	uint64_t chunk_bytes = queue->attributes.chunk_bytes;
-	uint64_t offset = view.tail & (chunk_bytes - 1), limit = room(queue, view.sent, count);
-	struct tni_a64 *first, *at;
+	uint64_t limit = tni_room_locked(queue, view.sent, count), left;
+	struct tni_a64 *first = place_at(queue, view.tail, &left), *at = first;
 	uint32_t i;
 
-	if (offset < sizeof(struct tni_chunk) || offset % 8 != 0 ||
-	    view.tail >> queue->chunk_shift >= tni_get32(&queue->chunks.known))
+	if (!first)
 		return 0;
-	first = at = (struct tni_a64 *)(queue->object.base + queue->chunks.offset + view.tail);
+	if (limit == 0)
+		return -EAGAIN;
 	for (i = 0; i < count && i < limit; i++) {
 		uint64_t bytes = slices[i].bytes, need = 8 + padded(bytes);
 
-		if (bytes > queue->attributes.inline_max_bytes || offset + need + 8 > chunk_bytes)
+		if (limit > AHEAD_ROOM)
+			tni_prefetch_write((uint8_t *)at + AHEAD_BYTES);
+		if ((int64_t)bytes > queue->short_bytes || need + 8 > left)
 			break;
 		if (i > 0)
 			tni_set64(at, inline_word(queue, bytes));
-		memcpy(at + 1, slices[i].data, bytes);
+		copy(at + 1, slices[i].data, bytes);
 		at += need / 8;
-		offset += need;
+		left -= need;
 		view.tail += need;
 		view.bytes += bytes;
 	}
@@ -110,95 +137,125 @@ static inline uint32_t put(struct tenon_queue *queue, const struct tenon_slice *
 	tni_step();
 	tni_store_release64(first, inline_word(queue, slices[0].bytes)); /* ORD(record) */
 	tni_send_commit(side, &view);
-	tni_note_sent(queue);
-	return i;
+	tni_note_sent(queue, &view);
+	return (int)i;
 }
 
-uint32_t tni_fast_send(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t count)
+int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint32_t count)
 {
-	struct tni_call call;
-	uint32_t sent;
+	struct tenon_queue *queue = call->queue;
+	int sent;
 
 	if (!is_short(queue, slices[0].bytes) ||
 	    queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS ||
-	    TNI_FAULT(TNI_FAULT_PUBLISH_BEFORE_WRITE) || !enter(queue, TNI_SEND, &call))
+	    TNI_FAULT(TNI_FAULT_PUBLISH_BEFORE_WRITE) || !enter(call, TNI_SEND))
 		return 0;
 	sent = put(queue, slices, count < RUN_MOST ? count : RUN_MOST);
-	tni_side_unlock(&call, TNI_SEND);
+	if (sent == -EAGAIN)
+		call->looked_done = tni_get64(&queue->control->send.done_cache);
+	leave(call, TNI_SEND);
 	return sent;
 }
 
-/* The record at a position, if it is a whole inline one.  -1: something else. */
-static inline int64_t inline_at(struct tenon_queue *queue, uint64_t position,
-				struct tni_a64 **ret_at, uint32_t *ret_sender)
+/* The record at a place.  0 none yet; -1 something else than a whole inline one. */
+static inline int64_t inline_at(const struct tenon_queue *queue, const struct tni_a64 *at,
+				uint64_t left, uint64_t *ret_bytes)
 {
-	uint64_t offset = position & (queue->attributes.chunk_bytes - 1), word, bytes;
-	struct tni_a64 *at;
+	uint64_t word = tni_load_acquire64(at),
+		 bytes = word & TNI_RECORD_BYTES_MASK; /* ORD(record) */
 
-	if (offset < sizeof(struct tni_chunk) || offset % 8 != 0 ||
-	    position >> queue->chunk_shift >= tni_get32(&queue->chunks.known))
-		return -1;
-	at = (struct tni_a64 *)(queue->object.base + queue->chunks.offset + position);
-	word = tni_load_acquire64(at); /* ORD(record) */
-	bytes = word & TNI_RECORD_BYTES_MASK;
+	if (word == 0)
+		return 0;
 	if ((word >> TNI_RECORD_KIND_SHIFT & TNI_RECORD_KIND_MASK) != TNI_RECORD_INLINE ||
-	    bytes > queue->attributes.inline_max_bytes ||
-	    offset + 16 + padded(bytes) > queue->attributes.chunk_bytes)
+	    (int64_t)bytes > queue->short_bytes || 16 + padded(bytes) > left)
 		return -1;
-	*ret_at = at;
-	*ret_sender = (uint32_t)(word >> TNI_RECORD_SENDER_SHIFT);
-	return (int64_t)bytes;
+	*ret_bytes = bytes;
+	return (int64_t)(word >> TNI_RECORD_SENDER_SHIFT) + 1;
 }
 
-/* Takes a run of messages, one behind the other, in one commit.  How many. */
-static uint32_t take_run(struct tenon_queue *queue, uint8_t *buffer, uint64_t capacity_bytes,
-			 uint32_t count, struct tenon_message *messages)
+/* Takes a run of messages, one behind the other, in one commit.  How many; 0 the long way; -EAGAIN. */
+static inline int take_run(struct tni_call *call, uint8_t *buffer, uint64_t capacity_bytes,
+			   uint32_t count, struct tenon_message *messages)
 {
+	struct tenon_queue *queue = call->queue;
 	struct tni_receive_side *side = &queue->control->receive;
 	struct tni_receive_view view;
-	uint32_t taken = 0;
+	const struct tni_a64 *at;
+	int64_t sender = -1;
+	uint32_t taken = 0, streak = tni_get32(&queue->streak);
+	uint64_t left;
 
 	if (tni_get64(&side->returned_link) != 0)
 		return 0;
 	view = tni_receive_view(side);
-	for (; taken < count; taken++) {
-		struct tni_a64 *at;
-		uint32_t sender;
-		int64_t bytes = inline_at(queue, view.head, &at, &sender);
+	at = place_at(queue, view.head, &left);
+	for (; at && taken < count; taken++) {
+		uint64_t bytes, need;
 
-		if (bytes < 0 || (uint64_t)bytes > capacity_bytes)
+		if (streak >= AHEAD_STREAK)
+			tni_prefetch_read((const uint8_t *)at + AHEAD_BYTES);
+		sender = inline_at(queue, at, left, &bytes);
+		if (sender <= 0 || bytes > capacity_bytes)
 			break;
-		memcpy(buffer, at + 1, (size_t)bytes);
-		if (messages) {
-			messages[taken] = (struct tenon_message){.bytes = (uint64_t)bytes,
-								 .sequence = view.drained,
-								 .sender_pid = (int32_t)sender};
-		}
+		copy(buffer, at + 1, bytes);
+		if (messages)
+			messages[taken] = (struct tenon_message){
+				.bytes = bytes,
+				.sequence = view.drained,
+				.sender_pid = (int32_t)(sender - 1)};
 		buffer += bytes;
-		capacity_bytes -= (uint64_t)bytes;
-		view.head += 8 + padded((uint64_t)bytes);
+		capacity_bytes -= bytes;
+		need = 8 + padded(bytes);
+		at += need / 8;
+		left -= need;
+		view.head += need;
 		view.drained++;
 		view.done++;
-		view.bytes += (uint64_t)bytes;
+		view.bytes += bytes;
 	}
 	if (taken > 0) {
 		tni_set32(&side->last_pid, queue->pid);
 		tni_set64(&side->last_ns, (uint64_t)tni_now_ns());
-		tni_receive_commit(queue, &view);
+		tni_receive_commit_log(side, &view);
+		if (streak < AHEAD_STREAK)
+			tni_set32(&queue->streak, streak + taken);
+		return (int)taken;
 	}
+	if (sender != 0)
+		return 0;
+	call->looked_version = tni_get64(&side->version);
+	call->looked_head = view.head;
+	return -EAGAIN;
+}
+
+int tni_fast_receive(struct tni_call *call, void *buffer, uint64_t capacity_bytes, uint32_t count,
+		     struct tenon_message *messages)
+{
+	struct tenon_queue *queue = call->queue;
+	int taken;
+
+	if (!is_short(queue, 0) || !enter(call, TNI_RECEIVE))
+		return 0;
+	taken = take_run(call, buffer, capacity_bytes, count < RUN_MOST ? count : RUN_MOST,
+			 messages);
+	leave(call, TNI_RECEIVE);
 	return taken;
 }
 
-uint32_t tni_fast_receive(struct tenon_queue *queue, void *buffer, uint64_t capacity_bytes,
-			  uint32_t count, struct tenon_message *messages)
+bool tni_fast_is_empty(struct tni_call *call)
 {
-	struct tni_call call;
-	uint32_t taken;
+	struct tenon_queue *queue = call->queue;
+	const struct tni_receive_side *side = &queue->control->receive;
+	uint64_t version = tni_load_acquire64(&side->version), left; /* ORD(look) */
+	uint64_t head = tni_receive_view(side).head;
+	const struct tni_a64 *at = place_at(queue, head, &left);
 
-	if (!is_short(queue, 0) || !enter(queue, TNI_RECEIVE, &call))
-		return 0;
-	taken = take_run(queue, buffer, capacity_bytes, count < RUN_MOST ? count : RUN_MOST,
-			 messages);
-	tni_side_unlock(&call, TNI_RECEIVE);
-	return taken;
+	call->looked_version = version;
+	call->looked_head = head;
+	if (at && tni_get64(at) == 0)
+		tni_set32(&queue->streak, 0);
+	return at && tni_load_acquire64(at) == 0 && /* ORD(record) */
+	       queue->short_bytes >= 0 && tni_get64(&side->returned_link) == 0 &&
+	       !tni_gate_is_orphaned(&side->gate) &&
+	       tni_load_acquire64(&side->version) == version; /* ORD(look) */
 }

@@ -50,6 +50,13 @@ static struct tni_a64 *word_at(struct tenon_queue *queue, uint64_t position, uin
 	return chunk ? (struct tni_a64 *)(chunk + offset) : NULL;
 }
 
+const struct tni_a64 *tni_log_word(struct tenon_queue *queue, uint64_t position)
+{
+	uint64_t left;
+
+	return word_at(queue, position, &left);
+}
+
 int tni_log_read(struct tenon_queue *queue, uint64_t position, struct tni_record *ret_record)
 {
 	struct tni_record record = {.position = position};
@@ -70,9 +77,7 @@ int tni_log_read(struct tenon_queue *queue, uint64_t position, struct tni_record
 		record.bytes = (uint32_t)word;
 		record.data = at + 1;
 		record.next = position + 8 + padded(record.bytes);
-		if (queue->attributes.inline_max_bytes == TNI_NO_INLINE ||
-		    record.bytes > queue->attributes.inline_max_bytes ||
-		    16 + padded(record.bytes) > left)
+		if ((int64_t)record.bytes > queue->short_bytes || 16 + padded(record.bytes) > left)
 			return -EBADMSG;
 		break;
 	case TNI_RECORD_SLOT:

@@ -42,12 +42,13 @@ static uint64_t most(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* A chunk holds some sixteen of the longest messages, within its bounds. */
-static uint32_t chunk_bytes_for(uint64_t record_bytes)
+/* A chunk holds as many of the longest messages as the queue does, and sixteen at least, within its
+ * bounds: going from one chunk to the next takes longer than a message. */
+static uint32_t chunk_bytes_for(uint64_t record_bytes, uint64_t capacity)
 {
 	uint64_t bytes = CHUNK_LEAST_BYTES;
 
-	while (bytes < CHUNK_MOST_BYTES && bytes < 16 * record_bytes)
+	while (bytes < CHUNK_MOST_BYTES && bytes < most(capacity, 16) * record_bytes)
 		bytes *= 2;
 	return (uint32_t)bytes;
 }
@@ -60,7 +61,7 @@ static void derive(struct tni_queue_attributes *attributes)
 	if (capacity == TENON_QUEUE_UNBOUNDED || capacity == TENON_QUEUE_RENDEZVOUS)
 		capacity = TENON_QUEUE_MAX_CAPACITY;
 	record_bytes = fifo ? 8 + align_up(attributes->max_message_bytes, 8) : 16;
-	attributes->chunk_bytes = chunk_bytes_for(record_bytes);
+	attributes->chunk_bytes = chunk_bytes_for(record_bytes, capacity);
 	attributes->inline_max_bytes = fifo ? (uint32_t)least(attributes->max_message_bytes,
 							      attributes->chunk_bytes / 4 - 32)
 					    : TNI_NO_INLINE;
@@ -312,6 +313,9 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 		.context = object,
 	};
 	queue->pid = (uint32_t)getpid();
+	queue->short_bytes = queue->attributes.inline_max_bytes == TNI_NO_INLINE
+				     ? -1
+				     : (int64_t)queue->attributes.inline_max_bytes;
 	queue->chunk_shift = (uint32_t)__builtin_ctz(queue->attributes.chunk_bytes);
 	object->bury = tni_queue_bury;
 	result = tni_object_attach(object);

@@ -45,8 +45,11 @@ struct tenon_queue {
 	struct tni_queue_control *control;
 	struct tni_queue_attributes attributes; /* checked copy */
 	struct tni_table receipts, loans, leases, nodes, chunks, slots;
+	int64_t short_bytes;	   /* up to this a message lies in the log itself; -1: none does */
 	struct tni_a32 spin_ns[2]; /* budget of receivers, of senders */
-	struct tni_a32 poll_fd[2]; /* + 1 */
+	struct tni_a32 spin_trust[2]; /* 1: the last spinning was worth it */
+	struct tni_a32 streak;	      /* messages received without finding none, up to a few */
+	struct tni_a32 poll_fd[2];    /* + 1 */
 	uint32_t pid;
 	uint32_t chunk_shift;  /* log2 of chunk_bytes */
 	uint64_t backed_nodes; /* slots below have their nodes' memory; senders' lock */
@@ -60,6 +63,9 @@ struct tni_call {
 	void *pending; /* of the thread, before */
 	bool burying;  /* does not look for further dead */
 	bool leased;   /* made the first lease: sleepers have to know */
+	/* Who found nothing to do: what the other side's, or its own side's, words were then. */
+	uint64_t looked_done;		      /* senders */
+	uint64_t looked_version, looked_head; /* receivers */
 	/* while unlocking */
 	bool announced;			  /* all receivers are being woken */
 	bool told_done;			  /* all who wait for receipts are */
@@ -77,6 +83,20 @@ struct tni_receive_view {
 
 /* queue_side.c */
 int tni_call_begin(struct tni_call *call, struct tenon_queue *queue);
+
+/* The same where nothing has to be looked up again; false: tni_call_begin(). */
+static inline bool tni_call_quick(struct tni_call *call, struct tenon_queue *queue)
+{
+	call->queue = queue;
+	call->thread = tni_thread_self();
+	call->burying = false;
+	call->leased = false;
+	if (__builtin_expect(tni_get32(&queue->object.generation) != call->thread->generation, 0))
+		return false;
+	call->pending = tni_pending_get(call->thread);
+	return true;
+}
+
 /* Locks a side and repairs it if need be.  0, -ETIMEDOUT, -EDEADLK, -EBADMSG: not locked. */
 int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns);
 /* Unlocks and wakes whom the state lets go on. */
@@ -110,8 +130,78 @@ static inline struct tni_receive_view tni_receive_view(const struct tni_receive_
 }
 
 /* Commits, and brings into line what the other side reads. */
-void tni_send_commit(struct tni_send_side *side, const struct tni_send_view *view);
+static inline void tni_send_commit(struct tni_send_side *side, const struct tni_send_view *view)
+{
+	struct tni_send_state *next = &side->state[(tni_get64(&side->version) + 1) & 1];
+
+	tni_set64(&next->tail, view->tail);
+	tni_set64(&next->sent, view->sent);
+	tni_set64(&next->bytes, view->bytes);
+	tni_commit(&side->version);
+	tni_set64(&side->bytes_seen, view->bytes);
+	tni_store_release64(&side->sent_seen, view->sent); /* ORD(seen) */
+}
+
+static inline void tni_show_received(struct tni_receive_side *side,
+				     const struct tni_receive_view *view)
+{
+	tni_set64(&side->bytes_seen, view->bytes);
+	tni_store_release64(&side->gone_seen, view->drained - view->ready); /* ORD(seen) */
+	tni_store_release64(&side->done_seen, view->done);
+}
+
+/* What freed no slot and no chunk. */
+static inline void tni_receive_commit_log(struct tni_receive_side *side,
+					  const struct tni_receive_view *view)
+{
+	struct tni_receive_state *next = &side->state[(tni_get64(&side->version) + 1) & 1];
+
+	tni_set64(&next->head, view->head);
+	tni_set64(&next->drained, view->drained);
+	tni_set64(&next->ready, view->ready);
+	tni_set64(&next->done, view->done);
+	tni_set64(&next->bytes, view->bytes);
+	tni_set64(&next->limbo_slot, view->limbo_slot);
+	tni_set64(&next->limbo_chunk, view->limbo_chunk);
+	tni_commit(&side->version);
+	tni_show_received(side, view);
+}
+
 int tni_receive_commit(struct tenon_queue *queue, const struct tni_receive_view *view);
+
+/* Room for up to `wanted` messages, under the senders' lock.  Looks at the receivers' words only when
+ * it seems to be short. */
+static inline uint64_t tni_room_locked(struct tenon_queue *queue, uint64_t sent, uint64_t wanted)
+{
+	struct tni_send_side *side = &queue->control->send;
+	uint64_t capacity = queue->attributes.capacity;
+	uint64_t held = sent - tni_get64(&side->done_cache);
+
+	if (capacity == TENON_QUEUE_UNBOUNDED || capacity == TENON_QUEUE_RENDEZVOUS)
+		return UINT32_MAX;
+	if (__builtin_expect(held > capacity || capacity - held < wanted, 0)) {
+		/* ORD(seen): what the receivers have freed may be written over. */
+		tni_set64(&side->done_cache,
+			  tni_load_acquire64(&queue->control->receive.done_seen));
+		held = sent - tni_get64(&side->done_cache);
+		/* Less than none: what a dead sender published was received before it was counted. */
+		if (held > capacity)
+			held = (int64_t)held < 0 ? 0 : capacity;
+	}
+	return capacity - held;
+}
+
+/* When nothing was found; without the lock, lest others wait for it while the line comes. */
+static inline void tni_note_idle(struct tenon_queue *queue)
+{
+	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
+	struct tni_queue_idle *idle = &queue->control->idle;
+
+	if (tni_get64(&idle->done) == view.done)
+		return;
+	tni_set64(&idle->bytes, view.bytes);
+	tni_store_release64(&idle->done, view.done); /* ORD(seen) */
+}
 
 /* How many messages could be received now, and how many sent: exact under no lock, hints without. */
 uint64_t tni_queue_available(const struct tenon_queue *queue);
@@ -134,6 +224,8 @@ struct tni_record {
 	void *data;
 };
 
+/* The first word of the record at a position; NULL: there can be none. */
+const struct tni_a64 *tni_log_word(struct tenon_queue *queue, uint64_t position);
 int tni_log_read(struct tenon_queue *queue, uint64_t position, struct tni_record *ret_record);
 
 /* A run of records behind the end, seen by receivers all at once or not at all. */
@@ -239,7 +331,10 @@ struct tni_reason {
 	const struct tni_receipt *receipt; /* RECEIPT */
 };
 
-/* Waits until the reason may be gone.  0: look again (the thread's pending entry stays at a gate: lock
+/* Spins for a while, if that promises anything.  True: look again. */
+bool tni_spin(struct tenon_queue *queue, const struct tni_reason *reason, int64_t deadline_ns);
+
+/* Sleeps until the reason may be gone.  0: look again (the thread's pending entry stays at a gate: lock
  * one next, or call tni_wait_leave()).  -ETIMEDOUT, -EINTR, -EBADMSG. */
 int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t deadline_ns);
 void tni_wait_leave(struct tni_call *call);
@@ -260,11 +355,15 @@ bool tni_receipt_has_taker(struct tenon_queue *queue);
 int tni_receipt_orphan_all(struct tenon_queue *queue, uint32_t participant);
 
 /* queue_fast.c */
-/* Sends as many of the messages as need nothing special.  How many; 0: nothing was done. */
-uint32_t tni_fast_send(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t count);
-/* Receives up to `count` messages into one buffer, as above.  How many; 0: nothing was done. */
-uint32_t tni_fast_receive(struct tenon_queue *queue, void *buffer, uint64_t capacity_bytes,
-			  uint32_t count, struct tenon_message *messages);
+/* Sends as many of the messages as need nothing special.  How many; 0: nothing was done; -EAGAIN: there
+ * is no room (call->looked_done says as of when). */
+int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint32_t count);
+/* Receives up to `count` messages into one buffer, as above.  How many; 0: nothing was done; -EAGAIN:
+ * there is none (call->looked_version, looked_head). */
+int tni_fast_receive(struct tni_call *call, void *buffer, uint64_t capacity_bytes, uint32_t count,
+		     struct tenon_message *messages);
+/* Whether there is surely nothing to receive, as above.  Without a lock. */
+bool tni_fast_is_empty(struct tni_call *call);
 
 /* queue_poll.c */
 /* Under the lock of a side, before it publishes something that pollers wait for: messages (SEND),
@@ -284,9 +383,39 @@ int tni_send_options_check(struct tenon_queue *queue, const struct tenon_send_op
 int tni_receive_options_check(struct tenon_queue *queue,
 			      const struct tenon_receive_options *options,
 			      struct tenon_receive_options *ret_options);
+
+/* Options of this very size that ask for nothing that the short way does not do. */
+static inline bool tni_send_is_plain(const struct tenon_send_options *options)
+{
+	return !options ||
+	       (options->size == sizeof(*options) && (options->flags & ~TENON_NONBLOCK) == 0);
+}
+
+static inline bool tni_receive_is_plain(const struct tenon_receive_options *options)
+{
+	return !options ||
+	       (options->size == sizeof(*options) && (options->flags & ~TENON_NONBLOCK) == 0 &&
+		options->select == TENON_SELECT_ANY && options->reserved == 0);
+}
+
 /* queue_send.c */
+void tni_note_high(struct tenon_queue *queue, const struct tni_send_view *view);
+
 /* Statistics, under the senders' lock, behind a commit. */
-void tni_note_sent(struct tenon_queue *queue);
+static inline void tni_note_sent(struct tenon_queue *queue, const struct tni_send_view *view)
+{
+	struct tni_send_side *side = &queue->control->send;
+
+	tni_set32(&side->last_pid, queue->pid);
+	tni_set64(&side->last_ns, (uint64_t)tni_now_ns());
+	/* As of what is known of the receivers: it cannot be more than that. */
+	if (__builtin_expect(view->sent - tni_get64(&side->done_cache) >
+					     tni_get64(&side->high_messages) ||
+				     view->bytes - tni_get64(&side->done_bytes_cache) >
+					     tni_get64(&side->high_bytes),
+			     0))
+		tni_note_high(queue, view);
+}
 
 /* queue_loan.c */
 /* Takes a slot with room for a message, in an open run. */

@@ -164,6 +164,7 @@ static int await(struct tni_call *call, const struct tni_receipt *receipt, int64
 	struct tni_reason reason = {.class = TNI_CLASS_RECEIPT, .receipt = receipt};
 	int result = 0;
 
+	tni_spin(call->queue, &reason, deadline_ns);
 	while (result == 0 && (tni_load_acquire64(&receipt->state_pid) & TNI_RECEIPT_STATE_MASK) ==
 				      TNI_RECEIPT_OPEN) /* ORD(seen) */
 		result = tni_wait(call, &reason, deadline_ns);

@@ -94,31 +94,62 @@ static int finish_long(struct tni_call *call, const struct target *target,
 	return result;
 }
 
-static int receive_one(struct tni_call *call, const struct tenon_receive_options *options,
-		       const struct target *target)
+/* One look, under the lock.  -EAGAIN: there is none; the call says what was seen.  `ret_seen` is for who
+ * is about to sleep, and NULL otherwise: it looks at words that the senders write. */
+static int look(struct tni_call *call, const struct tenon_receive_options *options,
+		const struct target *target, struct tni_seen *ret_seen,
+		struct tenon_lease *ret_lease)
 {
 	struct tenon_queue *queue = call->queue;
-	struct tenon_lease lease;
+	struct tni_receive_view view;
 	int result;
 
-	for (;;) {
-		struct tni_reason none = {.class = TNI_CLASS_MESSAGE};
+	if (!target->lease && !ret_seen && tni_receive_is_plain(options)) {
+		result = tni_fast_receive(call, target->buffer, target->capacity_bytes, 1,
+					  target->message);
+		if (result != 0)
+			return result > 0 ? 0 : result;
+	}
+	result = tni_side_lock(call, TNI_RECEIVE, options->deadline_ns);
+	if (result != 0)
+		return result;
+	if (ret_seen)
+		*ret_seen = tni_wait_seen(queue);
+	result = take_out(call, options, target, ret_lease);
+	if (result == -EAGAIN) {
+		view = tni_receive_view(&queue->control->receive);
+		call->looked_version = tni_get64(&queue->control->receive.version);
+		call->looked_head = view.head;
+	}
+	tni_side_unlock(call, TNI_RECEIVE);
+	return result;
+}
 
-		result = tni_side_lock(call, TNI_RECEIVE, options->deadline_ns);
-		if (result != 0)
-			return result;
-		none.seen = tni_wait_seen(queue);
-		result = take_out(call, options, target, &lease);
-		if (result == -EAGAIN) { /* looking may have moved it */
-			none.seen.version = tni_get64(&queue->control->receive.version);
-			none.seen.head = tni_receive_view(&queue->control->receive).head;
+/* `result` is what a first look and some spinning brought: -EAGAIN, or 0 for none yet. */
+static int receive_one(struct tni_call *call, const struct tenon_receive_options *options,
+		       const struct target *target, int result)
+{
+	struct tenon_queue *queue = call->queue;
+	struct tni_reason none = {.class = TNI_CLASS_MESSAGE};
+	struct tenon_lease lease;
+	bool sleepy = false, spun = result == -EAGAIN;
+
+	if (result == 0)
+		result = look(call, options, target, NULL, &lease);
+	while (result == -EAGAIN && !(options->flags & TENON_NONBLOCK)) {
+		/* Looking may have moved it. */
+		none.seen.version = call->looked_version;
+		none.seen.head = call->looked_head;
+		if (sleepy) {
+			result = tni_wait(call, &none, options->deadline_ns);
+			if (result != 0)
+				return result;
+			sleepy = false;
+		} else {
+			sleepy = spun || !tni_spin(queue, &none, options->deadline_ns);
 		}
-		tni_side_unlock(call, TNI_RECEIVE);
-		if (result != -EAGAIN || options->flags & TENON_NONBLOCK)
-			break;
-		result = tni_wait(call, &none, options->deadline_ns);
-		if (result != 0)
-			return result;
+		spun = false;
+		result = look(call, options, target, sleepy ? &none.seen : NULL, &lease);
 	}
 	if (result == 1)
 		result = finish_long(call, target, &lease);
@@ -140,6 +171,29 @@ static int begin(struct tenon_queue *queue, const struct tenon_receive_options *
 	return result == 0 ? tni_call_begin(ret_call, queue) : result;
 }
 
+/* The short way.  As tni_fast_receive(). */
+static inline int receive_quick(struct tni_call *call, struct tenon_queue *queue, void *buffer,
+				uint64_t capacity_bytes, uint32_t count,
+				const struct tenon_receive_options *options,
+				struct tenon_message *messages)
+{
+	if (!tni_receive_is_plain(options) || !tni_call_quick(call, queue))
+		return 0;
+	/* Who asks again and again, or waits, shall not keep the others from the lock. */
+	if (tni_fast_is_empty(call)) {
+		struct tni_reason none = {.class = TNI_CLASS_MESSAGE,
+					  .seen = {.version = call->looked_version,
+						   .head = call->looked_head}};
+
+		tni_note_idle(queue);
+		if (options && options->flags & TENON_NONBLOCK)
+			return -EAGAIN;
+		if (!tni_spin(queue, &none, options ? options->deadline_ns : INT64_MAX))
+			return -EAGAIN;
+	}
+	return tni_fast_receive(call, buffer, capacity_bytes, count, messages);
+}
+
 int tenon_queue_receive(struct tenon_queue *queue, void *buffer, uint64_t capacity_bytes,
 			const struct tenon_receive_options *options,
 			struct tenon_message *ret_message)
@@ -148,16 +202,62 @@ int tenon_queue_receive(struct tenon_queue *queue, void *buffer, uint64_t capaci
 	struct target target = {
 		.buffer = buffer, .capacity_bytes = capacity_bytes, .message = ret_message};
 	struct tni_call call;
-	int result;
+	int result, quick;
 
-	if (!queue || (!buffer && capacity_bytes > 0))
+	if (__builtin_expect(!queue || (!buffer && capacity_bytes > 0), 0))
 		return -EINVAL;
-	if (!options && tni_fast_receive(queue, buffer, capacity_bytes, 1, ret_message) == 1)
+	quick = receive_quick(&call, queue, buffer, capacity_bytes, 1, options, ret_message);
+	if (quick > 0)
 		return 0;
+	if (quick < 0 && options && options->flags & TENON_NONBLOCK)
+		return quick;
 	result = begin(queue, options, &checked, &call);
 	if (result != 0)
 		return result;
-	return receive_one(&call, &checked, &target);
+	return receive_one(&call, &checked, &target, quick);
+}
+
+/* Moves the target behind the message that it was filled with; false: the buffer ends here. */
+static bool advance(struct target *target, uint64_t bytes)
+{
+	if (bytes > target->capacity_bytes)
+		return false;
+	target->buffer = (uint8_t *)target->buffer + bytes;
+	target->capacity_bytes -= bytes;
+	target->message++;
+	return true;
+}
+
+/* What else is there and fits, behind the first one.  How many. */
+static uint32_t receive_rest(struct tni_call *call, const struct tenon_receive_options *options,
+			     struct target *target, uint32_t count, int *ret_result)
+{
+	struct tenon_lease lease;
+	uint32_t received = 0;
+	int result;
+
+	*ret_result = 0;
+	if (count == 0 || !advance(target, target->message->bytes))
+		return 0;
+	if (tni_receive_is_plain(options)) {
+		result = tni_fast_receive(call, target->buffer, target->capacity_bytes, count,
+					  target->message);
+		if (result != 0)
+			return result > 0 ? (uint32_t)result : 0;
+	}
+	result = tni_side_lock(call, TNI_RECEIVE, INT64_MAX);
+	if (result != 0)
+		return 0;
+	do {
+		result = take_out(call, options, target, &lease);
+		if (result == 1)
+			tni_lease_end(call->queue, lease.opaque, false);
+		if (result == 0)
+			received++;
+	} while (result == 0 && received < count && advance(target, target->message->bytes));
+	tni_side_unlock(call, TNI_RECEIVE);
+	*ret_result = result;
+	return received;
 }
 
 int tenon_queue_receive_batch(struct tenon_queue *queue, void *buffer, uint64_t capacity_bytes,
@@ -167,53 +267,24 @@ int tenon_queue_receive_batch(struct tenon_queue *queue, void *buffer, uint64_t 
 	struct tenon_receive_options checked;
 	struct target target = {
 		.buffer = buffer, .capacity_bytes = capacity_bytes, .message = ret_messages};
-	struct tenon_lease lease;
 	struct tni_call call;
-	uint32_t received = 1;
-	bool locked;
-	int result;
+	int result, quick;
 
 	if (!queue || !buffer || !ret_messages || !ret_count || count == 0)
 		return -EINVAL;
-	if (!options) {
-		received = tni_fast_receive(queue, buffer, capacity_bytes, count, ret_messages);
-		if (received > 0) {
-			*ret_count = received;
-			return 0;
-		}
-		received = 1;
+	quick = receive_quick(&call, queue, buffer, capacity_bytes, count, options, ret_messages);
+	if (quick > 0) {
+		*ret_count = (uint32_t)quick;
+		return 0;
 	}
 	result = begin(queue, options, &checked, &call);
+	if (result == 0)
+		result = receive_one(&call, &checked, &target, quick);
 	if (result != 0)
 		return result;
-	result = receive_one(&call, &checked, &target);
-	if (result != 0)
-		return result;
-	/* The others under one lock, as long as they are there and fit. */
 	checked.flags &= ~TENON_TRUNCATE;
-	if (count > 1)
-		result = tni_side_lock(&call, TNI_RECEIVE, INT64_MAX);
-	locked = count > 1 && result == 0;
-	while (result == 0 && received < count) {
-		uint64_t bytes = target.message->bytes;
-
-		if (bytes > target.capacity_bytes)
-			break;
-		target.buffer = (uint8_t *)target.buffer + bytes;
-		target.capacity_bytes -= bytes;
-		target.message++;
-		result = take_out(&call, &checked, &target, &lease);
-		if (result == 1) {
-			tni_lease_end(queue, lease.opaque, false);
-			break;
-		}
-		if (result == 0)
-			received++;
-	}
-	if (locked)
-		tni_side_unlock(&call, TNI_RECEIVE);
+	*ret_count = 1 + receive_rest(&call, &checked, &target, count - 1, &result);
 	tni_poll_lower(&call, TNI_RECEIVE);
-	*ret_count = received;
 	return result == -EBADMSG ? tni_queue_damaged(queue) : 0;
 }
 
@@ -229,7 +300,7 @@ int tenon_queue_take(struct tenon_queue *queue, const struct tenon_receive_optio
 		return result;
 	if (!ret_lease)
 		return -EINVAL;
-	return receive_one(&call, &checked, &target);
+	return receive_one(&call, &checked, &target, 0);
 }
 
 static int end_lease(struct tenon_queue *queue, struct tenon_lease *lease, bool done)

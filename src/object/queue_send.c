@@ -15,48 +15,30 @@
 
 static bool is_inline(const struct tenon_queue *queue, uint64_t bytes)
 {
-	return queue->attributes.inline_max_bytes != TNI_NO_INLINE &&
-	       bytes <= queue->attributes.inline_max_bytes;
+	return (int64_t)bytes <= queue->short_bytes;
 }
 
-/* Room under the senders' lock. */
-static uint64_t room_locked(struct tenon_queue *queue)
+/* The marks may be higher than before.  Looks at what receivers tell when they find nothing first: the
+ * other words are theirs to write with every message. */
+void tni_note_high(struct tenon_queue *queue, const struct tni_send_view *view)
 {
 	struct tni_send_side *side = &queue->control->send;
-	uint64_t capacity = queue->attributes.capacity;
-	uint64_t sent = tni_send_view(side).sent;
-	uint64_t held;
+	const struct tni_receive_side *receive = &queue->control->receive;
+	const struct tni_queue_idle *idle = &queue->control->idle;
+	uint64_t done = tni_load_acquire64(&idle->done); /* ORD(seen) */
+	uint64_t done_bytes = tni_get64(&idle->bytes), held, bytes;
 
-	if (capacity == TENON_QUEUE_UNBOUNDED || capacity == TENON_QUEUE_RENDEZVOUS)
-		return UINT32_MAX;
-	held = sent - tni_get64(&side->done_cache);
-	if (held > capacity || capacity - held < 2) {
-		/* ORD(seen): what the receivers have freed may be written over. */
-		tni_set64(&side->done_cache,
-			  tni_load_acquire64(&queue->control->receive.done_seen));
-		held = sent - tni_get64(&side->done_cache);
-		/* Less than none: what a dead sender published was received before it was counted. */
-		if (held > capacity)
-			held = (int64_t)held < 0 ? 0 : capacity;
+	if (view->sent - done > tni_get64(&side->high_messages) ||
+	    view->bytes - done_bytes > tni_get64(&side->high_bytes)) {
+		done = tni_load_acquire64(&receive->done_seen); /* ORD(seen) */
+		done_bytes = tni_get64(&receive->bytes_seen);
 	}
-	return capacity - held;
-}
-
-void tni_note_sent(struct tenon_queue *queue)
-{
-	struct tni_send_side *side = &queue->control->send;
-	struct tni_send_view view = tni_send_view(side);
-	uint64_t held = view.sent - tni_get64(&side->done_cache), bytes;
-
-	tni_set32(&side->last_pid, queue->pid);
-	tni_set64(&side->last_ns, (uint64_t)tni_now_ns());
-	if (held <= tni_get64(&side->high_messages) || (int64_t)held < 0)
-		return;
-	tni_set64(&side->done_cache, tni_get64(&queue->control->receive.done_seen));
-	held = view.sent - tni_get64(&side->done_cache);
+	tni_set64(&side->done_cache, done);
+	tni_set64(&side->done_bytes_cache, done_bytes);
+	held = view->sent - done;
+	bytes = view->bytes - done_bytes;
 	if ((int64_t)held > 0 && held > tni_get64(&side->high_messages))
 		tni_set64(&side->high_messages, held);
-	bytes = view.bytes - tni_get64(&queue->control->receive.bytes_seen);
 	if ((int64_t)bytes > 0 && bytes > tni_get64(&side->high_bytes))
 		tni_set64(&side->high_bytes, bytes);
 }
@@ -94,7 +76,7 @@ static void publish(struct tenon_queue *queue, struct tni_append *append)
 {
 	tni_poll_raise(queue, TNI_SEND);
 	tni_append_publish(queue, append);
-	tni_note_sent(queue);
+	tni_note_sent(queue, &append->view);
 }
 
 /* A run of messages under the senders' lock, all of them or none.  It ends early where freed slots or
@@ -173,7 +155,8 @@ struct parcel {
 static int put(struct tenon_queue *queue, const struct parcel *parcel,
 	       const struct tenon_send_options *options, uint32_t *ret_put, uint64_t *ret_receipt)
 {
-	uint64_t room = room_locked(queue);
+	uint64_t room = tni_room_locked(queue, tni_send_view(&queue->control->send).sent,
+					parcel->is_loan ? 1 : parcel->count);
 	uint32_t done = 0;
 	int result = 0;
 
@@ -220,10 +203,9 @@ static int put(struct tenon_queue *queue, const struct parcel *parcel,
 }
 
 /* A full queue: 0 try again, 1 the message is to be dropped, or an error. */
-static int when_full(struct tni_call *call, const struct tenon_send_options *options,
-		     uint64_t done_seen)
+static int when_full(struct tni_call *call, const struct tenon_send_options *options)
 {
-	const struct tni_reason full = {.class = TNI_CLASS_ROOM, .seen.done = done_seen};
+	const struct tni_reason full = {.class = TNI_CLASS_ROOM, .seen.done = call->looked_done};
 	struct tenon_queue *queue = call->queue;
 	int result;
 
@@ -242,6 +224,8 @@ static int when_full(struct tni_call *call, const struct tenon_send_options *opt
 	default:
 		if (options->flags & TENON_NONBLOCK)
 			return -EAGAIN;
+		if (tni_spin(queue, &full, options->deadline_ns))
+			return 0;
 		return tni_wait(call, &full, options->deadline_ns);
 	}
 }
@@ -265,19 +249,28 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 	struct tenon_queue *queue = call->queue;
 	bool rendezvous = queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS;
 	bool wants_receipt = rendezvous || (options->flags & TENON_WANT_RECEIPT);
-	uint64_t receipt = 0, done_seen;
+	bool plain = !parcel->is_loan && !wants_receipt;
+	uint64_t receipt = 0;
 	int result;
 
 	for (;;) {
-		result = tni_side_lock(call, TNI_SEND, options->deadline_ns);
-		if (result != 0)
-			return result;
-		result = put(queue, parcel, options, ret_sent, wants_receipt ? &receipt : NULL);
-		done_seen = tni_get64(&queue->control->send.done_cache);
-		tni_side_unlock(call, TNI_SEND);
+		result = plain ? tni_fast_send(call, parcel->slices, parcel->count) : 0;
+		if (result > 0) {
+			*ret_sent = (uint32_t)result;
+			return 0;
+		}
+		if (result == 0) {
+			result = tni_side_lock(call, TNI_SEND, options->deadline_ns);
+			if (result != 0)
+				return result;
+			result = put(queue, parcel, options, ret_sent,
+				     wants_receipt ? &receipt : NULL);
+			call->looked_done = tni_get64(&queue->control->send.done_cache);
+			tni_side_unlock(call, TNI_SEND);
+		}
 		if (result != -EAGAIN || (rendezvous && options->flags & TENON_NONBLOCK))
 			break;
-		result = when_full(call, options, done_seen);
+		result = when_full(call, options);
 		if (result > 0)
 			return drop_newest(call, parcel->is_loan ? 1 : parcel->count, ret_sent);
 		if (result != 0)
@@ -353,18 +346,38 @@ static int send_slices(struct tenon_queue *queue, const struct tenon_slice *slic
 	return deliver(&call, &parcel, &checked, ret_sent);
 }
 
+/* The short way, at once.  As tni_fast_send(). */
+static inline int send_quick(struct tenon_queue *queue, const struct tenon_slice *slices,
+			     uint32_t count, const struct tenon_send_options *options)
+{
+	struct tni_call call;
+	int result;
+
+	if (!tni_send_is_plain(options) || !tni_call_quick(&call, queue))
+		return 0;
+	result = tni_fast_send(&call, slices, count);
+	if (result != -EAGAIN)
+		return result;
+	return options && options->flags & TENON_NONBLOCK &&
+			       queue->attributes.full <= TENON_QUEUE_FAIL
+		       ? -EAGAIN
+		       : 0;
+}
+
 int tenon_queue_send(struct tenon_queue *queue, const void *data, uint64_t bytes,
 		     const struct tenon_send_options *options)
 {
 	struct tenon_slice slice = {.data = data ? data : "", .bytes = bytes};
 	uint32_t sent;
+	int result;
 
-	if (!queue || (!data && bytes > 0))
+	if (__builtin_expect(!queue || (!data && bytes > 0), 0))
 		return -EINVAL;
-	if (bytes > queue->attributes.max_message_bytes)
+	if (__builtin_expect(bytes > queue->attributes.max_message_bytes, 0))
 		return -EMSGSIZE;
-	if (!options && tni_fast_send(queue, &slice, 1) == 1)
-		return 0;
+	result = send_quick(queue, &slice, 1, options);
+	if (result != 0)
+		return result > 0 ? 0 : result;
 	return send_slices(queue, &slice, 1, options, &sent);
 }
 
@@ -384,14 +397,16 @@ int tenon_queue_send_batch(struct tenon_queue *queue, const struct tenon_slice *
 	result = slices_check(queue, slices, count);
 	if (result != 0)
 		return result;
-	if (!options)
-		sent = tni_fast_send(queue, slices, count);
+	result = send_quick(queue, slices, count, options);
+	if (result < 0)
+		return result;
+	sent = (uint32_t)result;
 	if (sent == 0) {
 		result = send_slices(queue, slices, count, options, &sent);
 		if (result != 0)
 			return result;
 	}
-	/* Runs end at long messages; what fits without waiting follows. */
+	/* Runs end at long messages and with a chunk; what fits without waiting follows. */
 	if (options)
 		rest.key = options->key;
 	rest.flags = TENON_NONBLOCK;

@@ -37,43 +37,21 @@ int tni_queue_damaged(struct tenon_queue *queue)
 
 int tni_call_begin(struct tni_call *call, struct tenon_queue *queue)
 {
-	tni_table_failure = 0;
-	call->queue = queue;
-	call->thread = tni_thread_self();
-	call->burying = false;
-	call->leased = false;
-	if (tni_get32(&queue->object.generation) != call->thread->generation) {
-		int result = tni_object_reattach(&queue->object);
+	int result;
 
-		if (result != 0)
-			return result;
-		queue->house.participant = queue->object.participant;
-		/* The parent's threads do not sleep here. */
-		for (uint32_t class = 0; class < TNI_CLASSES; class ++)
-			tni_set32(&queue->house.asleep[class], 0);
-		queue->pid = (uint32_t)getpid();
-	}
+	tni_table_failure = 0;
+	if (tni_call_quick(call, queue))
+		return 0;
+	result = tni_object_reattach(&queue->object);
+	if (result != 0)
+		return result;
+	queue->house.participant = queue->object.participant;
+	/* The parent's threads do not sleep here. */
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+		tni_set32(&queue->house.asleep[class], 0);
+	queue->pid = (uint32_t)getpid();
 	call->pending = tni_pending_get(call->thread);
 	return 0;
-}
-
-void tni_send_commit(struct tni_send_side *side, const struct tni_send_view *view)
-{
-	struct tni_send_state *next = &side->state[(tni_get64(&side->version) + 1) & 1];
-
-	tni_set64(&next->tail, view->tail);
-	tni_set64(&next->sent, view->sent);
-	tni_set64(&next->bytes, view->bytes);
-	tni_commit(&side->version);
-	tni_set64(&side->bytes_seen, view->bytes);
-	tni_store_release64(&side->sent_seen, view->sent); /* ORD(seen) */
-}
-
-static void show_received(struct tni_receive_side *side, const struct tni_receive_view *view)
-{
-	tni_set64(&side->bytes_seen, view->bytes);
-	tni_store_release64(&side->gone_seen, view->drained - view->ready); /* ORD(seen) */
-	tni_store_release64(&side->done_seen, view->done);
 }
 
 static int resolve_limbo(struct tenon_queue *queue, uint64_t slot, uint64_t chunk)
@@ -94,18 +72,7 @@ static int resolve_limbo(struct tenon_queue *queue, uint64_t slot, uint64_t chun
 
 int tni_receive_commit(struct tenon_queue *queue, const struct tni_receive_view *view)
 {
-	struct tni_receive_side *side = &queue->control->receive;
-	struct tni_receive_state *next = &side->state[(tni_get64(&side->version) + 1) & 1];
-
-	tni_set64(&next->head, view->head);
-	tni_set64(&next->drained, view->drained);
-	tni_set64(&next->ready, view->ready);
-	tni_set64(&next->done, view->done);
-	tni_set64(&next->bytes, view->bytes);
-	tni_set64(&next->limbo_slot, view->limbo_slot);
-	tni_set64(&next->limbo_chunk, view->limbo_chunk);
-	tni_commit(&side->version);
-	show_received(side, view);
+	tni_receive_commit_log(&queue->control->receive, view);
 	return resolve_limbo(queue, view->limbo_slot, view->limbo_chunk);
 }
 
@@ -166,7 +133,7 @@ static int repair_receive(struct tenon_queue *queue)
 
 	view = tni_receive_view(side);
 	state = &side->state[tni_get64(&side->version) & 1];
-	show_received(side, &view);
+	tni_show_received(side, &view);
 	if (result == 0)
 		result = resolve_limbo(queue, tni_get64(&state->limbo_slot),
 				       tni_get64(&state->limbo_chunk));

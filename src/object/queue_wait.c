@@ -5,7 +5,8 @@
  *
  * The budget of spinning follows how long the last waits took: it is a whole one while waits are
  * short, and shrinks to next to nothing while they are long.  Nothing is read in the loop but the
- * word that the awaited side will write.
+ * word that the awaited side will write: each other word of that side that is looked at costs it a
+ * line when it next writes, which is just what is being waited for.
  *
  * While there are leases, a sleeper looks for dead holders ten times a second: the kernel wakes nobody
  * for a process that dies outside of a call.
@@ -18,7 +19,11 @@
 #define SPIN_FULL_NS 50000
 #define SPIN_LEAST_NS 500
 #define WAIT_SHORT_NS 100000
-#define SPIN_ROUNDS_A_LOOK 64
+#define SPIN_BURST 48u /* pauses between two readings of the clock */
+#define SPIN_LOOKS 8u  /* between two pauses, which can take longer than the whole wait */
+#define GROW_MESSAGES 64u
+#define GROW_ROUNDS 16u
+#define GROW_PAUSES 8u
 #define LEASE_TICK_NS (100 * TNI_MILLISECOND_NS)
 
 struct tni_seen tni_wait_seen(const struct tenon_queue *queue)
@@ -35,12 +40,14 @@ struct tni_seen tni_wait_seen(const struct tenon_queue *queue)
 /* While spinning: has the word changed that the other side will write? */
 static bool may_go_on(struct tenon_queue *queue, const struct tni_reason *reason)
 {
-	struct tni_record record;
+	const struct tni_a64 *word;
 
 	switch (reason->class) {
 	case TNI_CLASS_MESSAGE:
-		return tni_get64(&queue->control->receive.version) != reason->seen.version ||
-		       tni_log_read(queue, reason->seen.head, &record) != 0 || record.kind != 0;
+		if (tni_get64(&queue->control->receive.version) != reason->seen.version)
+			return true;
+		word = tni_log_word(queue, reason->seen.head);
+		return !word || tni_get64(word) != 0;
 	case TNI_CLASS_ROOM:
 		/* Not whether there is room: the caller looked, and may know better. */
 		return tni_load_acquire64(&queue->control->receive.done_seen) !=
@@ -64,35 +71,83 @@ static bool must_not_sleep(struct tenon_queue *queue, const struct tni_reason *r
 	       tni_get64(&queue->control->receive.version) != reason->seen.version;
 }
 
-static struct tni_a32 *budget_of(struct tenon_queue *queue, uint32_t class)
+static uint32_t waiter_of(uint32_t class)
 {
-	return &queue->spin_ns[class == TNI_CLASS_ROOM ? TNI_SEND : TNI_RECEIVE];
+	return class == TNI_CLASS_ROOM ? TNI_SEND : TNI_RECEIVE;
 }
 
-static bool spin(struct tenon_queue *queue, const struct tni_reason *reason, int64_t start_ns,
-		 int64_t deadline_ns)
+/* Whether the one that is waited for was last seen on this very processor, where spinning keeps it from
+ * running, or never. */
+static bool shares_cpu(const struct tenon_queue *queue, uint32_t class)
 {
-	uint32_t far = reason->class == TNI_CLASS_MESSAGE ? TNI_SEND : TNI_RECEIVE;
-	int64_t end_ns = start_ns + tni_get32(budget_of(queue, reason->class));
+	uint32_t far = class == TNI_CLASS_MESSAGE ? TNI_SEND : TNI_RECEIVE;
+	uint32_t cpu = tni_get32(&queue->house.gate[far]->cpu);
 
-	if (end_ns > deadline_ns)
-		end_ns = deadline_ns;
-	for (;;) {
-		if (tni_get32(&queue->house.gate[far]->cpu) == tni_cpu())
-			return false;
-		for (uint32_t i = 0; i < SPIN_ROUNDS_A_LOOK; i++) {
+	return cpu == 0 || cpu == tni_cpu();
+}
+
+static bool spin_burst(struct tenon_queue *queue, const struct tni_reason *reason)
+{
+	for (uint32_t i = 0; i < SPIN_BURST; i++) {
+		for (uint32_t j = 0; j < SPIN_LOOKS; j++)
 			if (may_go_on(queue, reason))
 				return true;
-			tni_pause();
-		}
-		if (tni_clock_ns(CLOCK_MONOTONIC) >= end_ns)
-			return false;
+		tni_pause();
 	}
+	return false;
+}
+
+/* There is a little room.  To take it message by message would cost both sides a line each time. */
+static void let_room_grow(struct tenon_queue *queue, const struct tni_reason *reason)
+{
+	const struct tni_a64 *done = &queue->control->receive.done_seen;
+	uint64_t enough = queue->attributes.capacity / 8;
+
+	if (enough > GROW_MESSAGES)
+		enough = GROW_MESSAGES;
+	for (uint32_t i = 0; i < GROW_ROUNDS; i++) {
+		if (tni_get64(done) - reason->seen.done >= enough)
+			return;
+		for (uint32_t j = 0; j < GROW_PAUSES; j++)
+			tni_pause();
+	}
+}
+
+bool tni_spin(struct tenon_queue *queue, const struct tni_reason *reason, int64_t deadline_ns)
+{
+	uint32_t waiter = waiter_of(reason->class);
+	bool trusted = tni_get32(&queue->spin_trust[waiter]), found;
+	int64_t now_ns, end_ns;
+
+	if (reason->class == TNI_CLASS_MESSAGE)
+		tni_note_idle(queue);
+	/* Where spinning was worth it the last time, the other side's processor is not looked up: its
+	 * word lies in a line that the other side needs just now.  Nor is the clock read. */
+	found = trusted && deadline_ns > 0 && spin_burst(queue, reason);
+	if (!found && !shares_cpu(queue, reason->class)) {
+		now_ns = tni_clock_ns(CLOCK_MONOTONIC);
+		end_ns = now_ns + tni_get32(&queue->spin_ns[waiter]);
+		if (end_ns > deadline_ns)
+			end_ns = deadline_ns;
+		while (!found && now_ns < deadline_ns) {
+			found = spin_burst(queue, reason);
+			now_ns = tni_clock_ns(CLOCK_MONOTONIC);
+			if (now_ns >= end_ns || shares_cpu(queue, reason->class))
+				break;
+		}
+	}
+	if (found && reason->class == TNI_CLASS_ROOM)
+		let_room_grow(queue, reason);
+	if (found != trusted)
+		tni_set32(&queue->spin_trust[waiter], found);
+	if (found && tni_get32(&queue->spin_ns[waiter]) != SPIN_FULL_NS)
+		tni_set32(&queue->spin_ns[waiter], SPIN_FULL_NS);
+	return found;
 }
 
 static void learn(struct tenon_queue *queue, uint32_t class, int64_t waited_ns)
 {
-	struct tni_a32 *budget = budget_of(queue, class);
+	struct tni_a32 *budget = &queue->spin_ns[waiter_of(class)];
 	uint32_t ns = tni_get32(budget);
 
 	if (waited_ns < WAIT_SHORT_NS)
@@ -172,16 +227,11 @@ int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t dea
 	/* What is repaired or buried meanwhile leaves the entry as it is here. */
 	tni_pending_set(call->thread, &queue->house.gate[0]->word);
 	call->pending = tni_pending_get(call->thread);
-	if (spin(queue, reason, start_ns, deadline_ns)) {
-		learn(queue, reason->class, 0);
-		result = 0;
-	} else {
-		count_wait(queue, reason->class);
-		result = sleep_for(call, reason, deadline_ns);
-		learn(queue, reason->class, tni_clock_ns(CLOCK_MONOTONIC) - start_ns);
-		if (result == 0)
-			result = tni_call_heal(call);
-	}
+	count_wait(queue, reason->class);
+	result = sleep_for(call, reason, deadline_ns);
+	learn(queue, reason->class, tni_clock_ns(CLOCK_MONOTONIC) - start_ns);
+	if (result == 0)
+		result = tni_call_heal(call);
 	call->pending = outer;
 	if (result != 0)
 		tni_wait_leave(call);
@@ -224,6 +274,8 @@ int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, int64_t deadlin
 				*ret_events = now;
 			return 0;
 		}
+		if (tni_spin(queue, &reason, deadline_ns))
+			continue;
 		result = tni_wait(&call, &reason, deadline_ns);
 		slept = true;
 	}
