@@ -38,9 +38,10 @@
  *	G5 whoever wakes looks at both gates: lockers whose gate has no owner are woken, an orphaned
  *	   gate is repaired (by a locker: by waking a receiver and a sender, who do)
  *
- * A flag stays until somebody finds nobody to wake and no bit set in the bitmap of the class: a
- * sleeper sets its bit before it announces, an announcement changes the count, and the flag is only
- * cleared if the count has not changed since before the bitmap was read.
+ * A flag goes when a wake found fewer asleep than it had something for, unless somebody has announced
+ * since the release: whoever announced before it has read an event that has been counted up since, and
+ * is awake, or will not fall asleep, or announces anew.  So a busy side pays for one wake in vain, not
+ * for one with each operation until a woken sleeper gets a processor.
  *
  * ORD gate: everything written under the lock is released by the compare-and-swap that unlocks and
  * acquired by the one that locks.  Two sides without a common lock meet here too: a sleeper announces
@@ -202,28 +203,36 @@ void tni_gatehouse_forget(struct tni_gatehouse *house, uint32_t participant)
 				~(UINT64_C(1) << (participant % 64)));
 }
 
-/* Wakes up to `count` of a class whose event was counted; clears the flag if there is nobody.  False:
- * somebody should have been asleep and nobody was. */
-static bool wake(struct tni_gatehouse *house, uint32_t which, uint32_t class, uint32_t count)
+static long futex_wake(struct tni_a32 *event, uint32_t count)
 {
-	struct tni_gate *gate = house->gate[which];
-	uint64_t word = tni_get64(&gate->word);
+	long woken;
 
 	if (TNI_FAULT(TNI_FAULT_NO_WAKE))
-		return true;
-	if (syscall(SYS_futex, &house->waitroom->event[class], FUTEX_WAKE,
-		    count > INT_MAX ? INT_MAX : count, NULL, NULL, 0) > 0)
-		return true;
-	if (tni_gatehouse_count(house, class) > 0)
-		return false;
-	tni_cas64(&gate->word, &word, word & ~TNI_GATE_FLAG(class));
-	return true;
+		return count;
+	woken = syscall(SYS_futex, event, FUTEX_WAKE, count > INT_MAX ? INT_MAX : count, NULL, NULL,
+			0);
+	return woken > 0 ? woken : 0;
 }
 
-static void count_and_wake(struct tni_gatehouse *house, uint32_t which, uint32_t class)
+/* Wakes up to `count` of a class whose event was counted before the word became `released`. */
+static void wake(struct tni_gatehouse *house, uint32_t which, uint32_t class, uint32_t count,
+		 uint64_t released)
+{
+	struct tni_gate *gate = house->gate[which];
+	uint64_t word;
+
+	if (futex_wake(&house->waitroom->event[class], count) >= count)
+		return;
+	word = tni_get64(&gate->word);
+	while (((word ^ released) & TNI_GATE_EPOCH) == 0 && (word & TNI_GATE_FLAG(class)) &&
+	       !tni_cas64(&gate->word, &word, word & ~TNI_GATE_FLAG(class)))
+		;
+}
+
+static void count_and_wake(struct tni_gatehouse *house, uint32_t class)
 {
 	tni_fetch_add32(&house->waitroom->event[class], 1); /* ORD(event) */
-	wake(house, which, class, 1);
+	futex_wake(&house->waitroom->event[class], 1);
 }
 
 /* G5, but for the repairing. */
@@ -233,13 +242,13 @@ static void pass_on(struct tni_gatehouse *house, bool is_locker)
 		uint64_t word = tni_get64(&house->gate[i]->word);
 
 		if (flag_free(word, TNI_CLASS_LOCK_0 + i))
-			count_and_wake(house, i, TNI_CLASS_LOCK_0 + i);
+			count_and_wake(house, TNI_CLASS_LOCK_0 + i);
 		if (!is_locker || !tni_gate_is_orphaned(house->gate[i]))
 			continue;
 		if (word & TNI_GATE_FLAG(TNI_CLASS_MESSAGE))
-			count_and_wake(house, i, TNI_CLASS_MESSAGE);
+			count_and_wake(house, TNI_CLASS_MESSAGE);
 		if (word & TNI_GATE_FLAG(TNI_CLASS_ROOM))
-			count_and_wake(house, i, TNI_CLASS_ROOM);
+			count_and_wake(house, TNI_CLASS_ROOM);
 	}
 }
 
@@ -273,7 +282,7 @@ static int sleep_for_lock(struct tni_gatehouse *house, uint32_t which, struct tn
 			pass_on(house, true);
 	}
 	if (asleep_leave(house, sleep.class))
-		count_and_wake(house, which, sleep.class);
+		count_and_wake(house, sleep.class);
 	tni_pending_set(thread, &gate->word);
 	return result == -ETIMEDOUT && suspicion_ns >= deadline_ns ? result : 0;
 }
@@ -327,13 +336,12 @@ static void plan_lockers(struct tni_gatehouse *house, uint32_t which, uint64_t f
 	}
 }
 
-bool tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
+void tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
 		     void (*plan)(void *context, uint64_t flags, struct tni_wakes *ret_wakes),
 		     void *context)
 {
 	struct tni_gate *gate = house->gate[which];
 	uint64_t word = tni_get64(&gate->word);
-	bool counted[TNI_CLASSES] = {false}, found = true;
 	struct tni_wakes wakes;
 
 	do {
@@ -342,19 +350,15 @@ bool tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
 			plan_lockers(house, which, word, &wakes);
 			plan(context, word & TNI_GATE_FLAGS, &wakes);
 		}
-		for (uint32_t class = 0; class < TNI_CLASSES; class ++) {
-			if (wakes.count[class] == 0 || counted[class])
-				continue;
-			/* ORD(event): counted before the unlocking, G2. */
-			tni_fetch_add32(&house->waitroom->event[class], 1);
-			counted[class] = true;
-		}
+		/* ORD(event): counted before the unlocking, G2, and anew for who announced meanwhile. */
+		for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+			if (wakes.count[class] > 0)
+				tni_fetch_add32(&house->waitroom->event[class], 1);
 		/* ORD(gate): releases what was done under the lock. */
 	} while (!tni_cas64(&gate->word, &word, word & ~TNI_GATE_LOW));
 	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
 		if (wakes.count[class] > 0)
-			found &= wake(house, which, class, wakes.count[class]);
-	return found;
+			wake(house, which, class, wakes.count[class], word);
 }
 
 void tni_sleep_begin(struct tni_gatehouse *house, uint32_t class, struct tni_sleep *ret_sleep)
@@ -383,5 +387,5 @@ int tni_sleep_wait(struct tni_gatehouse *house, struct tni_sleep *sleep, int64_t
 void tni_sleep_end(struct tni_gatehouse *house, struct tni_sleep *sleep)
 {
 	if (asleep_leave(house, sleep->class))
-		count_and_wake(house, 0, sleep->class);
+		count_and_wake(house, sleep->class);
 }

@@ -69,10 +69,9 @@ struct tni_wakes {
 
 /*
  * Unlocks and wakes.  `plan` is asked, under the lock, how many sleepers of the flagged classes can go
- * on, lockers excepted; it may be asked again when somebody announces meanwhile.  Answers false if
- * somebody should have been asleep and nobody was: perhaps a dead process left its bit.
+ * on, lockers excepted; it may be asked again when somebody announces meanwhile.
  */
-bool tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
+void tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
 		     void (*plan)(void *context, uint64_t flags, struct tni_wakes *ret_wakes),
 		     void *context);
 

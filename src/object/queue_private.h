@@ -61,7 +61,6 @@ struct tni_call {
 	struct tenon_queue *queue;
 	struct tni_thread *thread;
 	void *pending; /* of the thread, before */
-	bool burying;  /* does not look for further dead */
 	bool leased;   /* made the first lease: sleepers have to know */
 	/* Who found nothing to do: what the other side's, or its own side's, words were then. */
 	uint64_t looked_done;		      /* senders */
@@ -89,7 +88,6 @@ static inline bool tni_call_quick(struct tni_call *call, struct tenon_queue *que
 {
 	call->queue = queue;
 	call->thread = tni_thread_self();
-	call->burying = false;
 	call->leased = false;
 	if (__builtin_expect(tni_get32(&queue->object.generation) != call->thread->generation, 0))
 		return false;

@@ -12,6 +12,7 @@
 
 #define SLOTS_A_RUN 12u
 #define INLINES_A_RUN 256u
+#define MEET_NS (100 * TNI_MILLISECOND_NS)
 
 static bool is_inline(const struct tenon_queue *queue, uint64_t bytes)
 {
@@ -243,6 +244,19 @@ static int drop_newest(struct tni_call *call, uint32_t count, uint32_t *ret_sent
 	return 0;
 }
 
+/* Waits for the receiver.  Who may not wait has seen one asleep, which may still have left or died
+ * instead of taking the message. */
+static int meet(struct tni_call *call, uint64_t receipt, const struct tenon_send_options *options)
+{
+	int64_t deadline_ns = options->deadline_ns;
+	int result;
+
+	if (options->flags & TENON_NONBLOCK)
+		deadline_ns = tni_clock_ns(CLOCK_MONOTONIC) + MEET_NS;
+	result = tni_receipt_rendezvous(call, receipt, deadline_ns);
+	return result == -ETIMEDOUT && options->flags & TENON_NONBLOCK ? -EAGAIN : result;
+}
+
 static int deliver(struct tni_call *call, const struct parcel *parcel,
 		   const struct tenon_send_options *options, uint32_t *ret_sent)
 {
@@ -251,8 +265,14 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 	bool wants_receipt = rendezvous || (options->flags & TENON_WANT_RECEIPT);
 	bool plain = !parcel->is_loan && !wants_receipt;
 	uint64_t receipt = 0;
-	int result;
+	uint32_t buried;
+	int result = 0;
 
+	/* The dead do not take anything. */
+	if (rendezvous && options->flags & TENON_NONBLOCK)
+		result = tni_queue_recover(call, &buried);
+	if (result != 0)
+		return result;
 	for (;;) {
 		result = plain ? tni_fast_send(call, parcel->slices, parcel->count) : 0;
 		if (result > 0) {
@@ -282,7 +302,7 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 		return result;
 	tni_poll_lower(call, TNI_SEND);
 	if (rendezvous)
-		return tni_receipt_rendezvous(call, receipt, options->deadline_ns);
+		return meet(call, receipt, options);
 	if (wants_receipt)
 		tni_receipt_remember(queue, receipt);
 	return 0;

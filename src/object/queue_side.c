@@ -179,23 +179,6 @@ int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 	return 0;
 }
 
-/* Sleepers that are not there: one of them may have died. */
-static void suspect(struct tni_call *call)
-{
-	struct tenon_queue *queue = call->queue;
-
-	if (call->burying)
-		return;
-	for (uint32_t i = 0; i < tni_object_participants_top(&queue->object); i++) {
-		uint64_t bits = 0;
-
-		for (uint32_t class = 0; class < TNI_CLASSES; class ++)
-			bits |= tni_get64(&queue->house.waitroom->asleep[class][i / 64]);
-		if (bits >> (i % 64) & 1)
-			tni_object_recover_one(&queue->object, i);
-	}
-}
-
 static uint32_t receivers_to_wake(const struct tni_call *call)
 {
 	struct tenon_queue *queue = call->queue;
@@ -244,19 +227,15 @@ void tni_side_unlock(struct tni_call *call, uint32_t side)
 	struct tenon_queue *queue = call->queue;
 
 	if (__builtin_expect(!tni_gate_unlock_quiet(queue->house.gate[side]), 0)) {
-		bool found;
-
 		call->announced = false;
 		call->told_done = false;
-		found = tni_gate_unlock(&queue->house, side, plan, call);
+		tni_gate_unlock(&queue->house, side, plan, call);
 		if (call->announced) {
 			tni_set64(&queue->control->send.woken_sent, call->sent);
 			tni_set64(&queue->control->receive.woken_returned, call->redelivered);
 		}
 		if (call->told_done)
 			tni_set64(&queue->control->receive.woken_done, call->done);
-		if (!found)
-			suspect(call);
 		call->leased = false;
 	}
 	tni_pending_put(call->thread, call->pending);
@@ -280,7 +259,7 @@ int tni_call_heal(struct tni_call *call)
 int tni_queue_bury(struct tni_object *object, uint32_t participant)
 {
 	struct tenon_queue *queue = (struct tenon_queue *)object;
-	struct tni_call call = {.queue = queue, .thread = tni_thread_self(), .burying = true};
+	struct tni_call call = {.queue = queue, .thread = tni_thread_self()};
 	int result;
 
 	call.pending = tni_pending_get(call.thread);

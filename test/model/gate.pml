@@ -23,7 +23,7 @@
  *		 changed since the flags were read, from the start; then wake.  Counting must come first:
  *		 else one that dies after the release leaves no trace for a sleeper that has looked for
  *		 work already and is not queued yet
- *	rest	 pending names T; read the event, set the bit, announce at both gates, look once more,
+ *	rest	 pending names T; read the event, announce at both gates, look once more,
  *		 then futex_waitv on T, H, event.  The event must be the last: entries are compared and
  *		 queued one after the other, and a wake by the kernel at a gate where the thread is not
  *		 queued yet is made up for by the event's later comparison only
@@ -88,7 +88,7 @@
 byte low[2], high[2];
 byte fresh[2];	 /* by gate: threads for which a compare-and-swap would succeed */
 byte event[4];	 /* by class: threads for which the counter is still what they read */
-byte bitmap[4];	 /* by class: threads that may be asleep */
+byte calm[2];	 /* by gate: threads since whose release nobody has announced */
 byte pending[N + 1]; /* gate + 1, or 0 */
 
 byte queued[5];	 /* by thread: the kernel's futex queues */
@@ -115,17 +115,16 @@ byte deaths = DEATHS;
 #ifdef CLEAR_BLINDLY
 #define MAY_CLEAR(gate) true
 #else
-#define MAY_CLEAR(gate) (fresh[gate] & BIT(me))
+#define MAY_CLEAR(gate) (calm[gate] & BIT(me))
 #endif
 
 #define wake_one(word) \
 	queued[x] = queued[x] & ~(word); \
 	hit = hit | BIT(x); \
 	asleep = asleep & ~BIT(x); \
-	n--; \
-	found = 1
+	n--
 
-/* futex_wake: any of those queued, since their priorities may differ. */
+/* futex_wake: any of those queued, since their priorities may differ.  `enough`: as many as asked for. */
 #define futex_wake(word, count) \
 	atomic { \
 		n = count; \
@@ -136,7 +135,7 @@ byte deaths = DEATHS;
 		:: n > 0 && (queued[4] & (word)) -> x = 4; wake_one(word) \
 		:: else -> break \
 		od; \
-		x = 0; n = 0 \
+		enough = (n == 0); x = 0; n = 0 \
 	}
 
 /* One entry of futex_waitv: compare and queue. */
@@ -151,7 +150,7 @@ byte deaths = DEATHS;
 /* One step of a sleeper's announcement at a gate. */
 #define announce(gate, class) \
 	high[gate] = high[gate] | (class); \
-	fresh[gate] = 0; \
+	fresh[gate] = 0; calm[gate] = 0; \
 	if \
 	:: MARK_WAITERS && OWNER(gate) -> low[gate] = low[gate] | WAITERS \
 	:: else \
@@ -160,14 +159,10 @@ byte deaths = DEATHS;
 
 #define count_up(class) event[INDEX(class)] = 0
 #define read_event(class) event[INDEX(class)] = event[INDEX(class)] | BIT(me)
-#define set_bit(class) bitmap[INDEX(class)] = bitmap[INDEX(class)] | BIT(me)
 
 #define forget_readings \
 	event[0] = event[0] & ~BIT(me); event[1] = event[1] & ~BIT(me); \
 	event[2] = event[2] & ~BIT(me); event[3] = event[3] & ~BIT(me)
-#define clear_bits \
-	bitmap[0] = bitmap[0] & ~BIT(me); bitmap[1] = bitmap[1] & ~BIT(me); \
-	bitmap[2] = bitmap[2] & ~BIT(me); bitmap[3] = bitmap[3] & ~BIT(me)
 #define leave_queues \
 	queued[me] = 0; hit = hit & ~BIT(me); asleep = asleep & ~BIT(me)
 
@@ -184,26 +179,19 @@ byte deaths = DEATHS;
 #define count_after(class) skip
 #endif
 
-/* After a wake that found nobody: the flag goes if no bit is set and nothing was announced. */
+/* After a wake that found fewer than it could use: the flag goes unless somebody announced since the
+ * release.  Whoever announced before has read the event before it was counted up, and will not sleep. */
 #ifdef CLEARING
 #define clear(class) \
-	if \
-	:: found == 0 -> \
-		fresh[g] = fresh[g] | BIT(me); \
+	atomic { \
 		if \
-		:: bitmap[INDEX(class)] == 0 -> \
-			atomic { \
-				if \
-				:: MAY_CLEAR(g) -> high[g] = high[g] & ~(class); fresh[g] = 0 \
-				:: else \
-				fi \
-			} \
-		:: else -> fresh[g] = fresh[g] & ~BIT(me) \
-		fi \
-	:: else -> found = 0 \
-	fi
+		:: !enough && MAY_CLEAR(g) -> high[g] = high[g] & ~(class); fresh[g] = 0 \
+		:: else \
+		fi; \
+		enough = 0 \
+	}
 #else
-#define clear(class) found = 0
+#define clear(class) enough = 0
 #endif
 
 #define serve(class, owed, count) \
@@ -217,7 +205,7 @@ byte deaths = DEATHS;
 
 #define pass_on(class) \
 	if \
-	:: high[at] & (class) -> count_up(class); futex_wake(class, 1); found = 0 \
+	:: high[at] & (class) -> count_up(class); futex_wake(class, 1); enough = 0 \
 	:: else \
 	fi
 
@@ -231,7 +219,7 @@ proctype thread(byte me; bit side)
 	bit repairing;	/* the lock is for repair only */
 	bit locker;	/* asleep as a locker */
 	bit done;	/* the operation succeeded */
-	bit found;
+	bit enough;
 
 	{
 		skip;
@@ -254,7 +242,7 @@ lock:		atomic {
 			:: else
 			fi
 		}
-		d_step { read_event(LOCK(g)); set_bit(LOCK(g)) }
+		read_event(LOCK(g));
 		locker = 1;
 		atomic {
 			if
@@ -316,6 +304,7 @@ locked:		assert(OWNER(g) == me);
 unlock:		atomic {
 			flags = high[g];
 			fresh[g] = fresh[g] | BIT(me);
+			calm[g] = calm[g] | BIT(me);
 			count_before(g == T, LOCK_T)
 			count_before(g == H, LOCK_H)
 			count_before(AVAILABLE > 0, MESSAGE)
@@ -339,7 +328,7 @@ unlock:		atomic {
 		serve(MESSAGE, AVAILABLE > 0, AVAILABLE);
 		serve(ROOM, FREE > 0, FREE);
 #endif
-		flags = 0;
+		flags = 0; calm[g] = calm[g] & ~BIT(me);
 		if
 		:: repairing -> repairing = 0; goto looked
 		:: done ->
@@ -362,18 +351,10 @@ progress:		goto again
 #else
 		pending[me] = T + 1;
 #endif
-		d_step {
-			read_event(WANTED);
-#ifndef BIT_AFTER_FLAG
-			set_bit(WANTED)
-#endif
-		}
+		read_event(WANTED);
 		atomic { announce(T, WANTED) }
 #ifndef AT_OWN_GATE_ONLY
 		atomic { announce(H, WANTED) }
-#endif
-#ifdef BIT_AFTER_FLAG /* Seeded. */
-		set_bit(WANTED);
 #endif
 		if
 		:: (seen[T] | seen[H]) & DIED -> goto woken
@@ -405,7 +386,7 @@ sleep:		atomic {
 		}
 
 woken:		atomic {
-			leave_queues; forget_readings; clear_bits;
+			leave_queues; forget_readings;
 			seen[T] = 0; seen[H] = 0; at = T
 		}
 look:		if
@@ -443,7 +424,7 @@ looked:		atomic {
 		leave_queues; forget_readings;
 		fresh[T] = fresh[T] & ~BIT(me); fresh[H] = fresh[H] & ~BIT(me);
 		seen[T] = 0; seen[H] = 0; flags = 0; n = 0; x = 0; at = 0; died = 0;
-		repairing = 0; locker = 0; done = 0; found = 0
+		repairing = 0; locker = 0; done = 0; enough = 0
 	}
 	if
 	:: pending[me] == 0 -> goto gone
@@ -469,8 +450,8 @@ looked:		atomic {
 	:: else
 	fi;
 gone:	atomic {
-		clear_bits;
-		pending[me] = 0; g = 0; done = 0; found = 0; sent = 0; alive = alive & ~BIT(me)
+		calm[T] = calm[T] & ~BIT(me); calm[H] = calm[H] & ~BIT(me);
+		pending[me] = 0; g = 0; done = 0; enough = 0; sent = 0; alive = alive & ~BIT(me)
 	}
 }
 
