@@ -7,7 +7,7 @@ _tenon_options()
 	case $1 in
 	create) echo '--capacity --order --full --message-size --mode --participants --exclusive' ;;
 	rm) echo '--force' ;;
-	ls) echo '--long --json' ;;
+	ls) echo '--long --json --null' ;;
 	stat) echo '--json --watch --interval' ;;
 	send)
 		echo '--null --length-prefixed --file --message --priority --type --key --no-wait
@@ -21,7 +21,7 @@ _tenon_options()
 		echo '--position --all --null --length-prefixed --raw --json --type --except --lowest
 			--quiet'
 		;;
-	work) echo '--jobs --tries --dead --exit-when-empty' ;;
+	work) echo '--jobs --tries --dead --exit-when-empty --progress' ;;
 	bench) echo '--duration --json' ;;
 	doctor) echo '--json' ;;
 	esac
@@ -96,7 +96,7 @@ _tenon_operand()
 
 _tenon()
 {
-	local word=${COMP_WORDS[COMP_CWORD]} command= namespace= previous=
+	local word=${COMP_WORDS[COMP_CWORD]} command='' namespace='' previous=''
 	local -i i position=0 ended=0
 
 	COMPREPLY=()

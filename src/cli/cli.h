@@ -102,12 +102,15 @@ int cli_system_error(const char *what, int error);
 int cli_queue_open(const char *name, uint32_t flags, struct tenon_queue **ret_queue,
 		   struct tenon_queue_status *ret_status);
 
-/* The namespace in use, for messages. */
+/* The namespace in use, for messages; whether somebody has chosen it; and whether it is missing. */
 const char *cli_namespace(void);
+bool cli_namespace_is_named(void);
+bool cli_namespace_is_missing(void);
 
 /* parse.c: each returns 0 or -EINVAL and prints nothing. */
 
-int cli_parse_number(const char *text, uint64_t *ret_number); /* decimal, 0x… or 0… */
+int cli_parse_number(const char *text, uint64_t *ret_number); /* decimal or 0x… */
+int cli_parse_count(const char *text, uint64_t *ret_count);   /* the same, with K, M or G */
 int cli_parse_size(const char *text, uint64_t *ret_bytes);    /* with K, M or G */
 int cli_parse_duration(const char *text, int64_t *ret_ns);    /* 500ms, 1.5s, 2m; seconds */
 int cli_parse_mode(const char *text, uint32_t *ret_mode);     /* octal, at most 0777 */
@@ -168,6 +171,66 @@ int cli_output_message(struct cli_output *output, const void *data,
 int cli_output_flush(struct cli_output *output);
 void cli_cleanup_output(struct cli_output *output);
 
+/* transfer.c: the options that send, recv and peek share. */
+
+enum {
+	CLI_OPTION_LENGTH_PREFIXED = 1100,
+	CLI_OPTION_RAW,
+	CLI_OPTION_JSON,
+	CLI_OPTION_NO_WAIT,
+};
+
+#define CLI_FRAMING_OPTIONS                                                      \
+	{"null", no_argument, NULL, '0'},                                        \
+	{                                                                        \
+		"length-prefixed", no_argument, NULL, CLI_OPTION_LENGTH_PREFIXED \
+	}
+#define CLI_WAIT_OPTIONS                                    \
+	{"no-wait", no_argument, NULL, CLI_OPTION_NO_WAIT}, \
+	{                                                   \
+		"timeout", required_argument, NULL, 't'     \
+	}
+#define CLI_VIEW_OPTIONS                                                                         \
+	CLI_FRAMING_OPTIONS, {"raw", no_argument, NULL, CLI_OPTION_RAW},                         \
+		{"json", no_argument, NULL, CLI_OPTION_JSON}, {"quiet", no_argument, NULL, 'q'}, \
+		CLI_SELECT_OPTIONS
+
+/* What the help says of them. */
+#define CLI_VIEW_HELP                                                                              \
+	"  -0, --null             a null byte after each message\n"                                \
+	"      --length-prefixed  four bytes of length, big endian, before each message\n"         \
+	"      --raw              nothing between messages\n"                                      \
+	"      --json             an object a line; 'data', or 'data_base64' if it is not UTF-8\n" \
+	"      --type K           of a typed queue, messages of type K\n"                          \
+	"      --except           with --type: all but those\n"                                    \
+	"      --lowest           with --type: of the lowest type up to K\n"                       \
+	"  -q, --quiet            say nothing when there is nothing\n"
+
+struct cli_wait {
+	bool never;
+	int64_t timeout_ns; /* for each message; -1: none */
+};
+
+/* How messages are shown, and which. */
+struct cli_view {
+	struct cli_output output;
+	struct cli_select select;
+	bool quiet;
+};
+
+/* True if the option was one of these. */
+bool cli_framing_option(int option, enum cli_framing *framing);
+bool cli_wait_option(int option, struct cli_wait *wait, int *ret_status);
+
+/* When a wait that begins now ends, as the options of the library take it. */
+int64_t cli_wait_deadline(const struct cli_wait *wait);
+
+/* For options that the command does not know itself; goes on to cli_select_option(). */
+int cli_view_option(int option, struct cli_view *view);
+
+/* After the last option. */
+int cli_view_check(struct cli_view *view);
+
 /* Ends a program whose output nobody reads as SIGPIPE would have; reports other errors. */
 int cli_output_error(int error);
 
@@ -198,6 +261,8 @@ const char *cli_format_time(int64_t ns);
 
 struct json_object;
 
+/* Adds text under a key, or under KEY_base64 if it is not UTF-8; 0 or -ENOMEM. */
+int cli_json_add_text(struct json_object *object, const char *key, const void *data, size_t bytes);
 struct json_object *cli_json_status(const char *name, const struct tenon_queue_status *status);
 struct json_object *cli_json_message(const void *data, const struct tenon_message *message);
 /* Prints it and a newline on stdout (indented if asked) and lets go of it. */
@@ -240,8 +305,9 @@ struct cli_progress {
 	int64_t begin_ns, drawn_ns;
 };
 
+/* `in_use`: something else is typed or shown on the terminal, and figures would disturb it. */
 void cli_progress_begin(struct cli_progress *progress, const char *verb,
-			enum cli_progress_unit unit, uint64_t total);
+			enum cli_progress_unit unit, uint64_t total, bool in_use);
 void cli_progress_add(struct cli_progress *progress, uint64_t messages, uint64_t bytes);
 /* Replaces the line, if there was one, by a summary. */
 void cli_progress_end(struct cli_progress *progress);

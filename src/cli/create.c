@@ -30,7 +30,7 @@ static int parse_capacity(const char *text, uint64_t *ret_capacity)
 {
 	uint64_t capacity;
 
-	if (!strcmp(text, "rendezvous")) {
+	if (!strcmp(text, "rendezvous") || !strcmp(text, "0")) {
 		*ret_capacity = TENON_QUEUE_RENDEZVOUS;
 		return 0;
 	}
@@ -38,7 +38,7 @@ static int parse_capacity(const char *text, uint64_t *ret_capacity)
 		*ret_capacity = TENON_QUEUE_UNBOUNDED;
 		return 0;
 	}
-	if (cli_parse_number(text, &capacity) || !capacity || capacity > TENON_QUEUE_MAX_CAPACITY)
+	if (cli_parse_count(text, &capacity) || !capacity || capacity > TENON_QUEUE_MAX_CAPACITY)
 		return -EINVAL;
 	*ret_capacity = capacity;
 	return 0;
@@ -52,7 +52,7 @@ static int parse_request(int option, struct create_request *request)
 	switch (option) {
 	case OPTION_CAPACITY:
 		if (parse_capacity(optarg, &options->capacity))
-			return cli_usage("--capacity '%s': neither a number from 1 to %llu nor "
+			return cli_usage("--capacity '%s': neither a number from 0 to %llu nor "
 					 "'rendezvous' nor 'unbounded'",
 					 optarg, (unsigned long long)TENON_QUEUE_MAX_CAPACITY);
 		break;
@@ -69,7 +69,10 @@ static int parse_request(int option, struct create_request *request)
 	case OPTION_MESSAGE_SIZE:
 		if (cli_parse_size(optarg, &options->max_message_bytes) ||
 		    options->max_message_bytes > TENON_QUEUE_MAX_MESSAGE_BYTES)
-			return cli_usage("--message-size '%s': not a size from 0 to 1G", optarg);
+			return cli_usage("--message-size '%s': not a size from 0 to 1G (K, M or G "
+					 "may follow a "
+					 "whole number)",
+					 optarg);
 		break;
 	case OPTION_MODE:
 		if (cli_parse_mode(optarg, &options->mode))
@@ -134,6 +137,13 @@ static int create(const char *name, const struct create_request *request)
 	}
 	if (!error)
 		error = tenon_queue_status(queue, &status);
+	if (error == -ENOENT) {
+		cli_queue_warn(name,
+			       "there is no namespace folder '%s'; make it with 'mkdir -m 700', or "
+			       "look at TENON_NAMESPACE and --namespace",
+			       cli_namespace());
+		return CLI_MISSING;
+	}
 	if (error)
 		return cli_queue_error(name, error);
 	difference = find_difference(request, &status);
@@ -177,7 +187,9 @@ static int run(int argc, char **argv)
 	if (optind == argc)
 		return cli_usage("what to create is missing: 'tenon create queue NAME'");
 	if (strcmp(argv[optind], "queue"))
-		return cli_usage("'%s' is no kind of object; there is 'queue'", argv[optind]);
+		return cli_usage("'%s' is no kind of object; there is 'queue': 'tenon create queue "
+				 "NAME'",
+				 argv[optind]);
 	++optind;
 	status = cli_operand_queue(argc, argv, name);
 	if (status)
@@ -193,8 +205,9 @@ const struct cli_command cli_command_create = {
 		"from\n"
 		"it are an error.\n"
 		"\n"
-		"  --capacity N         messages it holds at most (1024), or 'rendezvous': a send\n"
-		"                       ends when its message was received, or 'unbounded'\n"
+		"  --capacity N         messages it holds at most (1024; K, M and G may follow),\n"
+		"                       or 0, 'rendezvous': a send ends when its message was\n"
+		"                       received, or 'unbounded'\n"
 		"  --order ORDER        fifo (usual), priority, typed\n"
 		"  --full WHAT          when it is full a send should wait (usual), fail,\n"
 		"                       drop-oldest or drop-newest\n"

@@ -8,8 +8,11 @@
 
 #include "doctor.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <json-c/json.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,8 +53,8 @@ static void add_finding(struct doctor *doctor, enum doctor_grade grade, const ch
 	struct json_object *finding = json_object_new_object();
 
 	json_object_object_add(finding, "grade", json_object_new_string(grade_words[grade]));
-	json_object_object_add(finding, "object", json_object_new_string(object));
-	json_object_object_add(finding, "finding", json_object_new_string(text));
+	cli_json_add_text(finding, "object", object, strlen(object));
+	cli_json_add_text(finding, "finding", text, strlen(text));
 	if (remedy)
 		json_object_object_add(finding, "remedy", json_object_new_string(remedy));
 	json_object_array_add(doctor->array, finding);
@@ -72,6 +75,23 @@ void doctor_report(struct doctor *doctor, enum doctor_grade grade, const char *o
 		add_finding(doctor, grade, object, remedy, text ? text : "out of memory");
 	else
 		print_finding(grade, object, remedy, text ? text : "out of memory");
+}
+
+static const char *remedy_for(int error)
+{
+	switch (-error) {
+	case EMFILE:
+		return "raise the limit with 'ulimit -n' or LimitNOFILE=";
+	case ENFILE:
+		return "raise the system's limit with 'sysctl fs.file-max'";
+	case ENOMEM:
+		return "raise the limit with 'ulimit -v', or end something";
+	case ENOSPC:
+		return "receive or remove something there, or enlarge it (mount -o "
+		       "remount,size=SIZE)";
+	default:
+		return NULL;
+	}
 }
 
 static void report_unopened(struct doctor *doctor, const char *name, int error)
@@ -106,8 +126,8 @@ static void report_unopened(struct doctor *doctor, const char *name, int error)
 			      "it or its folder belongs to somebody unexpected");
 		break;
 	default:
-		doctor_report(doctor, DOCTOR_WARNING, name, NULL, "it cannot be opened: %s",
-			      strerror(-error));
+		doctor_report(doctor, DOCTOR_WARNING, name, remedy_for(error),
+			      "it cannot be opened: %s", strerror(-error));
 	}
 }
 
@@ -177,6 +197,16 @@ static void examine_use(struct doctor *doctor, const char *name,
 			      "its mode, %04o, lets every user fill and drain it", status->mode);
 }
 
+static void remember(struct doctor *doctor, uint64_t id)
+{
+	uint64_t *moved = realloc(doctor->ids, (doctor->known + 1) * sizeof(*moved));
+
+	if (!moved)
+		return;
+	doctor->ids = moved;
+	doctor->ids[doctor->known++] = id;
+}
+
 static void examine_queue(struct doctor *doctor, const char *name)
 {
 	CLI_CLEANUP(cli_cleanup_queue) struct tenon_queue *queue = NULL;
@@ -204,6 +234,7 @@ static void examine_queue(struct doctor *doctor, const char *name)
 		report_unopened(doctor, name, error);
 		return;
 	}
+	remember(doctor, status.id);
 	if (status.damaged)
 		doctor_report(doctor, DOCTOR_DAMAGE, name,
 			      "receive what still comes, remove it with 'tenon rm', make it anew",
@@ -219,9 +250,66 @@ static void examine_queue(struct doctor *doctor, const char *name)
 
 static int visit(uint32_t kind, const char *name, void *context)
 {
+	struct doctor *doctor = context;
+
+	++doctor->objects;
 	if (kind == TENON_KIND_QUEUE)
-		examine_queue(context, name);
+		examine_queue(doctor, name);
 	return 0;
+}
+
+/* A queue that somebody polls has pipes beside it, `.q.ID.r` and `.q.ID.w`, which go with it.  One that
+ * was first polled after its removal leaves them behind. */
+static bool is_pipe(const char *name, uint64_t *ret_id)
+{
+	char side;
+	int bytes = 0;
+
+	return sscanf(name, ".q.%16" SCNx64 ".%c%n", ret_id, &side, &bytes) == 2 && bytes == 21 &&
+	       !name[bytes] && (side == 'r' || side == 'w');
+}
+
+static void examine_pipe(struct doctor *doctor, const char *name, uint64_t id)
+{
+	char path[PATH_MAX];
+	unsigned int i;
+
+	/* It may belong to one of those that could not be looked at. */
+	if (doctor->known < doctor->objects)
+		return;
+	for (i = 0; i < doctor->known; ++i) {
+		if (doctor->ids[i] == id)
+			return;
+	}
+	snprintf(path, sizeof(path), "%s/%s", cli_namespace(), name);
+	doctor_report(doctor, DOCTOR_NOTE, path,
+		      "remove it with 'rm' when nobody has that queue open any more",
+		      "left over by a queue that was removed");
+}
+
+/* Whatever else lies in the folder takes memory from its queues. */
+static void examine_strangers(struct doctor *doctor)
+{
+	const struct dirent *entry;
+	unsigned int count = 0;
+	uint64_t id;
+	DIR *directory = opendir(cli_namespace());
+
+	if (!directory)
+		return;
+	while ((entry = readdir(directory))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		if (is_pipe(entry->d_name, &id))
+			examine_pipe(doctor, entry->d_name, id);
+		else
+			++count;
+	}
+	closedir(directory);
+	if (count > doctor->objects)
+		doctor_report(doctor, DOCTOR_NOTE, cli_namespace(),
+			      "look at them with 'ls -A', and remove what nobody needs",
+			      "%u of the files there are none of tenon's", count - doctor->objects);
 }
 
 static int examine(struct doctor *doctor)
@@ -230,7 +318,9 @@ static int examine(struct doctor *doctor)
 
 	if (doctor_examine_system(doctor))
 		error = tenon_namespace_list(NULL, visit, doctor);
-	if (error)
+	if (!error)
+		examine_strangers(doctor);
+	else
 		doctor_report(doctor, DOCTOR_WARNING, cli_namespace(),
 			      "set TENON_NAMESPACE or --namespace to a folder of your own",
 			      "its queues cannot be listed: %s",
@@ -256,7 +346,7 @@ static int run(int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	struct doctor doctor = {.json = false};
-	int option;
+	int option, status;
 
 	while ((option = cli_option(argc, argv, "", options)) != -1) {
 		if (option != OPTION_JSON)
@@ -272,7 +362,9 @@ static int run(int argc, char **argv)
 		if (!doctor.array)
 			return cli_system_error("doctor", -ENOMEM);
 	}
-	return examine(&doctor);
+	status = examine(&doctor);
+	free(doctor.ids);
+	return status;
 }
 
 const struct cli_command cli_command_doctor = {

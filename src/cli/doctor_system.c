@@ -22,6 +22,10 @@
 
 #define LOW_SPACE_BYTES (UINT64_C(16) << 20)
 #define LOW_DESCRIPTORS 256
+#define LOW_FILE_BYTES (UINT64_C(1) << 30)
+
+/* Where the usual namespaces are made. */
+#define USUAL_PARENT "/dev/shm"
 
 static void examine_kernel(struct doctor *doctor)
 {
@@ -63,10 +67,12 @@ static void examine_limits(struct doctor *doctor)
 			      "a process may have %llu open files",
 			      (unsigned long long)limit.rlim_cur);
 	if (!getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur != RLIM_INFINITY)
-		doctor_report(doctor, DOCTOR_NOTE, "file size",
-			      "lift it with 'ulimit -f unlimited'",
-			      "files may have %llu bytes, and so may a queue",
-			      (unsigned long long)limit.rlim_cur);
+		doctor_report(doctor,
+			      limit.rlim_cur < LOW_FILE_BYTES ? DOCTOR_WARNING : DOCTOR_NOTE,
+			      "file size", "lift it with 'ulimit -f unlimited'",
+			      "files may have %s, and so may a queue, with room for what it could "
+			      "hold",
+			      cli_format_bytes((uint64_t)limit.rlim_cur));
 }
 
 static void examine_space(struct doctor *doctor, const char *path)
@@ -113,6 +119,37 @@ static void examine_files(struct doctor *doctor, const char *path)
 			      "its files cannot be locked, so that deaths go unnoticed: %m");
 }
 
+/* The usual folder is made with the first queue, if that can be done; a named one is not. */
+static void report_missing_folder(struct doctor *doctor, const char *path)
+{
+	struct stat information;
+
+	if (cli_namespace_is_named()) {
+		doctor_report(doctor, DOCTOR_WARNING, path,
+			      "make it with 'mkdir -m 700', or look at TENON_NAMESPACE and "
+			      "--namespace",
+			      "there is no such folder");
+		return;
+	}
+	if (stat(USUAL_PARENT, &information) || !S_ISDIR(information.st_mode)) {
+		doctor_report(doctor, DOCTOR_WARNING, USUAL_PARENT,
+			      "mount it with 'mount -t tmpfs -o mode=1777 tmpfs " USUAL_PARENT
+			      "', or set TENON_NAMESPACE to a folder on another tmpfs",
+			      "there is no such folder, and so no queue can be made");
+		return;
+	}
+	if (faccessat(AT_FDCWD, USUAL_PARENT, W_OK | X_OK, AT_EACCESS)) {
+		doctor_report(doctor, DOCTOR_WARNING, USUAL_PARENT,
+			      "look at its mode (1777) and at how it is mounted, or set "
+			      "TENON_NAMESPACE to another folder",
+			      "you cannot make a folder there, and so no queue: %m");
+		return;
+	}
+	doctor_report(doctor, DOCTOR_FINE, path, NULL,
+		      "there is no such folder yet; it is made with the first queue");
+	examine_space(doctor, USUAL_PARENT);
+}
+
 bool doctor_examine_system(struct doctor *doctor)
 {
 	const char *path = cli_namespace();
@@ -122,10 +159,7 @@ bool doctor_examine_system(struct doctor *doctor)
 	examine_limits(doctor);
 	if (stat(path, &information)) {
 		if (errno == ENOENT)
-			doctor_report(doctor, DOCTOR_NOTE, path,
-				      "it is made with the first queue, if it is the usual one; "
-				      "look at TENON_NAMESPACE otherwise",
-				      "there is no such folder");
+			report_missing_folder(doctor, path);
 		else
 			doctor_report(doctor, DOCTOR_WARNING, path, "look at the folders above it",
 				      "it cannot be looked at: %m");

@@ -40,6 +40,18 @@ const char *cli_namespace(void)
 	return path;
 }
 
+bool cli_namespace_is_named(void)
+{
+	const char *named = getenv("TENON_NAMESPACE");
+
+	return named && named[0];
+}
+
+bool cli_namespace_is_missing(void)
+{
+	return access(cli_namespace(), F_OK) && errno == ENOENT;
+}
+
 /* Names and arguments come from anywhere, and an error goes to a terminal: one line, escaped. */
 static void print_line(const char *prefix, const char *name, const char *format, va_list arguments)
 {
@@ -95,7 +107,7 @@ void cli_queue_warn(const char *name, const char *format, ...)
 
 int cli_system_error(const char *what, int error)
 {
-	cli_warn("%s: %s", what, strerror(-error));
+	cli_warn("%s: %s", what[0] ? what : "''", strerror(-error));
 	switch (-error) {
 	case EACCES:
 	case EPERM:
@@ -105,6 +117,7 @@ int cli_system_error(const char *what, int error)
 	case ENOMEM:
 	case EMFILE:
 	case ENFILE:
+	case EFBIG:
 		return CLI_EXHAUSTED;
 	default:
 		return CLI_FAILED;
@@ -119,7 +132,8 @@ struct nearest_search {
 static int visit_nearest(uint32_t kind, const char *name, void *context)
 {
 	struct nearest_search *search = context;
-	const char *const names[] = {name, NULL};
+	/* Without the slash, which both have and which would make short names resemble each other. */
+	const char *const names[] = {name + 1, NULL};
 
 	if (kind == TENON_KIND_QUEUE && !search->found[0] && cli_nearest(search->wanted, names))
 		snprintf(search->found, sizeof(search->found), "%s", name);
@@ -128,9 +142,9 @@ static int visit_nearest(uint32_t kind, const char *name, void *context)
 
 static void report_missing(const char *name)
 {
-	struct nearest_search search = {.wanted = name};
+	struct nearest_search search = {.wanted = name + 1};
 
-	if (access(cli_namespace(), F_OK) && errno == ENOENT) {
+	if (cli_namespace_is_missing()) {
 		cli_queue_warn(name,
 			       "there is no such queue, and no namespace folder '%s'; look at "
 			       "TENON_NAMESPACE and --namespace",
@@ -166,6 +180,10 @@ static void report_exhausted(const char *name, int error)
 	case ENOMEM:
 		cli_queue_warn(name, "this process cannot get more memory; look at 'ulimit -v'");
 		break;
+	case EFBIG:
+		cli_queue_warn(name, "this process may not make files as large as a queue; look at "
+				     "'ulimit -f'");
+		break;
 	default:
 		cli_queue_warn(name, "%s; raise the limit with 'ulimit -n'", strerror(-error));
 	}
@@ -177,8 +195,8 @@ static void report_refused(const char *name, int error)
 	case EACCES:
 		cli_queue_warn(name,
 			       "permission denied; the mode of the queue or of '%s' does not "
-			       "admit you ('tenon ls --long' shows the owner)",
-			       cli_namespace());
+			       "admit you ('ls -l %s' shows the owners)",
+			       cli_namespace(), cli_namespace());
 		break;
 	case EPERM:
 		cli_queue_warn(name,
@@ -219,6 +237,7 @@ int cli_queue_error(const char *name, int error)
 	case ENOMEM:
 	case EMFILE:
 	case ENFILE:
+	case EFBIG:
 		report_exhausted(name, error);
 		return CLI_EXHAUSTED;
 	case EEXIST:
@@ -237,6 +256,15 @@ int cli_queue_error(const char *name, int error)
 	case ENAMETOOLONG:
 		cli_queue_warn(name, "the name or a value is out of range");
 		return CLI_USAGE;
+	case ENOTDIR:
+	case ELOOP:
+	case EROFS:
+	case EOPNOTSUPP:
+		cli_queue_warn(name,
+			       "the namespace '%s' cannot hold queues: %s; set TENON_NAMESPACE or "
+			       "--namespace to a folder on tmpfs that you may write to",
+			       cli_namespace(), strerror(-error));
+		return CLI_FAILED;
 	default:
 		cli_queue_warn(name, "%s", strerror(-error));
 		return CLI_FAILED;

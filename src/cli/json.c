@@ -7,6 +7,7 @@
 
 #include "cli.h"
 
+#include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,23 @@ static char *base64(const unsigned char *data, size_t bytes)
 	return text;
 }
 
+int cli_json_add_text(struct json_object *object, const char *key, const void *data, size_t bytes)
+{
+	CLI_CLEANUP(cli_cleanup_free) char *encoded = NULL;
+	char encoded_key[64];
+
+	if (bytes <= INT32_MAX && cli_is_utf8(data, bytes)) {
+		json_object_object_add(object, key, json_object_new_string_len(data, (int)bytes));
+		return 0;
+	}
+	encoded = base64(data, bytes);
+	if (!encoded)
+		return -ENOMEM;
+	snprintf(encoded_key, sizeof(encoded_key), "%s_base64", key);
+	add_string(object, encoded_key, encoded);
+	return 0;
+}
+
 static void add_capacity(struct json_object *object, uint64_t capacity)
 {
 	if (capacity == TENON_QUEUE_UNBOUNDED)
@@ -70,8 +88,7 @@ struct json_object *cli_json_status(const char *name, const struct tenon_queue_s
 		return NULL;
 	snprintf(mode, sizeof(mode), "%04o", status->mode & 07777);
 	add_string(object, "kind", "queue");
-	if (cli_is_utf8(name, strlen(name)))
-		add_string(object, "name", name);
+	cli_json_add_text(object, "name", name, strlen(name));
 	add_string(object, "order", cli_word(cli_order_words, status->order));
 	add_string(object, "full", cli_word(cli_full_words, status->full));
 	add_capacity(object, status->capacity);
@@ -112,7 +129,6 @@ struct json_object *cli_json_status(const char *name, const struct tenon_queue_s
 struct json_object *cli_json_message(const void *data, const struct tenon_message *message)
 {
 	struct json_object *object = json_object_new_object();
-	CLI_CLEANUP(cli_cleanup_free) char *encoded = NULL;
 
 	if (!object)
 		return NULL;
@@ -121,17 +137,10 @@ struct json_object *cli_json_message(const void *data, const struct tenon_messag
 	add_number(object, "bytes", message->bytes);
 	add_number(object, "deliveries", message->deliveries);
 	add_signed(object, "sender_pid", message->sender_pid);
-	if (message->bytes <= INT32_MAX && cli_is_utf8(data, message->bytes)) {
-		json_object_object_add(object, "data",
-				       json_object_new_string_len(data, (int)message->bytes));
-		return object;
-	}
-	encoded = base64(data, message->bytes);
-	if (!encoded) {
+	if (cli_json_add_text(object, "data", data, message->bytes)) {
 		json_object_put(object);
 		return NULL;
 	}
-	add_string(object, "data_base64", encoded);
 	return object;
 }
 

@@ -65,16 +65,18 @@ static int read_status(const char *name, struct tenon_queue_status *ret_status)
 	return tenon_queue_status(queue, ret_status);
 }
 
-static void print_name(const char *name)
+/* `end` is what stands behind each name: a newline or a null byte. */
+static void print_name(const char *name, char end)
 {
 	CLI_CLEANUP(cli_cleanup_free) char *shown = NULL;
 
 	if (isatty(STDOUT_FILENO))
 		shown = cli_escape(name, strlen(name), NULL);
-	puts(shown ? shown : name);
+	fputs(shown ? shown : name, stdout);
+	putchar(end);
 }
 
-static void print_long(const char *name)
+static void print_long(const char *name, char end)
 {
 	struct tenon_queue_status status = {.size = sizeof(status)};
 	const struct passwd *user;
@@ -84,7 +86,7 @@ static void print_long(const char *name)
 	error = read_status(name, &status);
 	if (error) {
 		printf("queue     ?  %-10s %-9s %8s %10s %9s %5s ", "?", "?", "?", "?", "?", "?");
-		print_name(name);
+		print_name(name, end);
 		cli_queue_error(name, error);
 		return;
 	}
@@ -106,7 +108,7 @@ static void print_long(const char *name)
 	if (status.damaged)
 		printf("%s(damaged)%s ", cli_colour(STDOUT_FILENO, CLI_RED),
 		       cli_colour(STDOUT_FILENO, CLI_PLAIN));
-	print_name(name);
+	print_name(name, end);
 }
 
 /* A queue that went away since it was listed is left out; another trouble is told in its entry. */
@@ -130,7 +132,7 @@ static int print_json(const struct listing *listing)
 		}
 		object = json_object_new_object();
 		json_object_object_add(object, "kind", json_object_new_string("queue"));
-		json_object_object_add(object, "name", json_object_new_string(listing->names[i]));
+		cli_json_add_text(object, "name", listing->names[i], strlen(listing->names[i]));
 		json_object_object_add(object, "error", json_object_new_string(strerror(-error)));
 		json_object_array_add(array, object);
 	}
@@ -138,7 +140,7 @@ static int print_json(const struct listing *listing)
 	return CLI_OK;
 }
 
-static int list(bool details, bool json)
+static int list(bool details, bool json, char end)
 {
 	CLI_CLEANUP(cleanup_listing) struct listing listing = {NULL, 0, 0};
 	int error;
@@ -153,6 +155,13 @@ static int list(bool details, bool json)
 	}
 	if (error)
 		return cli_system_error(cli_namespace(), error);
+	/* The usual folder is made with the first queue; another one somebody has mistyped. */
+	if (!listing.count && cli_namespace_is_named() && cli_namespace_is_missing()) {
+		cli_warn("namespace '%s': there is no such folder; look at TENON_NAMESPACE and "
+			 "--namespace",
+			 cli_namespace());
+		return CLI_MISSING;
+	}
 	if (listing.count)
 		qsort(listing.names, listing.count, sizeof(*listing.names), compare);
 	if (json)
@@ -163,9 +172,9 @@ static int list(bool details, bool json)
 		       "memory", "procs", cli_colour(STDOUT_FILENO, CLI_PLAIN));
 	for (i = 0; i < listing.count; ++i) {
 		if (details)
-			print_long(listing.names[i]);
+			print_long(listing.names[i], end);
 		else
-			print_name(listing.names[i]);
+			print_name(listing.names[i], end);
 	}
 	return CLI_OK;
 }
@@ -175,13 +184,15 @@ static int run(int argc, char **argv)
 	static const struct option options[] = {
 		{"long", no_argument, NULL, 'l'},
 		{"json", no_argument, NULL, 'j'},
+		{"null", no_argument, NULL, '0'},
 		CLI_COMMON_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
 	bool details = false, json = false;
+	char end = '\n';
 	int option;
 
-	while ((option = cli_option(argc, argv, "l", options)) != -1) {
+	while ((option = cli_option(argc, argv, "l0", options)) != -1) {
 		switch (option) {
 		case 'l':
 			details = true;
@@ -189,23 +200,29 @@ static int run(int argc, char **argv)
 		case 'j':
 			json = true;
 			break;
+		case '0':
+			end = 0;
+			break;
 		default:
 			return cli_option_status(option);
 		}
 	}
 	if (optind < argc)
 		return cli_usage("'%s' is too much; 'tenon stat' shows one queue", argv[optind]);
-	return list(details, json);
+	if (json && !end)
+		return cli_usage("--json is a format of its own; leave out --null");
+	return list(details, json, end);
 }
 
 const struct cli_command cli_command_ls = {
 	.name = "ls",
-	.synopsis = "[-l] [--json]",
+	.synopsis = "[-l] [-0 | --json]",
 	.summary = "list the queues",
 	.help = "Lists the queues of the namespace, one a line, sorted by name.\n"
 		"\n"
 		"  -l, --long   with kind, mode, owner, order, messages, capacity, memory and\n"
 		"               attached processes before the name\n"
+		"  -0, --null   a null byte after each, for names with newlines\n"
 		"      --json   an array with everything 'tenon stat --json' tells of each\n",
 	.run = run,
 };

@@ -31,6 +31,29 @@ const struct cli_command *const cli_commands[] = {
 
 const struct cli_command *cli_current;
 
+/* What other tools call it, for those who come from them. */
+static const char *find_synonym(const char *name)
+{
+	static const char *const synonyms[][2] = {
+		{"new", "create"},   {"make", "create"},  {"mk", "create"},
+		{"remove", "rm"},    {"delete", "rm"},	  {"del", "rm"},
+		{"unlink", "rm"},    {"destroy", "rm"},	  {"list", "ls"},
+		{"status", "stat"},  {"info", "stat"},	  {"show", "stat"},
+		{"push", "send"},    {"put", "send"},	  {"write", "send"},
+		{"enqueue", "send"}, {"receive", "recv"}, {"get", "recv"},
+		{"pop", "recv"},     {"read", "recv"},	  {"dequeue", "recv"},
+		{"cat", "peek"},     {"run", "work"},	  {"worker", "work"},
+		{"check", "doctor"}, {"fsck", "doctor"},  {"benchmark", "bench"},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(synonyms) / sizeof(synonyms[0]); ++i) {
+		if (!strcmp(synonyms[i][0], name))
+			return synonyms[i][1];
+	}
+	return NULL;
+}
+
 const struct cli_command *cli_command_find(const char *name)
 {
 	const char *names[sizeof(cli_commands) / sizeof(cli_commands[0])] = {NULL};
@@ -42,7 +65,9 @@ const struct cli_command *cli_command_find(const char *name)
 			return cli_commands[i];
 		names[i] = cli_commands[i]->name;
 	}
-	nearest = cli_nearest(name, names);
+	nearest = find_synonym(name);
+	if (!nearest)
+		nearest = cli_nearest(name, names);
 	if (nearest)
 		cli_usage("there is no command '%s'; did you mean '%s'?", name, nearest);
 	else
@@ -52,7 +77,7 @@ const struct cli_command *cli_command_find(const char *name)
 
 void cli_command_print_help(const struct cli_command *command)
 {
-	printf("Usage: tenon %s%s%s\n\n%s\n", command->name, command->synopsis[0] ? " " : "",
+	printf("Usage: tenon %s%s%s\n\n%s", command->name, command->synopsis[0] ? " " : "",
 	       command->synopsis, command->help);
 }
 
@@ -176,6 +201,8 @@ int main(int argc, char **argv)
 	occupy_standard_streams();
 	/* A reader that goes away is an error of the write, so that it can be dealt with. */
 	signal(SIGPIPE, SIG_IGN);
+	/* So is a file that may not be as large as a queue. */
+	signal(SIGXFSZ, SIG_IGN);
 
 	status = parse_global(argc, argv, &index);
 	if (status || !index)

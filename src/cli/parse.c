@@ -71,36 +71,60 @@ static int parse_prefix(const char *text, int base, uint64_t *ret_number, const 
 
 int cli_parse_number(const char *text, uint64_t *ret_number)
 {
+	/* Leading zeros are no octal: whoever writes 010 has filled up a column. */
+	bool is_hexadecimal = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
 	uint64_t number;
 	const char *rest;
 
-	if (parse_prefix(text, 0, &number, &rest) || rest[0])
+	if (parse_prefix(text, is_hexadecimal ? 16 : 10, &number, &rest) || rest[0])
 		return -EINVAL;
 	*ret_number = number;
 	return 0;
 }
 
-int cli_parse_size(const char *text, uint64_t *ret_bytes)
+/* A number with K, M or G; what may follow these is the caller's. */
+static int parse_multiple(const char *text, uint64_t *ret_number, const char **ret_rest)
 {
 	static const char suffixes[] = "KMG";
-	const char *rest, *suffix;
+	const char *suffix;
 	uint64_t number;
 	unsigned int shift = 0;
 
-	if (parse_prefix(text, 10, &number, &rest))
+	*ret_rest = "";
+	if (!cli_parse_number(text, ret_number))
+		return 0;
+	if (parse_prefix(text, 10, &number, &text))
 		return -EINVAL;
-	if (rest[0]) {
-		suffix = strchr(suffixes, toupper((unsigned char)rest[0]));
-		if (!suffix)
-			return -EINVAL;
-		shift = 10 * (unsigned int)(suffix - suffixes + 1);
-		++rest;
-		if (rest[0] && strcmp(rest, "iB"))
-			return -EINVAL;
-	}
+	suffix = strchr(suffixes, toupper((unsigned char)text[0]));
+	if (!text[0] || !suffix)
+		return -EINVAL;
+	shift = 10 * (unsigned int)(suffix - suffixes + 1);
 	if (number > UINT64_MAX >> shift)
 		return -EINVAL;
-	*ret_bytes = number << shift;
+	*ret_number = number << shift;
+	*ret_rest = text + 1;
+	return 0;
+}
+
+int cli_parse_count(const char *text, uint64_t *ret_count)
+{
+	const char *rest;
+	uint64_t count;
+
+	if (parse_multiple(text, &count, &rest) || rest[0])
+		return -EINVAL;
+	*ret_count = count;
+	return 0;
+}
+
+int cli_parse_size(const char *text, uint64_t *ret_bytes)
+{
+	const char *rest;
+	uint64_t bytes;
+
+	if (parse_multiple(text, &bytes, &rest) || (rest[0] && strcmp(rest, "iB")))
+		return -EINVAL;
+	*ret_bytes = bytes;
 	return 0;
 }
 

@@ -6,20 +6,16 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define BUFFER_BYTES ((size_t)64 << 10)
-
-enum { OPTION_LENGTH_PREFIXED = 256, OPTION_RAW, OPTION_JSON };
 
 struct peek_job {
 	char name[258];
 	struct tenon_queue *queue;
 	struct tenon_receive_options select_options;
-	struct cli_select select;
+	struct cli_view view;
 	uint64_t position; /* of the first that matches */
-	bool all, quiet;
-	struct cli_output output;
+	bool all;
 	char *buffer;
 	size_t buffer_bytes;
 	uint64_t shown;
@@ -87,9 +83,9 @@ static int show(struct peek_job *job, const struct tenon_message *message)
 {
 	int error;
 
-	error = cli_output_message(&job->output, job->buffer, message);
-	if (!error && job->output.bytes >= BUFFER_BYTES)
-		error = cli_output_flush(&job->output);
+	error = cli_output_message(&job->view.output, job->buffer, message);
+	if (!error && job->view.output.bytes >= BUFFER_BYTES)
+		error = cli_output_flush(&job->view.output);
 	++job->shown;
 	return error ? cli_output_error(error) : CLI_OK;
 }
@@ -117,14 +113,14 @@ static int show_matching(struct peek_job *job)
 		if (!job->all)
 			break;
 	}
-	error = cli_output_flush(&job->output);
+	error = cli_output_flush(&job->view.output);
 	if (error)
 		return cli_output_error(error);
 	if (job->shown)
 		return CLI_OK;
-	if (!job->quiet)
+	if (!job->view.quiet)
 		cli_queue_warn(job->name, "there is no message%s at position %llu",
-			       job->select.given ? " of that type" : "",
+			       job->view.select.given ? " of that type" : "",
 			       (unsigned long long)job->position);
 	return CLI_NOTHING;
 }
@@ -139,7 +135,8 @@ static int peek_job_run(struct peek_job *job)
 	if (status)
 		return status;
 	job->queue = queue;
-	status = cli_select_apply(&job->select, job->name, &queue_status, &job->select_options);
+	status = cli_select_apply(&job->view.select, job->name, &queue_status,
+				  &job->select_options);
 	if (status)
 		return status;
 	job->buffer_bytes = BUFFER_BYTES;
@@ -157,26 +154,11 @@ static int parse_option(int option, struct peek_job *job)
 		job->all = true;
 		return CLI_OK;
 	case 'p':
-		if (cli_parse_number(optarg, &job->position))
+		if (cli_parse_count(optarg, &job->position))
 			return cli_usage("--position '%s': not a number from 0 on", optarg);
 		return CLI_OK;
-	case '0':
-		job->output.framing = CLI_FRAMING_NULL;
-		return CLI_OK;
-	case OPTION_LENGTH_PREFIXED:
-		job->output.framing = CLI_FRAMING_LENGTH;
-		return CLI_OK;
-	case OPTION_RAW:
-		job->output.framing = CLI_FRAMING_RAW;
-		return CLI_OK;
-	case OPTION_JSON:
-		job->output.json = true;
-		return CLI_OK;
-	case 'q':
-		job->quiet = true;
-		return CLI_OK;
 	default:
-		return cli_select_option(option, &job->select);
+		return cli_view_option(option, &job->view);
 	}
 }
 
@@ -185,16 +167,11 @@ static int run(int argc, char **argv)
 	static const struct option options[] = {
 		{"all", no_argument, NULL, 'a'},
 		{"position", required_argument, NULL, 'p'},
-		{"null", no_argument, NULL, '0'},
-		{"length-prefixed", no_argument, NULL, OPTION_LENGTH_PREFIXED},
-		{"raw", no_argument, NULL, OPTION_RAW},
-		{"json", no_argument, NULL, OPTION_JSON},
-		{"quiet", no_argument, NULL, 'q'},
-		CLI_SELECT_OPTIONS,
+		CLI_VIEW_OPTIONS,
 		CLI_COMMON_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
-	struct peek_job job = {.output = {.escape = isatty(STDOUT_FILENO)}};
+	struct peek_job job = {.all = false};
 	int option, status;
 
 	while ((option = cli_option(argc, argv, "ap:0q", options)) != -1) {
@@ -203,11 +180,11 @@ static int run(int argc, char **argv)
 			return status;
 	}
 	status = cli_operand_queue(argc, argv, job.name);
-	if (!status && job.output.json && job.output.framing != CLI_FRAMING_LINES)
-		status = cli_usage("--json is a format of its own; leave out the other one");
+	if (!status)
+		status = cli_view_check(&job.view);
 	if (!status)
 		status = peek_job_run(&job);
-	cli_cleanup_output(&job.output);
+	cli_cleanup_output(&job.view.output);
 	free(job.buffer);
 	return status;
 }
@@ -222,16 +199,7 @@ const struct cli_command cli_command_peek = {
 		"  -p, --position N       so many places behind it\n"
 		"  -a, --all              it and all behind it; others who receive meanwhile shift "
 		"the\n"
-		"                         positions\n"
-		"  -0, --null             a null byte after each message\n"
-		"      --length-prefixed  four bytes of length, big endian, before each message\n"
-		"      --raw              nothing between messages\n"
-		"      --json             an object a line; 'data', or 'data_base64' if it is not "
-		"UTF-8\n"
-		"      --type K           of a typed queue, messages of type K; positions count "
-		"these\n"
-		"      --except           with --type: all but those\n"
-		"      --lowest           with --type: of the lowest type up to K\n"
-		"  -q, --quiet            say nothing when there is nothing\n",
+		"                         positions\n" CLI_VIEW_HELP "\n"
+		"With --type, positions count the messages that it chooses.\n",
 	.run = run,
 };

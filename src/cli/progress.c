@@ -26,18 +26,15 @@ int64_t cli_now_ns(void)
 }
 
 void cli_progress_begin(struct cli_progress *progress, const char *verb,
-			enum cli_progress_unit unit, uint64_t total)
+			enum cli_progress_unit unit, uint64_t total, bool in_use)
 {
-	/* A person who types or reads the messages needs no figures between them. */
 	*progress = (struct cli_progress){
-		.enabled = isatty(STDERR_FILENO) && !isatty(STDIN_FILENO) && !isatty(STDOUT_FILENO),
+		.enabled = isatty(STDERR_FILENO) && !in_use,
 		.verb = verb,
 		.unit = unit,
 		.total = total,
 		.begin_ns = cli_now_ns(),
 	};
-	if (isatty(STDERR_FILENO) && total)
-		progress->enabled = !isatty(STDOUT_FILENO) || unit == CLI_PROGRESS_BYTES;
 }
 
 static void draw(struct cli_progress *progress, int64_t now_ns)

@@ -22,27 +22,19 @@
 #define LEASES 64
 #define BUFFER_BYTES ((size_t)256 << 10)
 
-enum {
-	OPTION_LENGTH_PREFIXED = 256,
-	OPTION_RAW,
-	OPTION_OUTPUT_DIR,
-	OPTION_NO_WAIT,
-	OPTION_JSON,
-	OPTION_LEASE,
-};
+enum { OPTION_OUTPUT_DIR = 256, OPTION_LEASE };
 
 struct recv_job {
 	char name[258];
 	struct tenon_queue *queue;
 	struct tenon_queue_status status;
 	struct tenon_receive_options options;
-	int64_t timeout_ns; /* for each message; -1: none */
-	uint64_t limit;	    /* messages; UINT64_MAX: no limit */
-	struct cli_select select;
-	bool drain, follow, lease, quiet, ended;
+	struct cli_wait wait;
+	uint64_t limit; /* messages; UINT64_MAX: no limit */
+	struct cli_view view;
+	bool drain, follow, lease, ended;
 	const char *folder; /* of --output-dir, or NULL */
 	int folder_fd;
-	struct cli_output output;
 	struct cli_progress progress;
 	char *buffer;
 	size_t buffer_bytes;
@@ -85,11 +77,11 @@ static int report_receive(struct recv_job *job, int error)
 	job->ended = true;
 	if (job->received && (job->drain || job->follow))
 		return CLI_OK;
-	if (job->quiet)
+	if (job->view.quiet)
 		return CLI_NOTHING;
 	if (error == -ETIMEDOUT)
 		cli_queue_warn(job->name, "no message within %s (%llu were received)",
-			       cli_format_duration(job->timeout_ns),
+			       cli_format_duration(job->wait.timeout_ns),
 			       (unsigned long long)job->received);
 	else
 		cli_queue_warn(job->name, "there is no message%s (%llu were received)",
@@ -125,7 +117,7 @@ static int write_lease(struct recv_job *job, const struct tenon_lease *lease)
 		memcpy(job->buffer, lease->data, lease->message.bytes);
 	if (job->folder)
 		return write_message_file(job, job->buffer, &lease->message);
-	return cli_output_message(&job->output, job->buffer, &lease->message);
+	return cli_output_message(&job->view.output, job->buffer, &lease->message);
 }
 
 /* Takes what is there, waiting for the first only; `*ret_error` is why there is no more. */
@@ -166,7 +158,7 @@ static int receive_leases(struct recv_job *job)
 		bytes += leases[i].message.bytes;
 	}
 	if (!error && !job->folder)
-		error = cli_output_flush(&job->output);
+		error = cli_output_flush(&job->view.output);
 	if (error) {
 		/* Each goes to the front: the last one first, and their order is as before. */
 		while (count)
@@ -191,11 +183,11 @@ static int write_batch(struct recv_job *job, const struct tenon_message *message
 	int error = 0;
 
 	for (i = 0; i < count && !error; ++i) {
-		error = cli_output_message(&job->output, data + bytes, &messages[i]);
+		error = cli_output_message(&job->view.output, data + bytes, &messages[i]);
 		bytes += messages[i].bytes;
 	}
 	if (!error)
-		error = cli_output_flush(&job->output);
+		error = cli_output_flush(&job->view.output);
 	if (error)
 		return report_output(job, error);
 	job->received += count;
@@ -231,11 +223,10 @@ static int receive_all(struct recv_job *job)
 
 	if (job->drain)
 		total = job->status.messages;
-	cli_progress_begin(&job->progress, "received", CLI_PROGRESS_MESSAGES, total);
+	cli_progress_begin(&job->progress, "received", CLI_PROGRESS_MESSAGES, total,
+			   !job->folder && isatty(STDOUT_FILENO));
 	while (!status && !job->ended && job->received < job->limit) {
-		job->options.deadline_ns = job->timeout_ns < 0
-						   ? 0
-						   : tenon_deadline_after(job->timeout_ns);
+		job->options.deadline_ns = cli_wait_deadline(&job->wait);
 		status = job->lease ? receive_leases(job) : receive_batch(job);
 	}
 	cli_progress_end(&job->progress);
@@ -259,7 +250,7 @@ static int receive_job_run(struct recv_job *job)
 	if (status)
 		return status;
 	job->queue = queue;
-	status = cli_select_apply(&job->select, job->name, &job->status, &job->options);
+	status = cli_select_apply(&job->view.select, job->name, &job->status, &job->options);
 	if (!status && job->folder)
 		status = open_folder(job);
 	if (status)
@@ -271,48 +262,30 @@ static int receive_job_run(struct recv_job *job)
 
 static int parse_option(int option, struct recv_job *job)
 {
+	int status;
+
+	if (cli_wait_option(option, &job->wait, &status))
+		return status;
 	switch (option) {
 	case 'a':
 		job->drain = true;
 		return CLI_OK;
 	case 'n':
-		if (cli_parse_number(optarg, &job->limit) || !job->limit)
+		if (cli_parse_count(optarg, &job->limit) || !job->limit)
 			return cli_usage("--count '%s': not a number from 1 on", optarg);
 		return CLI_OK;
 	case 'F':
 		job->follow = true;
 		return CLI_OK;
-	case OPTION_NO_WAIT:
-		job->options.flags |= TENON_NONBLOCK;
-		return CLI_OK;
-	case 't':
-		if (cli_parse_duration(optarg, &job->timeout_ns))
-			return cli_usage("--timeout '%s': not a duration (500ms, 2s, 1m)", optarg);
-		return CLI_OK;
-	case '0':
-		job->output.framing = CLI_FRAMING_NULL;
-		return CLI_OK;
-	case OPTION_LENGTH_PREFIXED:
-		job->output.framing = CLI_FRAMING_LENGTH;
-		return CLI_OK;
-	case OPTION_RAW:
-		job->output.framing = CLI_FRAMING_RAW;
-		return CLI_OK;
 	case OPTION_OUTPUT_DIR:
 		job->folder = optarg;
 		job->lease = true;
 		return CLI_OK;
-	case OPTION_JSON:
-		job->output.json = true;
-		return CLI_OK;
 	case OPTION_LEASE:
 		job->lease = true;
 		return CLI_OK;
-	case 'q':
-		job->quiet = true;
-		return CLI_OK;
 	default:
-		return cli_select_option(option, &job->select);
+		return cli_view_option(option, &job->view);
 	}
 }
 
@@ -320,18 +293,15 @@ static int check_request(struct recv_job *job)
 {
 	if (job->drain && job->follow)
 		return cli_usage("--all and --follow do not go together");
-	if (job->options.flags & TENON_NONBLOCK && (job->timeout_ns >= 0 || job->follow))
+	if (job->wait.never && (job->wait.timeout_ns >= 0 || job->follow))
 		return cli_usage("--no-wait goes neither with --timeout nor with --follow");
-	if (job->folder && (job->output.json || job->output.framing != CLI_FRAMING_LINES))
+	if (job->folder && (job->view.output.json || job->view.output.framing != CLI_FRAMING_LINES))
 		return cli_usage("--output-dir writes whole files; leave out the other format");
-	if (job->output.json && job->output.framing != CLI_FRAMING_LINES)
-		return cli_usage("--json is a format of its own; leave out the other one");
 	if (!job->limit)
 		job->limit = job->drain || job->follow ? UINT64_MAX : 1;
-	if (job->drain && job->timeout_ns < 0)
+	if (job->wait.never || (job->drain && job->wait.timeout_ns < 0))
 		job->options.flags |= TENON_NONBLOCK;
-	job->output.escape = isatty(STDOUT_FILENO);
-	return CLI_OK;
+	return cli_view_check(&job->view);
 }
 
 static int run(int argc, char **argv)
@@ -340,22 +310,16 @@ static int run(int argc, char **argv)
 		{"all", no_argument, NULL, 'a'},
 		{"count", required_argument, NULL, 'n'},
 		{"follow", no_argument, NULL, 'F'},
-		{"no-wait", no_argument, NULL, OPTION_NO_WAIT},
-		{"timeout", required_argument, NULL, 't'},
-		{"null", no_argument, NULL, '0'},
-		{"length-prefixed", no_argument, NULL, OPTION_LENGTH_PREFIXED},
-		{"raw", no_argument, NULL, OPTION_RAW},
 		{"output-dir", required_argument, NULL, OPTION_OUTPUT_DIR},
-		{"json", no_argument, NULL, OPTION_JSON},
 		{"lease", no_argument, NULL, OPTION_LEASE},
-		{"quiet", no_argument, NULL, 'q'},
-		CLI_SELECT_OPTIONS,
+		CLI_WAIT_OPTIONS,
+		CLI_VIEW_OPTIONS,
 		CLI_COMMON_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
 	struct recv_job job = {
 		.options = {.size = sizeof(job.options)},
-		.timeout_ns = -1,
+		.wait = {.timeout_ns = -1},
 		.folder_fd = -1,
 	};
 	int option, status;
@@ -370,7 +334,7 @@ static int run(int argc, char **argv)
 		status = check_request(&job);
 	if (!status)
 		status = receive_job_run(&job);
-	cli_cleanup_output(&job.output);
+	cli_cleanup_output(&job.view.output);
 	cli_cleanup_fd(&job.folder_fd);
 	free(job.buffer);
 	return status;
@@ -389,16 +353,8 @@ const struct cli_command cli_command_recv = {
 		"  -F, --follow           for ever\n"
 		"      --no-wait          do not wait; status 1 if there is none\n"
 		"  -t, --timeout D        wait so long for each message (500ms, 2s, 1m)\n"
-		"  -0, --null             a null byte after each message\n"
-		"      --length-prefixed  four bytes of length, big endian, before each message\n"
-		"      --raw              nothing between messages\n"
-		"      --json             an object a line; 'data', or 'data_base64' if it is not "
-		"UTF-8\n"
 		"      --output-dir DIR   each message into a file named by its sequence number\n"
-		"      --lease            a message leaves the queue only when it was written\n"
-		"      --type K           of a typed queue, messages of type K\n"
-		"      --except           with --type: all but those\n"
-		"      --lowest           with --type: of the lowest type up to K\n"
-		"  -q, --quiet            say nothing when there is nothing\n",
+		"      --lease            a message leaves the queue only when it was "
+		"written\n" CLI_VIEW_HELP,
 	.run = run,
 };

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,12 +18,9 @@
 #define BATCH_MESSAGES 512
 
 enum {
-	OPTION_LENGTH_PREFIXED = 256,
-	OPTION_MESSAGE,
-	OPTION_KEY,
+	OPTION_KEY = 256,
 	OPTION_PRIORITY,
 	OPTION_TYPE,
-	OPTION_NO_WAIT,
 	OPTION_RECEIPT,
 	OPTION_CREATE,
 };
@@ -33,11 +31,10 @@ struct send_job {
 	struct tenon_queue_status status;
 	struct tenon_send_options options;
 	enum cli_framing framing;
-	const char *message; /* from the command line, or NULL */
-	const char *files[256];
-	unsigned int file_count;
+	const char **texts, **files; /* of --message and --file */
+	unsigned int text_count, file_count;
 	const char *key_option; /* which of --key, --priority and --type was given, or NULL */
-	int64_t timeout_ns;	/* for each message; -1: none */
+	struct cli_wait wait;
 	bool receipt, create;
 	uint64_t sent;
 	struct cli_progress progress;
@@ -66,18 +63,13 @@ static int report_send(const struct send_job *job, int error)
 		cli_queue_warn(job->name, "it is full (%llu messages were sent)", sent);
 	else if (error == -ETIMEDOUT && job->status.capacity == TENON_QUEUE_RENDEZVOUS)
 		cli_queue_warn(job->name, "nobody received within %s (%llu messages were sent)",
-			       cli_format_duration(job->timeout_ns), sent);
+			       cli_format_duration(job->wait.timeout_ns), sent);
 	else if (error == -ETIMEDOUT)
 		cli_queue_warn(job->name, "no room within %s (%llu messages were sent)",
-			       cli_format_duration(job->timeout_ns), sent);
+			       cli_format_duration(job->wait.timeout_ns), sent);
 	else
 		return cli_queue_error(job->name, error);
 	return CLI_NOTHING;
-}
-
-static void set_deadline(struct send_job *job)
-{
-	job->options.deadline_ns = job->timeout_ns < 0 ? 0 : tenon_deadline_after(job->timeout_ns);
 }
 
 /* Waits until somebody has received what was sent last, and says who. */
@@ -91,13 +83,13 @@ static int print_receipt(struct send_job *job)
 	error = tenon_queue_last_receipt(job->queue, &receipt);
 	if (error)
 		return cli_queue_error(job->name, error);
-	deadline_ns = tenon_deadline_after(job->timeout_ns);
+	deadline_ns = tenon_deadline_after(job->wait.timeout_ns);
 	do {
 		error = tenon_queue_receipt(job->queue, receipt, deadline_ns, &pid);
 	} while (error == -EINTR);
 	if (error == -ETIMEDOUT) {
 		cli_queue_warn(job->name, "it was sent, and nobody received it within %s",
-			       cli_format_duration(job->timeout_ns));
+			       cli_format_duration(job->wait.timeout_ns));
 		return CLI_NOTHING;
 	}
 	if (error == -ECANCELED) {
@@ -115,7 +107,7 @@ static int send_one(struct send_job *job, const void *data, size_t bytes)
 	int error;
 
 	do {
-		set_deadline(job);
+		job->options.deadline_ns = cli_wait_deadline(&job->wait);
 		error = tenon_queue_send(job->queue, data, bytes, &job->options);
 	} while (error == -EINTR);
 	if (error)
@@ -140,7 +132,7 @@ static int send_slices(struct send_job *job, const struct tenon_slice *slices, u
 			++done;
 			continue;
 		}
-		set_deadline(job);
+		job->options.deadline_ns = cli_wait_deadline(&job->wait);
 		error = tenon_queue_send_batch(job->queue, slices + done, count - done,
 					       &job->options, &sent);
 		if (error == -EINTR)
@@ -189,7 +181,8 @@ static int send_stdin(struct send_job *job)
 
 	if (!fstat(STDIN_FILENO, &information) && S_ISREG(information.st_mode))
 		total = (uint64_t)information.st_size;
-	cli_progress_begin(&job->progress, "sent", CLI_PROGRESS_BYTES, total);
+	cli_progress_begin(&job->progress, "sent", CLI_PROGRESS_BYTES, total,
+			   isatty(STDIN_FILENO) || (job->receipt && isatty(STDOUT_FILENO)));
 	for (;;) {
 		error = cli_input_next(&input, slices, BATCH_MESSAGES, &count);
 		if (error)
@@ -226,14 +219,17 @@ static int send_file(struct send_job *job, const char *path)
 	return send_one(job, data, bytes);
 }
 
-static int send_files(struct send_job *job)
+/* The messages of the command line, whole files or not. */
+static int send_given(struct send_job *job)
 {
-	unsigned int i;
+	unsigned int i, count = job->text_count + job->file_count;
 	int status;
 
-	cli_progress_begin(&job->progress, "sent", CLI_PROGRESS_MESSAGES, job->file_count);
-	for (i = 0; i < job->file_count; ++i) {
-		status = send_file(job, job->files[i]);
+	cli_progress_begin(&job->progress, "sent", CLI_PROGRESS_MESSAGES, count,
+			   job->receipt && isatty(STDOUT_FILENO));
+	for (i = 0; i < count; ++i) {
+		status = job->text_count ? send_one(job, job->texts[i], strlen(job->texts[i]))
+					 : send_file(job, job->files[i]);
 		if (status)
 			return status;
 	}
@@ -276,9 +272,7 @@ static int send_job_run(struct send_job *job)
 	status = check_key(job);
 	if (status)
 		return status;
-	if (job->message)
-		return send_one(job, job->message, strlen(job->message));
-	return job->file_count ? send_files(job) : send_stdin(job);
+	return job->text_count || job->file_count ? send_given(job) : send_stdin(job);
 }
 
 static int parse_key(struct send_job *job, const char *name)
@@ -293,21 +287,18 @@ static int parse_key(struct send_job *job, const char *name)
 
 static int parse_option(int option, struct send_job *job)
 {
+	int status;
+
+	if (cli_framing_option(option, &job->framing))
+		return CLI_OK;
+	if (cli_wait_option(option, &job->wait, &status))
+		return status;
 	switch (option) {
-	case '0':
-		job->framing = CLI_FRAMING_NULL;
-		return CLI_OK;
-	case OPTION_LENGTH_PREFIXED:
-		job->framing = CLI_FRAMING_LENGTH;
-		return CLI_OK;
 	case 'f':
-		if (job->file_count == sizeof(job->files) / sizeof(job->files[0]))
-			return cli_usage("too many --file");
 		job->files[job->file_count++] = optarg;
 		return CLI_OK;
-	case OPTION_MESSAGE:
 	case 'm':
-		job->message = optarg;
+		job->texts[job->text_count++] = optarg;
 		return CLI_OK;
 	case OPTION_KEY:
 		return parse_key(job, "key");
@@ -315,13 +306,6 @@ static int parse_option(int option, struct send_job *job)
 		return parse_key(job, "priority");
 	case OPTION_TYPE:
 		return parse_key(job, "type");
-	case OPTION_NO_WAIT:
-		job->options.flags |= TENON_NONBLOCK;
-		return CLI_OK;
-	case 't':
-		if (cli_parse_duration(optarg, &job->timeout_ns))
-			return cli_usage("--timeout '%s': not a duration (500ms, 2s, 1m)", optarg);
-		return CLI_OK;
 	case OPTION_RECEIPT:
 		job->options.flags |= TENON_WANT_RECEIPT;
 		job->receipt = true;
@@ -334,47 +318,60 @@ static int parse_option(int option, struct send_job *job)
 	}
 }
 
-static int check_request(const struct send_job *job)
+static int check_request(struct send_job *job)
 {
-	if (job->message && job->file_count)
+	bool given = job->text_count || job->file_count;
+
+	if (job->text_count && job->file_count)
 		return cli_usage("--message and --file do not go together");
-	if (job->framing != CLI_FRAMING_LINES && (job->message || job->file_count))
+	if (job->framing != CLI_FRAMING_LINES && given)
 		return cli_usage("--null and --length-prefixed are for standard input, not for "
 				 "--message and --file");
-	if (job->options.flags & TENON_NONBLOCK && job->timeout_ns >= 0 && !job->receipt)
+	if (job->wait.never && job->wait.timeout_ns >= 0 && !job->receipt)
 		return cli_usage("--no-wait and --timeout do not go together");
+	if (job->wait.never)
+		job->options.flags |= TENON_NONBLOCK;
 	return CLI_OK;
 }
 
 static int run(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"null", no_argument, NULL, '0'},
-		{"length-prefixed", no_argument, NULL, OPTION_LENGTH_PREFIXED},
 		{"file", required_argument, NULL, 'f'},
-		{"message", required_argument, NULL, OPTION_MESSAGE},
+		{"message", required_argument, NULL, 'm'},
 		{"key", required_argument, NULL, OPTION_KEY},
 		{"priority", required_argument, NULL, OPTION_PRIORITY},
 		{"type", required_argument, NULL, OPTION_TYPE},
-		{"no-wait", no_argument, NULL, OPTION_NO_WAIT},
-		{"timeout", required_argument, NULL, 't'},
 		{"receipt", no_argument, NULL, OPTION_RECEIPT},
 		{"create", no_argument, NULL, OPTION_CREATE},
+		CLI_FRAMING_OPTIONS,
+		CLI_WAIT_OPTIONS,
 		CLI_COMMON_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
+	/* Each of either kind takes a word of the command line at least. */
+	CLI_CLEANUP(cli_cleanup_free)
+	const char **given = calloc((size_t)argc * 2, sizeof(*given));
 	struct send_job job = {
 		.options = {.size = sizeof(job.options)},
 		.framing = CLI_FRAMING_LINES,
-		.timeout_ns = -1,
+		.wait = {.timeout_ns = -1},
+		.texts = given,
+		.files = given + argc,
 	};
 	int option, status;
 
+	if (!given)
+		return cli_system_error("send", -ENOMEM);
 	while ((option = cli_option(argc, argv, "0f:m:t:", options)) != -1) {
 		status = parse_option(option, &job);
 		if (status || option == 'h')
 			return status;
 	}
+	if (optind + 2 == argc && !job.text_count && !job.file_count)
+		return cli_usage("'%s' is too much: a message is read from standard input, or "
+				 "given with --message",
+				 argv[optind + 1]);
 	status = cli_operand_queue(argc, argv, job.name);
 	if (!status)
 		status = check_request(&job);
@@ -392,7 +389,7 @@ const struct cli_command cli_command_send = {
 		"  -f, --file FILE        a whole file is one message; - is standard input; may "
 		"be\n"
 		"                         given again\n"
-		"  -m, --message TEXT     this is the message\n"
+		"  -m, --message TEXT     this is a message; may be given again\n"
 		"      --priority K       0 to 32767, for a queue in priority order\n"
 		"      --type K           the type, for a typed queue\n"
 		"      --key K            either\n"

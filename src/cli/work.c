@@ -33,7 +33,7 @@
 #define RECOVER_EVERY_MS 500
 #define EMPTY_CHECK_MS 50
 
-enum { OPTION_TRIES = 256, OPTION_DEAD, OPTION_EXIT_WHEN_EMPTY };
+enum { OPTION_TRIES = 256, OPTION_DEAD, OPTION_EXIT_WHEN_EMPTY, OPTION_PROGRESS };
 
 struct work_job {
 	pid_t pid; /* 0: a free place */
@@ -48,6 +48,7 @@ struct work {
 	uint32_t job_count, running;
 	uint64_t tries; /* 0: without end */
 	bool exit_when_empty, empty;
+	bool show_progress; /* though the commands may write to the same terminal */
 	int signal_fd, readable_fd;
 	int stop_signal; /* the first that came; 0: none */
 	bool stopping;	 /* no new messages */
@@ -405,7 +406,8 @@ static int work_run(struct work *work, sigset_t *old_mask)
 	if (!work->jobs)
 		return cli_queue_error(work->name, -ENOMEM);
 	cli_progress_begin(&work->progress, "done", CLI_PROGRESS_MESSAGES,
-			   work->exit_when_empty ? queue_status.messages : 0);
+			   work->exit_when_empty ? queue_status.messages : 0,
+			   !work->show_progress && isatty(STDOUT_FILENO));
 	return work_loop(work);
 }
 
@@ -436,6 +438,9 @@ static int parse_option(int option, struct work *work)
 	case OPTION_EXIT_WHEN_EMPTY:
 		work->exit_when_empty = true;
 		return CLI_OK;
+	case OPTION_PROGRESS:
+		work->show_progress = true;
+		return CLI_OK;
 	default:
 		return cli_option_status(option);
 	}
@@ -448,6 +453,7 @@ static int run(int argc, char **argv)
 		{"tries", required_argument, NULL, OPTION_TRIES},
 		{"dead", required_argument, NULL, OPTION_DEAD},
 		{"exit-when-empty", no_argument, NULL, OPTION_EXIT_WHEN_EMPTY},
+		{"progress", no_argument, NULL, OPTION_PROGRESS},
 		CLI_COMMON_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
@@ -503,6 +509,8 @@ const struct cli_command cli_command_work = {
 		"                         'unlimited'\n"
 		"      --dead QUEUE       where given up messages go; they are dropped otherwise\n"
 		"      --exit-when-empty  end when nothing is queued or under lease any more\n"
+		"      --progress         show how far it is even if standard output is the "
+		"terminal\n"
 		"\n"
 		"SIGINT or SIGTERM lets running commands finish; a second one ends them and their\n"
 		"messages go back.  Status 10 if a message was given up.\n",

@@ -129,6 +129,7 @@ static void run_child(char **arguments, int stdin_fd, int report_fd, pid_t paren
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) || getppid() != parent)
 		_exit(127);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
 	sigprocmask(SIG_SETMASK, old_mask, NULL);
 	if (dup2(stdin_fd, STDIN_FILENO) >= 0)
 		execvp(arguments[0], arguments);

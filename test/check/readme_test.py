@@ -18,12 +18,9 @@ def block(readme, language):
 
 
 def run_c(root, build, text, folder, environment):
-    """The example with its includes above and the rest inside of main()."""
-    includes = ''.join(re.findall(r'^#include.*\n', text, re.MULTILINE))
-    body = re.sub(r'^#include.*\n', '', text, flags=re.MULTILINE)
     source, program = os.path.join(folder, 'example.c'), os.path.join(folder, 'example')
     with open(source, 'w', encoding='utf-8') as stream:
-        stream.write(f'{includes}int main(void)\n{{\n{body}return 0;\n}}\n')
+        stream.write(text)
     compiler = os.environ.get('CC', 'cc').split()
     subprocess.run([*compiler, '-Wall', '-Werror', f'-I{os.path.join(root, "include")}', source,
                     os.path.join(build, 'libtenon.a'), '-pthread', '-o', program], check=True)

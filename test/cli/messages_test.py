@@ -99,6 +99,25 @@ def test_files(namespace):
     equal(sorted(os.listdir(folder))[0], '0' * 20)
 
 
+def test_several_messages_on_the_command_line(namespace):
+    """The last one alone was sent."""
+    namespace.run('create', 'queue', 'q')
+    namespace.run('send', 'q', '-m', 'one', '--message', 'two', '-m', '')
+    equal(namespace.run('recv', 'q', '--all'), b'one\ntwo\n\n')
+
+
+def test_any_number_of_files(namespace):
+    namespace.run('create', 'queue', 'q')
+    name = os.path.join(namespace.scratch, 'file')
+    with open(name, 'wb') as file:
+        file.write(b'x')
+    namespace.run('send', 'q', *['-f', name] * 1000)
+    equal(namespace.run('recv', 'q', '--all', '--raw'), b'x' * 1000)
+    namespace.run('send', 'q', stdin='x\n' * 1024)
+    equal(namespace.run('recv', 'q', '--count', '1K', '--raw'), b'x' * 1024)
+    namespace.run('peek', 'q', '--position', '1K', status=1, error='at position 1024')
+
+
 def test_many_lines_keep_their_order(namespace):
     """More than any batch, any buffer and the queue itself hold at once."""
     namespace.run('create', 'queue', 'q', '--capacity', '700')

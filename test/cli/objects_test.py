@@ -3,6 +3,7 @@
 """tenon create, rm, ls, stat, doctor, bench, help: what they make and show, and the exit statuses
 that depend on the machine (permission, room, damage)."""
 
+import base64
 import json
 import os
 import subprocess
@@ -30,6 +31,22 @@ def test_create_defaults(namespace):
     seen = status(namespace, 'q')
     equal([seen[key] for key in ('capacity', 'order', 'full', 'max_message_bytes', 'mode')],
           [1024, 'fifo', 'wait', 8192, '0600'])
+
+
+def test_capacity_zero_is_a_rendezvous(namespace):
+    namespace.run('create', 'queue', 'q', '--capacity', '0')
+    equal(status(namespace, 'q')['capacity'], 0)
+    namespace.run('send', 'q', '--no-wait', '-m', 'x', status=1, error='nobody is waiting')
+
+
+def test_numbers(namespace):
+    """Suffixes count in powers of 1024, and a leading zero makes no octal number."""
+    for text, number in (('2K', 2048), ('3m', 3 << 20), ('4G', 4 << 30), ('010', 10), ('0x10', 16)):
+        namespace.run('create', 'queue', text, '--capacity', text)
+        equal(status(namespace, text)['capacity'], number, text)
+    for text, number in (('1K', 1024), ('1KiB', 1024), ('1g', 1 << 30), ('0', 0), ('0100', 100)):
+        namespace.run('create', 'queue', f'size{text}', '--message-size', text)
+        equal(status(namespace, f'size{text}')['max_message_bytes'], number, text)
 
 
 def test_create_again(namespace):
@@ -70,6 +87,29 @@ def test_ls(namespace):
           ['/-dash', '/.hidden', '/a', '/b', '/gr\u00fcn', '/with space'])
     lines = namespace.run('ls', '--long').decode().splitlines()
     equal(lines[2].split()[:2] + lines[2].split()[-1:], ['queue', '0600', '/a'])
+
+
+def test_ls_null(namespace):
+    for name in ('two\nlines', 'a'):
+        namespace.run('create', 'queue', name)
+    equal(namespace.run('ls', '-0'), b'/a\0/two\nlines\0')
+    equal(namespace.run('ls', '--long', '--null').count(b'\0'), 2)
+
+
+def test_names_that_are_not_utf8(namespace):
+    """JSON is UTF-8: such a name was left out of some answers, and broke others."""
+    name = b'\xff\xfe'
+    encoded = base64.b64encode(b'/' + name).decode()
+    namespace.run('create', 'queue', name)
+    equal(json.loads(namespace.run('stat', '--json', name))['name_base64'], encoded)
+    contains([finding.get('object_base64') for finding in
+              json.loads(namespace.run('doctor', '--json').decode())], encoded)
+    (file_name,) = os.listdir(namespace.path.encode())
+    with open(os.path.join(namespace.path.encode(), file_name), 'r+b') as file:
+        file.write(b'\x55' * 4096)
+    (queue,) = json.loads(namespace.run('ls', '--json').decode())
+    equal(queue['name_base64'], encoded)
+    contains(queue, 'error')
 
 
 def test_longest_name(namespace):
@@ -158,16 +198,87 @@ def test_doctor_frees_what_the_dead_held(namespace):
 
 
 def test_doctor_without_a_folder(namespace):
-    text = namespace.run('doctor', os.path.join(namespace.scratch, 'nothing'))
+    text = namespace.run('doctor', os.path.join(namespace.scratch, 'nothing'), status=1)
     contains(text, b'there is no such folder')
     namespace.run('doctor', os.devnull, status=1)
 
 
+def limited(namespace, limit, *words):
+    return subprocess.run(['sh', '-c', f'ulimit {limit} && exec "$0" "$@"', namespace.command,
+                           *words], env=namespace.environment, capture_output=True, check=False,
+                          timeout=harness.WATCHDOG_S)
+
+
 def test_descriptors_are_few(namespace):
-    done = subprocess.run(['sh', '-c', 'ulimit -n 64; exec "$0" doctor', namespace.command],
-                          env=namespace.environment, capture_output=True, check=False)
+    done = limited(namespace, '-n 64', 'doctor')
     equal(done.returncode, 1, done)
     contains(done.stdout, b'ulimit -n')
+    namespace.run('create', 'queue', 'q')
+    lines = limited(namespace, '-n 4', 'doctor').stdout.decode().splitlines()
+    (at,) = [i for i, line in enumerate(lines) if '/q: it cannot be opened' in line]
+    contains(lines[at + 1], 'ulimit -n')
+    done = limited(namespace, '-n 4', 'send', 'q', '-m', 'x')
+    equal(done.returncode, 5, done)
+
+
+def test_files_may_not_be_large(namespace):
+    """The kernel's answer to a file that grows too large is a signal; here it is an error."""
+    done = limited(namespace, '-f 100', 'create', 'queue', 'q')
+    equal(done.returncode, 5, done)
+    contains(done.stderr, b'ulimit -f')
+    equal(os.listdir(namespace.path), [])
+    done = limited(namespace, '-f 100', 'doctor')
+    equal(done.returncode, 1, done)
+    contains(done.stdout, b'warning  file size: ')
+
+
+def test_doctor_counts_strangers(namespace):
+    namespace.run('create', 'queue', 'q')
+    equal(b'none of tenon' in namespace.run('doctor'), False)
+    for name in ('.hidden', 'core'):
+        with open(os.path.join(namespace.path, name), 'w'):
+            pass
+    contains(namespace.run('doctor'), b"2 of the files there are none of tenon's")
+
+
+def test_doctor_knows_the_pipes_of_queues(namespace):
+    """The pipe of a queue in use is no stranger; that of a removed queue is a leftover."""
+    namespace.run('create', 'queue', 'q')
+    namespace.run('send', 'q', '-m', 'x')
+    worker = namespace.start('work', 'q', '--', 'sh', '-c', 'echo runs; exec sleep 1000')
+    worker.stdout.readline()
+    (pipe,) = [name for name in os.listdir(namespace.path) if name.startswith('.q.')]
+    text = namespace.run('doctor')
+    equal((b'none of tenon' in text, b'left over' in text), (False, False), text)
+    worker.kill()
+    worker.wait()
+    namespace.run('rm', 'q')
+    os.mkfifo(os.path.join(namespace.path, '.q.0123456789abcdef.r'))
+    text = namespace.run('doctor')
+    equal(text.count(b'left over by a queue that was removed'), 1 + os.path.exists(
+        os.path.join(namespace.path, pipe)), text)
+
+
+def test_doctor_and_the_usual_folder(namespace):
+    """Without TENON_NAMESPACE and without a usable /dev/shm no queue can be made."""
+    probe = 'mount -t tmpfs -o mode=0755 tmpfs /dev'
+    script = 'unset TENON_NAMESPACE; "$0" doctor; echo $?'
+    try:
+        if subprocess.run(['unshare', '-rm', 'sh', '-c', probe], capture_output=True,
+                          check=False).returncode:
+            raise harness.Skip("no mount namespace of one's own here")
+    except FileNotFoundError:
+        raise harness.Skip('no unshare') from None
+    for prepare, status, part in (
+            (probe, 1, b'/dev/shm: there is no such folder'),
+            (probe + '; mkdir /dev/shm', 0, b'it is made with the first queue'),
+            (probe + '; mkdir /dev/shm; mount -o remount,ro /dev', 1,
+             b'you cannot make a folder there')):
+        done = subprocess.run(['unshare', '-rm', 'sh', '-c', f'{prepare} && {script}',
+                               namespace.command], env=namespace.environment, capture_output=True,
+                              check=False, timeout=harness.WATCHDOG_S)
+        contains(done.stdout, part)
+        equal(done.stdout.splitlines()[-1], str(status).encode(), done)
 
 
 def test_damage(namespace):

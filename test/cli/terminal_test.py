@@ -72,9 +72,33 @@ def test_progress(namespace):
         file.write(b'line\n' * 30)
     with open(name, 'rb') as file:
         shown = on_terminal(namespace, 'send', 'q', stdin=file, streams=('stderr',))
-    for part in (b'messages sent', b'left', b'30 messages sent, 120 B in '):
+    for part in (b'messages sent', b'/s, ', b' %, ', b'left', b'30 messages sent, 120 B in '):
         contains(shown, part)
     receiver.terminate()
+
+
+def test_progress_beside_nothing_else(namespace):
+    """Files need no terminal to be read and written: there is room for figures on it."""
+    namespace.run('create', 'queue', 'q', '--capacity', '1')
+    receiver = namespace.start('work', 'q', '--', 'sleep', '0.1')
+    name = os.path.join(namespace.scratch, 'file')
+    with open(name, 'wb') as file:
+        file.write(b'x')
+    shown = on_terminal(namespace, 'send', 'q', *['-f', name] * 25,
+                        streams=('stdin', 'stdout', 'stderr'))
+    receiver.terminate()
+    for part in (b' messages sent', b'left', b'25 messages sent, 25 B in '):
+        contains(shown, part)
+
+
+def test_progress_of_work(namespace):
+    """Where its commands write to the same terminal it shows nothing, unless it is asked to."""
+    namespace.run('create', 'queue', 'q')
+    for options, expected in (((), False), (('--progress',), True)):
+        namespace.run('send', 'q', stdin='x\n' * 25)
+        shown = on_terminal(namespace, 'work', 'q', '--exit-when-empty', *options, '--', 'sleep',
+                            '0.05', streams=('stdin', 'stdout', 'stderr'))
+        equal(b'25 messages done' in shown, expected, shown)
 
 
 def test_short_work_shows_no_progress(namespace):

@@ -166,6 +166,30 @@ def test_second_signal_puts_the_message_back(namespace):
     equal(namespace.run('recv', 'q', '--all'), b'x\n')
 
 
+def test_third_signal_kills_what_ignores_the_second(namespace):
+    make(namespace, 'x')
+    worker, _ = started(namespace, '--', 'sh', '-c',
+                        "trap '' TERM; echo started; exec sleep 100")
+    # Of several that are pending, the lowest is seen first.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        worker.send_signal(number)
+    _, error = finish(worker, status=-signal.SIGHUP)
+    contains(error, 'killed by signal 9 (SIGKILL); put back')
+    equal(namespace.run('recv', 'q', '--all'), b'x\n')
+
+
+def test_signals_of_the_command(namespace):
+    """What this command itself ignores, the one it starts does not."""
+    make(namespace, 'x')
+    output = namespace.run('work', 'q', '--exit-when-empty', '--', 'grep', '-E', 'Sig(Blk|Ign)',
+                           '/proc/self/status')
+    ignored = 0
+    for line in output.splitlines():
+        ignored |= int(line.split()[1], 16)
+    equal([number.name for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM)
+           if ignored & 1 << number - 1], [])
+
+
 def test_signal_while_idle(namespace):
     make(namespace, 'x')
     worker, _ = started(namespace, '--', 'echo', 'done')
