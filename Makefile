@@ -7,7 +7,10 @@
 #	                DEMO=--help)
 #	make check      installs what is missing, and runs every test (CHECK="gcc asan" chooses)
 #	make bench      measures against the kernel's own IPC (BENCH=--help)
+#	make bench-quick  the same within two minutes
 #	make soak       the tests that take hours
+#	make fuzz       fuzzes opened files and each operation (FUZZ_SECONDS=60 for each target)
+#	make coverage   what of the library the hostile tests reach (COVERAGE=--all: all tests)
 #	make install    PREFIX=/usr/local DESTDIR=
 #	make format     formats the C sources
 #	make clean
@@ -17,8 +20,10 @@ MESON = meson
 NINJA = ninja
 BENCH =
 CHECK =
+COVERAGE =
 DEMO =
 DESTDIR =
+FUZZ_SECONDS = 60
 
 all: $(BUILD)/build.ninja
 	@$(NINJA) -C $(BUILD)
@@ -39,9 +44,20 @@ check:
 bench: all
 	@$(BUILD)/bench/tenon-bench $(BENCH)
 
+bench-quick: all
+	@$(BUILD)/bench/tenon-bench --quick $(BENCH)
+
 soak:
 	@scripts/setup check
 	@scripts/check soak
+
+fuzz:
+	@scripts/setup check
+	@test/hostile/fuzz $(FUZZ_SECONDS)
+
+coverage:
+	@scripts/setup check
+	@scripts/coverage $(COVERAGE)
 
 install: all
 	$(if $(PREFIX),$(MESON) configure $(BUILD) -Dprefix=$(PREFIX))
@@ -54,4 +70,4 @@ format:
 clean:
 	rm -rf $(BUILD) build-check
 
-.PHONY: all demo check bench soak install format clean
+.PHONY: all demo check bench bench-quick soak fuzz coverage install format clean

@@ -6,12 +6,14 @@
  * The benchmark's vocabulary.
  *
  * A *transport* is one way to carry messages between processes: a rival, a limit, or one of
- * Tenon's objects.  A *row* is a transport used in one way; a *group* is the rows that are measured
- * in turn (A B C A B C ...) and compared.  A *run* is one repetition of one row: its processes are
- * forked for it and end with it.  A *target* is a ratio between two rows of one group.
+ * Tenon's objects.  A *probe* measures what is not the carrying of messages: opening, memory, being
+ * idle, deaths.  A *row* is a probe, or a transport used in one way; a *group* is the rows that are
+ * measured in turn (A B C A B C ...) and compared.  A *run* is one repetition of one row: its
+ * processes are forked for it and end with it.  A *target* bounds a row's figure, mostly by another
+ * row's of the same group.
  *
  * To add a transport, write transport_NAME.c with a `struct transport` in it, name it in the list
- * of transport.c and in the groups of plan.c.
+ * of transport.c and in the groups of plan.c; the same with a probe, probe_NAME.c and probe.c.
  */
 
 #include <stdbool.h>
@@ -24,6 +26,7 @@
 #define LINE_BYTES 128 /* two cache lines: the neighbour is fetched along with a line */
 
 enum pattern { ROUND_TRIP, ONE_WAY };
+enum unit { UNIT_NS, UNIT_MESSAGES, UNIT_BYTES, UNIT_WAKES }; /* messages, wakes: a second */
 enum wait_mode { WAIT_POLL, WAIT_BLOCK, WAIT_EPOLL };
 enum method { METHOD_COPY, METHOD_BATCH, METHOD_LOAN };
 
@@ -98,6 +101,16 @@ struct transport {
 	const struct transport_loops *loops;
 };
 
+/* Measures in a process of its own until run->board->end_ticks, or as long as it has to; leaves a
+ * figure, a process result and, where it timed single events, their histogram on the board. */
+struct probe {
+	const char *name, *title;
+	enum unit unit;
+	void (*measure)(struct run *run, const struct probe *probe);
+	const void *what; /* the probe's own */
+};
+
+const struct probe *probe_find(const char *name, size_t length);
 const struct transport *transport_find(const char *name, size_t length);
 const struct transport *transport_at(size_t index); /* NULL behind the last */
 int link_map(struct link *link, size_t bytes);
@@ -122,13 +135,14 @@ struct run_board {
 	uint32_t ready, go, producers_left;
 	bool timed_out;
 	uint64_t warm_ticks, plain_ticks, end_ticks;
+	double figure; /* of a probe; below 0: none yet */
 	struct process_result results[PROCESSES_MAX];
 	struct histogram trips;
 };
 
 /* The result of one repetition. */
 struct sample {
-	double figure;	     /* ns a round trip, or messages a second */
+	double figure;	     /* in the row's unit */
 	double cpu_share[2]; /* of one CPU: askers or producers; answerers or consumers */
 	double stall_share;  /* of the time: see loops.h */
 };
@@ -137,8 +151,10 @@ struct sample {
 
 struct row {
 	char name[48];
-	const struct transport *transport;
+	const struct transport *transport; /* or, if NULL: */
+	const struct probe *probe;
 	struct shape shape;
+	enum unit unit;
 	const char *skipped; /* why, or NULL */
 	char fault[160];     /* what went wrong, or "" */
 	bool starved;	     /* that may be the machine's fault */
@@ -150,9 +166,10 @@ struct row {
 #define ROWS_MAX 24u
 
 struct group {
-	const char *name, *title;
+	char name[32], title[96];
 	struct row rows[ROWS_MAX];
 	uint32_t row_count, sample_count;
+	uint32_t repeat_most; /* 0: as often as all others */
 	double steal_share, others_share;
 	bool disturbed, measured;
 };
@@ -172,6 +189,7 @@ bool run_row(struct row *row, uint32_t sample, double seconds);
 
 /* report.c */
 double row_median(const struct group *group, const struct row *row);
+double row_cpu_share(const struct group *group, const struct row *row, uint32_t side); /* median */
 double median(double *values, uint32_t count);
 void report_group(const struct group *group);
 void report_json(FILE *file, const struct group *groups, uint32_t count,

@@ -14,6 +14,9 @@
  * A run has three parts: warm-up; the plain part, whose clock is read rarely and which gives the
  * figure; and, for round trips, the part in which each trip is timed for the quantiles.
  *
+ * Where the asker sleeps between questions, what its sleeping costs is the benchmark's own and not
+ * counted as processor time.
+ *
  * A process that others kept from its CPU goes on until it has something to show.
  *
  * Where two processes have two CPUs, a pause of more than a millisecond in the plain part is a
@@ -62,7 +65,7 @@ void meter_store(const struct meter *meter, struct process_result *result);
 
 void loop_fault(struct run *run, const char *what, int error) __attribute__((__cold__));
 void *loop_buffer(struct run *run);
-void loop_gap(const struct run *run);
+uint64_t loop_gap(const struct run *run);
 
 ALWAYS_INLINE void meter_read(struct meter *meter, uint64_t now, uint64_t messages)
 {
@@ -220,7 +223,7 @@ ALWAYS_INLINE void loop_ask(const struct transport_calls *calls, struct run *run
 	struct process_result *result = &run->board->results[run->self];
 	const struct run_board *board = run->board;
 	char *question = loop_buffer(run), *answer = loop_buffer(run);
-	uint64_t sequence = 0, start, now, cpu;
+	uint64_t sequence = 0, start, now, cpu, gaps_cpu = 0;
 	struct meter meter;
 
 	do {
@@ -243,14 +246,14 @@ ALWAYS_INLINE void loop_ask(const struct transport_calls *calls, struct run *run
 	while (now < board->end_ticks || board->trips.count == 0) {
 		uint64_t before;
 
-		loop_gap(run);
+		gaps_cpu += loop_gap(run);
 		before = ticks_now();
 		if (!loop_trip(calls, run, question, answer, sequence++))
 			return;
 		now = ticks_now();
 		histogram_add(&run->board->trips, now - before);
 	}
-	result->cpu_ns = process_cpu_ns() - cpu;
+	result->cpu_ns = process_cpu_ns() - cpu - gaps_cpu;
 	result->cpu_window_ticks = ticks_now() - start;
 	if (use_loans(calls, run)) {
 		loop_send_loaned(calls, &run->there, run->shape.bytes, SEQUENCE_STOP, 0);

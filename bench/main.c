@@ -18,6 +18,7 @@
 
 #include "bench.h"
 #include "machine.h"
+#include "probe.h"
 
 #define BUDGET_SECONDS 300.0
 #define BUDGET_QUICK_SECONDS 45.0
@@ -83,10 +84,13 @@ static bool is_disturbed(const struct machine_load *load)
  * then what there is has to do. */
 static bool measure_group(struct group *group, struct settings *settings)
 {
-	uint32_t again = settings->repeat / 2, turn = 0;
+	uint32_t repeat = settings->repeat, again, turn = 0;
 
+	if (group->repeat_most > 0 && repeat > group->repeat_most)
+		repeat = group->repeat_most;
+	again = repeat / 2;
 	group->measured = true;
-	while (turn < settings->repeat) {
+	while (turn < repeat) {
 		uint64_t begin_ns = monotonic_ns();
 		struct machine_load load;
 
@@ -100,8 +104,8 @@ static bool measure_group(struct group *group, struct settings *settings)
 			continue;
 		}
 		group->disturbed = group->disturbed || is_disturbed(&load);
-		group->steal_share += load.steal_share / settings->repeat;
-		group->others_share += load.others_share / settings->repeat;
+		group->steal_share += load.steal_share / repeat;
+		group->others_share += load.others_share / repeat;
 		group->sample_count = ++turn;
 	}
 	return true;
@@ -147,7 +151,7 @@ static void usage(FILE *file)
 {
 	fprintf(file, "usage: tenon-bench [--quick] [--row PATTERN] [--json FILE] [--repeat N] "
 		      "[--list]\n"
-		      "  --quick        fewer rows and repetitions: about a minute\n"
+		      "  --quick        fewer rows and repetitions: below two minutes\n"
 		      "  --row PATTERN  only rows whose GROUP/ROW matches, or contains, PATTERN\n"
 		      "  --json FILE    write the figures as JSON as well\n"
 		      "  --repeat N     repetitions of each row, 1 to 64 (default 5, quick 3)\n"
@@ -261,6 +265,7 @@ int main(int argc, char **argv)
 	block_signals();
 	if (make_folder() == 0) {
 		status = measure(&settings, groups, count, json);
+		probe_open_clean();
 		remove_folder();
 	}
 	if (json && fclose(json) != 0) {

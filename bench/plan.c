@@ -2,7 +2,7 @@
 /*
  * What is measured: the groups and their rows.
  *
- * A row is written TRANSPORT[:WAIT][+METHOD][@DEPTH][*KEYS], for instance "posix-mq@10" or
+ * A row is the name of a probe, or is written TRANSPORT[:WAIT][+METHOD][@DEPTH][*KEYS], for instance "posix-mq@10" or
  * "tenon-fifo:poll+batch"; what is left out is the group's.  Rivals stand in the same group as what
  * they are compared with, because only a group's rows are measured in turn.
  */
@@ -19,10 +19,12 @@
 #define TENON_EACH_POLL "tenon-fifo:poll tenon-priority:poll tenon-typed:poll"
 #define KERNEL "pipe posix-mq sysv seqpacket"
 
+enum often { ALWAYS, ONCE /* not repeated */, THOROUGH /* left out by --quick */ };
+
 struct group_plan {
 	const char *name, *title;
 	struct shape shape;
-	bool thorough; /* left out by --quick */
+	enum often often;
 	const char *rows;
 };
 
@@ -34,32 +36,52 @@ struct group_plan {
 
 static const struct group_plan trips[] = {
 	{"rt-64-poll", "Round trip, 64 bytes, both polling, two CPUs",
-	 TRIP(64, 8, WAIT_POLL, METHOD_COPY), false,
+	 TRIP(64, 8, WAIT_POLL, METHOD_COPY), ALWAYS,
 	 "cache-line cache-line-payload spsc mpmc futex " TENON_EACH " " KERNEL " stream"},
 	{"rt-64-active", "Round trip, 64 bytes, blocking calls, both sides busy, two CPUs",
-	 TRIP(64, 8, WAIT_BLOCK, METHOD_COPY), false,
+	 TRIP(64, 8, WAIT_BLOCK, METHOD_COPY), ALWAYS,
 	 "cache-line:poll cache-line-payload:poll spin-futex futex mpmc " TENON_EACH " " KERNEL
 	 " posix-mq:poll sysv:poll pipe:poll zeromq aeron iceoryx"},
 	{"rt-64-asleep", "Round trip, 64 bytes, asleep: 1 ms between messages, two CPUs (medians)",
-	 TRIP(64, 8, WAIT_BLOCK, METHOD_COPY, .gap_ns = 1000000), false,
+	 TRIP(64, 8, WAIT_BLOCK, METHOD_COPY, .gap_ns = 1000000), ALWAYS,
 	 "futex spin-futex " TENON_EACH " " KERNEL},
 	{"rt-64-epoll", "Round trip, 64 bytes, asleep in epoll_wait, two CPUs (medians)",
-	 TRIP(64, 8, WAIT_EPOLL, METHOD_COPY, .gap_ns = 1000000), false,
+	 TRIP(64, 8, WAIT_EPOLL, METHOD_COPY, .gap_ns = 1000000), ALWAYS,
 	 "tenon-fifo tenon-priority pipe posix-mq seqpacket"},
 	{"rt-64-same-cpu", "Round trip, 64 bytes, blocking calls, both on one CPU",
-	 TRIP(64, 8, WAIT_BLOCK, METHOD_COPY, .same_cpu = true), false,
+	 TRIP(64, 8, WAIT_BLOCK, METHOD_COPY, .same_cpu = true), ALWAYS,
 	 "futex " TENON_EACH " " KERNEL " zeromq"},
 	{"rt-1k-poll", "Round trip, 1 KiB, both polling, two CPUs",
-	 TRIP(1024, 8, WAIT_POLL, METHOD_COPY), false, "spsc mpmc tenon-fifo " KERNEL},
+	 TRIP(1024, 8, WAIT_POLL, METHOD_COPY), ALWAYS, "spsc mpmc tenon-fifo " KERNEL},
 	{"rt-1k-active", "Round trip, 1 KiB, blocking calls, both sides busy, two CPUs",
-	 TRIP(1024, 8, WAIT_BLOCK, METHOD_COPY), false, "spsc:poll mpmc tenon-fifo " KERNEL},
+	 TRIP(1024, 8, WAIT_BLOCK, METHOD_COPY), ALWAYS, "spsc:poll mpmc tenon-fifo " KERNEL},
 	{"rt-64k-poll", "Round trip, 64 KiB copied, both polling, two CPUs",
-	 TRIP(65536, 2, WAIT_POLL, METHOD_COPY), false, "spsc tenon-fifo " KERNEL},
+	 TRIP(65536, 2, WAIT_POLL, METHOD_COPY), ALWAYS, "spsc tenon-fifo " KERNEL},
 	{"rt-64k-active", "Round trip, 64 KiB copied, blocking calls, both sides busy, two CPUs",
-	 TRIP(65536, 2, WAIT_BLOCK, METHOD_COPY), false, "spsc:poll tenon-fifo " KERNEL},
+	 TRIP(65536, 2, WAIT_BLOCK, METHOD_COPY), ALWAYS, "spsc:poll tenon-fifo " KERNEL},
 	{"rt-64k-loaned", "Round trip, 64 KiB loaned and taken, two CPUs",
-	 TRIP(65536, 2, WAIT_BLOCK, METHOD_LOAN), false,
+	 TRIP(65536, 2, WAIT_BLOCK, METHOD_LOAN), ALWAYS,
 	 "cache-line-payload:poll+copy#64 tenon-fifo:poll tenon-fifo iceoryx"},
+};
+
+/* What is no message on its way; the rows are probes, see probe_*.c. */
+static const struct group_plan costs[] = {
+	{"cost-open", "Opening an object",
+	 .rows = "map-limit tenon-open tenon-close tenon-open-use-close tenon-create-remove "
+		 "posix-mq-open posix-mq-create-remove sysv-create-remove"},
+	{"cost-memory",
+	 "Memory of an object's file; of what has held messages, beyond the empty one's",
+	 .rows = "tenon-empty tenon-empty-large messages-64 tenon-full-64 tenon-drained-64 "
+		 "messages-8k tenon-full-8k tenon-drained-8k messages-1m tenon-full-1m "
+		 "tenon-drained-1m",
+	 .often = ONCE},
+	{"cost-idle", "A blocked process that nothing happens to, for a second",
+	 .rows = "timer-100ms tenon-receive tenon-receive-priority tenon-receive-typed tenon-send "
+		 "tenon-send-rendezvous tenon-epoll tenon-wait tenon-receive-leased",
+	 .often = ONCE},
+	{"cost-death",
+	 "From the SIGKILL of a peer to the survivor that runs again, two CPUs (medians)",
+	 .rows = "wake-robust wake-pipe tenon-in-call tenon-in-call-priority tenon-lease"},
 };
 
 struct size_plan {
@@ -140,6 +162,8 @@ static const char *refusal(const struct row *row)
 {
 	const struct shape *shape = &row->shape;
 
+	if (row->probe)
+		return NULL;
 	if (!shape->same_cpu && !machine_has_two_cpus())
 		return "needs two CPUs";
 	return row->transport->refuse(shape);
@@ -153,13 +177,18 @@ static void add_rows(struct group *group, const struct shape *shape, const char 
 		size_t length = strcspn(text, " "), used = strcspn(text, ":+@*# ");
 
 		row->transport = transport_find(text, used);
+		row->probe = row->transport ? NULL : probe_find(text, used);
 		row->shape = *shape;
+		row->unit = row->probe			   ? row->probe->unit
+			    : shape->pattern == ROUND_TRIP ? UNIT_NS
+							   : UNIT_MESSAGES;
 		snprintf(row->name, sizeof(row->name), "%.*s", (int)length, text);
 		while (used < length)
 			used += apply_option(&row->shape, text + used);
 		text += length + strspn(text + length, " ");
-		if (!row->transport) {
-			fprintf(stderr, "tenon-bench: no transport for the row %s\n", row->name);
+		if (!row->transport && !row->probe) {
+			fprintf(stderr, "tenon-bench: nothing to measure for the row %s\n",
+				row->name);
 			abort();
 		}
 		if (!is_wanted(settings, group->name, row->name)) {
@@ -171,33 +200,21 @@ static void add_rows(struct group *group, const struct shape *shape, const char 
 	}
 }
 
-static char *text_of(const char *format, const char *first, const char *second)
-{
-	char text[128];
-	char *copy;
-
-	snprintf(text, sizeof(text), format, first, second);
-	copy = strdup(text);
-	if (!copy)
-		abort();
-	return copy;
-}
-
 static void add_group(struct group *groups, uint32_t *count, const struct group_plan *plan,
 		      const struct settings *settings)
 {
 	struct group *group = &groups[*count];
 
-	if ((settings->quick && plan->thorough) || *count == GROUPS_MAX)
+	if ((settings->quick && plan->often == THOROUGH) || *count == GROUPS_MAX)
 		return;
-	group->name = plan->name;
-	group->title = plan->title;
+	snprintf(group->name, sizeof(group->name), "%s", plan->name);
+	snprintf(group->title, sizeof(group->title), "%s", plan->title);
+	group->repeat_most = plan->often == ONCE ? 1 : 0;
 	add_rows(group, &plan->shape, plan->rows, settings);
 	if (group->row_count > 0)
 		++*count;
 }
 
-/* The plan of this program's whole life: the texts are not freed. */
 uint32_t plan_make(const struct settings *settings, struct group **ret_groups)
 {
 	struct group *groups = calloc(GROUPS_MAX, sizeof(*groups));
@@ -212,22 +229,28 @@ uint32_t plan_make(const struct settings *settings, struct group **ret_groups)
 
 		for (size_t j = 0; j < COUNT(topologies); j++) {
 			const struct topology_plan *topology = &topologies[j];
-			struct group_plan plan = {
-				.name = text_of("one-way-%s-%s", size->name, topology->name),
-				.title = text_of("One way, %s, %s", size->title, topology->title),
-				.shape = {.pattern = ONE_WAY,
-					  .wait = WAIT_BLOCK,
-					  .bytes = size->bytes,
-					  .depth = size->depth,
-					  .producers = topology->producers,
-					  .consumers = topology->consumers,
-					  .keys = 1},
-				.thorough = i > 0 && j > 0,
-				.rows = i == 0 ? topology->small_rows : topology->large_rows};
+			char name[32], title[64];
+			struct group_plan plan = {.name = name,
+						  .title = title,
+						  .shape = {.pattern = ONE_WAY,
+							    .wait = WAIT_BLOCK,
+							    .bytes = size->bytes,
+							    .depth = size->depth,
+							    .producers = topology->producers,
+							    .consumers = topology->consumers,
+							    .keys = 1},
+						  .often = i > 0 && j > 0 ? THOROUGH : ALWAYS,
+						  .rows = i == 0 ? topology->small_rows
+								 : topology->large_rows};
 
+			snprintf(name, sizeof(name), "one-way-%s-%s", size->name, topology->name);
+			snprintf(title, sizeof(title), "One way, %s, %s", size->title,
+				 topology->title);
 			add_group(groups, &count, &plan, settings);
 		}
 	}
+	for (size_t i = 0; i < COUNT(costs); i++)
+		add_group(groups, &count, &costs[i], settings);
 	*ret_groups = groups;
 	return count;
 }

@@ -40,7 +40,7 @@ double row_median(const struct group *group, const struct row *row)
 	return median(values, sorted_figures(group, row, values));
 }
 
-static double median_cpu_share(const struct group *group, const struct row *row, uint32_t side)
+double row_cpu_share(const struct group *group, const struct row *row, uint32_t side)
 {
 	double values[REPEAT_MAX];
 
@@ -58,14 +58,14 @@ static double median_stall_share(const struct group *group, const struct row *ro
 	return median(values, group->sample_count);
 }
 
-/* The columns that all rows share: processor time and stalls.  On a quiet machine a stall is the
- * transport's own. */
+/* The columns that all rows of messages share: processor time and stalls.  On a quiet machine a
+ * stall is the transport's own. */
 static void report_costs(const struct group *group, const struct row *row)
 {
 	double stalls = median_stall_share(group, row);
 
-	printf("   %4.0f + %4.0f %7.1f%s\n", 100 * median_cpu_share(group, row, 0),
-	       100 * median_cpu_share(group, row, 1), 100 * stalls,
+	printf("   %4.0f + %4.0f %7.1f%s\n", 100 * row_cpu_share(group, row, 0),
+	       100 * row_cpu_share(group, row, 1), 100 * stalls,
 	       stalls > STALLS_LIMIT && !group->disturbed ? "  <- stalls of its own" : "");
 }
 
@@ -74,39 +74,69 @@ static double quantile_us(const struct row *row, double share)
 	return (double)histogram_quantile(&row->trips, share) * machine_ns_per_tick() / 1e3;
 }
 
-static void report_trip(const struct group *group, const struct row *row)
+static void report_times(const struct group *group, const struct row *row, const double *values,
+			 double middle)
 {
-	double values[REPEAT_MAX];
-	uint32_t count = sorted_figures(group, row, values);
-
-	printf("  %-26s %9.3f %9.3f -%9.3f %9.3f %9.3f %9.0f", row->name,
-	       median(values, count) / 1e3, values[0] / 1e3, values[count - 1] / 1e3,
-	       quantile_us(row, 0.5), quantile_us(row, 0.999), quantile_us(row, 1.0));
-	report_costs(group, row);
+	printf("%9.3f %9.3f -%9.3f %9.3f %9.3f %9.0f", middle / 1e3, values[0] / 1e3,
+	       values[group->sample_count - 1] / 1e3, quantile_us(row, 0.5),
+	       quantile_us(row, 0.999), quantile_us(row, 1.0));
+	if (row->transport)
+		report_costs(group, row);
+	else if (row_cpu_share(group, row, 0) > 0)
+		printf("   %11.0f\n", 100 * row_cpu_share(group, row, 0));
+	else
+		printf("   %11s\n", "-");
 }
 
-static void report_flow(const struct group *group, const struct row *row)
+static void report_row(const struct group *group, const struct row *row)
 {
-	double values[REPEAT_MAX], middle;
+	double values[REPEAT_MAX], middle, most;
 	uint32_t count = sorted_figures(group, row, values);
 
 	middle = median(values, count);
-	printf("  %-26s %10.4f %10.4f -%10.4f %9.3f", row->name, middle / 1e6, values[0] / 1e6,
-	       values[count - 1] / 1e6, middle * row->shape.bytes / 1e9);
-	report_costs(group, row);
+	most = values[count - 1];
+	printf("  %-26s ", row->name);
+	switch (row->unit) {
+	case UNIT_NS:
+		report_times(group, row, values, middle);
+		break;
+	case UNIT_MESSAGES:
+		printf("%10.4f %10.4f -%10.4f %9.3f", middle / 1e6, values[0] / 1e6, most / 1e6,
+		       middle * row->shape.bytes / 1e9);
+		report_costs(group, row);
+		break;
+	case UNIT_BYTES:
+		printf("%10.1f %10.1f -%10.1f\n", middle / 1024, values[0] / 1024, most / 1024);
+		break;
+	default:
+		printf("%10.1f %10.1f -%10.1f   %11.4f\n", middle, values[0], most,
+		       100 * row_cpu_share(group, row, 0));
+		break;
+	}
+}
+
+static void report_head(const struct group *group)
+{
+	static const char *const units[] = {"microseconds", "million messages/s", "KiB",
+					    "switches/s"};
+	enum unit unit = group->rows[0].unit;
+
+	printf("\n%s  [%s]\n", group->title, group->name);
+	if (unit == UNIT_NS)
+		printf("  %-26s %9s %9s -%9s %9s %9s %9s   %11s", units[unit], "median", "low",
+		       "high", "p50", "p99.9", "max", "CPU %");
+	else
+		printf("  %-26s %10s %10s -%10s", units[unit], "median", "low", "high");
+	if (unit == UNIT_MESSAGES)
+		printf(" %9s   %11s", "GB/s", "CPU %");
+	else if (unit == UNIT_WAKES)
+		printf("   %11s", "CPU %");
+	printf("%s\n", group->rows[0].transport ? " stall %" : "");
 }
 
 void report_group(const struct group *group)
 {
-	bool is_trip = group->rows[0].shape.pattern == ROUND_TRIP;
-
-	printf("\n%s  [%s]\n", group->title, group->name);
-	if (is_trip)
-		printf("  %-26s %9s %9s -%9s %9s %9s %9s   %11s %7s\n", "microseconds", "median",
-		       "min", "max", "p50", "p99.9", "max", "CPU %", "stall %");
-	else
-		printf("  %-26s %10s %10s -%10s %9s   %11s %7s\n", "million messages/s", "median",
-		       "min", "max", "GB/s", "CPU %", "stall %");
+	report_head(group);
 	for (uint32_t i = 0; i < group->row_count; i++) {
 		const struct row *row = &group->rows[i];
 
@@ -116,10 +146,8 @@ void report_group(const struct group *group)
 			printf("  %-26s FAILED: %s\n", row->name, row->fault);
 		else if (group->sample_count == 0)
 			printf("  %-26s not measured\n", row->name);
-		else if (is_trip)
-			report_trip(group, row);
 		else
-			report_flow(group, row);
+			report_row(group, row);
 	}
 	printf("  %u repetitions; steal %.1f %%, other processes %.1f %%%s\n", group->sample_count,
 	       100 * group->steal_share, 100 * group->others_share,
@@ -133,8 +161,8 @@ static void json_row(FILE *file, const struct group *group, const struct row *ro
 	double values[REPEAT_MAX];
 	uint32_t count;
 
-	fprintf(file, "      {\"row\": \"%s\", \"transport\": \"%s\"", row->name,
-		row->transport->title);
+	fprintf(file, "      {\"row\": \"%s\", \"title\": \"%s\"", row->name,
+		row->probe ? row->probe->title : row->transport->title);
 	if (row->skipped || row->fault[0] || group->sample_count == 0) {
 		fprintf(file, ", \"%s\": \"%s\"}", row->skipped ? "skipped" : "failed",
 			row->skipped ? row->skipped : row->fault);
@@ -143,10 +171,10 @@ static void json_row(FILE *file, const struct group *group, const struct row *ro
 	count = sorted_figures(group, row, values);
 	fprintf(file, ", \"median\": %.3f, \"min\": %.3f, \"max\": %.3f", median(values, count),
 		values[0], values[count - 1]);
-	fprintf(file, ", \"cpu_share\": [%.4f, %.4f]", median_cpu_share(group, row, 0),
-		median_cpu_share(group, row, 1));
+	fprintf(file, ", \"cpu_share\": [%.4f, %.4f]", row_cpu_share(group, row, 0),
+		row_cpu_share(group, row, 1));
 	fprintf(file, ", \"stall_share\": %.4f", median_stall_share(group, row));
-	if (row->shape.pattern == ROUND_TRIP)
+	if (row->trips.count > 0)
 		fprintf(file, ", \"p50_us\": %.3f, \"p99_9_us\": %.3f, \"max_us\": %.3f",
 			quantile_us(row, 0.5), quantile_us(row, 0.999), quantile_us(row, 1.0));
 	fprintf(file, ", \"samples\": [");
@@ -158,15 +186,16 @@ static void json_row(FILE *file, const struct group *group, const struct row *ro
 void report_json(FILE *file, const struct group *groups, uint32_t count,
 		 const struct settings *settings)
 {
+	static const char *const units[] = {"ns", "messages/s", "bytes", "switches/s"};
+
 	fprintf(file, "{\n  \"machine\": ");
 	machine_describe_json(file);
 	fprintf(file, ",\n  \"run_seconds\": %.3f,\n  \"groups\": [\n", settings->run_seconds);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct group *group = &groups[i];
-		bool is_trip = group->rows[0].shape.pattern == ROUND_TRIP;
 
 		fprintf(file, "    {\"group\": \"%s\", \"unit\": \"%s\", \"steal\": %.4f, ",
-			group->name, is_trip ? "ns" : "messages/s", group->steal_share);
+			group->name, units[group->rows[0].unit], group->steal_share);
 		fprintf(file, "\"others\": %.4f, \"disturbed\": %s, \"rows\": [\n",
 			group->others_share, group->disturbed ? "true" : "false");
 		for (uint32_t j = 0; j < group->row_count; j++) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * One repetition of one row: makes the links, forks a process for each end, starts them together,
- * waits for them, and checks that what was sent is what was received.  The parent sleeps meanwhile.
+ * waits for them, and checks that what was sent is what was received.  A probe gets one process and
+ * does the rest itself.  The parent sleeps meanwhile.
  * A process that hangs or dies costs its row the figure, not the program its life.
  */
 
@@ -76,12 +77,17 @@ void meter_store(const struct meter *meter, struct process_result *result)
 	result->stalled_ticks = meter->stalled_ticks;
 }
 
-void loop_gap(const struct run *run)
+/* Sleeps as long as the row says; the processor time that it took. */
+uint64_t loop_gap(const struct run *run)
 {
 	struct timespec gap = {0, run->shape.gap_ns};
+	uint64_t cpu;
 
-	if (run->shape.gap_ns > 0)
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &gap, NULL);
+	if (run->shape.gap_ns == 0)
+		return 0;
+	cpu = process_cpu_ns();
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &gap, NULL);
+	return process_cpu_ns() - cpu;
 }
 
 static int link_create(struct link *link, const struct row *row)
@@ -151,6 +157,15 @@ child_main(struct run *run, const struct transport *transport, bool is_sender)
 		transport->loops->produce(run);
 	else
 		transport->loops->consume(run);
+	_exit(0);
+}
+
+static void __attribute__((__noreturn__)) probe_main(struct run *run, const struct probe *probe)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	machine_pin(0);
+	wait_for_start(run->board);
+	probe->measure(run, probe);
 	_exit(0);
 }
 
@@ -302,6 +317,17 @@ static void evaluate_trips(struct row *row, const struct run_board *board, struc
 	histogram_merge(&row->trips, &board->trips);
 }
 
+static void evaluate_probe(struct row *row, const struct run_board *board, struct sample *sample)
+{
+	sum_results(board, 0, 1, sample, 0);
+	sample->cpu_share[1] = 0;
+	sample->stall_share = 0;
+	sample->figure = board->figure;
+	if (board->figure < 0)
+		note_starved(row, "nothing in the measured time");
+	histogram_merge(&row->trips, &board->trips);
+}
+
 static void evaluate(struct row *row, struct run_board *board, struct sample *sample)
 {
 	const struct shape *shape = &row->shape;
@@ -347,7 +373,7 @@ static void note_fault(struct row *row, const struct run_board *board)
 static bool run_processes(struct row *row, struct run *run, double seconds)
 {
 	const struct shape *shape = &row->shape;
-	uint32_t count = shape->producers + shape->consumers;
+	uint32_t count = row->probe ? 1 : shape->producers + shape->consumers;
 	pid_t pids[PROCESSES_MAX] = {0};
 
 	fflush(NULL);
@@ -355,6 +381,8 @@ static bool run_processes(struct row *row, struct run *run, double seconds)
 		pids[i] = fork();
 		if (pids[i] == 0) {
 			run->self = i;
+			if (row->probe)
+				probe_main(run, row->probe);
 			child_main(run, row->transport, i < shape->producers);
 		}
 		if (pids[i] < 0) {
@@ -367,11 +395,25 @@ static bool run_processes(struct row *row, struct run *run, double seconds)
 	return wait_for_children(run->board, pids, count, seconds + HANG_SECONDS);
 }
 
+static int run_transport(struct row *row, struct run *run, double seconds, bool *ret_go_on)
+{
+	int result = link_create(&run->there, row);
+
+	if (result == 0) {
+		result = link_create(&run->back, row);
+		if (result == 0)
+			*ret_go_on = run_processes(row, run, seconds);
+		link_destroy(&run->back, row);
+	}
+	link_destroy(&run->there, row);
+	return result;
+}
+
 bool run_row(struct row *row, uint32_t sample, double seconds)
 {
 	struct run run = {.shape = row->shape};
 	bool go_on = true;
-	int result;
+	int result = 0;
 
 	run.board = mmap(NULL, sizeof(*run.board), PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -379,18 +421,17 @@ bool run_row(struct row *row, uint32_t sample, double seconds)
 		snprintf(row->fault, sizeof(row->fault), "mmap: %s", strerror(errno));
 		return true;
 	}
-	result = link_create(&run.there, row);
-	if (result == 0) {
-		result = link_create(&run.back, row);
-		if (result == 0)
-			go_on = run_processes(row, &run, seconds);
-		link_destroy(&run.back, row);
-	}
-	link_destroy(&run.there, row);
+	run.board->figure = -1;
+	if (row->probe)
+		go_on = run_processes(row, &run, seconds);
+	else
+		result = run_transport(row, &run, seconds, &go_on);
 	if (result < 0)
 		snprintf(row->fault, sizeof(row->fault), "create: %s", strerror(-result));
 	note_fault(row, run.board);
-	if (go_on && !row->fault[0])
+	if (go_on && !row->fault[0] && row->probe)
+		evaluate_probe(row, run.board, &row->samples[sample]);
+	else if (go_on && !row->fault[0])
 		evaluate(row, run.board, &row->samples[sample]);
 	munmap(run.board, sizeof(*run.board));
 	return go_on;

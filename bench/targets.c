@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The targets: ratios between rows of one group, each the median of the ratios of the single
- * repetitions, since what disturbs the machine disturbs neighbours alike.
+ * The targets.  A ratio between two rows of a group is the median of the ratios of the single
+ * repetitions, since what disturbs the machine disturbs neighbours alike; so is a difference.
  */
 
 #include <stdlib.h>
@@ -9,14 +9,17 @@
 
 #include "bench.h"
 
-enum bound { AT_MOST, AT_LEAST };
+/* What is judged: our figure by the rival's; our figure less the rival's; our figure by itself; the
+ * part of a CPU that we use, on the side that uses more, or on the answerer's, which does nothing but
+ * sleep between messages. */
+enum bound { AT_MOST, AT_LEAST, AT_MOST_MORE, AT_MOST_ITSELF, AT_MOST_CPU, AT_MOST_SLEEPER };
 
-/* `rivals` are rows of the same group, or with a slash of another; the best of them counts.  The
- * word cpu stands for a whole CPU: the share that the answerer or consumer uses is judged. */
+/* `rivals` are rows of the same group, or with a slash of another; the best of them counts.
+ * The last three bounds need none. */
 struct target {
 	const char *text, *group, *ours;
 	enum bound bound;
-	double factor;
+	double factor; /* or difference, value, share */
 	const char *rivals;
 };
 
@@ -24,6 +27,13 @@ struct target {
 #define ASLEEP "rt-64-asleep"
 #define SAME "rt-64-same-cpu"
 #define FLOW "one-way-64-1to1"
+#define MEMORY "cost-memory"
+#define DEATH "cost-death"
+#define IDLE(text, row)                                                              \
+	{text ": switches", "cost-idle", row, AT_MOST_ITSELF, 0, ""}, /* a second */ \
+	{                                                                            \
+		text ": CPU", "cost-idle", row, AT_MOST_CPU, 0, ""                   \
+	}
 #define PEERS "pipe seqpacket stream posix-mq sysv zeromq iceoryx"
 
 static const struct target targets[] = {
@@ -41,7 +51,12 @@ static const struct target targets[] = {
 	{"FIFO 64 B, same CPU", SAME, "tenon-fifo", AT_MOST, 1.05, "futex"},
 	{"FIFO 64 B, asleep", ASLEEP, "tenon-fifo", AT_MOST, 0.7, "futex"},
 	{"FIFO 64 B, asleep in epoll", "rt-64-epoll", "tenon-fifo", AT_MOST, 1.1, "pipe"},
-	{"FIFO 64 B, asleep, CPU of the sleeper", ASLEEP, "tenon-fifo", AT_MOST, 0.02, "cpu"},
+	{"FIFO 64 B, asleep, CPU of the sleeper", ASLEEP, "tenon-fifo", AT_MOST_SLEEPER, 0.02, ""},
+	{"FIFO 64 B, asleep, CPU of either side", ASLEEP, "tenon-fifo", AT_MOST_CPU, 0.02, ""},
+	{"FIFO 64 B, epoll, CPU of the sleeper", "rt-64-epoll", "tenon-fifo", AT_MOST_SLEEPER, 0.02,
+	 ""},
+	{"FIFO 64 B, epoll, CPU of either side", "rt-64-epoll", "tenon-fifo", AT_MOST_CPU, 0.02,
+	 ""},
 	{"priority, polling", "rt-64-poll", "tenon-priority", AT_MOST, 0.15, "posix-mq"},
 	{"typed, polling", "rt-64-poll", "tenon-typed", AT_MOST, 0.15, "sysv"},
 	{"priority, active, to polled mq", ACTIVE, "tenon-priority", AT_MOST, 0.15,
@@ -83,6 +98,25 @@ static const struct target targets[] = {
 	{"FIFO 1 MiB loaned, as fast as 1 KiB", "one-way-1m-1to1", "tenon-fifo+loan", AT_LEAST, 0.8,
 	 "one-way-1k-1to1/tenon-fifo+loan"},
 	{"FIFO 1 MiB loaned", "one-way-1m-1to1", "tenon-fifo+loan", AT_LEAST, 8, "iceoryx"},
+	{"opening a queue", "cost-open", "tenon-open", AT_MOST_ITSELF, 20000, ""},
+	{"4096 x 64 B queued: memory", MEMORY, "tenon-full-64", AT_MOST, 1, "messages-64"},
+	{"256 x 8 KiB queued: memory", MEMORY, "tenon-full-8k", AT_MOST, 1, "messages-8k"},
+	{"4 x 1 MiB queued: memory", MEMORY, "tenon-full-1m", AT_MOST, 1, "messages-1m"},
+	{"4096 x 64 B received: memory", MEMORY, "tenon-drained-64", AT_MOST, 1, "messages-64"},
+	{"256 x 8 KiB received: memory", MEMORY, "tenon-drained-8k", AT_MOST, 1, "messages-8k"},
+	{"4 x 1 MiB received: memory", MEMORY, "tenon-drained-1m", AT_MOST, 1, "messages-1m"},
+	IDLE("blocked in receive", "tenon-receive"),
+	IDLE("blocked in receive, priority", "tenon-receive-priority"),
+	IDLE("blocked in receive, typed", "tenon-receive-typed"),
+	IDLE("blocked in send", "tenon-send"),
+	IDLE("blocked in rendezvous send", "tenon-send-rendezvous"),
+	IDLE("blocked in epoll", "tenon-epoll"),
+	IDLE("blocked in wait", "tenon-wait"),
+	IDLE("blocked beside a lease", "tenon-receive-leased"),
+	{"peer dies in a call, FIFO", DEATH, "tenon-in-call", AT_MOST_MORE, 1e5, "wake-robust"},
+	{"peer dies in a call, priority", DEATH, "tenon-in-call-priority", AT_MOST_MORE, 1e5,
+	 "wake-robust"},
+	{"peer dies with a lease", DEATH, "tenon-lease", AT_MOST_MORE, 1e5, "wake-pipe"},
 };
 
 static const struct group *find_group(const struct group *groups, uint32_t count, const char *name,
@@ -113,76 +147,93 @@ static bool has_figure(const struct group *group, const struct row *row)
 
 struct verdict {
 	const char *why_not; /* no result, and why; else NULL */
-	double ratio, low, high;
+	double result, low, high;
 	char rival[64];
+	/* For people: figures and processor time of both. */
+	const struct group *our_group, *rival_group;
+	const struct row *our_row, *rival_row;
 };
 
-/* The figures of one rival, as `ret_values`, or why there are none. */
-static const char *rival_values(const struct group *groups, uint32_t count,
-				const struct group *group, const char *name, size_t length,
-				double *ret_values)
+/* Where a rival is, or why it has no figure. */
+static const char *rival_row(const struct group *groups, uint32_t count, const struct group **group,
+			     const char *name, size_t length, const struct row **ret_row)
 {
 	const char *slash = memchr(name, '/', length);
-	const struct group *its_group = group;
-	const struct row *row;
 
 	if (slash) {
-		its_group = find_group(groups, count, name, (size_t)(slash - name));
+		*group = find_group(groups, count, name, (size_t)(slash - name));
 		length -= (size_t)(slash + 1 - name);
 		name = slash + 1;
 	}
-	row = find_row(its_group, name, length);
-	if (!row)
+	*ret_row = find_row(*group, name, length);
+	if (!*ret_row)
 		return "the rival was not measured";
-	if (row->skipped)
-		return row->skipped;
-	if (!has_figure(its_group, row))
-		return row->fault[0] ? row->fault : "the rival was not measured";
-	for (uint32_t i = 0; i < group->sample_count; i++)
-		ret_values[i] = slash ? row_median(its_group, row) : row->samples[i].figure;
+	if ((*ret_row)->skipped)
+		return (*ret_row)->skipped;
+	if (!has_figure(*group, *ret_row))
+		return (*ret_row)->fault[0] ? (*ret_row)->fault : "the rival was not measured";
 	return NULL;
 }
 
-static void judge_rival(const struct group *group, const struct row *ours,
-			const struct target *target, const double *rival, struct verdict *verdict,
-			const char *name, size_t length)
+/* Sorts the values. */
+static void judge_values(struct verdict *verdict, double *values, uint32_t count)
 {
-	double ratios[REPEAT_MAX], middle;
-	bool is_worse;
-
-	for (uint32_t i = 0; i < group->sample_count; i++)
-		ratios[i] = ours->samples[i].figure / rival[i];
-	middle = median(ratios, group->sample_count);
-	is_worse = target->bound == AT_MOST ? middle > verdict->ratio : middle < verdict->ratio;
-	if (!verdict->why_not && !is_worse)
-		return;
 	verdict->why_not = NULL;
-	verdict->ratio = middle;
-	verdict->low = ratios[0];
-	verdict->high = ratios[group->sample_count - 1];
-	snprintf(verdict->rival, sizeof(verdict->rival), "%.*s", (int)length, name);
+	verdict->result = median(values, count);
+	verdict->low = values[0];
+	verdict->high = values[count - 1];
 }
 
-static void judge_cpu(const struct group *group, const struct row *ours, struct verdict *verdict)
+/* Keeps the verdict on the rival that makes it worst for us. */
+static void judge_rival(const struct target *target, struct verdict *verdict,
+			const struct group *group, const struct row *rival, const char *name,
+			size_t length)
 {
-	double shares[REPEAT_MAX];
+	const struct group *our_group = verdict->our_group;
+	struct verdict next = *verdict;
+	double values[REPEAT_MAX];
+	bool is_worse;
 
-	for (uint32_t i = 0; i < group->sample_count; i++)
-		shares[i] = ours->samples[i].cpu_share[1];
-	verdict->ratio = median(shares, group->sample_count);
-	verdict->low = shares[0];
-	verdict->high = shares[group->sample_count - 1];
-	verdict->why_not = NULL;
-	snprintf(verdict->rival, sizeof(verdict->rival), "one CPU");
+	for (uint32_t i = 0; i < our_group->sample_count; i++) {
+		double ours = verdict->our_row->samples[i].figure;
+		double its = group == our_group ? rival->samples[i].figure
+						: row_median(group, rival);
+
+		values[i] = target->bound == AT_MOST_MORE ? ours - its : ours / its;
+	}
+	judge_values(&next, values, our_group->sample_count);
+	is_worse = target->bound == AT_LEAST ? next.result < verdict->result
+					     : next.result > verdict->result;
+	if (!verdict->why_not && !is_worse)
+		return;
+	next.rival_group = group;
+	next.rival_row = rival;
+	snprintf(next.rival, sizeof(next.rival), "%.*s", (int)length, name);
+	*verdict = next;
+}
+
+/* Ours alone. */
+static void judge_alone(const struct target *target, struct verdict *verdict)
+{
+	const struct sample *samples = verdict->our_row->samples;
+	double values[REPEAT_MAX];
+
+	for (uint32_t i = 0; i < verdict->our_group->sample_count; i++) {
+		const double *shares = samples[i].cpu_share;
+
+		bool use_other = target->bound == AT_MOST_SLEEPER || shares[1] > shares[0];
+
+		values[i] = target->bound == AT_MOST_ITSELF ? samples[i].figure : shares[use_other];
+	}
+	judge_values(verdict, values, verdict->our_group->sample_count);
 }
 
 static struct verdict judge(const struct target *target, const struct group *groups, uint32_t count)
 {
 	const struct group *group = find_group(groups, count, target->group, strlen(target->group));
 	const struct row *ours = find_row(group, target->ours, strlen(target->ours));
-	struct verdict verdict = {.why_not = "not measured"};
-	double rival[REPEAT_MAX];
-	const char *name = target->rivals, *why = NULL;
+	struct verdict verdict = {.why_not = "not measured", .our_group = group, .our_row = ours};
+	const char *name = target->rivals;
 
 	snprintf(verdict.rival, sizeof(verdict.rival), "%s", target->rivals);
 	if (!has_figure(group, ours)) {
@@ -192,16 +243,16 @@ static struct verdict judge(const struct target *target, const struct group *gro
 			verdict.why_not = ours->skipped;
 		return verdict;
 	}
-	if (strcmp(target->rivals, "cpu") == 0) {
-		judge_cpu(group, ours, &verdict);
-		return verdict;
-	}
+	if (target->bound >= AT_MOST_ITSELF)
+		judge_alone(target, &verdict);
 	while (*name) {
+		const struct group *its_group = group;
 		size_t length = strcspn(name, " ");
+		const struct row *rival;
+		const char *why = rival_row(groups, count, &its_group, name, length, &rival);
 
-		why = rival_values(groups, count, group, name, length, rival);
 		if (!why)
-			judge_rival(group, ours, target, rival, &verdict, name, length);
+			judge_rival(target, &verdict, its_group, rival, name, length);
 		else if (verdict.why_not)
 			verdict.why_not = why;
 		name += length + strspn(name + length, " ");
@@ -212,16 +263,78 @@ static struct verdict judge(const struct target *target, const struct group *gro
 static void print_json(FILE *json, const struct target *target, const struct verdict *verdict,
 		       bool is_met, bool is_last)
 {
+	static const char *const judged[] = {"ratio", "ratio",	   "difference",
+					     "value", "cpu share", "cpu share of the answerer"};
+
 	fprintf(json, "    {\"what\": \"%s\", \"row\": \"%s/%s\", \"rival\": \"%s\", ",
 		target->text, target->group, target->ours, verdict->rival);
-	fprintf(json, "\"bound\": \"%s\", \"target\": %g, ",
-		target->bound == AT_MOST ? "at most" : "at least", target->factor);
+	fprintf(json, "\"judged\": \"%s\", \"bound\": \"%s\", \"target\": %g, ",
+		judged[target->bound], target->bound == AT_LEAST ? "at least" : "at most",
+		target->factor);
 	if (verdict->why_not)
 		fprintf(json, "\"skipped\": \"%s\"}", verdict->why_not);
 	else
 		fprintf(json, "\"result\": %.4f, \"low\": %.4f, \"high\": %.4f, \"met\": %s}",
-			verdict->ratio, verdict->low, verdict->high, is_met ? "true" : "false");
+			verdict->result, verdict->low, verdict->high, is_met ? "true" : "false");
 	fprintf(json, "%s\n", is_last ? "" : ",");
+}
+
+/* By what a result is divided to be read, and what it is then. */
+static double scale_of(const struct target *target, const struct verdict *verdict,
+		       const char **ret_unit)
+{
+	enum unit unit = verdict->our_row ? verdict->our_row->unit : UNIT_WAKES;
+
+	if (target->bound <= AT_LEAST) {
+		*ret_unit = "x ";
+		return 1;
+	}
+	if (target->bound >= AT_MOST_CPU) {
+		*ret_unit = "% ";
+		return 0.01;
+	}
+	*ret_unit = unit == UNIT_NS ? "us" : "/s";
+	return unit == UNIT_NS ? 1e3 : 1;
+}
+
+static void print_figure(const struct group *group, const struct row *row)
+{
+	static const double scales[] = {1e3, 1e6, 1024, 1};
+	static const char *const units[] = {"us ", "M/s", "KiB", "/s "};
+	double figure = row_median(group, row) / scales[row->unit];
+
+	printf("  %9.*f %s", figure < 1000 ? 3 : 0, figure, units[row->unit]);
+	if (row->unit == UNIT_BYTES || (row->probe && !row_cpu_share(group, row, 0)))
+		printf(" %9s", "");
+	else if (row->probe)
+		printf(" %8.2f%%", 100 * row_cpu_share(group, row, 0));
+	else
+		printf(" %4.0f+%3.0f%%", 100 * row_cpu_share(group, row, 0),
+		       100 * row_cpu_share(group, row, 1));
+}
+
+static void print_result(const struct target *target, const struct verdict *verdict, bool is_met)
+{
+	const char *unit;
+	double scale = scale_of(target, verdict, &unit);
+
+	printf("%9.3f %9.3f -%9.3f  %-6s", verdict->result / scale, verdict->low / scale,
+	       verdict->high / scale, is_met ? "met" : "MISSED");
+	print_figure(verdict->our_group, verdict->our_row);
+	if (verdict->rival_row) {
+		print_figure(verdict->rival_group, verdict->rival_row);
+		printf("  %s", verdict->rival);
+	}
+	printf("%s\n", verdict->our_group->disturbed ? "  (disturbed)" : "");
+}
+
+static void print_head(void)
+{
+	printf("\nTargets.  x: our figure by the rival's, in one run; us: ours less the rival's, "
+	       "or "
+	       "ours where there is none; /s: ours; %%: of a CPU\n");
+	printf("  %-38s %11s %9s %9s -%9s  %-6s  %13s %9s  %13s %9s  %s\n", "what", "target",
+	       "result", "low", "high", "", "ours", "CPU", "rival's", "CPU", "rival");
 }
 
 void targets_print(FILE *json, const struct group *groups, uint32_t count, bool filtered)
@@ -229,29 +342,29 @@ void targets_print(FILE *json, const struct group *groups, uint32_t count, bool 
 	uint32_t met = 0, missed = 0, skipped = 0;
 	const size_t target_count = sizeof(targets) / sizeof(targets[0]);
 
-	printf("\nTargets: our figure by the rival's, in one run\n");
-	printf("  %-38s %-32s %9s %9s %18s\n", "what", "rival", "target", "result", "low - high");
+	print_head();
 	for (size_t i = 0; i < target_count; i++) {
 		const struct target *target = &targets[i];
 		struct verdict verdict = judge(target, groups, count);
-		bool is_met = target->bound == AT_MOST ? verdict.ratio <= target->factor
-						       : verdict.ratio >= target->factor;
+		bool is_met = target->bound == AT_LEAST ? verdict.result >= target->factor
+							: verdict.result <= target->factor;
+		const char *unit;
+		double scale = scale_of(target, &verdict, &unit);
 
 		if (json)
 			print_json(json, target, &verdict, is_met, i + 1 == target_count);
 		if (verdict.why_not && filtered)
 			continue;
-		printf("  %-38s %-32s %s%7g ", target->text, verdict.rival,
-		       target->bound == AT_MOST ? "<=" : ">=", target->factor);
+		printf("  %-38s %s%6g %s ", target->text,
+		       target->bound == AT_LEAST ? ">=" : "<=", target->factor / scale, unit);
 		if (verdict.why_not) {
 			skipped++;
-			printf("%9s  %s\n", "-", verdict.why_not);
+			printf("%9s  %s: %s\n", "-", verdict.rival, verdict.why_not);
 			continue;
 		}
 		met += is_met;
 		missed += !is_met;
-		printf("%9.3f %8.3f -%8.3f  %s\n", verdict.ratio, verdict.low, verdict.high,
-		       is_met ? "met" : "MISSED");
+		print_result(target, &verdict, is_met);
 	}
 	printf("%u targets met, %u missed, %u without a result\n", met, missed, skipped);
 }

@@ -14,8 +14,12 @@
 /* What a process keeps beside the handle. */
 struct tenon_end {
 	struct tenon_queue *queue;
-	struct tenon_send_options send;
-	struct tenon_receive_options receive;
+	struct tenon_send_options send_keyed;
+	struct tenon_receive_options receive_at_once;
+	/* What is passed: NULL where all defaults are meant, that is, where the caller may wait and
+	 * has no key to give. */
+	struct tenon_send_options *send;
+	struct tenon_receive_options *receive;
 	struct tenon_slice slices[BATCH_MAX];
 	struct tenon_message messages[BATCH_MAX];
 	struct tenon_loan loan;
@@ -51,32 +55,20 @@ static int create(struct link *link, uint32_t order)
 	return 0;
 }
 
-static int fifo_create(struct link *link)
-{
-	return create(link, TENON_QUEUE_FIFO);
-}
-
-static int priority_create(struct link *link)
-{
-	return create(link, TENON_QUEUE_PRIORITY);
-}
-
-static int typed_create(struct link *link)
-{
-	return create(link, TENON_QUEUE_TYPED);
-}
-
 static int attach(struct link *link, enum end end)
 {
-	uint32_t flags = link->shape->wait == WAIT_BLOCK ? 0 : TENON_NONBLOCK;
+	bool may_wait = link->shape->wait == WAIT_BLOCK;
+	uint32_t flags = may_wait ? 0 : TENON_NONBLOCK;
 	struct tenon_end *self = calloc(1, sizeof(*self));
 
 	(void)end;
 	if (!self)
 		return -ENOMEM;
-	self->send = (struct tenon_send_options){.size = sizeof(self->send), .flags = flags};
-	self->receive = (struct tenon_receive_options){.size = sizeof(self->receive),
-						       .flags = flags};
+	self->send_keyed = (struct tenon_send_options){.size = sizeof(*self->send), .flags = flags};
+	self->receive_at_once = (struct tenon_receive_options){.size = sizeof(*self->receive),
+							       .flags = flags};
+	self->send = may_wait && link->shape->keys == 1 ? NULL : &self->send_keyed;
+	self->receive = may_wait ? NULL : &self->receive_at_once;
 	link->handle = self;
 	return tenon_queue_open(NULL, link->name, 0, NULL, &self->queue);
 }
@@ -95,30 +87,19 @@ static void destroy(struct link *link)
 		tenon_queue_remove(NULL, link->name);
 }
 
-ALWAYS_INLINE int send_with(struct link *link, void *message, size_t bytes, uint64_t key)
+ALWAYS_INLINE int send_one(struct link *link, void *message, size_t bytes, uint64_t key)
 {
 	struct tenon_end *self = link->handle;
 
-	self->send.key = key;
-	return tenon_queue_send(self->queue, message, bytes, &self->send);
+	self->send_keyed.key = key;
+	return tenon_queue_send(self->queue, message, bytes, self->send);
 }
 
-/* FIFO queues have no keys; a caller that may wait passes no options at all. */
-ALWAYS_INLINE int fifo_send(struct link *link, void *message, size_t bytes, uint64_t key)
+ALWAYS_INLINE int receive_one(struct link *link, void *buffer, size_t bytes)
 {
 	struct tenon_end *self = link->handle;
 
-	(void)key;
-	return tenon_queue_send(self->queue, message, bytes,
-				link->shape->wait == WAIT_BLOCK ? NULL : &self->send);
-}
-
-ALWAYS_INLINE int receive_any(struct link *link, void *buffer, size_t bytes)
-{
-	struct tenon_end *self = link->handle;
-
-	return tenon_queue_receive(self->queue, buffer, bytes,
-				   link->shape->wait == WAIT_BLOCK ? NULL : &self->receive, NULL);
+	return tenon_queue_receive(self->queue, buffer, bytes, self->receive, NULL);
 }
 
 ALWAYS_INLINE int send_batch(struct link *link, void *data, size_t bytes, uint32_t count)
@@ -129,7 +110,7 @@ ALWAYS_INLINE int send_batch(struct link *link, void *data, size_t bytes, uint32
 
 	for (uint32_t i = 0; i < count; i++)
 		self->slices[i] = (struct tenon_slice){(char *)data + i * bytes, bytes};
-	result = tenon_queue_send_batch(self->queue, self->slices, count, &self->send, &sent);
+	result = tenon_queue_send_batch(self->queue, self->slices, count, self->send, &sent);
 	return result < 0 ? result : (int)sent;
 }
 
@@ -138,7 +119,7 @@ ALWAYS_INLINE int receive_batch(struct link *link, void *buffer, size_t bytes, u
 	struct tenon_end *self = link->handle;
 	uint32_t received = 0;
 	int result = tenon_queue_receive_batch(self->queue, buffer, bytes * count, count,
-					       &self->receive, self->messages, &received);
+					       self->receive, self->messages, &received);
 
 	return result < 0 ? result : (int)received;
 }
@@ -159,15 +140,13 @@ ALWAYS_INLINE int commit(struct link *link, size_t bytes)
 {
 	struct tenon_end *self = link->handle;
 
-	return tenon_queue_commit(self->queue, &self->loan, bytes,
-				  link->shape->wait == WAIT_BLOCK ? NULL : &self->send);
+	return tenon_queue_commit(self->queue, &self->loan, bytes, self->send);
 }
 
 ALWAYS_INLINE int take(struct link *link, const void **ret_data)
 {
 	struct tenon_end *self = link->handle;
-	int result = tenon_queue_take(
-		self->queue, link->shape->wait == WAIT_BLOCK ? NULL : &self->receive, &self->lease);
+	int result = tenon_queue_take(self->queue, self->receive, &self->lease);
 
 	if (result < 0)
 		return result;
@@ -182,46 +161,31 @@ ALWAYS_INLINE int done(struct link *link)
 	return tenon_queue_done(self->queue, &self->lease);
 }
 
-static const struct transport_calls fifo_calls = {.send = fifo_send,
-						  .receive = receive_any,
-						  .send_batch = send_batch,
-						  .receive_batch = receive_batch,
-						  .loan = loan,
-						  .commit = commit,
-						  .take = take,
-						  .done = done};
-static const struct transport_calls keyed_calls = {.send = send_with,
-						   .receive = receive_any,
+static const struct transport_calls tenon_calls = {.send = send_one,
+						   .receive = receive_one,
 						   .send_batch = send_batch,
 						   .receive_batch = receive_batch,
 						   .loan = loan,
 						   .commit = commit,
 						   .take = take,
 						   .done = done};
-TRANSPORT_LOOPS(fifo)
-TRANSPORT_LOOPS(keyed)
+TRANSPORT_LOOPS(tenon)
 
-const struct transport transport_tenon_fifo = {.name = "tenon-fifo",
-					       .title = "Tenon FIFO queue",
-					       .refuse = refuse,
-					       .create = fifo_create,
-					       .attach = attach,
-					       .readable_fd = readable_fd,
-					       .destroy = destroy,
-					       .loops = &fifo_loops};
-const struct transport transport_tenon_priority = {.name = "tenon-priority",
-						   .title = "Tenon priority queue",
-						   .refuse = refuse,
-						   .create = priority_create,
-						   .attach = attach,
-						   .readable_fd = readable_fd,
-						   .destroy = destroy,
-						   .loops = &keyed_loops};
-const struct transport transport_tenon_typed = {.name = "tenon-typed",
-						.title = "Tenon typed queue",
-						.refuse = refuse,
-						.create = typed_create,
-						.attach = attach,
-						.readable_fd = readable_fd,
-						.destroy = destroy,
-						.loops = &keyed_loops};
+/* The orders differ in how a queue is made, and in nothing else that a caller does. */
+#define TENON_TRANSPORT(id, order, name_, title_)                                  \
+	static int id##_create(struct link *link)                                  \
+	{                                                                          \
+		return create(link, order);                                        \
+	}                                                                          \
+	const struct transport transport_tenon_##id = {.name = (name_),            \
+						       .title = (title_),          \
+						       .refuse = refuse,           \
+						       .create = id##_create,      \
+						       .attach = attach,           \
+						       .readable_fd = readable_fd, \
+						       .destroy = destroy,         \
+						       .loops = &tenon_loops};
+
+TENON_TRANSPORT(fifo, TENON_QUEUE_FIFO, "tenon-fifo", "Tenon FIFO queue")
+TENON_TRANSPORT(priority, TENON_QUEUE_PRIORITY, "tenon-priority", "Tenon priority queue")
+TENON_TRANSPORT(typed, TENON_QUEUE_TYPED, "tenon-typed", "Tenon typed queue")
