@@ -53,7 +53,8 @@
  *
  * A lock whose owner is gone although the kernel said nothing (a thread without a robust list, a
  * scribbled word) is found by the participants' liveness: lockers, and only they, look once a second,
- * and take it over only if no living participant can have a thread of that number.
+ * and take it over only if no living participant can have a thread of that number, themselves apart:
+ * who waits for a gate does not hold it.
  */
 
 #include "core/gate.h"
@@ -252,12 +253,26 @@ static void pass_on(struct tni_gatehouse *house, bool is_locker)
 	}
 }
 
+/* Whether a thread that waits for a gate may nevertheless hold it: in the midst of something that its
+ * pending entry tells of, such as a call on another handle of this object that a signal interrupted. */
+static bool may_hold(const struct tni_gatehouse *house, const struct tni_thread *thread,
+		     const void *pending)
+{
+	for (uint32_t i = 0; pending && i < TNI_GATES; i++)
+		if (pending == (const char *)&house->gate[i]->word - thread->robust->futex_offset)
+			return false;
+	return pending != NULL;
+}
+
 /* As if the kernel had seen the owner die. */
-static void suspect_owner(struct tni_gatehouse *house, struct tni_gate *gate)
+static void suspect_owner(struct tni_gatehouse *house, struct tni_gate *gate,
+			  const struct tni_thread *thread, const void *pending)
 {
 	uint64_t word = tni_get64(&gate->word);
 	uint32_t owner = (uint32_t)(word & TNI_GATE_OWNER);
 
+	if (owner == thread->tid && may_hold(house, thread, pending))
+		return;
 	if (owner != 0 && house->is_gone(house->context, owner))
 		tni_cas64(&gate->word, &word, (word & ~TNI_GATE_OWNER) | TNI_GATE_OWNER_DIED);
 }
@@ -314,7 +329,7 @@ int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_t
 		/* Interruptions do not put it off. */
 		now_ns = tni_clock_ns(CLOCK_MONOTONIC);
 		if (now_ns >= suspicion_ns) {
-			suspect_owner(house, gate);
+			suspect_owner(house, gate, thread, pending);
 			suspicion_ns = now_ns + SUSPICION_NS;
 		}
 		result = sleep_for_lock(house, which, thread, suspicion_ns, deadline_ns);

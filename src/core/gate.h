@@ -21,8 +21,8 @@ struct tni_gatehouse {
 	uint32_t participant; /* own index */
 	uint32_t top;	      /* participants that may have a bit: a bound for scans */
 	struct tni_a32 asleep[TNI_CLASSES]; /* own threads */
-	/* Whether no living participant has this thread; for locks of whose owner's death the kernel did
-	 * not tell. */
+	/* Whether no living participant has this thread, or only the caller is it; for locks of whose
+	 * owner's death the kernel did not tell. */
 	bool (*is_gone)(void *context, uint32_t tid);
 	void *context;
 };

@@ -126,8 +126,8 @@ static void step(void)
 
 	begin(&txn);
 	move_one(&txn);
-	REQUIRE(tni_journal_undo(&memory.journal, &memory.version, &memory, 0, sizeof(memory)) ==
-		0);
+	REQUIRE(tni_journal_undo(&memory.journal, &memory.version, -1, &memory, 0,
+				 sizeof(memory)) == 0);
 	if (key_count > 0 && random64() % 5 < (key_count > 200 ? 3 : 1))
 		key = keys[random64() % key_count];
 	place = place_of(key);
@@ -149,7 +149,7 @@ static void step(void)
 	if (commits)
 		tni_commit(&memory.version);
 	else
-		REQUIRE(tni_journal_undo(&memory.journal, &memory.version, &memory, 0,
+		REQUIRE(tni_journal_undo(&memory.journal, &memory.version, -1, &memory, 0,
 					 sizeof(memory)) == 0);
 }
 

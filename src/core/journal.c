@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "core/file.h"
+
 void tni_txn_set(struct tni_txn *txn, struct tni_a64 *word, uint64_t value)
 {
 	struct tni_journal_entry *entry = &txn->journal->entry[txn->count];
@@ -32,10 +34,10 @@ void tni_txn_abort(struct tni_txn *txn)
 	tni_set64(&txn->journal->count, 0);
 }
 
-int tni_journal_undo(struct tni_journal *journal, const struct tni_a64 *version, void *base,
+int tni_journal_undo(struct tni_journal *journal, const struct tni_a64 *version, int fd, void *base,
 		     uint64_t from, uint64_t bytes)
 {
-	uint64_t count = tni_get64(&journal->count);
+	uint64_t count = tni_get64(&journal->count), backed = UINT64_MAX;
 
 	if (tni_get64(&journal->version) != tni_get64(version) || count == 0)
 		return 0;
@@ -46,6 +48,14 @@ int tni_journal_undo(struct tni_journal *journal, const struct tni_a64 *version,
 
 		if (offset % 8 != 0 || offset < from || offset > bytes - 8)
 			return -EBADMSG;
+		/* A word that somebody wrote into the journal may lie where there is no memory. */
+		if (fd >= 0 && offset / TNI_PAGE_BYTES != backed) {
+			int result = tni_file_reserve(fd, offset, 8);
+
+			if (result != 0)
+				return result;
+			backed = offset / TNI_PAGE_BYTES;
+		}
 		tni_set64((struct tni_a64 *)((uint8_t *)base + offset),
 			  tni_get64(&journal->entry[i].old));
 	}

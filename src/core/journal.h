@@ -54,8 +54,9 @@ void tni_txn_set(struct tni_txn *txn, struct tni_a64 *word, uint64_t value);
 /* Takes back what was written since tni_txn_begin(). */
 void tni_txn_abort(struct tni_txn *txn);
 
-/* Repair: undoes what a dead owner had begun.  `bytes` bounds the offsets.  0 or -EBADMSG. */
-int tni_journal_undo(struct tni_journal *journal, const struct tni_a64 *version, void *base,
+/* Repair: undoes what a dead owner had begun.  `bytes` bounds the offsets; memory that is
+ * not in the file `fd` (-1: is there) is taken first.  0, -EBADMSG, -ENOSPC. */
+int tni_journal_undo(struct tni_journal *journal, const struct tni_a64 *version, int fd, void *base,
 		     uint64_t from, uint64_t bytes);
 
 /* Whether an operation is open at this version. */

@@ -30,38 +30,33 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "abi/queue.h"
 #include "core/clock.h"
 #include "core/file.h"
+#include "core/layout.h"
 #include "core/namespace.h"
+
+/* No kind of object asks for as much address space. */
+#define EXTENT_MOST_BYTES (UINT64_C(1) << 44)
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t bury_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct tni_object *registry;
 
-/* Changes when a struct of the layout does.  The figures are those that the assertions in src/abi
- * pin down; they are mixed, not added, so that two changes do not cancel out. */
+#define FIGURES_OF_MEMBER(structure, member) \
+	offsetof(struct structure, member), sizeof(((struct structure *)NULL)->member),
+#define FIGURES_OF(structure, list) sizeof(struct structure), list(FIGURES_OF_MEMBER)
+
+/* Changes when a size or an offset of anything in shared memory does.  The figures are mixed, not added,
+ * so that two changes do not cancel out. */
 static uint64_t fingerprint(void)
 {
+	/* clang-format off */
 	static const uint64_t figures[] = {
-		sizeof(struct tni_object_header),
-		sizeof(struct tni_participant),
-		sizeof(struct tni_gate),
-		sizeof(struct tni_waitroom),
-		sizeof(struct tni_send_side),
-		sizeof(struct tni_receive_side),
-		sizeof(struct tni_queue_control),
-		sizeof(struct tni_queue_attributes),
-		sizeof(struct tni_chunk),
-		sizeof(struct tni_slot),
-		sizeof(struct tni_lease),
-		sizeof(struct tni_loan),
-		sizeof(struct tni_receipt),
-		sizeof(struct tni_node),
-		TNI_JOURNAL_ENTRIES,
-		offsetof(struct tni_queue_control, receive),
-		offsetof(struct tni_queue_control, waitroom),
+		TNI_LAYOUT(FIGURES_OF)
+		TNI_PAGE_BYTES, TNI_PARTICIPANTS_OFFSET, TNI_OBJECT_NAME_OFFSET,
+		TNI_QUEUE_ATTRIBUTES_OFFSET, TNI_LIVENESS_OFFSET, TNI_CLASSES,
 	};
+	/* clang-format on */
 	uint64_t mixed = TNI_LAYOUT_VERSION;
 
 	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
@@ -141,13 +136,19 @@ static int check_header(int fd, uint32_t kind, struct tni_object_header *ret_hea
 	while (bytes < 0 && errno == EINTR);
 	if (bytes < 0)
 		return -errno;
-	if (bytes != (ssize_t)sizeof(*ret_header) || ret_header->magic != TNI_MAGIC)
+	if (bytes != (ssize_t)sizeof(*ret_header))
+		return -EBADMSG;
+	if (ret_header->magic == __builtin_bswap64(TNI_MAGIC))
+		return -EPROTO; /* of a machine with the other byte order */
+	if (ret_header->magic != TNI_MAGIC)
 		return -EBADMSG;
 	if (ret_header->layout_version != TNI_LAYOUT_VERSION ||
 	    ret_header->byte_order != TNI_BYTE_ORDER || ret_header->fingerprint != fingerprint())
 		return -EPROTO;
 	if (ret_header->kind != kind || ret_header->participants_max == 0 ||
-	    ret_header->participants_max > TNI_PARTICIPANTS_MAX)
+	    ret_header->participants_max > TNI_PARTICIPANTS_MAX ||
+	    ret_header->extent_bytes % TNI_PAGE_BYTES != 0 || ret_header->extent_bytes == 0 ||
+	    ret_header->extent_bytes > EXTENT_MOST_BYTES)
 		return -EBADMSG;
 	return 0;
 }
@@ -182,7 +183,7 @@ int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 
 int tni_object_read_name(int directory_fd, const char *file_name, char *ret_name)
 {
-	int fd = openat(directory_fd, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(directory_fd, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	ssize_t bytes;
 
 	if (fd < 0)
@@ -229,6 +230,7 @@ static uint64_t own_pid_namespace(void)
 bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid)
 {
 	uint64_t own = own_pid_namespace();
+	bool is_caller = tid == tni_thread_self()->tid;
 
 	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
 		const struct tni_participant *entry = tni_object_participant(object, i);
@@ -238,7 +240,15 @@ bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid)
 		if (!entry || tni_load_acquire32(&entry->state) == TNI_PARTICIPANT_FREE ||
 		    tni_object_is_dead(object, i))
 			continue;
-		pid = i == object->participant ? getpid() : (pid_t)tni_get32(&entry->pid);
+		pid = (pid_t)tni_get32(&entry->pid);
+		/* Of its own process it knows without being told. */
+		if (i == object->participant ||
+		    (own != 0 && pid == getpid() && tni_get64(&entry->pid_namespace) == own)) {
+			if (!is_caller &&
+			    (syscall(SYS_tgkill, getpid(), tid, 0) == 0 || errno != ESRCH))
+				return false;
+			continue;
+		}
 		if (own == 0 || tni_get64(&entry->pid_namespace) != own ||
 		    syscall(SYS_tgkill, pid, tid, 0) == 0 || errno != ESRCH)
 			return false;

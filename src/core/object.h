@@ -70,7 +70,7 @@ uint32_t tni_object_participants_top(struct tni_object *object);
 /* Whether the process behind an entry has ended.  Never says so of one that is alive. */
 bool tni_object_is_dead(struct tni_object *object, uint32_t participant);
 
-/* Whether no living participant can have a thread of this number. */
+/* Whether no living participant can have a thread of this number, but for the calling thread. */
 bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid);
 
 /* Buries a participant if it is dead.  1: done; 0: it lives, or somebody else is at it. */

@@ -44,19 +44,32 @@ int tni_table_back(struct tni_table *table, uint64_t index, uint64_t bytes)
 
 /* Entries are used in order, so what somebody else has used is one run from the start; only pages that
  * were taken and not touched yet look like holes in it. */
+static uint32_t find_run(const struct tni_table *table)
+{
+	uint64_t known = tni_get32(&table->known);
+	off_t hole = lseek(*table->fd, (off_t)entry_offset(table, known), SEEK_HOLE);
+
+	if (hole > 0 && (uint64_t)hole > entry_offset(table, known))
+		known = ((uint64_t)hole - table->offset) / table->entry_bytes;
+	return known < table->max ? (uint32_t)known : table->max;
+}
+
+uint64_t tni_pool_extent(const struct tni_pool *pool, struct tni_table *table)
+{
+	uint64_t top = tni_pool_top(pool, table), run;
+
+	if (top <= tni_get32(&table->known))
+		return top;
+	run = find_run(table);
+	return top < run ? top : run;
+}
+
 static int reach_run(struct tni_table *table, uint64_t index)
 {
-	uint32_t known = tni_get32(&table->known);
+	uint32_t known = index > tni_get32(&table->known) ? find_run(table)
+							  : tni_get32(&table->known);
 	int result;
 
-	if (index > known) {
-		off_t hole = lseek(*table->fd, (off_t)entry_offset(table, known), SEEK_HOLE);
-
-		if (hole > 0 && (uint64_t)hole > entry_offset(table, known))
-			known = (uint32_t)(((uint64_t)hole - table->offset) / table->entry_bytes);
-		if (known > table->max)
-			known = table->max;
-	}
 	if (index >= known) {
 		if ((index - known) * table->entry_bytes > RUN_MOST_BYTES)
 			return -EBADMSG;
@@ -98,7 +111,11 @@ int tni_pool_take(struct tni_txn *txn, struct tni_pool *pool, struct tni_table *
 		next = tni_table_at(table, index);
 		if (!next || index >= tni_get64(&pool->top))
 			return -EBADMSG;
-		tni_txn_set(txn, &pool->free_link, tni_get64(next));
+		link = tni_get64(next);
+		tni_txn_set(txn, &pool->free_link, link);
+		/* The next one will be needed next: it may be on another processor yet. */
+		tni_prefetch_write((const void *)((uintptr_t)table->base + table->offset +
+						  (link - 1) * table->entry_bytes));
 	} else {
 		index = tni_get64(&pool->top);
 		if (index >= table->max)
@@ -131,12 +148,10 @@ static uint64_t grabs_of(uint64_t freed)
 	return freed & TNI_FREED_GRABS;
 }
 
-int tni_transfer_refill(struct tni_transfer *transfer)
+void tni_transfer_grab(struct tni_transfer *transfer)
 {
 	uint64_t freed = tni_load_acquire64(&transfer->freed); /* ORD(freed) */
 
-	if (tni_get64(&transfer->pool.free_link) != 0 || (freed & TNI_FREED_LINK) == 0)
-		return 0;
 	tni_set64(&transfer->grab_link, freed & TNI_FREED_LINK);
 	tni_step();
 	tni_set64(&transfer->grab_expect, TNI_GRAB_VALID | (grabs_of(freed) >> 48));
@@ -145,7 +160,6 @@ int tni_transfer_refill(struct tni_transfer *transfer)
 			  (freed & TNI_FREED_PUSHES) | grabs_of(freed + TNI_FREED_GRAB_ONE)))
 		tni_set64(&transfer->grab_link, freed & TNI_FREED_LINK);
 	tni_transfer_repair_grab(transfer);
-	return 0;
 }
 
 void tni_transfer_repair_grab(struct tni_transfer *transfer)

@@ -18,6 +18,9 @@ struct tni_table {
 	uint64_t entry_bytes;
 	uint32_t max;
 	uint32_t touch_bytes; /* of an entry, what must be there: all, or a slot's header */
+	/* So many are used before freed ones are fetched: the fewer the entries, the more often both
+	 * sides would need the word that the freed ones hang on. */
+	uint32_t spare;
 	struct tni_a32 known; /* entries below are backed by memory */
 	/* Of slots of several pages: how many pages of each are known to be there; else NULL. */
 	struct tni_a32 *pages;
@@ -55,6 +58,10 @@ static inline uint64_t tni_pool_top(const struct tni_pool *pool, const struct tn
 	return top < table->max ? top : table->max;
 }
 
+/* The same as far as their memory is there, for walks: what says `top` may be scribbled over, and a
+ * walk must neither take memory nor ask for it entry by entry.  Not for slots. */
+uint64_t tni_pool_extent(const struct tni_pool *pool, struct tni_table *table);
+
 /*
  * Pools.  The first word of each entry links it to the next free one (index + 1).  Every entry that
  * was ever used stays in the pool, newest freed on top.  -ENOSPC; -EBADMSG a link leads astray.
@@ -78,13 +85,23 @@ int tni_pool_give(struct tni_txn *txn, struct tni_pool *pool, struct tni_table *
  *					moved, grab_link becomes the free list
  */
 /* Whether the next one taken would be a fresh one although freed ones are there to be fetched. */
-static inline bool tni_transfer_is_short(const struct tni_transfer *transfer)
+static inline bool tni_transfer_is_short(const struct tni_transfer *transfer,
+					 const struct tni_table *table)
 {
 	return tni_get64(&transfer->pool.free_link) == 0 &&
+	       tni_get64(&transfer->pool.top) >= table->spare &&
 	       (tni_get64(&transfer->freed) & TNI_FREED_LINK) != 0;
 }
 
-int tni_transfer_refill(struct tni_transfer *transfer);
+void tni_transfer_grab(struct tni_transfer *transfer);
+
+/* Fetches the freed ones if that is due. */
+static inline void tni_transfer_refill(struct tni_transfer *transfer, const struct tni_table *table)
+{
+	if (tni_transfer_is_short(transfer, table))
+		tni_transfer_grab(transfer);
+}
+
 void tni_transfer_repair_grab(struct tni_transfer *transfer);
 uint64_t tni_limbo(const struct tni_transfer *transfer, uint64_t index);
 /* Whether the entry has not been pushed yet. */

@@ -74,7 +74,7 @@ static int check_freed(struct check *check)
 {
 	const struct tni_transfer *slots = &check->queue->control->send.slots;
 	uint64_t link = tni_get64(&slots->freed) & TNI_FREED_LINK;
-	uint64_t top = tni_get64(&slots->pool.top), count = 0;
+	uint64_t top = tni_pool_top(&slots->pool, &check->queue->slots), count = 0;
 
 	for (; link != 0; count++) {
 		const struct tni_a64 *next = link <= top
@@ -120,7 +120,8 @@ static int check_send(struct check *check)
 static int check_log(struct check *check, const struct tni_receive_view *view)
 {
 	uint64_t position = view->head;
-	uint64_t top = tni_get64(&check->queue->control->send.chunks.pool.top);
+	uint64_t top = tni_pool_top(&check->queue->control->send.chunks.pool,
+				    &check->queue->chunks);
 	uint64_t bound = (top + 1) * (check->queue->attributes.chunk_bytes / 8), jumps = 0;
 
 	for (uint64_t i = 0; i < bound; i++) {
@@ -222,7 +223,7 @@ static int check_receive(struct check *check)
 {
 	struct tni_receive_side *side = &check->queue->control->receive;
 	struct tni_receive_view view = tni_receive_view(side);
-	uint64_t top = tni_pool_top(&side->leases, &check->queue->leases), taken = 0;
+	uint64_t top = tni_pool_extent(&side->leases, &check->queue->leases), taken = 0;
 	int result = check_own_pool(check, "leases", &side->leases, &check->queue->leases);
 
 	if (result == 0)
@@ -251,7 +252,7 @@ static int check_receive(struct check *check)
 /* Every slot that was ever used is free, loaned, or holds a message; once. */
 static int check_slots(const struct check *check)
 {
-	uint64_t top = tni_get64(&check->queue->control->send.slots.pool.top);
+	uint64_t top = tni_pool_top(&check->queue->control->send.slots.pool, &check->queue->slots);
 
 	if (check->free_slots + check->used_slots != top)
 		return fault(check, "slots: %llu free and %llu used are not %llu",

@@ -57,9 +57,11 @@ static inline void leave(struct tni_call *call, uint32_t side)
 		tni_side_unlock(call, side);
 }
 
-static inline bool is_short(const struct tenon_queue *queue, uint64_t bytes)
+/* Senders and receivers meet, or somebody polls. */
+static inline bool is_special(const struct tenon_queue *queue)
 {
-	return (int64_t)bytes <= queue->short_bytes && tni_get32(&queue->control->poll_wanted) == 0;
+	return queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS ||
+	       tni_get32(&queue->control->poll_wanted) != 0;
 }
 
 static inline uint64_t padded(uint64_t bytes)
@@ -141,16 +143,48 @@ static inline int put(struct tenon_queue *queue, const struct tenon_slice *slice
 	return (int)i;
 }
 
-int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint32_t count)
+/* One message in a slot. */
+static inline int put_slot(struct tenon_queue *queue, const struct tenon_slice *slice, uint64_t key)
+{
+	struct tni_send_side *side = &queue->control->send;
+	struct tni_append append;
+	struct tni_slot *slot;
+	uint64_t index;
+	int result;
+
+	if (tni_room_locked(queue, tni_send_view(side).sent, 1) == 0)
+		return -EAGAIN;
+	tni_transfer_refill(&side->slots, &queue->slots);
+	tni_append_begin(queue, &append);
+	result = tni_slot_take(queue, &append.txn, slice->bytes, &index, &slot);
+	if (result == 0) {
+		tni_slot_label(queue, slot, slice->bytes,
+			       queue->attributes.order == TENON_QUEUE_FIFO ? 0 : key);
+		copy(tni_slot_data(slot), slice->data, slice->bytes);
+		result = tni_append_slot(queue, &append, index, (uint32_t)slice->bytes);
+	}
+	if (result != 0) {
+		tni_txn_abort(&append.txn);
+		return 0;
+	}
+	tni_append_publish(queue, &append);
+	tni_note_sent(queue, &append.view);
+	return 1;
+}
+
+int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint32_t count,
+		  uint64_t key)
 {
 	struct tenon_queue *queue = call->queue;
+	bool in_log = (int64_t)slices[0].bytes <= queue->short_bytes;
 	int sent;
 
-	if (!is_short(queue, slices[0].bytes) ||
-	    queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS ||
-	    TNI_FAULT(TNI_FAULT_PUBLISH_BEFORE_WRITE) || !enter(call, TNI_SEND))
+	if (slices[0].bytes > TNI_COPY_UNDER_LOCK_BYTES || is_special(queue) ||
+	    TNI_FAULT(TNI_FAULT_PUBLISH_BEFORE_WRITE) || (!in_log && count > 1) ||
+	    !enter(call, TNI_SEND))
 		return 0;
-	sent = put(queue, slices, count < RUN_MOST ? count : RUN_MOST);
+	sent = in_log ? put(queue, slices, count < RUN_MOST ? count : RUN_MOST)
+		      : put_slot(queue, slices, key);
 	if (sent == -EAGAIN)
 		call->looked_done = tni_get64(&queue->control->send.done_cache);
 	leave(call, TNI_SEND);
@@ -228,16 +262,72 @@ static inline int take_run(struct tni_call *call, uint8_t *buffer, uint64_t capa
 	return -EAGAIN;
 }
 
-int tni_fast_receive(struct tni_call *call, void *buffer, uint64_t capacity_bytes, uint32_t count,
-		     struct tenon_message *messages)
+/* The slot of the next message may be on another processor yet. */
+static inline void ask_ahead(struct tenon_queue *queue, uint64_t position)
+{
+	uint64_t left;
+	const struct tni_a64 *at = place_at(queue, position, &left);
+	uintptr_t slot;
+
+	if (!at || left < 24 || tni_get64(at) == 0)
+		return;
+	slot = (uintptr_t)queue->slots.base + queue->slots.offset +
+	       tni_get64(at + 1) * queue->slots.entry_bytes;
+	tni_prefetch_read((const void *)slot);
+	tni_prefetch_read((const void *)(slot + sizeof(struct tni_slot)));
+}
+
+/* Takes the message at the front of the log out of its slot. */
+static inline int take_slot(struct tni_call *call, void *buffer, uint64_t capacity_bytes,
+			    struct tenon_message *message)
 {
 	struct tenon_queue *queue = call->queue;
-	int taken;
+	struct tni_receive_side *side = &queue->control->receive;
+	struct tni_receive_view view = tni_receive_view(side);
+	struct tni_record record;
+	struct tni_item item = {.slot = 0};
 
-	if (!is_short(queue, 0) || !enter(call, TNI_RECEIVE))
+	if (tni_log_read(queue, view.head, &record) != 0 || record.kind == TNI_RECORD_JUMP)
 		return 0;
-	taken = take_run(call, buffer, capacity_bytes, count < RUN_MOST ? count : RUN_MOST,
-			 messages);
+	call->looked_version = tni_get64(&side->version);
+	call->looked_head = view.head;
+	if (record.kind == 0)
+		return view.ready == 0 && tni_get64(&side->returned_link) == 0 ? -EAGAIN : 0;
+	if (record.kind != TNI_RECORD_SLOT || tni_item_of_record(queue, &record, &item) != 0 ||
+	    item.message.bytes > capacity_bytes || item.message.bytes > TNI_COPY_UNDER_LOCK_BYTES ||
+	    (tni_get32(&tni_slot_at(queue, item.slot)->flags_sender) & TNI_SLOT_CANCELLED))
+		return 0;
+	ask_ahead(queue, record.next);
+	copy(buffer, item.data, item.message.bytes);
+	if (message) {
+		*message = item.message;
+		message->sequence = view.drained;
+	}
+	view.head = record.next;
+	view.drained++;
+	view.done++;
+	view.bytes += item.message.bytes;
+	view.limbo_slot = tni_limbo(&queue->control->send.slots, item.slot);
+	tni_set32(&side->last_pid, queue->pid);
+	tni_set64(&side->last_ns, (uint64_t)tni_now_ns());
+	return tni_receive_commit(queue, &view) == 0 ? 1 : 0;
+}
+
+int tni_fast_receive(struct tni_call *call, void *buffer, uint64_t capacity_bytes, uint32_t count,
+		     const struct tenon_receive_options *options, struct tenon_message *messages)
+{
+	struct tenon_queue *queue = call->queue;
+	bool ordered = queue->attributes.order != TENON_QUEUE_FIFO;
+	int taken = 0;
+
+	if (is_special(queue) || !enter(call, TNI_RECEIVE))
+		return 0;
+	if (!ordered)
+		taken = take_run(call, buffer, capacity_bytes, count < RUN_MOST ? count : RUN_MOST,
+				 messages);
+	if (taken == 0 && (ordered ? tni_order_is_log(queue, options)
+				   : tni_get64(&queue->control->receive.returned_link) == 0))
+		taken = take_slot(call, buffer, capacity_bytes, messages);
 	leave(call, TNI_RECEIVE);
 	return taken;
 }
@@ -255,7 +345,7 @@ bool tni_fast_is_empty(struct tni_call *call)
 	if (at && tni_get64(at) == 0)
 		tni_set32(&queue->streak, 0);
 	return at && tni_load_acquire64(at) == 0 && /* ORD(record) */
-	       queue->short_bytes >= 0 && tni_get64(&side->returned_link) == 0 &&
+	       tni_receive_view(side).ready == 0 && tni_get64(&side->returned_link) == 0 &&
 	       !tni_gate_is_orphaned(&side->gate) &&
 	       tni_load_acquire64(&side->version) == version; /* ORD(look) */
 }

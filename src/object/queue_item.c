@@ -121,8 +121,11 @@ static int find_indexed(struct tenon_queue *queue, const struct tenon_receive_op
 			struct tni_item *item)
 {
 	uint64_t index;
-	int result = tni_order_drain(queue);
+	int result;
 
+	if (tni_order_is_log(queue, options))
+		return find_in_log(queue, item);
+	result = tni_order_drain(queue);
 	if (result == 0)
 		result = tni_order_select(queue, options->select, options->select_key, &index);
 	return result == 0 ? tni_item_of_slot(queue, index, item) : result;
@@ -317,6 +320,8 @@ int tni_item_lease(struct tenon_queue *queue, const struct tni_item *item, uint6
 	if (result != 0)
 		return commit_or_abort(queue, &txn, &view, result);
 	lease = tni_table_at(&queue->leases, index);
+	if (item->origin == TNI_ITEM_RECORD && item->in_slot)
+		tni_set64(&tni_slot_at(queue, item->slot)->sequence, item->message.sequence);
 	if (item->origin != TNI_ITEM_RETURNED) {
 		tni_set64(&lease->sequence, item->message.sequence);
 		tni_set64(&lease->record,
@@ -340,7 +345,7 @@ static int link_returned(struct tenon_queue *queue, struct tni_txn *txn, uint64_
 {
 	struct tni_lease *lease = tni_table_at(&queue->leases, index);
 	struct tni_a64 *place = &queue->control->receive.returned_link;
-	uint64_t bound = tni_pool_top(&queue->control->receive.leases, &queue->leases);
+	uint64_t bound = tni_pool_extent(&queue->control->receive.leases, &queue->leases);
 
 	for (uint64_t i = 0; i <= bound; i++) {
 		uint64_t link = tni_get64(place);
@@ -434,9 +439,11 @@ int tni_lease_end(struct tenon_queue *queue, uint64_t opaque, bool done)
 
 int tni_lease_return_all(struct tenon_queue *queue, uint32_t participant)
 {
-	uint64_t top = tni_pool_top(&queue->control->receive.leases, &queue->leases);
+	uint64_t top = tni_pool_extent(&queue->control->receive.leases, &queue->leases);
 
-	for (uint64_t i = 0; i < top; i++) {
+	/* From behind: later leases are of younger messages as a rule, and each is put before those that
+	 * were put back already. */
+	for (uint64_t i = top; i-- > 0;) {
 		const struct tni_lease *lease = tni_table_at(&queue->leases, i);
 		int result;
 

@@ -76,15 +76,17 @@ int tni_slot_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t bytes
 	return 0;
 }
 
-/* Gives the memory of free slots back, but for their headers.  Under the senders' lock. */
+/* Fetches what was freed, and gives the memory of free slots back, but for their headers.  Under the
+ * senders' lock. */
 void tni_slots_release(struct tenon_queue *queue)
 {
 	struct tni_send_side *side = &queue->control->send;
 	uint64_t top = tni_pool_top(&side->slots.pool, &queue->slots), link;
 
+	if (tni_get64(&side->slots.pool.free_link) == 0)
+		tni_transfer_grab(&side->slots);
 	if (!queue->slots.pages)
 		return;
-	tni_transfer_refill(&side->slots);
 	link = tni_get64(&side->slots.pool.free_link);
 	for (uint64_t i = 0; link != 0 && i < top; i++) {
 		struct tni_slot *slot = tni_slot_at(queue, link - 1);
@@ -105,7 +107,8 @@ void tni_slots_release(struct tenon_queue *queue)
 	}
 }
 
-int tni_loan_take(struct tni_call *call, uint64_t bytes, uint64_t *ret_loan, uint64_t *ret_slot)
+int tni_loan_take(struct tni_call *call, uint64_t bytes, int64_t deadline_ns, uint64_t *ret_loan,
+		  uint64_t *ret_slot)
 {
 	struct tenon_queue *queue = call->queue;
 	struct tni_send_side *side = &queue->control->send;
@@ -114,11 +117,11 @@ int tni_loan_take(struct tni_call *call, uint64_t bytes, uint64_t *ret_loan, uin
 	struct tni_loan *loan;
 	struct tni_txn txn;
 	bool released = false;
-	int result = tni_side_lock(call, TNI_SEND, INT64_MAX);
+	int result = tni_side_lock(call, TNI_SEND, deadline_ns);
 
 	if (result != 0)
 		return result;
-	tni_transfer_refill(&side->slots);
+	tni_transfer_refill(&side->slots, &queue->slots);
 again:
 	view = tni_send_view(side);
 	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
@@ -167,7 +170,7 @@ int tni_loan_free(struct tenon_queue *queue, uint64_t index)
 
 int tni_loan_free_all(struct tenon_queue *queue, uint32_t participant)
 {
-	uint64_t top = tni_pool_top(&queue->control->send.loans, &queue->loans);
+	uint64_t top = tni_pool_extent(&queue->control->send.loans, &queue->loans);
 
 	for (uint64_t i = 0; i < top; i++) {
 		const struct tni_loan *loan = tni_table_at(&queue->loans, i);
@@ -197,7 +200,7 @@ int tenon_queue_loan(struct tenon_queue *queue, uint64_t bytes, struct tenon_loa
 		return -EMSGSIZE;
 	result = tni_call_begin(&call, queue);
 	if (result == 0)
-		result = tni_loan_take(&call, bytes, &index, &slot);
+		result = tni_loan_take(&call, bytes, INT64_MAX, &index, &slot);
 	if (result != 0)
 		return result;
 	ret_loan->data = tni_slot_data(tni_slot_at(queue, slot));

@@ -109,7 +109,7 @@ static bool is_near_end(const struct tenon_queue *queue, uint64_t tail)
 bool tni_append_is_short(const struct tenon_queue *queue, const struct tni_append *append)
 {
 	return is_near_end(queue, append->view.tail) &&
-	       tni_transfer_is_short(&queue->control->send.chunks);
+	       tni_transfer_is_short(&queue->control->send.chunks, &queue->chunks);
 }
 
 void tni_append_begin(struct tenon_queue *queue, struct tni_append *append)
@@ -120,7 +120,7 @@ void tni_append_begin(struct tenon_queue *queue, struct tni_append *append)
 	append->first = NULL;
 	/* A refill is not undone by the journal, so it comes before. */
 	if (is_near_end(queue, append->view.tail))
-		tni_transfer_refill(&side->chunks);
+		tni_transfer_refill(&side->chunks, &queue->chunks);
 	tni_txn_begin(&append->txn, &side->journal, queue->object.base, &side->version);
 }
 

@@ -25,6 +25,9 @@
 #define TABLE_MOST (1u << 20)
 /* Of address space; memory is taken as it is needed. */
 #define LOG_MOST_BYTES (UINT64_C(64) << 30)
+/* Slots that are used before freed ones are fetched. */
+#define SPARE_SLOTS 16u
+#define SPARE_BYTES 32768u
 #define SLOTS_MOST_BYTES (UINT64_C(512) << 30)
 
 static uint64_t align_up(uint64_t value, uint64_t to)
@@ -123,6 +126,7 @@ static uint64_t tables_of(const struct tni_queue_attributes *attributes, uint32_
 			      false);
 	queue->slots = table(attributes, &offset, attributes->slot_bytes, attributes->slots_max,
 			     large);
+	queue->slots.spare = (uint32_t)least(SPARE_SLOTS, SPARE_BYTES / attributes->slot_bytes);
 	return offset;
 }
 

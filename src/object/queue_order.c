@@ -5,6 +5,10 @@
  * of any order; receivers, under their lock, first drain the log into the index and then choose.  So
  * whoever chooses has seen everything that was sent before.
  *
+ * Nothing has to be chosen, and the index stays empty, where the front of the log is what any order
+ * would give: a typed queue asked for its oldest message, or a priority queue all of whose messages
+ * have one priority.  Each receiver remembers, in memory of its own, how far it has looked.
+ *
  * The index: a bucket for each key with messages, a list of slots from the oldest to the youngest.
  * The buckets hang in a tree by key (a priority p under TENON_QUEUE_PRIORITY_MAX - p: the lowest key
  * leaves first) and, in typed queues, in a second one by the age of their first message.
@@ -12,8 +16,12 @@
 
 #include <errno.h>
 
+#include "core/file.h"
 #include "core/index.h"
 #include "object/queue_private.h"
+
+/* From here on the length of a list is checked against the memory there is. */
+#define LONG_LIST 4096u
 
 static struct tni_index index_of(struct tenon_queue *queue, uint32_t tree)
 {
@@ -101,6 +109,12 @@ static int set_first(struct tenon_queue *queue, struct tni_txn *txn, struct tni_
 	return result == -EEXIST ? -EBADMSG : result;
 }
 
+/* How many slots there is memory for: what bounds a list whose links lead in a circle. */
+static uint64_t slots_there(const struct tenon_queue *queue)
+{
+	return tni_file_memory(queue->object.fd) / sizeof(struct tni_slot);
+}
+
 /* Finds the message behind which one of age `sequence` belongs: none (link 0) for a returned one, as
  * a rule; the youngest for a new one. */
 static int find_older(struct tenon_queue *queue, const struct tni_node *bucket, uint64_t sequence,
@@ -108,7 +122,7 @@ static int find_older(struct tenon_queue *queue, const struct tni_node *bucket, 
 {
 	uint64_t link = tni_get64(&bucket->last_link), older = 0;
 	const struct tni_slot *slot = linked(queue, link);
-	uint64_t bound = tni_get64(&bucket->count);
+	uint64_t bound = queue->slots.max; /* the bucket's count may be anything */
 
 	if (!slot)
 		return -EBADMSG;
@@ -121,6 +135,8 @@ static int find_older(struct tenon_queue *queue, const struct tni_node *bucket, 
 		slot = linked(queue, link);
 		if (!slot)
 			return -EBADMSG;
+		if (i == LONG_LIST && bound > slots_there(queue))
+			bound = slots_there(queue);
 		if (tni_get64(&slot->sequence) > sequence) {
 			*ret_older = older;
 			return 0;
@@ -255,6 +271,64 @@ int tni_order_drain(struct tenon_queue *queue)
 	}
 }
 
+/* Goes on with the scan over the log, whose messages up to `scan->to` have one key.  Whether all of
+ * them have. */
+static bool scan_log(struct tenon_queue *queue, struct tni_scan *scan)
+{
+	for (;;) {
+		struct tni_record record;
+		struct tni_slot *slot;
+
+		if (tni_log_read(queue, scan->position, &record) != 0)
+			return false;
+		if (record.kind == 0)
+			return true;
+		if (record.kind == TNI_RECORD_SLOT) {
+			slot = tni_slot_at(queue, record.slot);
+			if (!slot)
+				return false;
+			tni_prefetch_read(tni_slot_data(slot));
+			if (scan->to == scan->from)
+				scan->key = tni_get64(&slot->key);
+			else if (tni_get64(&slot->key) != scan->key)
+				return false;
+			scan->to++;
+		}
+		/* Beyond what the queue can hold: a log that leads in a circle. */
+		if (scan->to - scan->from > queue->attributes.slots_max)
+			return false;
+		scan->position = record.next;
+	}
+}
+
+bool tni_order_is_log(struct tenon_queue *queue, const struct tenon_receive_options *options)
+{
+	uint32_t select = options ? options->select : TENON_SELECT_ANY;
+	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
+	struct tni_scan *scan = &queue->scan;
+	struct tni_record record;
+	const struct tni_slot *slot;
+
+	if (view.ready != 0)
+		return false;
+	if (is_typed(queue)) {
+		if (select == TENON_SELECT_ANY)
+			return true;
+		if (select != TENON_SELECT_EXACTLY ||
+		    tni_log_read(queue, view.head, &record) != 0 || record.kind != TNI_RECORD_SLOT)
+			return false;
+		slot = tni_slot_at(queue, record.slot);
+		return slot && tni_get64(&slot->key) == options->select_key;
+	}
+	/* What was scanned stays true of what is left of it, whoever received meanwhile. */
+	if (view.drained - scan->from >= scan->to - scan->from) {
+		scan->from = scan->to = view.drained;
+		scan->position = view.head;
+	}
+	scan->from = view.drained;
+	return scan_log(queue, scan);
+}
+
 static int first_of(struct tenon_queue *queue, uint64_t node, uint64_t *ret_slot)
 {
 	const struct tni_node *bucket = tni_table_at(&queue->nodes, node);
@@ -338,7 +412,7 @@ static int peek_by_key(struct tenon_queue *queue, uint64_t position, uint64_t *r
 static int peek_by_age(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot)
 {
 	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
-	uint64_t top = tni_get64(&queue->control->send.slots.pool.top);
+	uint64_t top = tni_pool_top(&queue->control->send.slots.pool, &queue->slots);
 	uint64_t after = 0;
 	bool any = false;
 
@@ -386,6 +460,8 @@ static int peek_by_age(struct tenon_queue *queue, uint64_t position, uint64_t *r
 
 int tni_order_peek(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot)
 {
+	if (position >= queue->slots.max)
+		return -ENOENT;
 	return is_typed(queue) ? peek_by_age(queue, position, ret_slot)
 			       : peek_by_key(queue, position, ret_slot);
 }

@@ -8,6 +8,20 @@
  * "readable", receivers raise "writable".  The byte is written before the change that it tells of, and
  * drained only under the raising side's lock, when there is nothing to tell: whoever dies in between
  * leaves a byte too much, which the next one who looks and finds nothing drains, never one too few.
+ *
+ * The FIFOs go with the queue's name.  Whoever removes the queue removes its name (R1) and then theirs
+ * (R2); whoever makes a FIFO looks at the queue's name before and behind:
+ *
+ *	make	M1 look: has the queue a name?	no: -ENOENT, nothing was made
+ *		M2 make the FIFO	dies: R2, yet to come, removes it
+ *		M3 open, owner, mode	dies: the same
+ *		M4 look again	no name: R2 may have been before M2, and so it is removed here
+ *	remove	R1 the queue's name	dies: the FIFOs stay; `tenon doctor` names them
+ *		R2 the FIFOs' names
+ *
+ * An empty FIFO is left over only if R1 and R2 both fell between M1 and M2 and the maker was killed before
+ * M4, or the remover between R1 and R2: `tenon doctor` names it.  There is no lock that both hold, since
+ * a stopped process must not keep others from removing a queue.
  */
 
 #include <errno.h>
@@ -25,37 +39,76 @@ static void file_name(uint64_t id, uint32_t side, char *name, size_t capacity_by
 		 side == TNI_SEND ? 'r' : 'w');
 }
 
-/* Opens the FIFO that `side` raises; makes it if asked to.  A descriptor or a negative errno. */
-static int open_fifo(struct tenon_queue *queue, uint32_t side, bool make)
+/* Whether the queue still has its name; -ENOENT: it was removed. */
+static int look_at_file(const struct tenon_queue *queue, struct stat *ret_status)
 {
-	int directory = open(queue->directory, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = 0;
+	if (fstat(queue->object.fd, ret_status) != 0)
+		return -errno;
+	return ret_status->st_nlink > 0 ? 0 : -ENOENT;
+}
+
+/* Lets those use one's own FIFO whom the mode lets use the queue, as far as that is the maker's to say:
+ * root gives it to the queue's owner, a member of the queue's group to that group. */
+static int adjust(int fd, const struct stat *queue_file)
+{
+	mode_t mode = queue_file->st_mode & 0666;
+
+	/* Who is not of the group has been admitted as anybody is, and so is his own group. */
+	if (fchown(fd, queue_file->st_uid, queue_file->st_gid) != 0 &&
+	    fchown(fd, (uid_t)-1, queue_file->st_gid) != 0)
+		mode = (mode & 0606) | (mode & 0006) << 3;
+	return fchmod(fd, mode) == 0 ? 0 : -errno;
+}
+
+static int open_named(int directory, const char *name, struct stat *ret_status)
+{
+	int fd = openat(directory, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW), result;
+
+	if (fd < 0)
+		return -errno;
+	result = fstat(fd, ret_status) != 0 ? -errno : !S_ISFIFO(ret_status->st_mode) ? -EPERM : 0;
+	if (result != 0) {
+		close(fd);
+		return result;
+	}
+	return fd;
+}
+
+/* Steps M1 to M4 of the table above.  A descriptor or a negative errno. */
+static int make_fifo(const struct tenon_queue *queue, int directory, const char *name)
+{
+	struct stat queue_file, fifo;
+	int fd, result = look_at_file(queue, &queue_file);
+
+	if (result != 0)
+		return result;
+	if (mkfifoat(directory, name, queue_file.st_mode & 0666) != 0 && errno != EEXIST)
+		return -errno;
+	fd = open_named(directory, name, &fifo);
+	/* Also one that is there: its maker may have died before it did. */
+	if (fd >= 0 && fifo.st_uid == geteuid())
+		result = adjust(fd, &queue_file);
+	if (result == 0)
+		result = look_at_file(queue, &queue_file);
+	if (result == -ENOENT)
+		unlinkat(directory, name, 0);
+	if (result != 0 && fd >= 0)
+		close(fd);
+	return result != 0 ? result : fd;
+}
+
+/* Opens the FIFO that `side` raises; makes it if asked to.  A descriptor or a negative errno. */
+static int open_fifo(const struct tenon_queue *queue, uint32_t side, bool make)
+{
+	int directory = open(queue->directory, O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
 	struct stat status;
 	char name[64];
 
 	if (directory < 0)
 		return -errno;
 	file_name(queue->object.header.id, side, name, sizeof(name));
-	if (make && fstat(queue->object.fd, &status) != 0)
-		fd = -errno;
-	else if (make && mkfifoat(directory, name, 0600) == 0)
-		fchmodat(directory, name, status.st_mode & 0666, 0);
-	else if (make && errno != EEXIST)
-		fd = -errno;
-	if (fd == 0)
-		fd = openat(directory, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-	if (fd == -1)
-		fd = -errno;
+	fd = make ? make_fifo(queue, directory, name) : open_named(directory, name, &status);
 	close(directory);
-	if (fd >= 0) {
-		int result = fstat(fd, &status) != 0	 ? -errno
-			     : !S_ISFIFO(status.st_mode) ? -EPERM
-							 : 0;
-
-		if (result != 0) {
-			close(fd);
-			return result;
-		}
-	}
 	return fd;
 }
 

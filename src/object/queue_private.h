@@ -39,6 +39,12 @@
 #define TNI_COPY_UNDER_LOCK_BYTES 16384u
 #define TNI_BATCH_MAX 1024u
 
+/* How far a receiver has looked into the log of a priority queue: messages from one number to another,
+ * all of one key, and where the next one is.  Under the receivers' lock. */
+struct tni_scan {
+	uint64_t from, to, position, key;
+};
+
 struct tenon_queue {
 	struct tni_object object; /* first: bury() is given this */
 	struct tni_gatehouse house;
@@ -50,6 +56,7 @@ struct tenon_queue {
 	struct tni_a32 spin_trust[2]; /* 1: the last spinning was worth it */
 	struct tni_a32 streak;	      /* messages received without finding none, up to a few */
 	struct tni_a32 poll_fd[2];    /* + 1 */
+	struct tni_scan scan;
 	uint32_t pid;
 	uint32_t chunk_shift;  /* log2 of chunk_bytes */
 	uint64_t backed_nodes; /* slots below have their nodes' memory; senders' lock */
@@ -254,6 +261,8 @@ static inline uint64_t tni_chunk_start(const struct tenon_queue *queue, uint64_t
 }
 
 /* queue_order.c */
+/* Whether the front of the log is what a receiver with this selection gets, if there is anything. */
+bool tni_order_is_log(struct tenon_queue *queue, const struct tenon_receive_options *options);
 int tni_order_drain(struct tenon_queue *queue);
 int tni_order_insert(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot);
 int tni_order_remove(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot);
@@ -270,6 +279,14 @@ static inline struct tni_slot *tni_slot_at(struct tenon_queue *queue, uint64_t s
 static inline void *tni_slot_data(struct tni_slot *slot)
 {
 	return slot + 1;
+}
+
+static inline void tni_slot_label(struct tenon_queue *queue, struct tni_slot *slot, uint64_t bytes,
+				  uint64_t key)
+{
+	tni_set64(&slot->key, key);
+	tni_set32(&slot->bytes, (uint32_t)bytes);
+	tni_set32(&slot->flags_sender, queue->pid << 8);
 }
 
 /* The length of a slot's message, or -EBADMSG. */
@@ -355,11 +372,12 @@ int tni_receipt_orphan_all(struct tenon_queue *queue, uint32_t participant);
 /* queue_fast.c */
 /* Sends as many of the messages as need nothing special.  How many; 0: nothing was done; -EAGAIN: there
  * is no room (call->looked_done says as of when). */
-int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint32_t count);
+int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint32_t count,
+		  uint64_t key);
 /* Receives up to `count` messages into one buffer, as above.  How many; 0: nothing was done; -EAGAIN:
  * there is none (call->looked_version, looked_head). */
 int tni_fast_receive(struct tni_call *call, void *buffer, uint64_t capacity_bytes, uint32_t count,
-		     struct tenon_message *messages);
+		     const struct tenon_receive_options *options, struct tenon_message *messages);
 /* Whether there is surely nothing to receive, as above.  Without a lock. */
 bool tni_fast_is_empty(struct tni_call *call);
 
@@ -383,17 +401,23 @@ int tni_receive_options_check(struct tenon_queue *queue,
 			      struct tenon_receive_options *ret_options);
 
 /* Options of this very size that ask for nothing that the short way does not do. */
-static inline bool tni_send_is_plain(const struct tenon_send_options *options)
-{
-	return !options ||
-	       (options->size == sizeof(*options) && (options->flags & ~TENON_NONBLOCK) == 0);
-}
-
-static inline bool tni_receive_is_plain(const struct tenon_receive_options *options)
+static inline bool tni_send_is_plain(const struct tenon_queue *queue,
+				     const struct tenon_send_options *options)
 {
 	return !options ||
 	       (options->size == sizeof(*options) && (options->flags & ~TENON_NONBLOCK) == 0 &&
-		options->select == TENON_SELECT_ANY && options->reserved == 0);
+		(queue->attributes.order != TENON_QUEUE_PRIORITY ||
+		 options->key <= TENON_QUEUE_PRIORITY_MAX));
+}
+
+static inline bool tni_receive_is_plain(const struct tenon_queue *queue,
+					const struct tenon_receive_options *options)
+{
+	return !options ||
+	       (options->size == sizeof(*options) && (options->flags & ~TENON_NONBLOCK) == 0 &&
+		options->reserved == 0 && options->select <= TENON_SELECT_LOWEST_TO &&
+		(options->select == TENON_SELECT_ANY ||
+		 queue->attributes.order == TENON_QUEUE_TYPED));
 }
 
 /* queue_send.c */
@@ -422,7 +446,8 @@ int tni_slot_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t bytes
 /* Gives the memory of free slots back, but for their headers.  Under the senders' lock. */
 void tni_slots_release(struct tenon_queue *queue);
 /* Loans a slot to this process.  Locks. */
-int tni_loan_take(struct tni_call *call, uint64_t bytes, uint64_t *ret_loan, uint64_t *ret_slot);
+int tni_loan_take(struct tni_call *call, uint64_t bytes, int64_t deadline_ns, uint64_t *ret_loan,
+		  uint64_t *ret_slot);
 /* The entry of a loan that this process holds.  -EINVAL. */
 int tni_loan_find(struct tenon_queue *queue, const struct tenon_loan *loan, uint64_t *ret_index);
 /* Ends a loan, under the senders' lock. */

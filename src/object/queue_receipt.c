@@ -19,7 +19,7 @@ static __thread struct {
 static int take_back_orphans(struct tenon_queue *queue, struct tni_txn *txn)
 {
 	struct tni_send_side *side = &queue->control->send;
-	uint64_t top = tni_pool_top(&side->receipts, &queue->receipts),
+	uint64_t top = tni_pool_extent(&side->receipts, &queue->receipts),
 		 orphans = tni_get64(&side->orphans);
 
 	/* A few at a time: the journal is short. */
@@ -73,7 +73,8 @@ void tni_receipt_finish(struct tenon_queue *queue, uint64_t slot_index, bool dro
 	uint64_t before, outcome = dropped ? TNI_RECEIPT_CANCELLED : TNI_RECEIPT_DONE;
 
 	receipt = link == 0 ? NULL : tni_table_at(&queue->receipts, link - 1);
-	if (!receipt)
+	/* A sender that died while it withdrew leaves a link to an entry that is another's now. */
+	if (!receipt || tni_get64(&receipt->slot) != slot_index)
 		return;
 	outcome |= (uint64_t)tni_get32(&queue->control->receive.last_pid) << 32;
 	before = tni_get64(&receipt->state_pid);
@@ -85,7 +86,7 @@ void tni_receipt_finish(struct tenon_queue *queue, uint64_t slot_index, bool dro
 int tni_receipt_orphan_all(struct tenon_queue *queue, uint32_t participant)
 {
 	struct tni_send_side *side = &queue->control->send;
-	uint64_t top = tni_pool_top(&side->receipts, &queue->receipts);
+	uint64_t top = tni_pool_extent(&side->receipts, &queue->receipts);
 
 	for (uint64_t i = 0; i < top; i++) {
 		struct tni_receipt *receipt = tni_table_at(&queue->receipts, i);
@@ -201,7 +202,7 @@ int tenon_queue_receipt(struct tenon_queue *queue, uint64_t receipt, int64_t dea
 /* Under the receivers' lock: whether somebody has the message of a slot under lease. */
 static bool is_leased(struct tenon_queue *queue, uint64_t slot)
 {
-	uint64_t top = tni_pool_top(&queue->control->receive.leases, &queue->leases);
+	uint64_t top = tni_pool_extent(&queue->control->receive.leases, &queue->leases);
 
 	for (uint64_t i = 0; i < top; i++) {
 		const struct tni_lease *lease = tni_table_at(&queue->leases, i);
@@ -214,8 +215,20 @@ static bool is_leased(struct tenon_queue *queue, uint64_t slot)
 	return false;
 }
 
-/* Takes a message back that nobody has received yet.  -EALREADY: somebody has. */
-static int withdraw(struct tni_call *call, const struct tni_receipt *receipt)
+/* The sender will not ask any more.  The state goes first, so that the entry can be had again if the
+ * sender dies in between. */
+static void forgo(struct tni_receipt *receipt, struct tni_slot *slot)
+{
+	uint64_t before = TNI_RECEIPT_OPEN;
+
+	tni_cas64(&receipt->state_pid, &before, TNI_RECEIPT_CANCELLED);
+	tni_set32(&slot->receipt_link, 0);
+	tni_step();
+}
+
+/* Takes a message back that nobody has received yet.  -EALREADY: somebody has, or has it under
+ * lease. */
+static int withdraw(struct tni_call *call, struct tni_receipt *receipt)
 {
 	struct tenon_queue *queue = call->queue;
 	struct tenon_receive_options any = {.size = sizeof(any)};
@@ -228,12 +241,13 @@ static int withdraw(struct tni_call *call, const struct tni_receipt *receipt)
 		return result;
 	if (!slot) {
 		result = -EBADMSG;
-	} else if ((tni_get64(&receipt->state_pid) & TNI_RECEIPT_STATE_MASK) != TNI_RECEIPT_OPEN ||
-		   is_leased(queue, index)) {
+	} else if ((tni_get64(&receipt->state_pid) & TNI_RECEIPT_STATE_MASK) != TNI_RECEIPT_OPEN) {
+		result = -EALREADY;
+	} else if (is_leased(queue, index)) {
+		forgo(receipt, slot);
 		result = -EALREADY;
 	} else {
-		tni_set32(&slot->receipt_link, 0);
-		tni_step();
+		forgo(receipt, slot);
 		tni_set32(&slot->flags_sender, tni_get32(&slot->flags_sender) | TNI_SLOT_CANCELLED);
 		/* Looking for the next message clears withdrawn ones away. */
 		result = tni_item_find(queue, &any, &item);
@@ -246,14 +260,14 @@ static int withdraw(struct tni_call *call, const struct tni_receipt *receipt)
 
 int tni_receipt_rendezvous(struct tni_call *call, uint64_t receipt, int64_t deadline_ns)
 {
-	const struct tni_receipt *entry = tni_table_at(&call->queue->receipts, receipt);
+	struct tni_receipt *entry = tni_table_at(&call->queue->receipts, receipt);
 	int result = await(call, entry, deadline_ns), withdrawn = 0;
 	uint64_t state = 0;
 
 	if (result != 0)
 		withdrawn = withdraw(call, entry);
-	if (withdrawn == -EALREADY)
-		result = await(call, entry, INT64_MAX);
+	/* Under lease is received: whether the holder is ever done is not waited for, since who wrote
+	 * the lease is not known. */
 	if (end_receipt(call, receipt, &state) != 0)
 		return result;
 	return withdrawn == 0 ? result : 0;

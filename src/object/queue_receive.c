@@ -67,7 +67,8 @@ static int take_out(struct tni_call *call, const struct tenon_receive_options *o
 			return result == 0 ? 1 : result;
 	}
 	tni_poll_raise(queue, TNI_RECEIVE);
-	memcpy(target->buffer, item.data, bytes);
+	if (bytes > 0)
+		memcpy(target->buffer, item.data, bytes);
 	if (target->message)
 		*target->message = item.message;
 	return tni_item_finish(queue, &item, TNI_RECEIVED);
@@ -82,7 +83,8 @@ static int finish_long(struct tni_call *call, const struct target *target,
 
 	if (bytes > target->capacity_bytes)
 		bytes = target->capacity_bytes;
-	memcpy(target->buffer, lease->data, bytes);
+	if (bytes > 0)
+		memcpy(target->buffer, lease->data, bytes);
 	result = tni_side_lock(call, TNI_RECEIVE, INT64_MAX);
 	if (result != 0)
 		return result;
@@ -104,8 +106,8 @@ static int look(struct tni_call *call, const struct tenon_receive_options *optio
 	struct tni_receive_view view;
 	int result;
 
-	if (!target->lease && !ret_seen && tni_receive_is_plain(options)) {
-		result = tni_fast_receive(call, target->buffer, target->capacity_bytes, 1,
+	if (!target->lease && !ret_seen && tni_receive_is_plain(queue, options)) {
+		result = tni_fast_receive(call, target->buffer, target->capacity_bytes, 1, options,
 					  target->message);
 		if (result != 0)
 			return result > 0 ? 0 : result;
@@ -177,7 +179,7 @@ static inline int receive_quick(struct tni_call *call, struct tenon_queue *queue
 				const struct tenon_receive_options *options,
 				struct tenon_message *messages)
 {
-	if (!tni_receive_is_plain(options) || !tni_call_quick(call, queue))
+	if (!tni_receive_is_plain(queue, options) || !tni_call_quick(call, queue))
 		return 0;
 	/* Who asks again and again, or waits, shall not keep the others from the lock. */
 	if (tni_fast_is_empty(call)) {
@@ -191,7 +193,7 @@ static inline int receive_quick(struct tni_call *call, struct tenon_queue *queue
 		if (!tni_spin(queue, &none, options ? options->deadline_ns : INT64_MAX))
 			return -EAGAIN;
 	}
-	return tni_fast_receive(call, buffer, capacity_bytes, count, messages);
+	return tni_fast_receive(call, buffer, capacity_bytes, count, options, messages);
 }
 
 int tenon_queue_receive(struct tenon_queue *queue, void *buffer, uint64_t capacity_bytes,
@@ -239,9 +241,9 @@ static uint32_t receive_rest(struct tni_call *call, const struct tenon_receive_o
 	*ret_result = 0;
 	if (count == 0 || !advance(target, target->message->bytes))
 		return 0;
-	if (tni_receive_is_plain(options)) {
+	if (tni_receive_is_plain(call->queue, options)) {
 		result = tni_fast_receive(call, target->buffer, target->capacity_bytes, count,
-					  target->message);
+					  options, target->message);
 		if (result != 0)
 			return result > 0 ? (uint32_t)result : 0;
 	}

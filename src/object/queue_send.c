@@ -44,14 +44,6 @@ void tni_note_high(struct tenon_queue *queue, const struct tni_send_view *view)
 		tni_set64(&side->high_bytes, bytes);
 }
 
-static void label_slot(struct tenon_queue *queue, struct tni_slot *slot, uint64_t bytes,
-		       uint64_t key)
-{
-	tni_set64(&slot->key, key);
-	tni_set32(&slot->bytes, (uint32_t)bytes);
-	tni_set32(&slot->flags_sender, queue->pid << 8);
-}
-
 static int append_in_slot(struct tenon_queue *queue, struct tni_append *append, const void *data,
 			  uint64_t bytes, const struct tenon_send_options *options,
 			  uint64_t *ret_receipt)
@@ -62,7 +54,7 @@ static int append_in_slot(struct tenon_queue *queue, struct tni_append *append, 
 
 	if (result != 0)
 		return result;
-	label_slot(queue, slot, bytes, options->key);
+	tni_slot_label(queue, slot, bytes, options->key);
 	memcpy(tni_slot_data(slot), data, bytes);
 	if (ret_receipt) {
 		result = tni_receipt_take(queue, &append->txn, index, &receipt);
@@ -91,11 +83,11 @@ static int put_run(struct tenon_queue *queue, const struct tenon_slice *slices, 
 	int result = 0;
 
 	if (!is_inline(queue, slices[0].bytes) || ret_receipt)
-		tni_transfer_refill(&queue->control->send.slots);
+		tni_transfer_refill(&queue->control->send.slots, &queue->slots);
 	tni_append_begin(queue, &append);
 	for (i = 0; i < *count && result == 0; i++) {
-		if (i > 0 &&
-		    (tni_transfer_is_short(&side->slots) || tni_append_is_short(queue, &append)))
+		if (i > 0 && (tni_transfer_is_short(&side->slots, &queue->slots) ||
+			      tni_append_is_short(queue, &append)))
 			break;
 		if (is_inline(queue, slices[i].bytes) && !ret_receipt)
 			result = tni_append_inline(queue, &append, slices[i].data,
@@ -126,7 +118,7 @@ static int put_loan(struct tenon_queue *queue, uint64_t loan_index, uint64_t byt
 	if (!slot)
 		return -EBADMSG;
 	tni_append_begin(queue, &append);
-	label_slot(queue, slot, bytes, options->key);
+	tni_slot_label(queue, slot, bytes, options->key);
 	tni_txn_set(&append.txn, &loan->state_participant, TNI_LOAN_FREE);
 	result = tni_pool_give(&append.txn, &queue->control->send.loans, &queue->loans, loan_index);
 	if (result == 0 && ret_receipt) {
@@ -274,7 +266,8 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 	if (result != 0)
 		return result;
 	for (;;) {
-		result = plain ? tni_fast_send(call, parcel->slices, parcel->count) : 0;
+		result = plain ? tni_fast_send(call, parcel->slices, parcel->count, options->key)
+			       : 0;
 		if (result > 0) {
 			*ret_sent = (uint32_t)result;
 			return 0;
@@ -314,7 +307,7 @@ static int send_long(struct tni_call *call, const struct tenon_slice *slice,
 	struct tenon_queue *queue = call->queue;
 	struct parcel parcel = {.is_loan = true, .loan_bytes = slice->bytes};
 	uint64_t slot;
-	int result = tni_loan_take(call, slice->bytes, &parcel.loan, &slot);
+	int result = tni_loan_take(call, slice->bytes, options->deadline_ns, &parcel.loan, &slot);
 
 	if (result != 0)
 		return result;
@@ -373,9 +366,9 @@ static inline int send_quick(struct tenon_queue *queue, const struct tenon_slice
 	struct tni_call call;
 	int result;
 
-	if (!tni_send_is_plain(options) || !tni_call_quick(&call, queue))
+	if (!tni_send_is_plain(queue, options) || !tni_call_quick(&call, queue))
 		return 0;
-	result = tni_fast_send(&call, slices, count);
+	result = tni_fast_send(&call, slices, count, options ? options->key : 0);
 	if (result != -EAGAIN)
 		return result;
 	return options && options->flags & TENON_NONBLOCK &&

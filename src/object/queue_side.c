@@ -113,8 +113,9 @@ static int repair_send(struct tenon_queue *queue)
 	tni_transfer_repair_grab(&side->slots);
 	result = tni_log_read(queue, view.tail, &record);
 	if (result == 0 && record.kind == 0)
-		result = tni_journal_undo(&side->journal, &side->version, queue->object.base,
-					  control_offset(queue), queue->object.extent_bytes);
+		result = tni_journal_undo(&side->journal, &side->version, queue->object.fd,
+					  queue->object.base, control_offset(queue),
+					  queue->object.extent_bytes);
 	if (result == 0)
 		result = tni_log_roll_forward(queue);
 	view = tni_send_view(side);
@@ -128,8 +129,9 @@ static int repair_receive(struct tenon_queue *queue)
 	struct tni_receive_side *side = &queue->control->receive;
 	const struct tni_receive_state *state;
 	struct tni_receive_view view;
-	int result = tni_journal_undo(&side->journal, &side->version, queue->object.base,
-				      control_offset(queue), queue->object.extent_bytes);
+	int result = tni_journal_undo(&side->journal, &side->version, queue->object.fd,
+				      queue->object.base, control_offset(queue),
+				      queue->object.extent_bytes);
 
 	view = tni_receive_view(side);
 	state = &side->state[tni_get64(&side->version) & 1];

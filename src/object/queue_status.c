@@ -76,7 +76,8 @@ int tenon_queue_status(struct tenon_queue *queue, struct tenon_queue_status *ret
 	uint32_t bytes;
 	int result;
 
-	if (!queue || !ret_status || ret_status->flags != 0)
+	if (!queue || !ret_status || ret_status->size < 2 * sizeof(uint32_t) ||
+	    ret_status->flags != 0)
 		return -EINVAL;
 	result = tni_call_begin(&call, queue);
 	if (result == 0)
@@ -99,8 +100,6 @@ int tenon_queue_status(struct tenon_queue *queue, struct tenon_queue_status *ret
 	fill_now(queue, &status);
 	fill_ever(queue, &status);
 	bytes = ret_status->size;
-	if (bytes < 2 * sizeof(uint32_t))
-		return -EINVAL;
 	memcpy(ret_status, &status, bytes < sizeof(status) ? bytes : sizeof(status));
 	if (bytes > sizeof(status))
 		memset((uint8_t *)ret_status + sizeof(status), 0, bytes - sizeof(status));
@@ -118,8 +117,8 @@ static bool is_asleep(struct tenon_queue *queue, uint32_t class, uint32_t partic
 static void count_holds(struct tenon_queue *queue, uint32_t index,
 			struct tenon_participant *participant)
 {
-	uint64_t leases = tni_pool_top(&queue->control->receive.leases, &queue->leases);
-	uint64_t loans = tni_pool_top(&queue->control->send.loans, &queue->loans);
+	uint64_t leases = tni_pool_extent(&queue->control->receive.leases, &queue->leases);
+	uint64_t loans = tni_pool_extent(&queue->control->send.loans, &queue->loans);
 
 	for (uint64_t i = 0; i < leases; i++) {
 		const struct tni_lease *lease = tni_table_at(&queue->leases, i);
@@ -253,7 +252,9 @@ int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,
 	if (result == 0) {
 		uint64_t bytes = item.message.bytes;
 
-		memcpy(buffer, item.data, bytes < capacity_bytes ? bytes : capacity_bytes);
+		bytes = bytes < capacity_bytes ? bytes : capacity_bytes;
+		if (bytes > 0)
+			memcpy(buffer, item.data, bytes);
 		if (ret_message)
 			*ret_message = item.message;
 	}

@@ -5,14 +5,17 @@
  * victim of its own, which has five seconds.  A victim may be given errors, whatever they are.
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -176,6 +179,46 @@ static void write_past_the_end(struct stage *stage)
 	send_bytes(stage, 60000);
 }
 
+/* An owner died, and its journal is to be undone. */
+static void repair_with(struct stage *stage, uint64_t count, uint64_t offset)
+{
+	struct tni_send_side *send = &stage->control->send;
+	struct tni_receive_side *receive = &stage->control->receive;
+
+	for (uint32_t i = 0; i < TNI_JOURNAL_ENTRIES; i++) {
+		tni_set64(&send->journal.entry[i].offset, offset);
+		tni_set64(&receive->journal.entry[i].offset, offset);
+	}
+	tni_set64(&send->journal.version, tni_get64(&send->version));
+	tni_set64(&receive->journal.version, tni_get64(&receive->version));
+	tni_set64(&send->journal.count, count);
+	tni_set64(&receive->journal.count, count);
+	tni_set64(&send->gate.word, TNI_GATE_OWNER_DIED);
+	tni_set64(&receive->gate.word, TNI_GATE_OWNER_DIED);
+	send_bytes(stage, 8);
+	receive_bytes(stage);
+	(void)!tenon_queue_check(stage->queue, NULL, 0);
+}
+
+static void last_journal(struct stage *stage)
+{
+	set_stage(stage, TENON_QUEUE_PRIORITY, 10, 64);
+	repair_with(stage, UINT64_MAX, 0);
+	repair_with(stage, TNI_JOURNAL_ENTRIES + 1, 0);
+	repair_with(stage, TNI_JOURNAL_ENTRIES, 0);
+	repair_with(stage, TNI_JOURNAL_ENTRIES, stage->queue->chunks.offset + 4);
+	repair_with(stage, 1, UINT64_MAX - 7);
+	repair_with(stage, 1, stage->queue->object.extent_bytes);
+	repair_with(stage, 1, stage->queue->chunks.offset);
+}
+
+/* The end of the file is nearer than that of its mapping, and there are holes before it. */
+static void last_journal_past_the_end(struct stage *stage)
+{
+	set_stage(stage, TENON_QUEUE_PRIORITY, 10, 60000);
+	repair_with(stage, 1, stage->queue->object.extent_bytes - 8);
+}
+
 static struct tni_a32 over;
 
 static void *lead_astray(void *context)
@@ -241,6 +284,197 @@ static void restless_locker(struct stage *stage)
 	(void)!tenon_queue_check(stage->queue, NULL, 0);
 }
 
+/* A gate whose owner is said to be the very thread that wants it: it lives for as long as it waits. */
+static void owned_by_the_caller(struct stage *stage)
+{
+	struct tenon_queue_status status = {.size = sizeof(status)};
+	uint64_t self = (uint64_t)gettid();
+
+	set_stage(stage, TENON_QUEUE_FIFO, 10, 64);
+	tni_set64(&stage->control->send.gate.word, self);
+	(void)!tenon_queue_check(stage->queue, NULL, 0);
+	tni_set64(&stage->control->receive.gate.word, self | TNI_GATE_WAITERS);
+	(void)!tenon_queue_status(stage->queue, &status);
+	(void)!tenon_queue_recover(stage->queue, NULL);
+}
+
+/* The same, for a handle that is to be closed. */
+static void closed_by_the_owner(struct stage *stage)
+{
+	set_stage(stage, TENON_QUEUE_FIFO, 10, 64);
+	tni_set64(&stage->control->send.gate.word, (uint64_t)gettid());
+	tni_set64(&stage->control->receive.gate.word, (uint64_t)gettid());
+	stage->queue = tenon_queue_close(stage->queue);
+}
+
+static struct tni_a32 idle_thread;
+
+static void *idle(void *context)
+{
+	tni_set32(&idle_thread, (uint32_t)gettid());
+	for (;;)
+		pause();
+	return context;
+}
+
+/* A gate whose owner lives and will never unlock it: a call with a deadline ends all the same. */
+static void owned_by_another(struct stage *stage)
+{
+	pthread_t thread;
+
+	set_stage(stage, TENON_QUEUE_PRIORITY, 10, 60000);
+	if (pthread_create(&thread, NULL, idle, NULL) != 0)
+		_exit(3);
+	while (tni_get32(&idle_thread) == 0)
+		sched_yield();
+	tni_set64(&stage->control->send.gate.word, tni_get32(&idle_thread));
+	if (send_bytes(stage, 8) != -ETIMEDOUT || send_bytes(stage, 60000) != -ETIMEDOUT)
+		_exit(4);
+	tni_set64(&stage->control->send.gate.word, 0);
+	if (send_bytes(stage, 60000) != 0)
+		_exit(5);
+	tni_set64(&stage->control->receive.gate.word, tni_get32(&idle_thread));
+	if (receive_bytes(stage) != -ETIMEDOUT)
+		_exit(6);
+}
+
+/* A lease that nobody has, of the message that a rendezvous brings and has to take back. */
+static void forge_lease(struct stage *stage, uint64_t participant)
+{
+	struct tni_lease *lease;
+
+	set_stage(stage, TENON_QUEUE_FIFO, TENON_QUEUE_RENDEZVOUS, 100);
+	if (fallocate(stage->queue->object.fd, 0, (off_t)stage->queue->leases.offset, 4096) != 0)
+		_exit(3);
+	lease = entry_of(stage, &stage->queue->leases, 0);
+	tni_set64(&lease->record, TNI_LEASE_IN_SLOT);
+	tni_set64(&lease->state_participant, TNI_LEASE_TAKEN | participant << 32);
+	tni_set64(&stage->control->receive.leases.top, 1);
+	tni_set64(&stage->control->receive.leases.used, 1);
+	send_bytes(stage, 8);
+}
+
+static void lease_of_nobody(struct stage *stage)
+{
+	forge_lease(stage, 3);
+}
+
+static void lease_of_the_sender(struct stage *stage)
+{
+	forge_lease(stage, 0);
+}
+
+/* Messages of one bucket of the index, of which none follows the last: the list leads back, and the
+ * bucket counts more than there are. */
+static void make_bucket_ring(struct stage *stage, uint32_t order)
+{
+	struct tenon_message message;
+	struct tni_node *bucket;
+	struct tni_slot *slot;
+
+	set_stage(stage, order, 100, 64);
+	for (uint32_t i = 0; i < 3; i++)
+		if (send_bytes(stage, 8) != 0)
+			_exit(3);
+	if (tenon_queue_peek(stage->queue, 0, stage->bytes, 64, &message) != 0)
+		_exit(3);
+	bucket = entry_of(stage, &stage->queue->nodes, 0);
+	tni_set64(&bucket->count, UINT64_MAX);
+	for (uint32_t i = 1; i < 3; i++) {
+		slot = entry_of(stage, &stage->queue->slots, i);
+		tni_set64(&slot->sequence, 0);
+		tni_set64(&slot->younger_link, 2);
+	}
+}
+
+static void bucket_ring_returned(struct stage *stage)
+{
+	struct tenon_receive_options options;
+	struct tenon_lease lease;
+
+	make_bucket_ring(stage, TENON_QUEUE_PRIORITY);
+	options = receiving();
+	if (tenon_queue_take(stage->queue, &options, &lease) == 0)
+		(void)!tenon_queue_return(stage->queue, &lease);
+}
+
+static void bucket_ring_peeked(struct stage *stage)
+{
+	struct tenon_message message;
+
+	make_bucket_ring(stage, TENON_QUEUE_PRIORITY);
+	tni_set64(&stage->control->send.sent_seen, UINT64_MAX / 2);
+	(void)!tenon_queue_peek(stage->queue, TENON_QUEUE_MAX_CAPACITY - 1, stage->bytes, 64,
+				&message);
+}
+
+static void age_ring_peeked(struct stage *stage)
+{
+	struct tenon_message message;
+
+	make_bucket_ring(stage, TENON_QUEUE_TYPED);
+	tni_set64(&stage->control->send.slots.pool.top, UINT64_MAX);
+	(void)!tenon_queue_peek(stage->queue, 1, stage->bytes, 64, &message);
+}
+
+static int count_one(const struct tenon_participant *participant, void *context)
+{
+	(void)participant;
+	*(uint32_t *)context += 1;
+	return 0;
+}
+
+/* Tables that were used, it is said, as far as they can be: who walks through them neither asks for
+ * their memory entry by entry nor takes it. */
+static void endless_tables(struct stage *stage)
+{
+	struct stat before, after;
+	uint32_t count = 0;
+	int fd;
+
+	set_stage(stage, TENON_QUEUE_FIFO, TENON_QUEUE_UNBOUNDED, 64);
+	fd = dup(stage->queue->object.fd);
+	tni_set64(&stage->control->send.loans.top, UINT64_MAX);
+	tni_set64(&stage->control->send.receipts.top, UINT64_MAX);
+	tni_set64(&stage->control->receive.leases.top, UINT64_MAX);
+	if (fd < 0 || fstat(fd, &before) != 0)
+		_exit(3);
+	(void)!tenon_queue_participants(stage->queue, count_one, &count);
+	stage->queue = tenon_queue_close(stage->queue);
+	if (fstat(fd, &after) != 0 || after.st_blocks > before.st_blocks + 2048)
+		_exit(4);
+}
+
+/* What a sender may still do to its message, and what it says of itself. */
+static void message_in_motion(struct stage *stage)
+{
+	struct tenon_receive_options options;
+	struct tenon_lease lease;
+	struct tenon_message message;
+	struct tni_slot *slot;
+
+	set_stage(stage, TENON_QUEUE_PRIORITY, 10, 64);
+	if (send_bytes(stage, 8) != 0 || send_bytes(stage, 8) != 0)
+		_exit(3);
+	slot = entry_of(stage, &stage->queue->slots, 0);
+	options = receiving();
+	tni_set32(&slot->flags_sender, 4711u << 8);
+	if (tenon_queue_take(stage->queue, &options, &lease) != 0)
+		_exit(4);
+	memset(slot + 1, 'x', 8);
+	if (memcmp(lease.data, "xxxxxxxx", 8) != 0 || lease.message.sender_pid != 4711)
+		_exit(5);
+	if (tenon_queue_done(stage->queue, &lease) != 0)
+		_exit(6);
+	/* A copy is the receiver's own. */
+	options = receiving();
+	if (tenon_queue_receive(stage->queue, stage->bytes, 8, &options, &message) != 0)
+		_exit(7);
+	memset(entry_of(stage, &stage->queue->slots, 1), 'x', 128);
+	if (memcmp(stage->bytes, "\0\0\0\0\0\0\0\0", 8) != 0 || message.bytes != 8)
+		_exit(8);
+}
+
 static const struct attack {
 	const char *name;
 	void (*run)(struct stage *stage);
@@ -252,8 +486,21 @@ static const struct attack {
 	{"a message that reaches past the file's end", slot_past_the_end},
 	{"a free slot that reaches past the file's end", write_past_the_end},
 	{"a journal that changes while it is undone", astray_journal},
+	{"a dead owner's journal that leads everywhere", last_journal},
+	{"a dead owner's journal that leads past the file's end", last_journal_past_the_end},
 	{"messages announced that are not there", false_news},
 	{"a gate's owner that is not there, under signals", restless_locker},
+	{"a gate's owner that is the caller itself", owned_by_the_caller},
+	{"a gate's owner that is the caller itself, closing", closed_by_the_owner},
+	{"a gate's owner that lives, and deadlines", owned_by_another},
+	{"a withdrawn message under a lease of nobody", lease_of_nobody},
+	{"a withdrawn message under a lease of its sender", lease_of_the_sender},
+	{"a bucket of the index in a ring, returned to", bucket_ring_returned},
+	{"a bucket of the index in a ring, peeked far behind", bucket_ring_peeked},
+	{"messages by age in a ring, peeked", age_ring_peeked},
+	{"tables used as far as they can be, walked through", endless_tables},
+	{"a taken message changes, and names another sender; a received one is a copy",
+	 message_in_motion},
 };
 
 static void on_signal(int number)

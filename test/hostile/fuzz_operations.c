@@ -1,96 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * libFuzzer: a victim has a queue open and holds messages of it; the input says which words change
- * between its operations.  The first byte chooses the kind; then come records of an offset in the
- * file's data (4 bytes, little endian) and a value (8 bytes), four of them before each round.
+ * Fuzz target: a victim has a queue open and holds messages of it; the input says what it does, and
+ * which words change in between.  Behind the kind come steps:
+ *
+ *	below 126	an operation of test/hostile/victim.c: one of those, closing, or opening
+ *	126, 127	the owner of a gate dies; a byte says how full its journal is
+ *	from 128 on	a place and 8 bytes, of which the odd ones write 4, the even ones 8
  */
 
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "fuzz.h"
 
-#include "../crash/folder.h"
-#include "copies.h"
-#include "victim.h"
+#define VALUE_BYTES 8u
+#define OPERATIONS_MOST 24u
 
-#define RECORD_BYTES 12u
-#define RECORDS_A_ROUND 4u
-#define ROUNDS_MOST 4u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
-
-static char folder[FOLDER_BYTES];
-static struct image images[16];
-static struct record record;
-
-static void clean_up(void)
-{
-	folder_remove(folder);
-}
-
-static void path_of(char *path, const char *name)
-{
-	strcpy(path, folder);
-	strcat(path, "/q.");
-	strcat(path, name);
-}
-
-static void make_images(void)
-{
-	char path[FOLDER_BYTES + 16];
-
-	if (folder_make(folder) != 0 || kinds_count > sizeof(images) / sizeof(images[0]))
-		abort();
-	atexit(clean_up);
-	path_of(path, "good");
-	for (uint32_t i = 0; i < kinds_count; i++) {
-		if (victim_prepare(&kinds[i], "good") != 0 || image_read(&images[i], path) != 0 ||
-		    tenon_queue_remove(NULL, "good") != 0)
-			abort();
-	}
-}
-
-static void change(int fd, const struct image *image, const uint8_t *data)
-{
-	uint32_t offset = data[0] | data[1] << 8 | data[2] << 16 | (uint32_t)data[3] << 24;
-	uint64_t at = image_offset(image, offset % image->data_bytes & ~UINT64_C(3));
-
-	if (pwrite(fd, data + 4, at % 8 == 0 ? 8 : 4, (off_t)at) < 0)
-		abort();
-}
+const char fuzz_target[] = "operations";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-	char path[FOLDER_BYTES + 16];
-	uint32_t kind;
-	int fd;
+	struct fuzz_case fuzz;
+	size_t at = 1;
 
-	if (bytes < 1 + RECORD_BYTES)
+	if (bytes < 2)
 		return 0;
-	if (folder[0] == '\0')
-		make_images();
-	kind = data[0] % kinds_count;
-	path_of(path, "copy");
-	fd = image_write(&images[kind], path);
-	if (fd < 0)
-		abort();
-	data++;
-	bytes--;
-	for (uint32_t round = 0; round < ROUNDS_MOST && bytes >= RECORD_BYTES; round++) {
-		struct holdings holdings;
+	fuzz_begin(&fuzz, data[0]);
+	victim_hold(fuzz.record, fuzz.kind, FUZZ_NAME, &fuzz.holdings);
+	for (uint32_t done = 0; at < bytes && done < OPERATIONS_MOST;) {
+		uint8_t step = data[at++];
 
-		victim_hold(&record, &kinds[kind], "copy", &holdings);
-		for (uint32_t i = 0; i < RECORDS_A_ROUND && bytes >= RECORD_BYTES; i++) {
-			change(fd, &images[kind], data);
-			data += RECORD_BYTES;
-			bytes -= RECORD_BYTES;
+		if (step >= 126 && step < 128) {
+			fuzz_kill_owner(&fuzz, step % 2, at < bytes ? data[at++] : 1);
+			continue;
 		}
-		victim_operate(&record, &kinds[kind], &holdings, round);
+		if (step < 126) {
+			victim_do(fuzz.record, fuzz.kind, FUZZ_NAME, &fuzz.holdings,
+				  step % victim_operations());
+			done++;
+			continue;
+		}
+		if (bytes - at < FUZZ_PLACE_BYTES + VALUE_BYTES)
+			break;
+		fuzz_write(&fuzz, data + at, data + at + FUZZ_PLACE_BYTES, step % 2 ? 4 : 8);
+		at += FUZZ_PLACE_BYTES + VALUE_BYTES;
 	}
-	tenon_queue_remove(NULL, "copy");
-	close(fd);
-	if (record.wrong)
-		abort();
+	victim_close(fuzz.record, &fuzz.holdings);
+	fuzz_end(&fuzz);
 	return 0;
 }

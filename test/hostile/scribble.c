@@ -9,6 +9,9 @@
  *	several	as held, with two to five words, mostly such that are in use
  *	during	another process scribbles all the time
  *
+ * By default, cases are drawn for --seconds; --words goes through every word, those in use with every
+ * value; --all takes every value of every word, for days.
+ *
  * A case is a number: mode, kind of queue and number say all about it, and --only runs it again.  The
  * victim is a process of its own; this one is its watchdog.  A stall is what a writer may do, so
  * every call has a way to end: a deadline, TENON_NONBLOCK, or an alarm.  Calls that can only wait for
@@ -19,7 +22,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,16 +32,16 @@
 #include <unistd.h>
 
 #include "../crash/folder.h"
-#include "abi/queue.h"
 #include "copies.h"
 #include "victim.h"
 
 #define SECONDS_DEFAULT 14
 #define WATCHDOG_MS 5000
 #define BATCH_CASES 40u
+#define BATCH_WORDS 500u
 #define DURING_ROUNDS 40u
 #define FAILURES_MOST 10u
-#define VALUES 12u
+#define VALUES IMAGE_VALUES
 /* 32-bit words at every fourth byte, 64-bit words at every eighth: three words for eight bytes. */
 #define WORDS_IN_8 3u
 /* Gates' owners that are not there cost a second each. */
@@ -68,8 +70,7 @@ struct scribble {
 
 static struct shared *shared;
 static struct image image;
-static uint64_t *hot; /* numbers of data bytes whose words are in use */
-static uint64_t hot_count, seed;
+static uint64_t seed;
 static uint64_t run_cases[MODES], failures;
 static char folder[FOLDER_BYTES];
 
@@ -79,52 +80,6 @@ static int64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static uint64_t control_offset(void)
-{
-	return TNI_PARTICIPANTS_OFFSET + TNI_PAGE_BYTES; /* few participants: one page */
-}
-
-/* The half of a gate's word in which its owner stands. */
-static bool is_gate(uint64_t offset)
-{
-	uint64_t send = control_offset() + offsetof(struct tni_queue_control, send);
-	uint64_t receive = control_offset() + offsetof(struct tni_queue_control, receive);
-
-	return (offset & ~UINT64_C(7)) == send || (offset & ~UINT64_C(7)) == receive;
-}
-
-static uint64_t value_of(uint64_t which, uint64_t number, uint64_t *random)
-{
-	uint64_t old = image_word(&image, number);
-
-	switch (which) {
-	case 0:
-		return 0;
-	case 1:
-		return UINT64_MAX;
-	case 2:
-		return 1;
-	case 3:
-		return 2 + hostile_random(random) % 64;
-	case 4:
-		return old + 1;
-	case 5:
-		return old - 1;
-	case 6:
-		return image_word(&image, number >= 8 ? number - 8 : number);
-	case 7:
-		return image_word(&image, number + 8 < image.data_bytes ? number + 8 : number);
-	case 8:
-		return old ^ UINT64_C(1) << (hostile_random(random) % 64);
-	case 9:
-		return image_word(&image, hot[hostile_random(random) % hot_count]);
-	case 10:
-		return UINT64_C(1) << (hostile_random(random) % 64);
-	default:
-		return hostile_random(random);
-	}
 }
 
 /* Number of cases of one word in a mode of one word. */
@@ -137,7 +92,7 @@ static struct scribble single(uint64_t number, uint64_t *random)
 {
 	uint64_t which = number % VALUES, word = number / VALUES;
 	uint64_t at = word / WORDS_IN_8 * 8, part = word % WORDS_IN_8;
-	uint64_t value = value_of(which, at, random);
+	uint64_t value = image_value(&image, which, at, random);
 
 	if (part == 2)
 		return (struct scribble){image_offset(&image, at), value, 8};
@@ -163,7 +118,7 @@ static uint32_t scribbles_of(const struct test_case *test, struct scribble *scri
 	count = 2 + (uint32_t)(hostile_random(&random) % 4);
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t byte = hostile_random(&random) % 4
-					? hot[hostile_random(&random) % hot_count]
+					? image.hot[hostile_random(&random) % image.hot_count]
 					: hostile_random(&random) % (image.data_bytes / 8) * 8;
 		uint64_t part = hostile_random(&random) % WORDS_IN_8;
 
@@ -173,28 +128,6 @@ static uint32_t scribbles_of(const struct test_case *test, struct scribble *scri
 			i--;
 	}
 	return count;
-}
-
-/* The words that are not 0, and those of the control structure before and behind the journals. */
-static int find_hot(void)
-{
-	free(hot);
-	hot = malloc((image.data_bytes / 8 + 1) * sizeof(*hot));
-	hot_count = 0;
-	if (!hot)
-		return -ENOMEM;
-	for (uint64_t at = 0; at < image.data_bytes; at += 8) {
-		uint64_t offset = image_offset(&image, at);
-		uint64_t in_control = offset - control_offset();
-		bool control = offset >= control_offset() &&
-			       in_control < sizeof(struct tni_queue_control);
-		bool journal = control && (in_control % sizeof(struct tni_send_side)) >
-						  offsetof(struct tni_send_side, journal) + 64;
-
-		if (image_word(&image, at) != 0 || (control && !journal))
-			hot[hot_count++] = at;
-	}
-	return 0;
 }
 
 static void apply(int fd, const struct scribble *scribble)
@@ -229,7 +162,7 @@ static void run_case(const struct test_case *test)
 		apply(fd, &scribbles[i]);
 	if (test->mode == FRESH)
 		victim_hold(&shared->record, kind, "copy", &holdings);
-	victim_operate(&shared->record, kind, &holdings, test->number);
+	victim_operate(&shared->record, kind, "copy", &holdings, test->number);
 	tenon_queue_remove(NULL, "copy");
 	close(fd);
 }
@@ -245,7 +178,7 @@ static void scribble_on(int fd, uint64_t random)
 				   (off_t)image.extent[i].offset) < 0)
 				_exit(3);
 		for (uint32_t i = 0; i < 400; i++) {
-			uint64_t byte = hot[hostile_random(&random) % hot_count];
+			uint64_t byte = image.hot[hostile_random(&random) % image.hot_count];
 			uint64_t part = hostile_random(&random) % WORDS_IN_8;
 			uint64_t which = hostile_random(&random) % VALUES;
 			struct scribble one = single(number_at(byte, part, which), &random);
@@ -273,7 +206,8 @@ static void run_during(const struct test_case *test)
 		scribble_on(fd, test->number);
 	for (uint32_t i = 0; i < DURING_ROUNDS; i++) {
 		victim_hold(&shared->record, &kinds[test->kind], "copy", &holdings);
-		victim_operate(&shared->record, &kinds[test->kind], &holdings, test->number + i);
+		victim_operate(&shared->record, &kinds[test->kind], "copy", &holdings,
+			       test->number + i);
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
@@ -284,6 +218,7 @@ static void run_during(const struct test_case *test)
 static void run_batch(const struct test_case *cases, uint32_t count)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_TIMERSLACK, 1000); /* most of a case is waiting for short deadlines */
 	for (uint32_t i = atomic_load(&shared->next); i < count; i++) {
 		atomic_store(&shared->next, i);
 		if (cases[i].mode == DURING)
@@ -393,8 +328,6 @@ static int load_kind(uint32_t kind)
 		result = image_read(&image, path);
 	}
 	tenon_queue_remove(NULL, "good");
-	if (result == 0)
-		result = find_hot();
 	if (result != 0)
 		fprintf(stderr, "%s: the good queue cannot be made: %s\n", kinds[kind].name,
 			strerror(-result));
@@ -405,7 +338,7 @@ static uint64_t random_single(uint64_t *random)
 {
 	for (;;) {
 		uint64_t byte = hostile_random(random) % 3
-					? hot[hostile_random(random) % hot_count]
+					? image.hot[hostile_random(random) % image.hot_count]
 					: hostile_random(random) % (image.data_bytes / 8) * 8;
 
 		if (!is_gate(image_offset(&image, byte)))
@@ -491,6 +424,64 @@ static int run_all(void)
 	return result;
 }
 
+/* The case of a word that is in use: every value of every part of it has a number.  Other words have
+ * one, which chance chooses. */
+static struct test_case word_case(uint32_t kind, bool in_use, uint64_t number)
+{
+	uint64_t random = seed ^ number << 8 ^ kind;
+	uint64_t choice = hostile_random(&random);
+	struct test_case test = {choice & 1 ? FRESH : HELD, kind, 0};
+
+	if (in_use) {
+		uint64_t byte = image.hot[number / (WORDS_IN_8 * VALUES)];
+
+		test.number = number_at(byte, number / VALUES % WORDS_IN_8, number % VALUES);
+	} else {
+		test.number = number_at(number * 8, (choice >> 1) % WORDS_IN_8,
+					(choice >> 8) % VALUES);
+	}
+	return test;
+}
+
+/* Every word of every kind: those in use with all values, then the others with one. */
+static int run_words(int64_t seconds)
+{
+	struct test_case cases[BATCH_WORDS];
+	int64_t end = now_ms() + seconds * 1000;
+	uint64_t missed = 0;
+	int result = 0;
+
+	for (uint32_t i = 0; i < 2 * kinds_count && result == 0; i++) {
+		uint32_t kind = i % kinds_count;
+		bool in_use = i < kinds_count;
+		uint64_t total, at = 0;
+
+		result = load_kind(kind);
+		total = in_use ? image.hot_count * WORDS_IN_8 * VALUES : image.data_bytes / 8;
+		while (result == 0 && at < total && failures < FAILURES_MOST && now_ms() < end) {
+			uint32_t count = 0;
+
+			for (; count < BATCH_WORDS && at < total; at++) {
+				struct test_case test = word_case(kind, in_use, at);
+				uint64_t word = test.number / VALUES / WORDS_IN_8 * 8;
+
+				/* A second each, or more: gates do not differ. */
+				if (kind == 0 || !is_gate(image_offset(&image, word)))
+					cases[count++] = test;
+			}
+			result = run_cases_of(cases, count);
+		}
+		missed += total - at;
+		printf("%s %s: %llu of %llu cases\n", kinds[kind].name,
+		       in_use ? "words in use" : "words", (unsigned long long)at,
+		       (unsigned long long)total);
+		fflush(stdout);
+	}
+	if (missed > 0)
+		printf("%llu cases were not run for lack of time\n", (unsigned long long)missed);
+	return result;
+}
+
 static int run_only(const char *what)
 {
 	char mode[16], name[32];
@@ -522,7 +513,7 @@ static void report(void)
 	printf("\nwords: %llu in the last file, %llu of them in use, %u values each, %llu "
 	       "scribbled\n",
 	       (unsigned long long)(image.data_bytes / 8 * WORDS_IN_8),
-	       (unsigned long long)hot_count, VALUES,
+	       (unsigned long long)image.hot_count, VALUES,
 	       (unsigned long long)atomic_load(&shared->scribbles));
 	printf("operations: %u, %llu calls; answers:", victim_operations(),
 	       (unsigned long long)atomic_load(&record->called));
@@ -535,14 +526,13 @@ static void report(void)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"all", no_argument, NULL, 'a'},
-						{"only", required_argument, NULL, 'o'},
-						{"seconds", required_argument, NULL, 't'},
-						{"seed", required_argument, NULL, 's'},
-						{0}};
+	static const struct option options[] = {
+		{"all", no_argument, NULL, 'a'},	   {"only", required_argument, NULL, 'o'},
+		{"seconds", required_argument, NULL, 't'}, {"seed", required_argument, NULL, 's'},
+		{"words", no_argument, NULL, 'w'},	   {0}};
 	const char *only = NULL;
 	int64_t seconds = SECONDS_DEFAULT;
-	bool all = false;
+	bool all = false, words = false;
 	sigset_t child;
 	int option, result;
 
@@ -556,6 +546,8 @@ int main(int argc, char **argv)
 			seconds = strtoll(optarg, NULL, 0);
 		else if (option == 's')
 			seed = strtoull(optarg, NULL, 0);
+		else if (option == 'w')
+			words = true;
 		else
 			return 2;
 	}
@@ -567,7 +559,10 @@ int main(int argc, char **argv)
 	if (shared == MAP_FAILED || folder_make(folder) != 0)
 		return 2;
 	printf("seed %llu\n", (unsigned long long)seed);
-	result = only ? run_only(only) : all ? run_all() : run_sampled(seconds);
+	result = only	 ? run_only(only)
+		 : words ? run_words(seconds)
+		 : all	 ? run_all()
+			 : run_sampled(seconds);
 	report();
 	folder_remove(folder);
 	return result != 0 ? 2 : failures > 0;

@@ -17,9 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WAIT_NS 100000
+#define WAIT_NS 50000
 /* Ends waits of calls that were given no deadline. */
-#define ALARM_US 700
+#define ALARM_US 300
 #define BUFFER_BYTES 65536u
 #define GUARD_BYTES 64u
 #define GUARD 0xa5
@@ -43,6 +43,9 @@ const struct kind kinds[] = {
 	{"typed/large", QUEUE(TYPED, FAIL, 12, 5000), 4100},
 	{"fifo/rendezvous", QUEUE(FIFO, WAIT, TENON_QUEUE_RENDEZVOUS, 100), 24},
 	{"fifo/unbounded", QUEUE(FIFO, WAIT, TENON_QUEUE_UNBOUNDED, 3000), 900},
+	{"fifo/oldest", QUEUE(FIFO, DROP_OLDEST, 10, 64), 24},
+	{"priority/newest", QUEUE(PRIORITY, DROP_NEWEST, 10, 20000), 3000},
+	{"typed/rendezvous", QUEUE(TYPED, WAIT, TENON_QUEUE_RENDEZVOUS, 100), 24},
 };
 const uint32_t kinds_count = sizeof(kinds) / sizeof(kinds[0]);
 
@@ -498,8 +501,15 @@ void victim_hold(struct record *record, const struct kind *kind, const char *nam
 		holdings->receipt = 0;
 }
 
-void victim_operate(struct record *record, const struct kind *kind, struct holdings *holdings,
-		    uint64_t order)
+void victim_close(struct record *record, struct holdings *holdings)
+{
+	atomic_store(&record->operation, CLOSING);
+	holdings->queue = tenon_queue_close(holdings->queue);
+	atomic_fetch_add(&record->steps, 1);
+}
+
+void victim_do(struct record *record, const struct kind *kind, const char *name,
+	       struct holdings *holdings, uint32_t operation)
 {
 	static uint8_t buffer[BUFFER_BYTES + GUARD_BYTES];
 	struct act act = {.record = record,
@@ -507,23 +517,35 @@ void victim_operate(struct record *record, const struct kind *kind, struct holdi
 			  .holdings = holdings,
 			  .queue = holdings->queue,
 			  .buffer = buffer};
+
+	if (operation == OPENING && !holdings->queue)
+		victim_hold(record, kind, name, holdings);
+	if (operation == OPENING || !holdings->queue)
+		return;
+	if (operation == CLOSING) {
+		victim_close(record, holdings);
+		return;
+	}
+	memset(buffer + BUFFER_BYTES, GUARD, GUARD_BYTES);
+	atomic_store(&record->operation, operation);
+	operations[operation].run(&act);
+	look_at_buffer(&act);
+}
+
+void victim_operate(struct record *record, const struct kind *kind, const char *name,
+		    struct holdings *holdings, uint64_t order)
+{
 	uint32_t turn[CLOSING];
 
 	if (!holdings->queue)
 		return;
-	memset(buffer + BUFFER_BYTES, GUARD, GUARD_BYTES);
 	for (uint32_t i = 0; i < CLOSING; i++) {
 		uint32_t at = (uint32_t)(hostile_random(&order) % (i + 1));
 
 		turn[i] = turn[at];
 		turn[at] = i;
 	}
-	for (uint32_t i = 0; i < CLOSING; i++) {
-		atomic_store(&record->operation, turn[i]);
-		operations[turn[i]].run(&act);
-	}
-	look_at_buffer(&act);
-	atomic_store(&record->operation, CLOSING);
-	holdings->queue = tenon_queue_close(holdings->queue);
-	atomic_fetch_add(&record->steps, 1);
+	for (uint32_t i = 0; i < CLOSING; i++)
+		victim_do(record, kind, name, holdings, turn[i]);
+	victim_close(record, holdings);
 }

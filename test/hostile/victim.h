@@ -47,9 +47,14 @@ int victim_prepare(const struct kind *kind, const char *name);
 void victim_hold(struct record *record, const struct kind *kind, const char *name,
 		 struct holdings *holdings);
 
+/* One operation, by number; opening takes `name`.  Without a queue all others do nothing. */
+void victim_do(struct record *record, const struct kind *kind, const char *name,
+	       struct holdings *holdings, uint32_t operation);
+void victim_close(struct record *record, struct holdings *holdings);
+
 /* Every operation once, in an order that `order` shuffles; then closes. */
-void victim_operate(struct record *record, const struct kind *kind, struct holdings *holdings,
-		    uint64_t order);
+void victim_operate(struct record *record, const struct kind *kind, const char *name,
+		    struct holdings *holdings, uint64_t order);
 
 const char *victim_operation_name(uint32_t operation);
 uint32_t victim_operations(void);
