@@ -27,7 +27,10 @@
  *
  * Errors that every call may give: -EBADMSG the shared memory of the queue is damaged; -ENOSPC the
  * memory behind the namespace is full; -ENOMEM; -EMFILE, -ENFILE; -EUSERS the queue has as many
- * attached processes as it was made for; -EINVAL an argument is out of its range.
+ * attached processes as it was made for; -EINVAL an argument is out of its range; -EFBIG the queue's
+ * file would become longer than the RLIMIT_FSIZE of this process allows; no SIGXFSZ is sent.  The file
+ * is sparse: it begins with 64 MiB of length or more, of which some 15 pages are memory.  Making a queue,
+ * sends and loans make it longer; receiving does not.
  */
 
 #include <tenon/tenon.h>
@@ -83,10 +86,13 @@ struct tenon_queue_options {
  * and without EXCLUSIVE an existing queue is opened as it is and `options` are ignored.  Does not
  * wait.  The descriptor that it keeps is close-on-exec.
  *
- * Errors: -ENOENT not there; -EEXIST; -EACCES the mode, or a folder's, does not admit the caller;
- * -EPERM the namespace folder belongs to somebody unexpected; -EINVAL name or options;
- * -ENAMETOOLONG; -EPROTO made by a library with another layout (tenon_queue_stat names both);
- * -ENOSPC; -EUSERS.
+ * Errors: -ENOENT not there, or no such folder; -EEXIST; -EACCES the mode, or a folder's, does not
+ * admit the caller; -EPERM the namespace folder belongs to somebody unexpected, or the file is a
+ * symbolic link; -EINVAL name, flags (EXCLUSIVE alone, too) or options: an order, way when full,
+ * capacity, length, mode or number of participants that is none of the above, or a RENDEZVOUS that
+ * does not WAIT; -E2BIG options of a later version that this library cannot fulfil; -ENAMETOOLONG;
+ * -EPROTO made by a library with another layout (`tenon doctor` names both); -EBADMSG the file is
+ * damaged or no queue; -EISDIR; -ENOTDIR; -ENOSPC; -EFBIG; -EUSERS.
  */
 TENON_PUBLIC int tenon_queue_open(const char *namespace_path, const char *name, uint32_t flags,
 				  const struct tenon_queue_options *options,
@@ -97,7 +103,8 @@ TENON_PUBLIC int tenon_queue_open(const char *namespace_path, const char *name, 
 TENON_PUBLIC struct tenon_queue *tenon_queue_close(struct tenon_queue *queue);
 
 /* Removes the name.  Those who have the queue open go on using it; its memory is freed when the last
- * lets go.  Errors: -ENOENT; -EACCES, -EPERM as unlink(2). */
+ * lets go.  Errors: -ENOENT; -EACCES, -EPERM, -EISDIR as unlink(2); -EINVAL, -ENAMETOOLONG the name;
+ * as tenon_namespace_path for the folder. */
 TENON_PUBLIC int tenon_queue_remove(const char *namespace_path, const char *name);
 
 /* Flags of the options below. */
@@ -135,10 +142,11 @@ struct tenon_message {
 };
 
 /*
- * Sends a copy of `bytes` bytes.  Waits while the queue is full and says WAIT; in a RENDEZVOUS queue
+ * Sends a copy of `bytes` bytes; `data` may be NULL if there are none.  Waits while the queue is full and says WAIT; in a RENDEZVOUS queue
  * waits until the message was received, and withdraws it when that does not happen in time.
  *
- * Errors: -EMSGSIZE longer than max_message_bytes; -EAGAIN full (NONBLOCK or FAIL), or nobody is
+ * Errors: -EMSGSIZE longer than max_message_bytes; -EINVAL options, or a key that is no priority of a
+ * PRIORITY queue; -E2BIG; -EAGAIN full (NONBLOCK or FAIL), or nobody is
  * waiting to receive (RENDEZVOUS with NONBLOCK); -ETIMEDOUT; -EINTR a signal handler ran while it
  * waited (never if the handler was installed with SA_RESTART, on a kernel with futex_waitv(2)).
  * On an error nothing was sent.  A receiver's death while this call waits wakes it if that makes
@@ -156,16 +164,19 @@ struct tenon_slice {
  * Sends `count` messages in order, with one key; cheaper than one by one.  Waits until at least one
  * is sent, then sends what fits without waiting; `ret_sent` says how many were.  Other senders'
  * messages may come between two batches of this call, not into one that fitted.  Errors as
- * tenon_queue_send; nothing was sent then.  Not for RENDEZVOUS queues (-EOPNOTSUPP).
+ * tenon_queue_send, if any of the messages gives it; nothing was sent then.  -EINVAL: also a count of 0.
+ * Not for RENDEZVOUS queues, nor with WANT_RECEIPT (-EOPNOTSUPP).
  */
 TENON_PUBLIC int tenon_queue_send_batch(struct tenon_queue *queue, const struct tenon_slice *slices,
 					uint32_t count, const struct tenon_send_options *options,
 					uint32_t *ret_sent);
 
 /*
- * Receives a message into `buffer`.  `ret_message` may be NULL.  Waits while there is none.
+ * Receives a message into `buffer`, which may be NULL if `capacity_bytes` is 0.  `ret_message` may be
+ * NULL.  Waits while there is none.
  *
- * Errors: -EAGAIN none (NONBLOCK); -EMSGSIZE the message is longer than `capacity_bytes` and
+ * Errors: -EINVAL options, or a selection that is none, or that is not for this order; -E2BIG; -EAGAIN
+ * none, or none that was selected (NONBLOCK); -EMSGSIZE the message is longer than `capacity_bytes` and
  * TRUNCATE was not given (it stays in the queue); -ETIMEDOUT; -EINTR.  On an error nothing was
  * received.  If this process dies in this call the message is either still queued or received.
  */
@@ -177,7 +188,7 @@ TENON_PUBLIC int tenon_queue_receive(struct tenon_queue *queue, void *buffer,
 /*
  * Receives up to `count` messages, one behind the other, into one buffer.  ret_messages[i].bytes
  * says where each ends.  Waits for the first only; ends when the next does not fit.  Errors as
- * tenon_queue_receive.
+ * tenon_queue_receive; -EINVAL: also a count of 0, and NULL for any but the options.
  */
 TENON_PUBLIC int tenon_queue_receive_batch(struct tenon_queue *queue, void *buffer,
 					   uint64_t capacity_bytes, uint32_t count,
@@ -194,18 +205,19 @@ struct tenon_loan {
 /*
  * Loans room for a message of up to `bytes` bytes.  Does not wait for the queue to have room:
  * tenon_queue_commit does.  The loan belongs to the process; if the process dies, it is freed.
- * Errors: -EMSGSIZE; -ENOSPC; -EOPNOTSUPP the handle was inherited over fork and the loan is the
- * parent's.
+ * Errors: -EMSGSIZE; -ENOSPC.
  */
 TENON_PUBLIC int tenon_queue_loan(struct tenon_queue *queue, uint64_t bytes,
 				  struct tenon_loan *ret_loan);
 
 /* Sends the first `bytes` bytes of the loan, as tenon_queue_send would, and ends the loan.  On an
- * error the loan is still held.  -EINVAL: no such loan, or more bytes than it has room for. */
+ * error the loan is still held.  -EINVAL: no such loan (it has ended, is another queue's, or the
+ * parent's, of a handle that was inherited over fork), or more bytes than it has room for, whatever
+ * `loan->bytes` has been changed to. */
 TENON_PUBLIC int tenon_queue_commit(struct tenon_queue *queue, struct tenon_loan *loan,
 				    uint64_t bytes, const struct tenon_send_options *options);
 
-/* Ends the loan, sends nothing.  -EINVAL: no such loan. */
+/* Ends the loan, sends nothing.  -EINVAL: no such loan, as above. */
 TENON_PUBLIC int tenon_queue_abandon(struct tenon_queue *queue, struct tenon_loan *loan);
 
 /* A message that was taken, where it lies in shared memory.  Its sender may still be able to write
@@ -224,16 +236,18 @@ TENON_PUBLIC int tenon_queue_take(struct tenon_queue *queue,
 				  const struct tenon_receive_options *options,
 				  struct tenon_lease *ret_lease);
 
-/* The message was dealt with: it is gone for good.  -EINVAL: no such lease. */
+/* The message was dealt with: it is gone for good.  -EINVAL: no such lease (it has ended, is another
+ * queue's, or the parent's, of a handle that was inherited over fork). */
 TENON_PUBLIC int tenon_queue_done(struct tenon_queue *queue, struct tenon_lease *lease);
 
-/* Puts the message back, first in its order, with its delivery count raised.  -EINVAL. */
+/* Puts the message back, first in its order, with its delivery count raised.  -EINVAL: no such
+ * lease, as above. */
 TENON_PUBLIC int tenon_queue_return(struct tenon_queue *queue, struct tenon_lease *lease);
 
 /*
  * Copies the message that is `position` places behind the one that would be received next, and
  * leaves it there.  A longer message than `capacity_bytes` is cut; ret_message->bytes tells its whole
- * length.  Does not wait.  Errors: -ENOENT there are not that many; -EINVAL.  A TYPED queue is
+ * length.  `ret_message` may be NULL, and `buffer` if `capacity_bytes` is 0.  Does not wait.  Errors: -ENOENT there are not that many; -EINVAL.  A TYPED queue is
  * looked at in order of age.
  */
 TENON_PUBLIC int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,
@@ -243,7 +257,9 @@ TENON_PUBLIC int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, 
 #define TENON_WRITABLE 2u
 
 /* Waits until a receive (READABLE) or a send (WRITABLE) would not wait; both: until one of them.
- * Somebody else may be faster afterwards.  `ret_events` may be NULL.  Errors: -ETIMEDOUT, -EINTR. */
+ * Somebody else may be faster afterwards.  `ret_events` may be NULL.  A deadline of 0 has passed, as any
+ * moment before now: the call looks and does not wait.  Errors: -ETIMEDOUT, -EINTR; -EINVAL events of
+ * another kind, or none. */
 TENON_PUBLIC int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, int64_t deadline_ns,
 				  uint32_t *ret_events);
 
@@ -253,6 +269,10 @@ TENON_PUBLIC int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, in
  * find room.  It belongs to the handle: do not read, write or close it.  Made on first use; from
  * then on the queue pays a system call whenever it turns empty or full.  Readiness is a hint: use
  * TENON_NONBLOCK.
+ *
+ * What it tells comes through a FIFO beside the queue's file, which goes with the queue's name.  Ask for
+ * a descriptor before the queue is removed: afterwards there is none to be had (-ENOENT), and of those
+ * that were had only processes tell which have told of something before.
  */
 TENON_PUBLIC int tenon_queue_readable_fd(struct tenon_queue *queue, int *ret_fd);
 TENON_PUBLIC int tenon_queue_writable_fd(struct tenon_queue *queue, int *ret_fd);
@@ -261,8 +281,9 @@ TENON_PUBLIC int tenon_queue_writable_fd(struct tenon_queue *queue, int *ret_fd)
  * Receipts.  A send with TENON_WANT_RECEIPT leaves a receipt, which belongs to the sending handle;
  * tenon_queue_last_receipt gives the one of the calling thread's last successful send.  _receipt
  * waits until the message was received (for a taken one: until done), tells by which process, and
- * ends the receipt.  Errors: -ETIMEDOUT the receipt is still held; -EINVAL no such receipt;
- * -ECANCELED the message was dropped (DROP_OLDEST) and the receipt is ended.
+ * ends the receipt; a deadline of 0 stands for TENON_NO_DEADLINE, and `ret_receiver_pid` may be NULL.
+ * Errors: -ETIMEDOUT the receipt is still held; -EINVAL no such receipt (it has ended, is another's, or
+ * the thread's last send was not to this queue); -EINTR; -ECANCELED the message was dropped (DROP_OLDEST) and the receipt is ended.
  */
 TENON_PUBLIC int tenon_queue_last_receipt(struct tenon_queue *queue, uint64_t *ret_receipt);
 TENON_PUBLIC int tenon_queue_receipt(struct tenon_queue *queue, uint64_t receipt,
@@ -295,8 +316,9 @@ struct tenon_queue_status {
 	int64_t created_ns, last_send_ns, last_receive_ns;
 };
 
-/* Reads the status.  `ret_status->size` must be set.  Does not wait.  The figures of a queue in use
- * are each right, not all of one instant. */
+/* Reads the status.  `ret_status->size` must be set, and `flags` be 0: as much is written, with zeros for
+ * what this library does not know.  Does not wait.  The figures of a queue in use are each right, not
+ * all of one instant.  -EINVAL. */
 TENON_PUBLIC int tenon_queue_status(struct tenon_queue *queue,
 				    struct tenon_queue_status *ret_status);
 
@@ -325,8 +347,8 @@ TENON_PUBLIC int tenon_queue_participants(struct tenon_queue *queue,
  */
 TENON_PUBLIC int tenon_queue_recover(struct tenon_queue *queue, uint32_t *ret_freed);
 
-/* Checks the whole structure, under its locks, and writes the first fault found as a sentence.
- * 0: sound.  -EBADMSG: `ret_text` says why.  It changes nothing but the mark of damage. */
+/* Checks the whole structure, under its locks, and writes the first fault found as a sentence, if
+ * `ret_text` is not NULL; what does not fit is cut.  0: sound.  -EBADMSG: `ret_text` says why.  It changes nothing but the mark of damage. */
 TENON_PUBLIC int tenon_queue_check(struct tenon_queue *queue, char *ret_text,
 				   uint64_t capacity_bytes);
 

@@ -17,7 +17,11 @@
 #define TNI_GATE_LOW UINT64_C(0xffffffff)
 /* High half: which classes may be asleep, and a count of announcements. */
 #define TNI_GATE_EPOCH_ONE (UINT64_C(1) << 32)
-#define TNI_GATE_EPOCH (UINT64_C(0x07ffffff) << 32)
+#define TNI_GATE_EPOCH (UINT64_C(0x0001ffff) << 32)
+/* Participant that locked it: thread numbers are each pid namespace's own. */
+#define TNI_GATE_HOLDER_SHIFT 49
+#define TNI_GATE_HOLDER (UINT64_C(0x3ff) << TNI_GATE_HOLDER_SHIFT)
+#define TNI_GATE_HELD (TNI_GATE_LOW | TNI_GATE_HOLDER)
 #define TNI_GATE_FLAGS (UINT64_C(0x1f) << 59)
 #define TNI_GATE_FLAG(class) (UINT64_C(1) << (59 + (class)))
 
@@ -44,7 +48,8 @@ _Static_assert(offsetof(struct tni_gate, repairs) == 12, "gate");
 
 struct tni_waitroom {
 	struct tni_a32 event[TNI_CLASSES]; /* counts; sleepers of the class sleep on it */
-	uint32_t reserved[27];
+	struct tni_a32 lease;		   /* always 0: the pending entry of who holds a lease */
+	uint32_t reserved[26];
 	struct tni_a64 asleep[TNI_CLASSES]
 			     [TNI_BITMAP_WORDS]; /* participants with a thread asleep */
 };

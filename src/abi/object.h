@@ -38,7 +38,9 @@ struct tni_object_header {
 	uint64_t reserved[3];
 	struct tni_a32 damaged;		 /* 1: somebody found bytes that cannot be */
 	struct tni_a32 participants_top; /* entries below have been used */
-	uint64_t reserved2[3];
+	struct tni_a64 pid_namespace; /* of the first who attached */
+	struct tni_a64 mixed;	      /* 1: somebody attached from another one */
+	uint64_t reserved2[1];
 };
 
 _Static_assert(sizeof(struct tni_object_header) == 112, "object header");

@@ -4,15 +4,32 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Whether making the file that long would break RLIMIT_FSIZE.  The kernel does not only refuse that, it
+ * also sends SIGXFSZ, which ends the program: it is not for a library to provoke. */
+static bool is_beyond_limit(int fd, uint64_t to)
+{
+	struct rlimit limit;
+	struct stat status;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+	    to <= limit.rlim_cur)
+		return false;
+	return fstat(fd, &status) != 0 || (uint64_t)status.st_size < to;
+}
 
 int tni_file_reserve(int fd, uint64_t offset, uint64_t bytes)
 {
 	uint64_t from = offset & ~UINT64_C(4095);
 	uint64_t to = (offset + bytes + 4095) & ~UINT64_C(4095);
 
+	if (is_beyond_limit(fd, to))
+		return -EFBIG;
 	while (to > from && fallocate(fd, 0, (off_t)from, (off_t)(to - from)) != 0) {
 		if (errno != EINTR)
 			return errno == ENOMEM ? -ENOSPC : -errno;

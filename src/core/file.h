@@ -7,7 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Takes memory for a range of the file.  0, -ENOSPC, -EIO, -EINTR is not given. */
+/* Takes memory for a range of the file.  0, -ENOSPC, -EIO; -EFBIG: the file would become longer than
+ * RLIMIT_FSIZE, and no SIGXFSZ is sent.  -EINTR is not given. */
 int tni_file_reserve(int fd, uint64_t offset, uint64_t bytes);
 
 /* Gives memory back; the range reads as zeros afterwards. */

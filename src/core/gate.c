@@ -5,7 +5,8 @@
  * understands as a robust futex, and the place where sleepers make themselves known.
  *
  * The word is 64 bits wide.  Low half: owner's thread id, WAITERS, OWNER_DIED, as the kernel has
- * them.  High half: a flag for each class that may be asleep, and a count of announcements.  Both
+ * them.  High half: a flag for each class that may be asleep, the participant that holds the lock, and
+ * a count of announcements.  Both
  * halves change together, so whoever takes the lock knows who sleeps, and sets WAITERS for the
  * kernel exactly when somebody does.
  *
@@ -43,6 +44,13 @@
  * is awake, or will not fall asleep, or announces anew.  So a busy side pays for one wake in vain, not
  * for one with each operation until a woken sleeper gets a processor.
  *
+ * Leases outlive the calls that took them.  Between calls the pending entry of a thread that holds one
+ * names a word that is always 0, and a sleeper beside leases has that word in its vector: the kernel
+ * wakes one of them when such a thread dies.  The word does not change, so a sleeper that is being
+ * queued at that moment is not told, and one entry cannot cover leases of several objects, nor one
+ * that another thread goes on with: for these, sleepers beside leases look for the dead themselves,
+ * first after 100 ms and then less and less often.
+ *
  * ORD gate: everything written under the lock is released by the compare-and-swap that unlocks and
  * acquired by the one that locks.  Two sides without a common lock meet here too: a sleeper announces
  * on the other side's word by a compare-and-swap and then looks for work once more; the other side
@@ -50,6 +58,12 @@
  *
  * ORD event: the waker counts the event up before it unlocks; a sleeper reads the event before it
  * announces.  If the count is still the same when the kernel compares it, nothing was woken since.
+ *
+ * Thread ids are each pid namespace's own.  A process that dies in a call while a thread of the same
+ * number in another namespace holds the lock makes the kernel take that one for the dead: it writes
+ * OWNER_DIED over the living owner's id.  Where participants come from more than one namespace, whoever
+ * finds OWNER_DIED therefore asks whether the holder's process lives, and if so waits for it to unlock,
+ * which it does as if nothing had been.
  *
  * A lock whose owner is gone although the kernel said nothing (a thread without a robust list, a
  * scribbled word) is found by the participants' liveness: lockers, and only they, look once a second,
@@ -70,6 +84,7 @@
 
 #define SPIN_ROUNDS 200
 #define SUSPICION_NS TNI_SECOND_NS
+#define DOUBT_NS 200000
 /* Where futex_waitv(2) is missing, deaths are not told to sleepers: they look this often. */
 #define BLIND_NS (100 * TNI_MILLISECOND_NS)
 
@@ -96,31 +111,40 @@ static int wait_event(struct tni_a32 *event, uint32_t expected, int64_t deadline
 
 	if (syscall(SYS_futex, event, FUTEX_WAIT_BITSET, expected, &at, NULL,
 		    FUTEX_BITSET_MATCH_ANY) == 0)
-		return 0;
+		return TNI_WOKEN;
 	return errno == ETIMEDOUT && soon < deadline_ns ? -EAGAIN : -errno;
 }
 
-/* Sleeps on gates (the first `gate_count`) and on an event, in this order: G3. */
+static void put_waiter(struct futex_waitv *waiters, uint32_t *count, const void *word,
+		       uint32_t expected)
+{
+	waiters[(*count)++] = (struct futex_waitv){
+		.val = expected, .uaddr = (uintptr_t)word, .flags = FUTEX_32};
+}
+
+/* Sleeps on gates (the first `gate_count`) and on an event, in this order: G3.  Which of them it was. */
 static int wait_any(struct tni_gatehouse *house, const struct tni_sleep *sleep, uint32_t gate_count,
 		    int64_t deadline_ns)
 {
 	struct tni_a32 *event = &house->waitroom->event[sleep->class];
-	struct futex_waitv waiters[TNI_GATES + 1];
+	struct futex_waitv waiters[TNI_GATES + 2];
 	struct timespec at;
+	uint32_t count = 0;
+	long woken;
 
 	if (no_waitv)
 		return wait_event(event, sleep->event, deadline_ns);
 	for (uint32_t i = 0; i < gate_count; i++)
-		waiters[i] = (struct futex_waitv){.val = sleep->low[i],
-						  .uaddr = (uintptr_t)futex_of(house->gate[i]),
-						  .flags = FUTEX_32};
-	waiters[gate_count] = (struct futex_waitv){
-		.val = sleep->event, .uaddr = (uintptr_t)event, .flags = FUTEX_32};
+		put_waiter(waiters, &count, futex_of(house->gate[i]), sleep->low[i]);
+	if (sleep->leased)
+		put_waiter(waiters, &count, &house->waitroom->lease, 0);
+	put_waiter(waiters, &count, event, sleep->event);
 	if (deadline_ns != INT64_MAX)
 		at = tni_timespec(deadline_ns > 0 ? deadline_ns : 0);
-	if (syscall(SYS_futex_waitv, waiters, gate_count + 1, 0,
-		    deadline_ns != INT64_MAX ? &at : NULL, CLOCK_MONOTONIC) >= 0)
-		return 0;
+	woken = syscall(SYS_futex_waitv, waiters, count, 0, deadline_ns != INT64_MAX ? &at : NULL,
+			CLOCK_MONOTONIC);
+	if (woken >= 0)
+		return woken == (long)count - 1 ? TNI_WOKEN : TNI_WOKEN_DEATH;
 	if (errno == ENOSYS || errno == EPERM) {
 		no_waitv = true;
 		return -EAGAIN;
@@ -175,10 +199,16 @@ static uint32_t announce(struct tni_gate *gate, uint32_t class)
 	}
 }
 
-/* Takes a gate that has no owner now. */
-static int try_take(struct tni_gate *gate, const struct tni_thread *thread, uint64_t word)
+static uint32_t holder_of(uint64_t word)
 {
-	uint64_t next = (word & ~TNI_GATE_LOW) | thread->tid | TNI_GATE_WAITERS;
+	return (uint32_t)((word & TNI_GATE_HOLDER) >> TNI_GATE_HOLDER_SHIFT);
+}
+
+/* Takes a gate that has no owner now. */
+static int try_take(struct tni_gatehouse *house, struct tni_gate *gate,
+		    const struct tni_thread *thread, uint64_t word)
+{
+	uint64_t next = (word & ~TNI_GATE_HELD) | tni_gate_holder(house, thread) | TNI_GATE_WAITERS;
 
 	if (!(word & TNI_GATE_FLAGS) && !(word & TNI_GATE_OWNER_DIED))
 		next &= ~TNI_GATE_WAITERS;
@@ -258,6 +288,8 @@ static void pass_on(struct tni_gatehouse *house, bool is_locker)
 static bool may_hold(const struct tni_gatehouse *house, const struct tni_thread *thread,
 		     const void *pending)
 {
+	if (thread->leases > 0 && pending == thread->lease_entry)
+		return false;
 	for (uint32_t i = 0; pending && i < TNI_GATES; i++)
 		if (pending == (const char *)&house->gate[i]->word - thread->robust->futex_offset)
 			return false;
@@ -293,7 +325,7 @@ static int sleep_for_lock(struct tni_gatehouse *house, uint32_t which, struct tn
 	if (sleep.low[which] & TNI_GATE_OWNER) {
 		result = wait_any(house, &sleep, which + 1,
 				  suspicion_ns < deadline_ns ? suspicion_ns : deadline_ns);
-		if (result == 0)
+		if (result > 0)
 			pass_on(house, true);
 	}
 	if (asleep_leave(house, sleep.class))
@@ -314,12 +346,20 @@ int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_t
 		int result;
 
 		if (!(word & TNI_GATE_OWNER)) {
-			result = try_take(gate, thread, word);
+			if ((word & TNI_GATE_OWNER_DIED) &&
+			    house->is_doubtful(house->context, holder_of(word))) {
+				if (tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
+					return -ETIMEDOUT;
+				nanosleep(&(struct timespec){.tv_nsec = DOUBT_NS}, NULL);
+				continue;
+			}
+			result = try_take(house, gate, thread, word);
 			if (result >= 0)
 				return result;
 			continue;
 		}
-		if ((word & TNI_GATE_OWNER) == thread->tid && pending == tni_pending_get(thread))
+		if ((word & TNI_GATE_OWNER) == thread->tid && pending == tni_pending_get(thread) &&
+		    house->is_own(house->context, holder_of(word)))
 			return -EDEADLK;
 		if (spins++ < SPIN_ROUNDS && tni_get32(&gate->cpu) != tni_cpu()) {
 			tni_pause();
@@ -370,7 +410,7 @@ void tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
 			if (wakes.count[class] > 0)
 				tni_fetch_add32(&house->waitroom->event[class], 1);
 		/* ORD(gate): releases what was done under the lock. */
-	} while (!tni_cas64(&gate->word, &word, word & ~TNI_GATE_LOW));
+	} while (!tni_cas64(&gate->word, &word, word & ~TNI_GATE_HELD));
 	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
 		if (wakes.count[class] > 0)
 			wake(house, which, class, wakes.count[class], word);
@@ -378,7 +418,7 @@ void tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
 
 void tni_sleep_begin(struct tni_gatehouse *house, uint32_t class, struct tni_sleep *ret_sleep)
 {
-	ret_sleep->class = class;
+	*ret_sleep = (struct tni_sleep){.class = class};
 	asleep_enter(house, class);
 }
 
@@ -394,13 +434,45 @@ int tni_sleep_wait(struct tni_gatehouse *house, struct tni_sleep *sleep, int64_t
 {
 	int result = wait_any(house, sleep, TNI_GATES, deadline_ns);
 
-	if (result == 0)
+	if (result > 0)
 		pass_on(house, false);
-	return result == 0 ? 1 : result == -EAGAIN ? 0 : result;
+	return result == -EAGAIN ? 0 : result;
 }
 
 void tni_sleep_end(struct tni_gatehouse *house, struct tni_sleep *sleep)
 {
 	if (asleep_leave(house, sleep->class))
 		count_and_wake(house, sleep->class);
+}
+
+void *tni_lease_covered(struct tni_gatehouse *house, struct tni_thread *thread, void *before)
+{
+	void *entry = tni_pending_entry(thread, &house->waitroom->lease);
+
+	if (thread->leases == 0)
+		thread->lease_entry = entry;
+	else if (thread->lease_entry != entry)
+		return before;
+	thread->leases++;
+	return before ? before : entry;
+}
+
+void *tni_lease_ended(struct tni_gatehouse *house, struct tni_thread *thread, void *before)
+{
+	void *entry = tni_pending_entry(thread, &house->waitroom->lease);
+
+	if (thread->leases == 0 || thread->lease_entry != entry)
+		return before;
+	thread->leases--;
+	return thread->leases == 0 && before == entry ? NULL : before;
+}
+
+void tni_lease_forget(struct tni_gatehouse *house, struct tni_thread *thread)
+{
+	if (thread->leases == 0 ||
+	    thread->lease_entry != tni_pending_entry(thread, &house->waitroom->lease))
+		return;
+	if (tni_pending_get(thread) == thread->lease_entry)
+		tni_pending_put(thread, NULL);
+	thread->leases = 0;
 }

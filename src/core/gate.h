@@ -24,11 +24,23 @@ struct tni_gatehouse {
 	/* Whether no living participant has this thread, or only the caller is it; for locks of whose
 	 * owner's death the kernel did not tell. */
 	bool (*is_gone)(void *context, uint32_t tid);
+	/* Whether a death that the kernel told of may be that of another process with the same thread
+	 * number in another pid namespace: the participant that holds the gate lives. */
+	bool (*is_doubtful)(void *context, uint32_t participant);
+	/* Whether a holder with the caller's thread number is the caller. */
+	bool (*is_own)(void *context, uint32_t participant);
 	void *context;
 };
 
 int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_thread *thread,
 		       const void *pending, int64_t deadline_ns);
+
+/* What the word of a gate says of its holder. */
+static inline uint64_t tni_gate_holder(const struct tni_gatehouse *house,
+				       const struct tni_thread *thread)
+{
+	return thread->tid | (uint64_t)house->participant << TNI_GATE_HOLDER_SHIFT;
+}
 
 /*
  * Locks a gate.  0; TNI_OWNER_DIED: held too, to be repaired before anything else; -ETIMEDOUT;
@@ -46,7 +58,8 @@ static inline int tni_gate_lock(struct tni_gatehouse *house, uint32_t which,
 	if (__builtin_expect((word & TNI_GATE_LOW) == 0, 1)) {
 		uint64_t waiters = word & TNI_GATE_FLAGS ? TNI_GATE_WAITERS : 0;
 
-		if (__builtin_expect(tni_cas64(&gate->word, &word, word | waiters | thread->tid),
+		if (__builtin_expect(tni_cas64(&gate->word, &word,
+					       word | waiters | tni_gate_holder(house, thread)),
 				     1))
 			return 0;
 	}
@@ -59,7 +72,7 @@ static inline bool tni_gate_unlock_quiet(struct tni_gate *gate)
 	uint64_t word = tni_get64(&gate->word);
 
 	/* ORD(gate): releases what was done under the lock. */
-	return (word & TNI_GATE_FLAGS) == 0 && tni_cas64(&gate->word, &word, word & ~TNI_GATE_LOW);
+	return (word & TNI_GATE_FLAGS) == 0 && tni_cas64(&gate->word, &word, word & ~TNI_GATE_HELD);
 }
 
 /* How many sleepers of each class can go on; 0 none. */
@@ -80,6 +93,7 @@ struct tni_sleep {
 	uint32_t class;
 	uint32_t event;		 /* value of the class's event before the announcement */
 	uint32_t low[TNI_GATES]; /* of the gates' words, when announced */
+	bool leased;		 /* wants to be told of the death of who holds a lease, too */
 };
 
 /*
@@ -88,9 +102,23 @@ struct tni_sleep {
  */
 void tni_sleep_begin(struct tni_gatehouse *house, uint32_t class, struct tni_sleep *ret_sleep);
 void tni_sleep_announce(struct tni_gatehouse *house, struct tni_sleep *sleep);
-/* 1: woken, perhaps in the place of somebody else; 0: something moved. -ETIMEDOUT, -EINTR. */
+#define TNI_WOKEN 1	  /* perhaps in the place of somebody else */
+#define TNI_WOKEN_DEATH 2 /* by the kernel: somebody died in a call, or with a lease */
+/* TNI_WOKEN …; 0: something moved; -ETIMEDOUT, -EINTR. */
 int tni_sleep_wait(struct tni_gatehouse *house, struct tni_sleep *sleep, int64_t deadline_ns);
 void tni_sleep_end(struct tni_gatehouse *house, struct tni_sleep *sleep);
+
+/*
+ * A lease is held between calls, when the thread's pending entry is free to name a word that tells of
+ * its death: one that is always 0, of which the kernel wakes a sleeper for whoever dies with it.
+ * tni_lease_covered() answers what the entry is to be from now on, tni_lease_ended() likewise;
+ * `before` is what it would be without.  One word at a time: a thread with leases of several objects is
+ * covered for the first of them.
+ */
+void *tni_lease_covered(struct tni_gatehouse *house, struct tni_thread *thread, void *before);
+void *tni_lease_ended(struct tni_gatehouse *house, struct tni_thread *thread, void *before);
+/* The object goes: this thread's entry must not name it. */
+void tni_lease_forget(struct tni_gatehouse *house, struct tni_thread *thread);
 
 /* Whether the owner of a gate died and nobody has taken over yet. */
 static inline bool tni_gate_is_orphaned(const struct tni_gate *gate)

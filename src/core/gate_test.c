@@ -41,13 +41,29 @@ static bool never_gone(void *context, uint32_t tid)
 	return false;
 }
 
+static bool never_doubtful(void *context, uint32_t participant)
+{
+	(void)context;
+	(void)participant;
+	return false;
+}
+
+static bool always_own(void *context, uint32_t participant)
+{
+	(void)context;
+	(void)participant;
+	return true;
+}
+
 static void reset(void)
 {
 	memset((void *)shared, 0, sizeof(*shared));
 	house = (struct tni_gatehouse){.gate = {&shared->gate[0], &shared->gate[1]},
 				       .waitroom = &shared->room,
 				       .top = 64,
-				       .is_gone = never_gone};
+				       .is_gone = never_gone,
+				       .is_doubtful = never_doubtful,
+				       .is_own = always_own};
 }
 
 /* Waits until a process sleeps in the kernel. */

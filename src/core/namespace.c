@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,14 +40,21 @@ int tni_name_check(const char *name, const char **ret_name)
 
 int tenon_namespace_path(char *ret_path, uint64_t capacity_bytes)
 {
-	const char *named = secure_getenv("TENON_NAMESPACE");
-	int bytes;
+	const char *path = secure_getenv("TENON_NAMESPACE");
+	char own[32];
+	size_t bytes;
 
-	if (named && named[0])
-		bytes = snprintf(ret_path, capacity_bytes, "%s", named);
-	else
-		bytes = snprintf(ret_path, capacity_bytes, "/dev/shm/tenon-%u", geteuid());
-	return bytes < 0 || (uint64_t)bytes >= capacity_bytes ? -ERANGE : 0;
+	if (!ret_path)
+		return -EINVAL;
+	if (!path || !path[0]) {
+		snprintf(own, sizeof(own), "/dev/shm/tenon-%u", geteuid());
+		path = own;
+	}
+	bytes = strlen(path) + 1;
+	if (bytes > capacity_bytes)
+		return -ERANGE;
+	memcpy(ret_path, path, bytes);
+	return 0;
 }
 
 /* The caller's own folder under /dev/shm is made, and must be its alone: anybody may write beside it.
@@ -62,7 +70,7 @@ int tni_namespace_open(const char *path, int make, int *ret_directory_fd)
 	if (!path) {
 		result = tenon_namespace_path(own, sizeof(own));
 		if (result != 0)
-			return result;
+			return -ENAMETOOLONG;
 		path = own;
 	}
 	if (is_own && make && mkdir(path, 0700) != 0 && errno != EEXIST)
@@ -100,16 +108,42 @@ void tni_namespace_file(char kind_letter, const char *name, char *file_name)
 		 (unsigned long long)hash[0], (unsigned long long)hash[1]);
 }
 
+static bool is_regular(int directory_fd, const struct dirent *entry)
+{
+	struct stat status;
+
+	if (entry->d_type != DT_UNKNOWN)
+		return entry->d_type == DT_REG;
+	return fstatat(directory_fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(status.st_mode);
+}
+
+/* The name behind a hash, as the file's header has it: whoever wrote it there may have meant another. */
+static bool read_long_name(int directory_fd, const char *file_name, char *ret_name)
+{
+	char expected[TNI_NAME_MAX + 1];
+
+	if (tni_object_read_name(directory_fd, file_name, ret_name) != 0 ||
+	    strlen(ret_name) <= TNI_NAME_MAX - 2 || strchr(ret_name, '/'))
+		return false;
+	tni_namespace_file(TNI_QUEUE_LETTER, ret_name, expected);
+	return strcmp(expected, file_name) == 0;
+}
+
 /* The name behind a file's name; false if it is none of ours. */
 static bool name_of(int directory_fd, const char *file_name, uint32_t *ret_kind, char *ret_name)
 {
-	if (file_name[0] == '\0' || file_name[1] != '.' || file_name[2] == '\0')
+	const char *bare;
+
+	if (file_name[0] == '\0' || file_name[1] != '.')
 		return false;
 	if (file_name[0] == TNI_QUEUE_LETTER) {
 		snprintf(ret_name, TNI_NAME_MAX + 2, "/%s", file_name + 2);
+		if (tni_name_check(ret_name, &bare) != 0)
+			return false;
 	} else if (file_name[0] == TNI_QUEUE_LETTER - 'a' + 'A') {
 		ret_name[0] = '/';
-		if (tni_object_read_name(directory_fd, file_name, ret_name + 1) != 0)
+		if (!read_long_name(directory_fd, file_name, ret_name + 1))
 			return false;
 	} else {
 		return false;
@@ -124,7 +158,7 @@ int tenon_namespace_list(const char *namespace_path,
 {
 	const struct dirent *entry;
 	DIR *directory;
-	int fd, result = tni_namespace_open(namespace_path, 0, &fd);
+	int fd, result = visit ? tni_namespace_open(namespace_path, 0, &fd) : -EINVAL;
 
 	if (result != 0)
 		return result == -ENOENT ? 0 : result;
@@ -144,7 +178,7 @@ int tenon_namespace_list(const char *namespace_path,
 			result = -errno;
 			break;
 		}
-		if (name_of(fd, entry->d_name, &kind, name))
+		if (is_regular(fd, entry) && name_of(fd, entry->d_name, &kind, name))
 			result = visit(kind, name, context);
 	}
 	closedir(directory);

@@ -16,6 +16,8 @@
  *
  * ORD participant: whoever attaches fills the entry in and then marks it attached; whoever finds it
  * marked reads the rest afterwards.  Marking it free comes behind the giving back.
+ *
+ * ORD namespace: a thread that finds the process's generation noted finds its namespace as well.
  */
 
 #include "core/object.h"
@@ -54,7 +56,10 @@ static uint64_t fingerprint(void)
 	static const uint64_t figures[] = {
 		TNI_LAYOUT(FIGURES_OF)
 		TNI_PAGE_BYTES, TNI_PARTICIPANTS_OFFSET, TNI_OBJECT_NAME_OFFSET,
-		TNI_QUEUE_ATTRIBUTES_OFFSET, TNI_LIVENESS_OFFSET, TNI_CLASSES,
+		TNI_QUEUE_ATTRIBUTES_OFFSET, TNI_LIVENESS_OFFSET,
+		/* fields within a word */
+		TNI_GATE_OWNER, TNI_GATE_EPOCH, TNI_GATE_FLAGS, TNI_FREED_LINK, TNI_FREED_PUSHES,
+		TNI_FREED_GRABS, TNI_RECORD_KIND_SHIFT, TNI_RECORD_SENDER_SHIFT,
 	};
 	/* clang-format on */
 	uint64_t mixed = TNI_LAYOUT_VERSION;
@@ -153,6 +158,30 @@ static int check_header(int fd, uint32_t kind, struct tni_object_header *ret_hea
 	return 0;
 }
 
+/* Maps through a description of its own, on which there is never a lock: a mapping keeps its
+ * description, in a forked child too, and with it the locks. */
+static void *map(int directory_fd, const char *file_name, const struct tni_object *object)
+{
+	int fd = openat(directory_fd, file_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW), error;
+	struct stat one, other;
+	void *base;
+
+	if (fd >= 0 && (fstat(fd, &one) != 0 || fstat(object->fd, &other) != 0 ||
+			one.st_ino != other.st_ino || one.st_dev != other.st_dev)) {
+		close(fd);
+		fd = -1;
+	}
+	/* The name is another's, or nobody's, by now. */
+	if (fd < 0 && tni_file_reopen(object->fd, &fd) != 0)
+		return MAP_FAILED;
+	base = mmap(NULL, object->extent_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+		    fd, 0);
+	error = errno;
+	close(fd);
+	errno = error;
+	return base;
+}
+
 int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 		    struct tni_object *ret_object)
 {
@@ -165,8 +194,7 @@ int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 	result = check_header(object.fd, kind, &object.header);
 	if (result == 0) {
 		object.extent_bytes = object.header.extent_bytes;
-		object.base = mmap(NULL, object.extent_bytes, PROT_READ | PROT_WRITE,
-				   MAP_SHARED | MAP_NORESERVE, object.fd, 0);
+		object.base = map(directory_fd, file_name, &object);
 		if (object.base == MAP_FAILED)
 			result = -errno;
 	}
@@ -220,11 +248,19 @@ uint32_t tni_object_participants_top(struct tni_object *object)
 	return top < object->header.participants_max ? top : object->header.participants_max;
 }
 
+/* Of a process it never changes; a child may be in another one. */
 static uint64_t own_pid_namespace(void)
 {
+	static struct tni_a64 cached, cached_generation;
+	uint64_t generation = tni_process_generation();
 	struct stat status;
 
-	return stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
+	/* ORD(namespace) */
+	if (tni_load_acquire64(&cached_generation) != generation) {
+		tni_set64(&cached, stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0);
+		tni_store_release64(&cached_generation, generation); /* ORD(namespace) */
+	}
+	return tni_get64(&cached);
 }
 
 bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid)
@@ -256,6 +292,28 @@ bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid)
 	return true;
 }
 
+static void note_namespace(struct tni_object *object)
+{
+	uint64_t own = own_pid_namespace(), first = 0;
+
+	if (own == 0 || (!tni_cas64(&object->shared->pid_namespace, &first, own) && first != own))
+		tni_set64(&object->shared->mixed, 1);
+}
+
+bool tni_object_is_own(struct tni_object *object, uint32_t participant)
+{
+	const struct tni_participant *entry = tni_object_participant(object, participant);
+
+	return participant == object->participant || !tni_get64(&object->shared->mixed) ||
+	       (entry && (pid_t)tni_get32(&entry->pid) == getpid() &&
+		tni_get64(&entry->pid_namespace) == own_pid_namespace());
+}
+
+bool tni_object_may_live(struct tni_object *object, uint32_t participant)
+{
+	return tni_get64(&object->shared->mixed) && !tni_object_is_dead(object, participant);
+}
+
 static int claim(struct tni_object *object, uint32_t index)
 {
 	struct tni_participant *entry = tni_object_participant(object, index);
@@ -269,6 +327,7 @@ static int claim(struct tni_object *object, uint32_t index)
 		return -EAGAIN;
 	while (top <= index && !tni_cas32(&object->shared->participants_top, &top, index + 1))
 		;
+	note_namespace(object);
 	if (tni_get32(&entry->state) != TNI_PARTICIPANT_FREE)
 		result = object->bury(object, index);
 	if (result != 0) {

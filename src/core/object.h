@@ -73,6 +73,12 @@ bool tni_object_is_dead(struct tni_object *object, uint32_t participant);
 /* Whether no living participant can have a thread of this number, but for the calling thread. */
 bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid);
 
+/* Whether a participant is this very process, perhaps by another handle, as far as thread numbers go. */
+bool tni_object_is_own(struct tni_object *object, uint32_t participant);
+
+/* Whether a participant may live although the kernel told of its death: see core/gate.c. */
+bool tni_object_may_live(struct tni_object *object, uint32_t participant);
+
 /* Buries a participant if it is dead.  1: done; 0: it lives, or somebody else is at it. */
 int tni_object_recover_one(struct tni_object *object, uint32_t participant);
 

@@ -15,6 +15,9 @@ struct tni_thread {
 	struct robust_list_head *robust; /* the thread's own, registered with the kernel */
 	uint32_t tid;
 	uint32_t generation; /* of the process when this was filled */
+	/* What the pending entry names between calls, and for how many leases. */
+	void *lease_entry;
+	uint32_t leases;
 };
 
 extern __thread struct tni_thread tni_thread_self_;
@@ -59,9 +62,14 @@ static inline void tni_pending_put(struct tni_thread *thread, void *entry)
 	tni_step();
 }
 
+static inline void *tni_pending_entry(const struct tni_thread *thread, void *word)
+{
+	return (char *)word - thread->robust->futex_offset;
+}
+
 static inline void tni_pending_set(struct tni_thread *thread, void *word)
 {
-	tni_pending_put(thread, (char *)word - thread->robust->futex_offset);
+	tni_pending_put(thread, tni_pending_entry(thread, word));
 }
 
 uint32_t tni_cpu_slow(void);

@@ -238,9 +238,13 @@ static int check_receive(struct check *check)
 		return result;
 	for (uint64_t i = 0; i < top; i++) {
 		const struct tni_lease *lease = tni_table_at(&check->queue->leases, i);
+		uint64_t state = lease ? tni_get64(&lease->state_participant) & UINT32_MAX
+				       : TNI_LEASE_FREE;
 
-		taken += lease &&
-			 (tni_get64(&lease->state_participant) & UINT32_MAX) == TNI_LEASE_TAKEN;
+		taken += state == TNI_LEASE_TAKEN;
+		/* Taken, or put back: neither the log nor the index names its slot any more. */
+		if (state != TNI_LEASE_FREE && tni_get64(&lease->record) & TNI_LEASE_IN_SLOT)
+			check->used_slots++;
 	}
 	if (view.drained - view.ready - view.done != taken)
 		return fault(check, "%llu messages are under lease, %llu leases are open",

@@ -38,7 +38,8 @@ static inline bool enter(struct tni_call *call, uint32_t side)
 	word = tni_get64(&gate->word);
 	waiters = word & TNI_GATE_FLAGS ? TNI_GATE_WAITERS : 0;
 	if ((word & TNI_GATE_LOW) != 0 ||
-	    !tni_cas64(&gate->word, &word, word | waiters | call->thread->tid)) {
+	    !tni_cas64(&gate->word, &word,
+		       word | waiters | tni_gate_holder(&call->queue->house, call->thread))) {
 		/* Of one who was woken it stays at a gate. */
 		tni_pending_put(call->thread, before);
 		return false;

@@ -240,6 +240,16 @@ static bool is_gone(void *context, uint32_t tid)
 	return tni_object_thread_is_gone(context, tid);
 }
 
+static bool is_doubtful(void *context, uint32_t participant)
+{
+	return tni_object_may_live(context, participant);
+}
+
+static bool is_own(void *context, uint32_t participant)
+{
+	return tni_object_is_own(context, participant);
+}
+
 static void set_tables(struct tenon_queue *queue)
 {
 	struct tni_table *tables[] = {&queue->receipts, &queue->loans,	&queue->leases,
@@ -298,6 +308,11 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 		result = -EBADMSG;
 	if (result == 0)
 		result = tni_file_reserve(object->fd, 0, control_offset + 2 * TNI_PAGE_BYTES);
+	if (result == 0) {
+		/* With them the participants are there; one look maps the pages around it. */
+		tni_set32(&object->known, object->header.participants_max);
+		(void)*(volatile const uint8_t *)object->base;
+	}
 	if (result != 0) {
 		tni_object_close(object);
 		return result;
@@ -314,6 +329,8 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 		.waitroom = &queue->control->waitroom,
 		.top = object->header.participants_max,
 		.is_gone = is_gone,
+		.is_doubtful = is_doubtful,
+		.is_own = is_own,
 		.context = object,
 	};
 	queue->pid = (uint32_t)getpid();
@@ -332,13 +349,17 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 	return 0;
 }
 
-/* The folder's own path, for the descriptors to poll: the name may be relative, and the working
- * directory may change. */
-static char *path_of(int directory_fd)
+/* The folder's own path, for the descriptors to poll: a relative one would change its meaning with the
+ * working directory. */
+static char *path_of(int directory_fd, const char *namespace_path)
 {
 	char link[32], path[4096];
 	ssize_t bytes;
 
+	if (namespace_path && namespace_path[0] == '/')
+		return strdup(namespace_path);
+	if (!namespace_path && tenon_namespace_path(path, sizeof(path)) == 0 && path[0] == '/')
+		return strdup(path);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", directory_fd);
 	bytes = readlink(link, path, sizeof(path) - 1);
 	if (bytes < 0)
@@ -396,7 +417,7 @@ int tenon_queue_open(const char *namespace_path, const char *name, uint32_t flag
 	queue = calloc(1, sizeof(*queue));
 	result = queue ? open_in(directory_fd, bare, flags, &checked, queue) : -ENOMEM;
 	if (result == 0)
-		queue->directory = path_of(directory_fd);
+		queue->directory = path_of(directory_fd, namespace_path);
 	close(directory_fd);
 	if (result != 0) {
 		free(queue);
@@ -410,6 +431,7 @@ struct tenon_queue *tenon_queue_close(struct tenon_queue *queue)
 {
 	if (!queue)
 		return NULL;
+	tni_lease_forget(&queue->house, tni_thread_self());
 	tni_object_close(&queue->object);
 	unmap_pages(queue);
 	for (uint32_t side = 0; side < TNI_GATES; side++)

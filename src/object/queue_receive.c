@@ -28,6 +28,7 @@ static int hand_over_lease(struct tni_call *call, const struct tni_item *item,
 	if (result != 0)
 		return result;
 	call->leased |= first;
+	call->pending = tni_lease_covered(&queue->house, call->thread, call->pending);
 	lease->data = item->data;
 	lease->opaque = opaque;
 	lease->message = item->message;
@@ -90,6 +91,7 @@ static int finish_long(struct tni_call *call, const struct target *target,
 		return result;
 	tni_poll_raise(queue, TNI_RECEIVE);
 	result = tni_lease_end(queue, lease->opaque, true);
+	call->pending = tni_lease_ended(&queue->house, call->thread, call->pending);
 	tni_side_unlock(call, TNI_RECEIVE);
 	if (result == 0 && target->message)
 		*target->message = lease->message;
@@ -252,8 +254,11 @@ static uint32_t receive_rest(struct tni_call *call, const struct tenon_receive_o
 		return 0;
 	do {
 		result = take_out(call, options, target, &lease);
-		if (result == 1)
+		if (result == 1) {
 			tni_lease_end(call->queue, lease.opaque, false);
+			call->pending = tni_lease_ended(&call->queue->house, call->thread,
+							call->pending);
+		}
 		if (result == 0)
 			received++;
 	} while (result == 0 && received < count && advance(target, target->message->bytes));
@@ -322,6 +327,8 @@ static int end_lease(struct tenon_queue *queue, struct tenon_lease *lease, bool 
 	else
 		tni_poll_raise_returned(queue);
 	result = tni_lease_end(queue, lease->opaque, done);
+	if (result == 0)
+		call.pending = tni_lease_ended(&queue->house, call.thread, call.pending);
 	tni_side_unlock(&call, TNI_RECEIVE);
 	if (result == -EBADMSG)
 		return tni_queue_damaged(queue);

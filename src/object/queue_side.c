@@ -265,6 +265,9 @@ int tni_queue_bury(struct tni_object *object, uint32_t participant)
 	int result;
 
 	call.pending = tni_pending_get(call.thread);
+	/* Whoever attaches holds gates under the number that it takes over. */
+	if (object->participant == UINT32_MAX)
+		queue->house.participant = participant;
 	tni_gatehouse_forget(&queue->house, participant);
 	result = tni_side_lock(&call, TNI_SEND, INT64_MAX);
 	if (result != 0)

@@ -8,8 +8,8 @@
  * word that the awaited side will write: each other word of that side that is looked at costs it a
  * line when it next writes, which is just what is being waited for.
  *
- * While there are leases, a sleeper looks for dead holders ten times a second: the kernel wakes nobody
- * for a process that dies outside of a call.
+ * While there are leases, a sleeper is also told of the death of who holds one, and looks for dead
+ * holders from time to time where that could not be had: see core/gate.c.
  */
 
 #include <errno.h>
@@ -25,6 +25,8 @@
 #define GROW_ROUNDS 16u
 #define GROW_PAUSES 8u
 #define LEASE_TICK_NS (100 * TNI_MILLISECOND_NS)
+#define NOTICE_TICK_NS 25000
+#define LEASE_TICK_MOST_NS (800 * TNI_MILLISECOND_NS)
 
 struct tni_seen tni_wait_seen(const struct tenon_queue *queue)
 {
@@ -180,16 +182,14 @@ void tni_wait_leave(struct tni_call *call)
 static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int64_t deadline_ns)
 {
 	struct tenon_queue *queue = call->queue;
+	int64_t tick_ns = LEASE_TICK_NS, until_ns;
 	struct tni_sleep sleep;
-	uint32_t buried;
 	bool woken = false;
+	uint32_t buried;
 	int result = 0;
 
 	tni_sleep_begin(&queue->house, reason->class, &sleep);
 	while (result == 0) {
-		bool ticks;
-		int64_t tick_ns;
-
 		tni_sleep_announce(&queue->house, &sleep);
 		if (must_not_sleep(queue, reason))
 			break;
@@ -202,14 +202,26 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 				tni_side_unlock(call, TNI_RECEIVE);
 			continue;
 		}
-		tick_ns = tni_clock_ns(CLOCK_MONOTONIC) + LEASE_TICK_NS;
-		ticks = has_foreign_leases(queue) && tick_ns < deadline_ns;
-		result = tni_sleep_wait(&queue->house, &sleep, ticks ? tick_ns : deadline_ns);
-		woken = result > 0;
-		if (woken)
+		sleep.leased = has_foreign_leases(queue);
+		until_ns = deadline_ns;
+		if (sleep.leased)
+			until_ns = tni_clock_ns(CLOCK_MONOTONIC) + tick_ns;
+		if (until_ns > deadline_ns)
+			until_ns = deadline_ns;
+		result = tni_sleep_wait(&queue->house, &sleep, until_ns);
+		if (result == TNI_WOKEN_DEATH || (result == -ETIMEDOUT && until_ns < deadline_ns)) {
+			/* The kernel tells of a death before it gives the dead one's file locks up,
+			 * by which it is known to be dead. */
+			if (result == TNI_WOKEN_DEATH)
+				tick_ns = NOTICE_TICK_NS;
+			else if (tick_ns < LEASE_TICK_MOST_NS)
+				tick_ns *= 2;
+			woken = result > 0;
+			result = has_foreign_leases(queue) ? tni_queue_recover(call, &buried) : 0;
+		} else if (result > 0) {
+			woken = true;
 			result = 0;
-		if (result == -ETIMEDOUT && ticks)
-			result = tni_queue_recover(call, &buried);
+		}
 	}
 	tni_sleep_end(&queue->house, &sleep);
 	return result;

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_CORE_LAYOUT_H
+#define TNI_CORE_LAYOUT_H
+
+/*
+ * Every member of every structure of src/abi, from which the fingerprint of the layout is made.
+ *
+ * A table here cannot forget a member: padding has names in src/abi, so that the members of a structure
+ * are together as long as the structure, and the assertions at the end say so.  What stands in the tables
+ * is the order in which members are mixed: two that change places have other offsets, and so there is
+ * another fingerprint.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/queue.h"
+
+/* M(structure, member) for each member; S(structure, its list) for each structure. */
+/* clang-format off */
+#define TNI_LAYOUT_OBJECT_HEADER(M) \
+	M(tni_object_header, magic) M(tni_object_header, layout_version) \
+	M(tni_object_header, byte_order) M(tni_object_header, fingerprint) \
+	M(tni_object_header, kind) M(tni_object_header, participants_max) \
+	M(tni_object_header, id) M(tni_object_header, created_ns) \
+	M(tni_object_header, extent_bytes) M(tni_object_header, reserved) \
+	M(tni_object_header, damaged) M(tni_object_header, participants_top) \
+	M(tni_object_header, pid_namespace) M(tni_object_header, mixed) \
+	M(tni_object_header, reserved2)
+
+#define TNI_LAYOUT_PARTICIPANT(M) \
+	M(tni_participant, state) M(tni_participant, pid) M(tni_participant, uid) \
+	M(tni_participant, reserved) M(tni_participant, attached_ns) \
+	M(tni_participant, pid_namespace) M(tni_participant, reserved2)
+
+#define TNI_LAYOUT_GATE(M) \
+	M(tni_gate, word) M(tni_gate, cpu) M(tni_gate, repairs) M(tni_gate, reserved)
+
+#define TNI_LAYOUT_WAITROOM(M) \
+	M(tni_waitroom, event) M(tni_waitroom, lease) M(tni_waitroom, reserved) M(tni_waitroom, asleep)
+
+#define TNI_LAYOUT_QUEUE_ATTRIBUTES(M) \
+	M(tni_queue_attributes, order) M(tni_queue_attributes, full) \
+	M(tni_queue_attributes, capacity) M(tni_queue_attributes, max_message_bytes) \
+	M(tni_queue_attributes, chunk_bytes) M(tni_queue_attributes, inline_max_bytes) \
+	M(tni_queue_attributes, slot_bytes) M(tni_queue_attributes, receipts_max) \
+	M(tni_queue_attributes, loans_max) M(tni_queue_attributes, leases_max) \
+	M(tni_queue_attributes, nodes_max) M(tni_queue_attributes, chunks_max) \
+	M(tni_queue_attributes, slots_max) M(tni_queue_attributes, reserved)
+
+#define TNI_LAYOUT_JOURNAL_ENTRY(M) \
+	M(tni_journal_entry, offset) M(tni_journal_entry, old)
+
+#define TNI_LAYOUT_JOURNAL(M) \
+	M(tni_journal, version) M(tni_journal, count) M(tni_journal, entry)
+
+#define TNI_LAYOUT_POOL(M) \
+	M(tni_pool, free_link) M(tni_pool, top) M(tni_pool, used)
+
+#define TNI_LAYOUT_TRANSFER(M) \
+	M(tni_transfer, pool) M(tni_transfer, grab_link) M(tni_transfer, grab_expect) \
+	M(tni_transfer, reserved) M(tni_transfer, freed) M(tni_transfer, reserved2)
+
+#define TNI_LAYOUT_SEND_STATE(M) \
+	M(tni_send_state, tail) M(tni_send_state, sent) M(tni_send_state, bytes) \
+	M(tni_send_state, reserved)
+
+#define TNI_LAYOUT_RECEIVE_STATE(M) \
+	M(tni_receive_state, head) M(tni_receive_state, drained) M(tni_receive_state, ready) \
+	M(tni_receive_state, done) M(tni_receive_state, bytes) M(tni_receive_state, limbo_slot) \
+	M(tni_receive_state, limbo_chunk) M(tni_receive_state, reserved)
+
+#define TNI_LAYOUT_SEND_SIDE(M) \
+	M(tni_send_side, gate) M(tni_send_side, version) M(tni_send_side, done_cache) \
+	M(tni_send_side, last_ns) M(tni_send_side, last_participant) M(tni_send_side, last_pid) \
+	M(tni_send_side, done_bytes_cache) M(tni_send_side, reserved) M(tni_send_side, state) \
+	M(tni_send_side, sent_seen) M(tni_send_side, bytes_seen) M(tni_send_side, dropped) \
+	M(tni_send_side, high_messages) M(tni_send_side, high_bytes) M(tni_send_side, waits) \
+	M(tni_send_side, level) M(tni_send_side, woken_sent) M(tni_send_side, reserved2) \
+	M(tni_send_side, receipts) M(tni_send_side, loans) M(tni_send_side, orphans) \
+	M(tni_send_side, reserved3) M(tni_send_side, chunks) M(tni_send_side, slots) \
+	M(tni_send_side, journal) M(tni_send_side, reserved4)
+
+#define TNI_LAYOUT_RECEIVE_SIDE(M) \
+	M(tni_receive_side, gate) M(tni_receive_side, version) M(tni_receive_side, last_ns) \
+	M(tni_receive_side, last_participant) M(tni_receive_side, last_pid) \
+	M(tni_receive_side, reserved) M(tni_receive_side, state) M(tni_receive_side, done_seen) \
+	M(tni_receive_side, gone_seen) M(tni_receive_side, bytes_seen) \
+	M(tni_receive_side, dropped) M(tni_receive_side, dropped_bytes) \
+	M(tni_receive_side, withdrawn) M(tni_receive_side, withdrawn_bytes) \
+	M(tni_receive_side, redelivered) M(tni_receive_side, waits) M(tni_receive_side, level) \
+	M(tni_receive_side, woken_returned) M(tni_receive_side, woken_done) \
+	M(tni_receive_side, reserved2) M(tni_receive_side, leases) M(tni_receive_side, nodes) \
+	M(tni_receive_side, returned_link) M(tni_receive_side, key_root) \
+	M(tni_receive_side, age_root) M(tni_receive_side, reserved3) \
+	M(tni_receive_side, journal) M(tni_receive_side, reserved4)
+
+#define TNI_LAYOUT_QUEUE_IDLE(M) \
+	M(tni_queue_idle, done) M(tni_queue_idle, bytes) M(tni_queue_idle, reserved)
+
+#define TNI_LAYOUT_QUEUE_CONTROL(M) \
+	M(tni_queue_control, send) M(tni_queue_control, receive) M(tni_queue_control, waitroom) \
+	M(tni_queue_control, poll_wanted) M(tni_queue_control, reserved) \
+	M(tni_queue_control, idle)
+
+#define TNI_LAYOUT_CHUNK(M) \
+	M(tni_chunk, next_link) M(tni_chunk, pins) M(tni_chunk, retired) M(tni_chunk, reserved)
+
+#define TNI_LAYOUT_SLOT(M) \
+	M(tni_slot, next_link) M(tni_slot, younger_link) M(tni_slot, older_link) \
+	M(tni_slot, key) M(tni_slot, sequence) M(tni_slot, room_bytes) M(tni_slot, bytes) \
+	M(tni_slot, deliveries) M(tni_slot, receipt_link) M(tni_slot, flags_sender)
+
+#define TNI_LAYOUT_LOAN(M) \
+	M(tni_loan, next_link) M(tni_loan, slot) M(tni_loan, state_participant) \
+	M(tni_loan, reserved)
+
+#define TNI_LAYOUT_LEASE(M) \
+	M(tni_lease, next_link) M(tni_lease, state_participant) M(tni_lease, sequence) \
+	M(tni_lease, record) M(tni_lease, bytes_deliveries) M(tni_lease, sender) \
+	M(tni_lease, reserved)
+
+#define TNI_LAYOUT_RECEIPT(M) \
+	M(tni_receipt, next_link) M(tni_receipt, state_pid) M(tni_receipt, slot) \
+	M(tni_receipt, owner)
+
+#define TNI_LAYOUT_NODE(M) \
+	M(tni_node, next_link) M(tni_node, key) M(tni_node, first_link) M(tni_node, last_link) \
+	M(tni_node, count) M(tni_node, child)
+
+#define TNI_LAYOUT(S) \
+	S(tni_object_header, TNI_LAYOUT_OBJECT_HEADER) \
+	S(tni_participant, TNI_LAYOUT_PARTICIPANT) \
+	S(tni_gate, TNI_LAYOUT_GATE) \
+	S(tni_waitroom, TNI_LAYOUT_WAITROOM) \
+	S(tni_queue_attributes, TNI_LAYOUT_QUEUE_ATTRIBUTES) \
+	S(tni_journal_entry, TNI_LAYOUT_JOURNAL_ENTRY) \
+	S(tni_journal, TNI_LAYOUT_JOURNAL) \
+	S(tni_pool, TNI_LAYOUT_POOL) \
+	S(tni_transfer, TNI_LAYOUT_TRANSFER) \
+	S(tni_send_state, TNI_LAYOUT_SEND_STATE) \
+	S(tni_receive_state, TNI_LAYOUT_RECEIVE_STATE) \
+	S(tni_send_side, TNI_LAYOUT_SEND_SIDE) \
+	S(tni_receive_side, TNI_LAYOUT_RECEIVE_SIDE) \
+	S(tni_queue_idle, TNI_LAYOUT_QUEUE_IDLE) \
+	S(tni_queue_control, TNI_LAYOUT_QUEUE_CONTROL) \
+	S(tni_chunk, TNI_LAYOUT_CHUNK) \
+	S(tni_slot, TNI_LAYOUT_SLOT) \
+	S(tni_loan, TNI_LAYOUT_LOAN) \
+	S(tni_lease, TNI_LAYOUT_LEASE) \
+	S(tni_receipt, TNI_LAYOUT_RECEIPT) \
+	S(tni_node, TNI_LAYOUT_NODE)
+/* clang-format on */
+
+#define TNI_LAYOUT_BYTES_(structure, member) +sizeof(((struct structure *)NULL)->member)
+#define TNI_LAYOUT_WHOLE_(structure, list)                                  \
+	_Static_assert(sizeof(struct structure) == list(TNI_LAYOUT_BYTES_), \
+		       "core/layout.h lacks a member of " #structure);
+TNI_LAYOUT(TNI_LAYOUT_WHOLE_)
+
+#endif
