@@ -38,8 +38,8 @@ struct tni_object_header {
 	uint64_t reserved[3];
 	struct tni_a32 damaged;		 /* 1: somebody found bytes that cannot be */
 	struct tni_a32 participants_top; /* entries below have been used */
-	struct tni_a64 pid_namespace; /* of the first who attached */
-	struct tni_a64 mixed;	      /* 1: somebody attached from another one */
+	struct tni_a64 pid_namespace;	 /* of the first who attached */
+	struct tni_a64 mixed;		 /* 1: somebody attached from another one */
 	uint64_t reserved2[1];
 };
 
