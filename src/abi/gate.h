@@ -2,8 +2,8 @@
 #ifndef TNI_ABI_GATE_H
 #define TNI_ABI_GATE_H
 
-/* The lock of one side of an object, and what sleepers leave there.  The protocol is told at the
- * head of core/gate.c. */
+/* The locks of an object's sides, and what sleepers leave there.  The protocol is told at the head of
+ * core/gate.c. */
 
 #include <stddef.h>
 
@@ -48,7 +48,7 @@ _Static_assert(offsetof(struct tni_gate, repairs) == 12, "gate");
 
 struct tni_waitroom {
 	struct tni_a32 event[TNI_CLASSES]; /* counts; sleepers of the class sleep on it */
-	struct tni_a32 lease;		   /* always 0: the pending entry of who holds a lease */
+	struct tni_a32 lease;		   /* always 0: pending entries of holders */
 	uint32_t reserved[26];
 	struct tni_a64 asleep[TNI_CLASSES]
 			     [TNI_BITMAP_WORDS]; /* participants with a thread asleep */

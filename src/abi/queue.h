@@ -11,7 +11,8 @@
  *	struct tni_lease []		receiver's side
  *	struct tni_node []		receiver's side: the index of ordered queues
  *	chunks				the log: records in the order in which they were sent
- *	slots				messages that do not lie in the log itself
+ *	slots				headers of messages that do not lie in the log itself
+ *	data				these messages, as many pages of each as it needs
  *
  * An index into a table is kept as index + 1 wherever 0 has to mean "none" (fields named *_link).
  * A position in the log is a file offset relative to the first chunk.
@@ -28,7 +29,7 @@ struct tni_queue_attributes {
 	uint64_t max_message_bytes;
 	uint32_t chunk_bytes;
 	uint32_t inline_max_bytes; /* longer messages lie in slots; TNI_NO_INLINE: all do */
-	uint64_t slot_bytes;
+	uint64_t data_bytes;	   /* of a slot, without its header */
 	uint32_t receipts_max, loans_max, leases_max, nodes_max;
 	uint32_t chunks_max, slots_max;
 	uint64_t reserved[2];
@@ -39,7 +40,7 @@ struct tni_queue_attributes {
 
 _Static_assert(sizeof(struct tni_queue_attributes) == 80, "queue attributes");
 _Static_assert(offsetof(struct tni_queue_attributes, capacity) == 8, "queue attributes");
-_Static_assert(offsetof(struct tni_queue_attributes, slot_bytes) == 32, "queue attributes");
+_Static_assert(offsetof(struct tni_queue_attributes, data_bytes) == 32, "queue attributes");
 _Static_assert(offsetof(struct tni_queue_attributes, chunks_max) == 56, "queue attributes");
 
 /* The undo journal of a side: see core/journal.h. */
@@ -237,7 +238,7 @@ struct tni_slot {
 	struct tni_a64 younger_link, older_link; /* in a bucket; journaled */
 	struct tni_a64 key;
 	struct tni_a64 sequence;
-	struct tni_a64 room_bytes; /* behind this header: memory that is there */
+	struct tni_a64 room_bytes; /* of its data: memory that is there */
 	struct tni_a32 bytes;
 	struct tni_a32 deliveries;
 	struct tni_a32 receipt_link;

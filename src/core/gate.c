@@ -48,8 +48,9 @@
  * names a word that is always 0, and a sleeper beside leases has that word in its vector: the kernel
  * wakes one of them when such a thread dies.  The word does not change, so a sleeper that is being
  * queued at that moment is not told, and one entry cannot cover leases of several objects, nor one
- * that another thread goes on with: for these, sleepers beside leases look for the dead themselves,
- * first after 100 ms and then less and less often.
+ * that another thread goes on with; and libc clears the entry when the thread uses a robust mutex of
+ * its own.  For these, sleepers beside leases look for the dead themselves, first after 100 ms and then
+ * less and less often (object/queue_wait.c).
  *
  * ORD gate: everything written under the lock is released by the compare-and-swap that unlocks and
  * acquired by the one that locks.  Two sides without a common lock meet here too: a sleeper announces

@@ -24,7 +24,6 @@ static struct tni_table table = {.base = (uint8_t *)&memory,
 				 .offset = offsetof(__typeof__(memory), nodes),
 				 .entry_bytes = sizeof(struct tni_node),
 				 .max = 4 * KEYS,
-				 .touch_bytes = sizeof(struct tni_node),
 				 .known = {4 * KEYS},
 				 .fd = &no_file};
 static struct tni_index index_ = {

@@ -43,7 +43,7 @@
 	M(tni_queue_attributes, order) M(tni_queue_attributes, full) \
 	M(tni_queue_attributes, capacity) M(tni_queue_attributes, max_message_bytes) \
 	M(tni_queue_attributes, chunk_bytes) M(tni_queue_attributes, inline_max_bytes) \
-	M(tni_queue_attributes, slot_bytes) M(tni_queue_attributes, receipts_max) \
+	M(tni_queue_attributes, data_bytes) M(tni_queue_attributes, receipts_max) \
 	M(tni_queue_attributes, loans_max) M(tni_queue_attributes, leases_max) \
 	M(tni_queue_attributes, nodes_max) M(tni_queue_attributes, chunks_max) \
 	M(tni_queue_attributes, slots_max) M(tni_queue_attributes, reserved)

@@ -14,6 +14,11 @@
  *		S2 give back what it held	dies: half of it is given back; the rest next time
  *		S3 mark free, unlock
  *
+ * Memory is mapped through another open file description, on which there is never a lock: see map().
+ * A forked child lets go of the description that it inherits, and attaches anew at its first call.
+ *
+ * Lock order: bury_mutex, registry_mutex, the gates of one object.
+ *
  * ORD participant: whoever attaches fills the entry in and then marks it attached; whoever finds it
  * marked reads the rest afterwards.  Marking it free comes behind the giving back.
  *

@@ -29,16 +29,22 @@ int tni_table_reserve(struct tni_table *table, uint64_t index, uint64_t from, ui
 	return tni_file_reserve(*table->fd, entry_offset(table, index) + from, bytes);
 }
 
-int tni_table_back(struct tni_table *table, uint64_t index, uint64_t bytes)
+int tni_table_back_slow(struct tni_table *table, uint64_t index, uint64_t bytes)
 {
 	uint32_t pages = (uint32_t)((bytes + TNI_PAGE_BYTES - 1) / TNI_PAGE_BYTES);
 	int result;
 
-	if (!table->pages || tni_get32(&table->pages[index]) >= pages)
+	if (!table->pages)
+		return tni_table_reach(table, index);
+	if (index >= table->max || bytes > table->entry_bytes)
+		return -EBADMSG;
+	if (tni_get32(&table->pages[index]) >= pages)
 		return 0;
 	result = tni_table_reserve(table, index, 0, bytes);
 	if (result == 0)
 		tni_set32(&table->pages[index], pages);
+	else
+		tni_table_failure = result;
 	return result;
 }
 
@@ -90,8 +96,7 @@ int tni_table_reach(struct tni_table *table, uint64_t index)
 
 	if (index >= table->max)
 		return -EBADMSG;
-	result = table->pages ? tni_table_back(table, index, table->touch_bytes)
-			      : reach_run(table, index);
+	result = reach_run(table, index);
 	if (result != 0 && result != -EBADMSG)
 		tni_table_failure = result;
 	return result;

@@ -17,17 +17,18 @@ struct tni_table {
 	uint64_t offset; /* of entry 0 in the file */
 	uint64_t entry_bytes;
 	uint32_t max;
-	uint32_t touch_bytes; /* of an entry, what must be there: all, or a slot's header */
 	/* So many are used before freed ones are fetched: the fewer the entries, the more often both
 	 * sides would need the word that the freed ones hang on. */
 	uint32_t spare;
 	struct tni_a32 known; /* entries below are backed by memory */
-	/* Of slots of several pages: how many pages of each are known to be there; else NULL. */
+	/* Of entries of several pages, used as far as needed: how many pages of each are known to be
+	 * there.  Else NULL, and all of an entry is there or nothing. */
 	struct tni_a32 *pages;
 	const int *fd;
 };
 
-/* Why the calling thread's last tni_table_at() gave NULL, if the index was not to blame: -ENOSPC …. */
+/* Why the calling thread's last tni_table_at() gave NULL, or tni_table_back() failed, if the index was
+ * not to blame: -ENOSPC …. */
 extern __thread int tni_table_failure;
 
 int tni_table_reach(struct tni_table *table, uint64_t index);
@@ -35,10 +36,7 @@ int tni_table_reach(struct tni_table *table, uint64_t index);
 /* The entry, or NULL if `index` cannot be. */
 static inline void *tni_table_at(struct tni_table *table, uint64_t index)
 {
-	if (__builtin_expect(table->pages
-				     ? index >= table->max || tni_get32(&table->pages[index]) == 0
-				     : index >= tni_get32(&table->known),
-			     0) &&
+	if (__builtin_expect(index >= tni_get32(&table->known), 0) &&
 	    tni_table_reach(table, index) != 0)
 		return NULL;
 	return table->base + table->offset + index * table->entry_bytes;
@@ -47,8 +45,21 @@ static inline void *tni_table_at(struct tni_table *table, uint64_t index)
 /* Makes sure that there is memory.  0, -ENOSPC, -EIO. */
 int tni_table_reserve(struct tni_table *table, uint64_t index, uint64_t from, uint64_t bytes);
 
-/* Makes sure that the first `bytes` bytes of an entry are there. */
-int tni_table_back(struct tni_table *table, uint64_t index, uint64_t bytes);
+int tni_table_back_slow(struct tni_table *table, uint64_t index, uint64_t bytes);
+
+/* Makes sure that the first `bytes` bytes of an entry are there.  0, -ENOSPC, -EIO, -EBADMSG. */
+static inline int tni_table_back(struct tni_table *table, uint64_t index, uint64_t bytes)
+{
+	if (__builtin_expect(!table->pages && index < tni_get32(&table->known), 1))
+		return 0;
+	return tni_table_back_slow(table, index, bytes);
+}
+
+/* An entry whose memory was made sure of before. */
+static inline void *tni_table_entry(const struct tni_table *table, uint64_t index)
+{
+	return table->base + table->offset + index * table->entry_bytes;
+}
 
 /* How many entries were ever used, as far as that can be. */
 static inline uint64_t tni_pool_top(const struct tni_pool *pool, const struct tni_table *table)
@@ -84,7 +95,9 @@ int tni_pool_give(struct tni_txn *txn, struct tni_pool *pool, struct tni_table *
  *					dies before the swap: number equal, forgotten; behind: number
  *					moved, grab_link becomes the free list
  */
-/* Whether the next one taken would be a fresh one although freed ones are there to be fetched. */
+
+/* Whether the next one taken would be a fresh one beyond the spare ones, although freed ones are there
+ * to be fetched. */
 static inline bool tni_transfer_is_short(const struct tni_transfer *transfer,
 					 const struct tni_table *table)
 {

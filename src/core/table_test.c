@@ -50,7 +50,6 @@ static void reset(uint64_t entry_bytes, uint32_t max)
 				   .offset = FIRST_OFFSET,
 				   .entry_bytes = entry_bytes,
 				   .max = max,
-				   .touch_bytes = (uint32_t)entry_bytes,
 				   .fd = &fd};
 }
 
@@ -143,21 +142,21 @@ static void test_far_index(void)
 	REQUIRE(tni_file_memory(fd) == before);
 }
 
-/* Slots of several pages: the header is touched, the rest when somebody needs it. */
+/* Entries of several pages: as much is there as somebody asked for. */
 static void test_pages(void)
 {
 	reset(LARGE_BYTES, ENTRIES);
-	table.touch_bytes = 64;
 	table.pages = calloc(ENTRIES, sizeof(*table.pages));
-	REQUIRE(table.pages && tni_table_at(&table, 7));
+	REQUIRE(table.pages && tni_table_back(&table, 7, 1) == 0);
 	REQUIRE(tni_get32(&table.pages[7]) == 1 && tni_get32(&table.pages[6]) == 0);
 	REQUIRE(tni_table_back(&table, 7, TNI_PAGE_BYTES + 1) == 0);
 	REQUIRE(tni_get32(&table.pages[7]) == 2);
 	REQUIRE(tni_table_back(&table, 7, 1) == 0 && tni_get32(&table.pages[7]) == 2);
 	REQUIRE(tni_table_back(&table, 7, LARGE_BYTES) == 0);
-	memset(tni_table_at(&table, 7), 1, LARGE_BYTES);
+	memset(tni_table_entry(&table, 7), 1, LARGE_BYTES);
+	REQUIRE(tni_table_back(&table, 7, LARGE_BYTES + 1) == -EBADMSG);
 	for (size_t i = 0; i < HOSTILE; i++)
-		REQUIRE(!tni_table_at(&table, hostile[i]));
+		REQUIRE(tni_table_back(&table, hostile[i], 1) == -EBADMSG);
 }
 
 /* Memory that cannot be had is told apart from an index that cannot be. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The short way: short messages of a FIFO queue, when the side's gate is free and nobody polls.  It
- * takes the same steps in the same order as queue_send.c and queue_receive.c, under the same crash
- * tables, without the generality.  Whatever it does not know it leaves to them, having changed nothing.
+ * The short way, the fast path: messages that are copied under the lock, at the front and the end of the
+ * log of a queue of any order, when the side's gate is free and the queue was never polled and is no
+ * rendezvous.  Messages that lie in the log go in runs, those in slots one by one.  It takes the same
+ * steps in the same order as queue_send.c and queue_receive.c, under the same crash tables, without the
+ * generality.  Whatever it does not know it leaves to them, having changed nothing.
  *
  * What it costs is lines that go from one processor to the other, so each side keeps to its own: it
  * looks at the other's counters only when what it last saw of them says "full" or "a new mark", and
@@ -161,7 +163,7 @@ static inline int put_slot(struct tenon_queue *queue, const struct tenon_slice *
 	if (result == 0) {
 		tni_slot_label(queue, slot, slice->bytes,
 			       queue->attributes.order == TENON_QUEUE_FIFO ? 0 : key);
-		copy(tni_slot_data(slot), slice->data, slice->bytes);
+		copy(tni_slot_data(queue, index), slice->data, slice->bytes);
 		result = tni_append_slot(queue, &append, index, (uint32_t)slice->bytes);
 	}
 	if (result != 0) {
@@ -268,14 +270,15 @@ static inline void ask_ahead(struct tenon_queue *queue, uint64_t position)
 {
 	uint64_t left;
 	const struct tni_a64 *at = place_at(queue, position, &left);
-	uintptr_t slot;
+	uint64_t slot;
 
 	if (!at || left < 24 || tni_get64(at) == 0)
 		return;
-	slot = (uintptr_t)queue->slots.base + queue->slots.offset +
-	       tni_get64(at + 1) * queue->slots.entry_bytes;
-	tni_prefetch_read((const void *)slot);
-	tni_prefetch_read((const void *)(slot + sizeof(struct tni_slot)));
+	slot = tni_get64(at + 1);
+	tni_prefetch_read((const void *)((uintptr_t)queue->slots.base + queue->slots.offset +
+					 slot * queue->slots.entry_bytes));
+	tni_prefetch_read((const void *)((uintptr_t)queue->data.base + queue->data.offset +
+					 slot * queue->data.entry_bytes));
 }
 
 /* Takes the message at the front of the log out of its slot. */

@@ -28,7 +28,7 @@ static int item_in_slot(struct tenon_queue *queue, uint64_t index, struct tni_it
 		return (int)bytes;
 	item->in_slot = true;
 	item->slot = index;
-	item->data = tni_slot_data(slot);
+	item->data = tni_slot_data(queue, index);
 	item->message.sender_pid = (int32_t)(tni_get32(&slot->flags_sender) >> 8);
 	item->message.bytes = (uint64_t)bytes;
 	item->message.key = tni_get64(&slot->key);
@@ -301,6 +301,24 @@ static uint64_t taken_by(uint32_t participant)
 	return TNI_LEASE_TAKEN | (uint64_t)participant << 32;
 }
 
+/* Putting a message back into the index needs nodes: their memory is made sure of before it is taken
+ * from the log, so that a lease can always be ended. */
+static int back_return(struct tenon_queue *queue, const struct tni_item *item)
+{
+	uint64_t nodes = 2 * tni_pool_top(&queue->control->send.slots.pool, &queue->slots);
+	int result = 0;
+
+	if (queue->attributes.order == TENON_QUEUE_FIFO || item->origin != TNI_ITEM_RECORD)
+		return 0;
+	if (nodes > queue->nodes.max)
+		nodes = queue->nodes.max;
+	if (nodes > 0 && !tni_table_at(&queue->nodes, nodes - 1)) {
+		result = tni_table_failure;
+		tni_table_failure = 0;
+	}
+	return result;
+}
+
 int tni_item_lease(struct tenon_queue *queue, const struct tni_item *item, uint64_t *ret_opaque)
 {
 	struct tni_receive_side *side = &queue->control->receive;
@@ -309,8 +327,10 @@ int tni_item_lease(struct tenon_queue *queue, const struct tni_item *item, uint6
 	struct tni_lease *lease;
 	struct tni_chunk *chunk;
 	struct tni_txn txn;
-	int result = 0;
+	int result = back_return(queue, item);
 
+	if (result != 0)
+		return result;
 	note_receiver(queue);
 	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
 	if (item->origin != TNI_ITEM_RETURNED)

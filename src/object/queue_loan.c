@@ -16,22 +16,17 @@
 static int make_room(struct tenon_queue *queue, uint64_t index, struct tni_slot *slot,
 		     uint64_t bytes)
 {
-	uint64_t most = queue->attributes.slot_bytes - sizeof(*slot);
-	uint64_t room = tni_get64(&slot->room_bytes), want;
+	struct tni_table *data = &queue->data;
+	uint64_t room = tni_get64(&slot->room_bytes), want = data->entry_bytes;
 	int result;
 
-	if (!queue->slots.pages) {
-		tni_set64(&slot->room_bytes, most);
-		return 0;
-	}
-	want = ((sizeof(*slot) + bytes + TNI_PAGE_BYTES - 1) & ~(uint64_t)(TNI_PAGE_BYTES - 1)) -
-	       sizeof(*slot);
-	want = want < most ? want : most;
+	if (data->pages)
+		want = (bytes + TNI_PAGE_BYTES - 1) & ~(uint64_t)(TNI_PAGE_BYTES - 1);
 	/* Given back meanwhile: what was known of it does not hold any more. */
-	if (room < want)
-		tni_set32(&queue->slots.pages[index], 0);
-	result = tni_table_back(&queue->slots, index, sizeof(*slot) + want);
-	if (result == 0 && (room < want || room > most))
+	if (data->pages && room < want)
+		tni_set32(&data->pages[index], 0);
+	result = tni_table_back(data, index, want);
+	if (result == 0 && (room < want || room > data->entry_bytes))
 		tni_set64(&slot->room_bytes, want);
 	return result;
 }
@@ -76,8 +71,7 @@ int tni_slot_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t bytes
 	return 0;
 }
 
-/* Fetches what was freed, and gives the memory of free slots back, but for their headers.  Under the
- * senders' lock. */
+/* Fetches what was freed, and gives the memory of free slots' data back.  Under the senders' lock. */
 void tni_slots_release(struct tenon_queue *queue)
 {
 	struct tni_send_side *side = &queue->control->send;
@@ -85,7 +79,7 @@ void tni_slots_release(struct tenon_queue *queue)
 
 	if (tni_get64(&side->slots.pool.free_link) == 0)
 		tni_transfer_grab(&side->slots);
-	if (!queue->slots.pages)
+	if (!queue->data.pages)
 		return;
 	link = tni_get64(&side->slots.pool.free_link);
 	for (uint64_t i = 0; link != 0 && i < top; i++) {
@@ -93,15 +87,13 @@ void tni_slots_release(struct tenon_queue *queue)
 
 		if (!slot)
 			return;
-		if (tni_get64(&slot->room_bytes) > TNI_PAGE_BYTES) {
+		if (tni_get64(&slot->room_bytes) > 0) {
 			tni_set64(&slot->room_bytes, 0);
-			tni_set32(&queue->slots.pages[link - 1], 1);
+			tni_set32(&queue->data.pages[link - 1], 0);
 			tni_step();
 			tni_file_release(queue->object.fd,
-					 queue->slots.offset +
-						 (link - 1) * queue->slots.entry_bytes +
-						 TNI_PAGE_BYTES,
-					 queue->slots.entry_bytes - TNI_PAGE_BYTES);
+					 queue->data.offset + (link - 1) * queue->data.entry_bytes,
+					 queue->data.entry_bytes);
 		}
 		link = tni_get64(&slot->next_link);
 	}
@@ -203,17 +195,20 @@ int tenon_queue_loan(struct tenon_queue *queue, uint64_t bytes, struct tenon_loa
 		result = tni_loan_take(&call, bytes, INT64_MAX, &index, &slot);
 	if (result != 0)
 		return result;
-	ret_loan->data = tni_slot_data(tni_slot_at(queue, slot));
+	ret_loan->data = tni_slot_data(queue, slot);
 	ret_loan->bytes = bytes;
 	ret_loan->opaque = (index + 1) | slot << 32;
 	return 0;
 }
 
-/* The entry of a loan that this process holds. */
-int tni_loan_find(struct tenon_queue *queue, const struct tenon_loan *loan, uint64_t *ret_index)
+/* The entry of a loan that this process holds, with room for `bytes`: what the caller's structure says
+ * of it may have been changed. */
+int tni_loan_find(struct tenon_queue *queue, const struct tenon_loan *loan, uint64_t bytes,
+		  uint64_t *ret_index)
 {
-	uint64_t index = (loan->opaque & 0xffffffff) - 1;
+	uint64_t index = (loan->opaque & 0xffffffff) - 1, slot_index = loan->opaque >> 32;
 	const struct tni_loan *entry;
+	const struct tni_slot *slot;
 
 	if ((loan->opaque & 0xffffffff) == 0 ||
 	    index >= tni_pool_top(&queue->control->send.loans, &queue->loans))
@@ -222,7 +217,11 @@ int tni_loan_find(struct tenon_queue *queue, const struct tenon_loan *loan, uint
 	if (!entry ||
 	    tni_get64(&entry->state_participant) !=
 		    (TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32) ||
-	    tni_get64(&entry->slot) != loan->opaque >> 32)
+	    tni_get64(&entry->slot) != slot_index)
+		return -EINVAL;
+	slot = tni_slot_at(queue, slot_index);
+	if (!slot || bytes > queue->attributes.max_message_bytes ||
+	    bytes > tni_get64(&slot->room_bytes))
 		return -EINVAL;
 	*ret_index = index;
 	return 0;
@@ -241,7 +240,7 @@ int tenon_queue_abandon(struct tenon_queue *queue, struct tenon_loan *loan)
 		result = tni_side_lock(&call, TNI_SEND, INT64_MAX);
 	if (result != 0)
 		return result;
-	result = tni_loan_find(queue, loan, &index);
+	result = tni_loan_find(queue, loan, 0, &index);
 	if (result == 0)
 		result = tni_loan_free(queue, index);
 	tni_side_unlock(&call, TNI_SEND);

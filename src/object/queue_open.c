@@ -71,10 +71,9 @@ static void derive(struct tni_queue_attributes *attributes)
 	if (fifo)
 		record_bytes = 8 + align_up(attributes->inline_max_bytes, 8);
 	records = (attributes->chunk_bytes - sizeof(struct tni_chunk) - 8) / record_bytes;
-	attributes->slot_bytes = sizeof(struct tni_slot) +
-				 align_up(attributes->max_message_bytes, 64);
-	if (attributes->slot_bytes > TNI_PAGE_BYTES / 2)
-		attributes->slot_bytes = align_up(attributes->slot_bytes, TNI_PAGE_BYTES);
+	attributes->data_bytes = align_up(most(attributes->max_message_bytes, 1), 64);
+	if (attributes->data_bytes > TNI_PAGE_BYTES / 2)
+		attributes->data_bytes = align_up(attributes->data_bytes, TNI_PAGE_BYTES);
 	attributes->loans_max = TABLE_MOST;
 	attributes->receipts_max = TABLE_MOST;
 	attributes->leases_max = (uint32_t)least(capacity, TABLE_MOST);
@@ -86,19 +85,13 @@ static void derive(struct tni_queue_attributes *attributes)
 						 LOG_MOST_BYTES / attributes->chunk_bytes);
 	attributes->slots_max = (uint32_t)most(
 		64, least(least(capacity + TNI_PARTICIPANTS_MAX, UINT32_MAX - 1),
-			  SLOTS_MOST_BYTES / attributes->slot_bytes));
+			  SLOTS_MOST_BYTES / attributes->data_bytes));
 }
 
-static struct tni_table table(const struct tni_queue_attributes *attributes, uint64_t *offset,
-			      uint64_t entry_bytes, uint32_t max, bool header_only)
+static struct tni_table table(uint64_t *offset, uint64_t entry_bytes, uint32_t max)
 {
-	struct tni_table made = {.offset = *offset,
-				 .entry_bytes = entry_bytes,
-				 .max = max,
-				 .touch_bytes = header_only ? sizeof(struct tni_slot)
-							    : (uint32_t)entry_bytes};
+	struct tni_table made = {.offset = *offset, .entry_bytes = entry_bytes, .max = max};
 
-	(void)attributes;
 	*offset = align_up(*offset + entry_bytes * max, TNI_PAGE_BYTES);
 	return made;
 }
@@ -110,23 +103,17 @@ static uint64_t tables_of(const struct tni_queue_attributes *attributes, uint32_
 	uint64_t offset = align_up(TNI_PARTICIPANTS_OFFSET +
 					   participants * sizeof(struct tni_participant),
 				   TNI_PAGE_BYTES);
-	bool large = attributes->slot_bytes > TNI_PAGE_BYTES / 2;
 
 	*ret_control = offset;
 	offset += 2 * TNI_PAGE_BYTES;
-	queue->receipts = table(attributes, &offset, sizeof(struct tni_receipt),
-				attributes->receipts_max, false);
-	queue->loans = table(attributes, &offset, sizeof(struct tni_loan), attributes->loans_max,
-			     false);
-	queue->leases = table(attributes, &offset, sizeof(struct tni_lease), attributes->leases_max,
-			      false);
-	queue->nodes = table(attributes, &offset, sizeof(struct tni_node), attributes->nodes_max,
-			     false);
-	queue->chunks = table(attributes, &offset, attributes->chunk_bytes, attributes->chunks_max,
-			      false);
-	queue->slots = table(attributes, &offset, attributes->slot_bytes, attributes->slots_max,
-			     large);
-	queue->slots.spare = (uint32_t)least(SPARE_SLOTS, SPARE_BYTES / attributes->slot_bytes);
+	queue->receipts = table(&offset, sizeof(struct tni_receipt), attributes->receipts_max);
+	queue->loans = table(&offset, sizeof(struct tni_loan), attributes->loans_max);
+	queue->leases = table(&offset, sizeof(struct tni_lease), attributes->leases_max);
+	queue->nodes = table(&offset, sizeof(struct tni_node), attributes->nodes_max);
+	queue->chunks = table(&offset, attributes->chunk_bytes, attributes->chunks_max);
+	queue->slots = table(&offset, sizeof(struct tni_slot), attributes->slots_max);
+	queue->slots.spare = (uint32_t)least(SPARE_SLOTS, SPARE_BYTES / attributes->data_bytes);
+	queue->data = table(&offset, attributes->data_bytes, attributes->slots_max);
 	return offset;
 }
 
@@ -253,7 +240,8 @@ static bool is_own(void *context, uint32_t participant)
 static void set_tables(struct tenon_queue *queue)
 {
 	struct tni_table *tables[] = {&queue->receipts, &queue->loans,	&queue->leases,
-				      &queue->nodes,	&queue->chunks, &queue->slots};
+				      &queue->nodes,	&queue->chunks, &queue->slots,
+				      &queue->data};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		tables[i]->base = queue->object.base;
@@ -263,29 +251,29 @@ static void set_tables(struct tenon_queue *queue)
 
 static uint64_t pages_bytes(const struct tenon_queue *queue)
 {
-	return queue->slots.max * sizeof(struct tni_a32);
+	return queue->data.max * sizeof(struct tni_a32);
 }
 
-/* What this process knows of large slots' memory; memory of its own, taken as it is touched. */
+/* What this process knows of the memory of large data; memory of its own, taken as it is touched. */
 static int map_pages(struct tenon_queue *queue)
 {
 	void *pages;
 
-	if (queue->slots.touch_bytes == queue->slots.entry_bytes)
+	if (queue->data.entry_bytes < TNI_PAGE_BYTES)
 		return 0;
 	pages = mmap(NULL, pages_bytes(queue), PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (pages == MAP_FAILED)
 		return -errno;
-	queue->slots.pages = pages;
+	queue->data.pages = pages;
 	return 0;
 }
 
 static void unmap_pages(struct tenon_queue *queue)
 {
-	if (queue->slots.pages)
-		munmap(queue->slots.pages, pages_bytes(queue));
-	queue->slots.pages = NULL;
+	if (queue->data.pages)
+		munmap(queue->data.pages, pages_bytes(queue));
+	queue->data.pages = NULL;
 }
 
 static int open_existing(int directory_fd, const char *file_name, struct tenon_queue *queue)
@@ -305,6 +293,10 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 		result = read_attributes(object, &queue->attributes);
 	if (result == 0 && tables_of(&queue->attributes, object->header.participants_max,
 				     &control_offset, queue) != object->extent_bytes)
+		result = -EBADMSG;
+	/* Cut off: what its maker had made sure of is not there any more. */
+	if (result == 0 && (uint64_t)status.st_size <
+				   queue->chunks.offset + 2 * queue->attributes.chunk_bytes)
 		result = -EBADMSG;
 	if (result == 0)
 		result = tni_file_reserve(object->fd, 0, control_offset + 2 * TNI_PAGE_BYTES);

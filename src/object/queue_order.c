@@ -54,13 +54,13 @@ int64_t tni_slot_bytes(struct tenon_queue *queue, uint64_t index, const struct t
 {
 	uint64_t bytes = tni_get32(&slot->bytes);
 
-	if (bytes > queue->attributes.max_message_bytes || bytes > tni_get64(&slot->room_bytes) ||
-	    bytes > queue->attributes.slot_bytes - sizeof(*slot))
+	int result;
+
+	if (bytes > queue->attributes.max_message_bytes || bytes > tni_get64(&slot->room_bytes))
 		return -EBADMSG;
 	/* What the slot says of its memory is not taken for granted. */
-	if (tni_table_back(&queue->slots, index, sizeof(*slot) + bytes) != 0)
-		return -ENOSPC;
-	return (int64_t)bytes;
+	result = tni_table_back(&queue->data, index, bytes);
+	return result == 0 ? (int64_t)bytes : result;
 }
 
 static int new_bucket(struct tenon_queue *queue, struct tni_txn *txn, struct tni_slot *slot,
@@ -224,10 +224,12 @@ static int drain_one(struct tenon_queue *queue, struct tni_receive_view *view,
 	struct tni_receive_side *side = &queue->control->receive;
 	struct tni_slot *slot = tni_slot_at(queue, record->slot);
 	struct tni_txn txn;
+	int64_t bytes;
 	int result;
 
-	if (!slot || tni_slot_bytes(queue, record->slot, slot) != (int64_t)record->bytes)
-		return -EBADMSG;
+	bytes = slot ? tni_slot_bytes(queue, record->slot, slot) : -EBADMSG;
+	if (bytes != (int64_t)record->bytes)
+		return bytes < 0 ? (int)bytes : -EBADMSG;
 	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
 	tni_txn_set(&txn, &slot->sequence, view->drained);
 	result = tni_order_insert(queue, &txn, record->slot);
@@ -287,7 +289,7 @@ static bool scan_log(struct tenon_queue *queue, struct tni_scan *scan)
 			slot = tni_slot_at(queue, record.slot);
 			if (!slot)
 				return false;
-			tni_prefetch_read(tni_slot_data(slot));
+			tni_prefetch_read(tni_slot_data(queue, record.slot));
 			if (scan->to == scan->from)
 				scan->key = tni_get64(&slot->key);
 			else if (tni_get64(&slot->key) != scan->key)
@@ -327,6 +329,14 @@ bool tni_order_is_log(struct tenon_queue *queue, const struct tenon_receive_opti
 	}
 	scan->from = view.drained;
 	return scan_log(queue, scan);
+}
+
+bool tni_order_is_drained(struct tenon_queue *queue)
+{
+	struct tni_record record;
+
+	return tni_log_read(queue, tni_receive_view(&queue->control->receive).head, &record) == 0 &&
+	       record.kind == 0;
 }
 
 static int first_of(struct tenon_queue *queue, uint64_t node, uint64_t *ret_slot)

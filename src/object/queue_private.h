@@ -16,12 +16,15 @@
  *	queue_order.c	the index of ordered queues
  *	queue_item.c	finding the next message, ending it, leasing it, putting it back
  *	queue_send.c	send, commit
- *	queue_loan.c	loan, abandon
- *	queue_receive.c	receive, take
- *	queue_fast.c	the short way for short messages
+ *	queue_loan.c	slots to write into; loan, abandon
+ *	queue_receive.c	receive, take, done, return
+ *	queue_fast.c	the short way: the fast path of send and receive
+ *	queue_receipt.c	receipts, and the meeting of a rendezvous
+ *	queue_poll.c	descriptors to poll
  *	queue_options.c	checking options
  *	queue_wait.c	spinning and sleeping
  *	queue_status.c	looking inside
+ *	queue_check.c	checking the whole structure
  */
 
 #include <tenon/queue.h>
@@ -50,7 +53,7 @@ struct tenon_queue {
 	struct tni_gatehouse house;
 	struct tni_queue_control *control;
 	struct tni_queue_attributes attributes; /* checked copy */
-	struct tni_table receipts, loans, leases, nodes, chunks, slots;
+	struct tni_table receipts, loans, leases, nodes, chunks, slots, data;
 	int64_t short_bytes;	   /* up to this a message lies in the log itself; -1: none does */
 	struct tni_a32 spin_ns[2]; /* budget of receivers, of senders */
 	struct tni_a32 spin_trust[2]; /* 1: the last spinning was worth it */
@@ -263,7 +266,9 @@ static inline uint64_t tni_chunk_start(const struct tenon_queue *queue, uint64_t
 /* queue_order.c */
 /* Whether the front of the log is what a receiver with this selection gets, if there is anything. */
 bool tni_order_is_log(struct tenon_queue *queue, const struct tenon_receive_options *options);
+/* Moves the log into the index, as far as there is memory for that. */
 int tni_order_drain(struct tenon_queue *queue);
+bool tni_order_is_drained(struct tenon_queue *queue);
 int tni_order_insert(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot);
 int tni_order_remove(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot);
 /* The slot that a receiver with this selection gets.  -EAGAIN none. */
@@ -276,9 +281,10 @@ static inline struct tni_slot *tni_slot_at(struct tenon_queue *queue, uint64_t s
 	return tni_table_at(&queue->slots, slot);
 }
 
-static inline void *tni_slot_data(struct tni_slot *slot)
+/* Its message, whose memory was made sure of. */
+static inline void *tni_slot_data(const struct tenon_queue *queue, uint64_t slot)
 {
-	return slot + 1;
+	return tni_table_entry(&queue->data, slot);
 }
 
 static inline void tni_slot_label(struct tenon_queue *queue, struct tni_slot *slot, uint64_t bytes,
@@ -331,7 +337,7 @@ int tni_lease_return_all(struct tenon_queue *queue, uint32_t participant);
 int tni_item_drop(struct tenon_queue *queue);
 
 /* queue_wait.c */
-/* What a receiver saw when it found nothing, under the receivers' lock. */
+/* What who waits saw when it found nothing to do. */
 struct tni_seen {
 	uint64_t version, head, sent, done;
 };
@@ -449,7 +455,8 @@ void tni_slots_release(struct tenon_queue *queue);
 int tni_loan_take(struct tni_call *call, uint64_t bytes, int64_t deadline_ns, uint64_t *ret_loan,
 		  uint64_t *ret_slot);
 /* The entry of a loan that this process holds.  -EINVAL. */
-int tni_loan_find(struct tenon_queue *queue, const struct tenon_loan *loan, uint64_t *ret_index);
+int tni_loan_find(struct tenon_queue *queue, const struct tenon_loan *loan, uint64_t bytes,
+		  uint64_t *ret_index);
 /* Ends a loan, under the senders' lock. */
 int tni_loan_free(struct tenon_queue *queue, uint64_t index);
 int tni_loan_free_all(struct tenon_queue *queue, uint32_t participant);

@@ -221,50 +221,60 @@ int tenon_queue_receive(struct tenon_queue *queue, void *buffer, uint64_t capaci
 	return receive_one(&call, &checked, &target, quick);
 }
 
-/* Moves the target behind the message that it was filled with; false: the buffer ends here. */
-static bool advance(struct target *target, uint64_t bytes)
+/* Moves the target behind the `count` messages that it was filled with; false: the buffer ends here. */
+static bool advance(struct target *target, uint32_t count)
 {
-	if (bytes > target->capacity_bytes)
-		return false;
-	target->buffer = (uint8_t *)target->buffer + bytes;
-	target->capacity_bytes -= bytes;
-	target->message++;
+	for (; count > 0; count--, target->message++) {
+		uint64_t bytes = target->message->bytes;
+
+		if (bytes > target->capacity_bytes)
+			return false;
+		target->buffer = (uint8_t *)target->buffer + bytes;
+		target->capacity_bytes -= bytes;
+	}
 	return true;
 }
 
-/* What else is there and fits, behind the first one.  How many. */
-static uint32_t receive_rest(struct tni_call *call, const struct tenon_receive_options *options,
-			     struct target *target, uint32_t count, int *ret_result)
+/* One more, if it is there and fits. */
+static int receive_next(struct tni_call *call, const struct tenon_receive_options *options,
+			const struct target *target)
 {
 	struct tenon_lease lease;
-	uint32_t received = 0;
-	int result;
+	int result = tni_side_lock(call, TNI_RECEIVE, INT64_MAX);
 
-	*ret_result = 0;
-	if (count == 0 || !advance(target, target->message->bytes))
-		return 0;
-	if (tni_receive_is_plain(call->queue, options)) {
-		result = tni_fast_receive(call, target->buffer, target->capacity_bytes, count,
-					  options, target->message);
-		if (result != 0)
-			return result > 0 ? (uint32_t)result : 0;
-	}
-	result = tni_side_lock(call, TNI_RECEIVE, INT64_MAX);
 	if (result != 0)
-		return 0;
-	do {
-		result = take_out(call, options, target, &lease);
-		if (result == 1) {
-			tni_lease_end(call->queue, lease.opaque, false);
-			call->pending = tni_lease_ended(&call->queue->house, call->thread,
-							call->pending);
-		}
-		if (result == 0)
-			received++;
-	} while (result == 0 && received < count && advance(target, target->message->bytes));
+		return result;
+	result = take_out(call, options, target, &lease);
+	if (result == 1) {
+		/* A long one: another call's. */
+		tni_lease_end(call->queue, lease.opaque, false);
+		call->pending = tni_lease_ended(&call->queue->house, call->thread, call->pending);
+		result = -EAGAIN;
+	}
 	tni_side_unlock(call, TNI_RECEIVE);
-	*ret_result = result;
-	return received;
+	return result == 0 ? 1 : result;
+}
+
+/* What else is there and fits, behind the `received` ones that the target was filled with. */
+static int receive_rest(struct tni_call *call, const struct tenon_receive_options *options,
+			struct target *target, uint32_t count, uint32_t received,
+			uint32_t *ret_count)
+{
+	bool plain = tni_receive_is_plain(call->queue, options);
+	int more = (int)received;
+
+	while (received < count && advance(target, (uint32_t)more)) {
+		more = plain ? tni_fast_receive(call, target->buffer, target->capacity_bytes,
+						count - received, options, target->message)
+			     : 0;
+		if (more == 0)
+			more = receive_next(call, options, target);
+		if (more <= 0)
+			break;
+		received += (uint32_t)more;
+	}
+	*ret_count = received;
+	return more == -EBADMSG ? tni_queue_damaged(call->queue) : 0;
 }
 
 int tenon_queue_receive_batch(struct tenon_queue *queue, void *buffer, uint64_t capacity_bytes,
@@ -280,19 +290,20 @@ int tenon_queue_receive_batch(struct tenon_queue *queue, void *buffer, uint64_t 
 	if (!queue || !buffer || !ret_messages || !ret_count || count == 0)
 		return -EINVAL;
 	quick = receive_quick(&call, queue, buffer, capacity_bytes, count, options, ret_messages);
-	if (quick > 0) {
-		*ret_count = (uint32_t)quick;
+	if (quick == (int)count) {
+		*ret_count = count;
 		return 0;
 	}
 	result = begin(queue, options, &checked, &call);
-	if (result == 0)
+	if (result == 0 && quick <= 0)
 		result = receive_one(&call, &checked, &target, quick);
 	if (result != 0)
 		return result;
 	checked.flags &= ~TENON_TRUNCATE;
-	*ret_count = 1 + receive_rest(&call, &checked, &target, count - 1, &result);
+	result = receive_rest(&call, &checked, &target, count, quick > 0 ? (uint32_t)quick : 1,
+			      ret_count);
 	tni_poll_lower(&call, TNI_RECEIVE);
-	return result == -EBADMSG ? tni_queue_damaged(queue) : 0;
+	return result;
 }
 
 int tenon_queue_take(struct tenon_queue *queue, const struct tenon_receive_options *options,

@@ -55,7 +55,7 @@ static int append_in_slot(struct tenon_queue *queue, struct tni_append *append, 
 	if (result != 0)
 		return result;
 	tni_slot_label(queue, slot, bytes, options->key);
-	memcpy(tni_slot_data(slot), data, bytes);
+	memcpy(tni_slot_data(queue, index), data, bytes);
 	if (ret_receipt) {
 		result = tni_receipt_take(queue, &append->txn, index, &receipt);
 		if (result != 0)
@@ -311,7 +311,7 @@ static int send_long(struct tni_call *call, const struct tenon_slice *slice,
 
 	if (result != 0)
 		return result;
-	memcpy(tni_slot_data(tni_slot_at(queue, slot)), slice->data, slice->bytes);
+	memcpy(tni_slot_data(queue, slot), slice->data, slice->bytes);
 	result = deliver(call, &parcel, options, ret_sent);
 	if (result == 0 && queue->attributes.full != TENON_QUEUE_DROP_NEWEST)
 		return 0;
@@ -449,7 +449,7 @@ int tenon_queue_commit(struct tenon_queue *queue, struct tenon_loan *loan, uint6
 	if (result == 0)
 		result = tni_call_begin(&call, queue);
 	if (result == 0)
-		result = tni_loan_find(queue, loan, &parcel.loan);
+		result = tni_loan_find(queue, loan, bytes, &parcel.loan);
 	if (result != 0)
 		return result;
 	result = deliver(&call, &parcel, &checked, &sent);

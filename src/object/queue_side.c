@@ -9,8 +9,9 @@
  * message suits some: there, all receivers are woken for every message sent or returned, and the
  * count of those announced (woken_*) tells the next owner if the last one died before it did.
  *
- * Whoever makes the first lease wakes all: they go back to sleep for 100 ms at a time, since nobody
- * else would tell them of the lease holder's death (object/queue_wait.c).
+ * Whoever makes the first lease wakes all: they go back to sleep with the word in their vector that
+ * tells of the death of a lease holder, and for a bounded time, for holders whom it does not cover
+ * (core/gate.c, object/queue_wait.c).
  *
  * ORD seen: the words that the other side reads (sent_seen, done_seen …) are released after the
  * commit and acquired by the other side before it decides that there is nothing to do.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Looking into a queue: status, participants, peeking, checking. */
+/* Looking into a queue: status, participants, peeking; and clearing up after the dead on demand. */
 
 #include <errno.h>
 #include <stdarg.h>
@@ -197,6 +197,9 @@ static int find_at(struct tenon_queue *queue, uint64_t position, struct tni_item
 		result = tni_order_drain(queue);
 		if (result == 0)
 			result = tni_order_peek(queue, position, &slot);
+		/* Not all could be looked through: there was no memory for the index. */
+		if (result == -ENOENT && !tni_order_is_drained(queue))
+			result = -ENOSPC;
 		return result == 0 ? tni_item_of_slot(queue, slot, ret_item) : result;
 	}
 	link = tni_get64(&queue->control->receive.returned_link);

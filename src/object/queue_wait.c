@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Waiting: first spinning, where the other side was last seen on another CPU, then sleeping.
+ * Waiting: first spinning, where the other side was last seen on another CPU or the last spinning was
+ * worth it, then sleeping.
  *
  * The budget of spinning follows how long the last waits took: it is a whole one while waits are
  * short, and shrinks to next to nothing while they are long.  Nothing is read in the loop but the
@@ -24,6 +25,8 @@
 #define GROW_MESSAGES 64u
 #define GROW_ROUNDS 16u
 #define GROW_PAUSES 8u
+/* How often a sleeper beside leases looks for dead holders: at first, at most, and after the kernel told of
+ * a death whose file lock it may not have dropped yet. */
 #define LEASE_TICK_NS (100 * TNI_MILLISECOND_NS)
 #define NOTICE_TICK_NS 25000
 #define LEASE_TICK_MOST_NS (800 * TNI_MILLISECOND_NS)

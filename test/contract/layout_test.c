@@ -20,8 +20,6 @@
 #include "contract.h"
 
 #define NAME "/queue"
-#define GROWS "a file cut off behind its second page is made longer, and opened"
-
 static char path[512];
 
 static void make(void)
@@ -312,7 +310,7 @@ int main(void)
 		{"an extent that cannot be mapped", test_extent_that_cannot_be_mapped, NULL},
 		{"other attributes", test_attributes, NULL},
 		{"a file that is cut off", test_cut_off, NULL},
-		{"a file that is cut off behind its header", test_cut_off_later, GROWS},
+		{"a file that is cut off behind its header", test_cut_off_later, NULL},
 		{"a file that never was a queue", test_no_queue, NULL},
 		{"a folder and a FIFO", test_no_file, NULL},
 		{"the maker of a queue dies", test_maker_dies, NULL},

@@ -158,7 +158,7 @@ static void slot_past_the_end(struct stage *stage)
 	set_stage(stage, TENON_QUEUE_PRIORITY, 10, 60000);
 	send_bytes(stage, 8);
 	slot = entry_of(stage, &stage->queue->slots, 0);
-	tni_set64(&slot->room_bytes, stage->queue->slots.entry_bytes - sizeof(*slot));
+	tni_set64(&slot->room_bytes, stage->queue->data.entry_bytes);
 	tni_set32(&slot->bytes, 60000);
 	tni_set64((struct tni_a64 *)((uint8_t *)entry_of(stage, &stage->queue->chunks, 0) +
 				     sizeof(struct tni_chunk)),
@@ -175,7 +175,7 @@ static void write_past_the_end(struct stage *stage)
 	send_bytes(stage, 8);
 	receive_bytes(stage);
 	slot = entry_of(stage, &stage->queue->slots, 0);
-	tni_set64(&slot->room_bytes, stage->queue->slots.entry_bytes - sizeof(*slot));
+	tni_set64(&slot->room_bytes, stage->queue->data.entry_bytes);
 	send_bytes(stage, 60000);
 }
 
@@ -461,7 +461,7 @@ static void message_in_motion(struct stage *stage)
 	tni_set32(&slot->flags_sender, 4711u << 8);
 	if (tenon_queue_take(stage->queue, &options, &lease) != 0)
 		_exit(4);
-	memset(slot + 1, 'x', 8);
+	memset(entry_of(stage, &stage->queue->data, 0), 'x', 8);
 	if (memcmp(lease.data, "xxxxxxxx", 8) != 0 || lease.message.sender_pid != 4711)
 		_exit(5);
 	if (tenon_queue_done(stage->queue, &lease) != 0)
@@ -470,7 +470,7 @@ static void message_in_motion(struct stage *stage)
 	options = receiving();
 	if (tenon_queue_receive(stage->queue, stage->bytes, 8, &options, &message) != 0)
 		_exit(7);
-	memset(entry_of(stage, &stage->queue->slots, 1), 'x', 128);
+	memset(entry_of(stage, &stage->queue->data, 1), 'x', 64);
 	if (memcmp(stage->bytes, "\0\0\0\0\0\0\0\0", 8) != 0 || message.bytes != 8)
 		_exit(8);
 }
