@@ -93,7 +93,7 @@
 #define SYS_futex_waitv 449
 #endif
 
-static bool no_waitv;
+static struct tni_a32 no_waitv; /* 1: the kernel has none */
 
 static uint32_t *futex_of(struct tni_gate *gate)
 {
@@ -108,7 +108,8 @@ static uint32_t flag_free(uint64_t word, uint32_t class)
 static int wait_event(struct tni_a32 *event, uint32_t expected, int64_t deadline_ns)
 {
 	int64_t soon = tni_clock_ns(CLOCK_MONOTONIC) + BLIND_NS;
-	struct timespec at = tni_timespec(soon < deadline_ns ? soon : deadline_ns);
+	int64_t until = soon < deadline_ns ? soon : deadline_ns;
+	struct timespec at = tni_timespec(until > 0 ? until : 0);
 
 	if (syscall(SYS_futex, event, FUTEX_WAIT_BITSET, expected, &at, NULL,
 		    FUTEX_BITSET_MATCH_ANY) == 0)
@@ -133,12 +134,13 @@ static int wait_any(struct tni_gatehouse *house, const struct tni_sleep *sleep, 
 	uint32_t count = 0;
 	long woken;
 
-	if (no_waitv)
+	if (tni_get32(&no_waitv))
 		return wait_event(event, sleep->event, deadline_ns);
 	for (uint32_t i = 0; i < gate_count; i++)
 		put_waiter(waiters, &count, futex_of(house->gate[i]), sleep->low[i]);
 	if (sleep->leased)
-		put_waiter(waiters, &count, &house->waitroom->lease, 0);
+		put_waiter(waiters, &count, &house->waitroom->lease,
+			   tni_get32(&house->waitroom->lease));
 	put_waiter(waiters, &count, event, sleep->event);
 	if (deadline_ns != INT64_MAX)
 		at = tni_timespec(deadline_ns > 0 ? deadline_ns : 0);
@@ -147,7 +149,7 @@ static int wait_any(struct tni_gatehouse *house, const struct tni_sleep *sleep, 
 	if (woken >= 0)
 		return woken == (long)count - 1 ? TNI_WOKEN : TNI_WOKEN_DEATH;
 	if (errno == ENOSYS || errno == EPERM) {
-		no_waitv = true;
+		tni_set32(&no_waitv, 1);
 		return -EAGAIN;
 	}
 	return -errno;
@@ -215,6 +217,7 @@ static int try_take(struct tni_gatehouse *house, struct tni_gate *gate,
 		next &= ~TNI_GATE_WAITERS;
 	if (!tni_cas64(&gate->word, &word, next))
 		return -EAGAIN;
+	tni_set32(&gate->cpu, tni_cpu());
 	return word & TNI_GATE_OWNER_DIED ? TNI_OWNER_DIED : 0;
 }
 
@@ -289,7 +292,7 @@ static void pass_on(struct tni_gatehouse *house, bool is_locker)
 static bool may_hold(const struct tni_gatehouse *house, const struct tni_thread *thread,
 		     const void *pending)
 {
-	if (thread->leases > 0 && pending == thread->lease_entry)
+	if (pending == thread->lease_entry)
 		return false;
 	for (uint32_t i = 0; pending && i < TNI_GATES; i++)
 		if (pending == (const char *)&house->gate[i]->word - thread->robust->futex_offset)
@@ -306,7 +309,7 @@ static void suspect_owner(struct tni_gatehouse *house, struct tni_gate *gate,
 
 	if (owner == thread->tid && may_hold(house, thread, pending))
 		return;
-	if (owner != 0 && house->is_gone(house->context, owner))
+	if (owner != 0 && house->is_gone(house->object, owner))
 		tni_cas64(&gate->word, &word, (word & ~TNI_GATE_OWNER) | TNI_GATE_OWNER_DIED);
 }
 
@@ -348,7 +351,7 @@ int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_t
 
 		if (!(word & TNI_GATE_OWNER)) {
 			if ((word & TNI_GATE_OWNER_DIED) &&
-			    house->is_doubtful(house->context, holder_of(word))) {
+			    house->is_doubtful(house->object, holder_of(word))) {
 				if (tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
 					return -ETIMEDOUT;
 				nanosleep(&(struct timespec){.tv_nsec = DOUBT_NS}, NULL);
@@ -360,7 +363,7 @@ int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_t
 			continue;
 		}
 		if ((word & TNI_GATE_OWNER) == thread->tid && pending == tni_pending_get(thread) &&
-		    house->is_own(house->context, holder_of(word)))
+		    house->is_own(house->object, holder_of(word)))
 			return -EDEADLK;
 		if (spins++ < SPIN_ROUNDS && tni_get32(&gate->cpu) != tni_cpu()) {
 			tni_pause();
@@ -449,31 +452,24 @@ void tni_sleep_end(struct tni_gatehouse *house, struct tni_sleep *sleep)
 void *tni_lease_covered(struct tni_gatehouse *house, struct tni_thread *thread, void *before)
 {
 	void *entry = tni_pending_entry(thread, &house->waitroom->lease);
+	bool is_free = !before || before == thread->lease_entry;
 
-	if (thread->leases == 0)
-		thread->lease_entry = entry;
-	else if (thread->lease_entry != entry)
+	tni_fetch_add32(&house->leases, 1);
+	if (!is_free)
 		return before;
-	thread->leases++;
-	return before ? before : entry;
+	thread->lease_entry = entry;
+	return entry;
 }
 
 void *tni_lease_ended(struct tni_gatehouse *house, struct tni_thread *thread, void *before)
 {
 	void *entry = tni_pending_entry(thread, &house->waitroom->lease);
 
-	if (thread->leases == 0 || thread->lease_entry != entry)
-		return before;
-	thread->leases--;
-	return thread->leases == 0 && before == entry ? NULL : before;
+	return tni_fetch_add32(&house->leases, UINT32_MAX) == 1 && before == entry ? NULL : before;
 }
 
 void tni_lease_forget(struct tni_gatehouse *house, struct tni_thread *thread)
 {
-	if (thread->leases == 0 ||
-	    thread->lease_entry != tni_pending_entry(thread, &house->waitroom->lease))
-		return;
-	if (tni_pending_get(thread) == thread->lease_entry)
+	if (tni_pending_get(thread) == tni_pending_entry(thread, &house->waitroom->lease))
 		tni_pending_put(thread, NULL);
-	thread->leases = 0;
 }

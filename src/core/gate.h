@@ -14,6 +14,8 @@
 
 #define TNI_GATES 2u
 
+struct tni_object;
+
 /* One process's view of the gates of one object.  Plain memory of the process. */
 struct tni_gatehouse {
 	struct tni_gate *gate[TNI_GATES];
@@ -21,15 +23,16 @@ struct tni_gatehouse {
 	uint32_t participant; /* own index */
 	uint32_t top;	      /* participants that may have a bit: a bound for scans */
 	struct tni_a32 asleep[TNI_CLASSES]; /* own threads */
+	struct tni_a32 leases;		    /* of own threads that named the lease word */
 	/* Whether no living participant has this thread, or only the caller is it; for locks of whose
 	 * owner's death the kernel did not tell. */
-	bool (*is_gone)(void *context, uint32_t tid);
+	bool (*is_gone)(struct tni_object *object, uint32_t tid);
 	/* Whether a death that the kernel told of may be that of another process with the same thread
 	 * number in another pid namespace: the participant that holds the gate lives. */
-	bool (*is_doubtful)(void *context, uint32_t participant);
+	bool (*is_doubtful)(struct tni_object *object, uint32_t participant);
 	/* Whether a holder with the caller's thread number is the caller. */
-	bool (*is_own)(void *context, uint32_t participant);
-	void *context;
+	bool (*is_own)(struct tni_object *object, uint32_t participant);
+	struct tni_object *object;
 };
 
 int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_thread *thread,
@@ -42,6 +45,24 @@ static inline uint64_t tni_gate_holder(const struct tni_gatehouse *house,
 	return thread->tid | (uint64_t)house->participant << TNI_GATE_HOLDER_SHIFT;
 }
 
+/* Takes a gate that is free, and leaves a note where.  The pending entry has to name it. */
+static inline bool tni_gate_try(struct tni_gatehouse *house, uint32_t which,
+				const struct tni_thread *thread)
+{
+	struct tni_gate *gate = house->gate[which];
+	uint64_t word = tni_get64(&gate->word);
+	uint64_t waiters = word & TNI_GATE_FLAGS ? TNI_GATE_WAITERS : 0;
+	uint32_t cpu;
+
+	if (__builtin_expect((word & TNI_GATE_LOW) != 0, 0) ||
+	    !tni_cas64(&gate->word, &word, word | waiters | tni_gate_holder(house, thread)))
+		return false;
+	cpu = tni_cpu();
+	if (tni_get32(&gate->cpu) != cpu)
+		tni_set32(&gate->cpu, cpu);
+	return true;
+}
+
 /*
  * Locks a gate.  0; TNI_OWNER_DIED: held too, to be repaired before anything else; -ETIMEDOUT;
  * -EDEADLK this thread holds it (a signal handler that interrupted its own thread's call).  Sets the
@@ -50,19 +71,9 @@ static inline uint64_t tni_gate_holder(const struct tni_gatehouse *house,
 static inline int tni_gate_lock(struct tni_gatehouse *house, uint32_t which,
 				struct tni_thread *thread, const void *pending, int64_t deadline_ns)
 {
-	struct tni_gate *gate = house->gate[which];
-	uint64_t word;
-
-	tni_pending_set(thread, &gate->word);
-	word = tni_get64(&gate->word);
-	if (__builtin_expect((word & TNI_GATE_LOW) == 0, 1)) {
-		uint64_t waiters = word & TNI_GATE_FLAGS ? TNI_GATE_WAITERS : 0;
-
-		if (__builtin_expect(tni_cas64(&gate->word, &word,
-					       word | waiters | tni_gate_holder(house, thread)),
-				     1))
-			return 0;
-	}
+	tni_pending_set(thread, &house->gate[which]->word);
+	if (__builtin_expect(tni_gate_try(house, which, thread), 1))
+		return 0;
 	return tni_gate_lock_slow(house, which, thread, pending, deadline_ns);
 }
 
@@ -113,7 +124,8 @@ void tni_sleep_end(struct tni_gatehouse *house, struct tni_sleep *sleep);
  * its death: one that is always 0, of which the kernel wakes a sleeper for whoever dies with it.
  * tni_lease_covered() answers what the entry is to be from now on, tni_lease_ended() likewise;
  * `before` is what it would be without.  One word at a time: a thread with leases of several objects is
- * covered for the first of them.
+ * covered for the one it took last from, and a lease that another thread goes on with is covered by the
+ * thread that took it.
  */
 void *tni_lease_covered(struct tni_gatehouse *house, struct tni_thread *thread, void *before);
 void *tni_lease_ended(struct tni_gatehouse *house, struct tni_thread *thread, void *before);

@@ -34,23 +34,23 @@ struct shared {
 static struct shared *shared;
 static struct tni_gatehouse house;
 
-static bool never_gone(void *context, uint32_t tid)
+static bool never_gone(struct tni_object *object, uint32_t tid)
 {
-	(void)context;
+	(void)object;
 	(void)tid;
 	return false;
 }
 
-static bool never_doubtful(void *context, uint32_t participant)
+static bool never_doubtful(struct tni_object *object, uint32_t participant)
 {
-	(void)context;
+	(void)object;
 	(void)participant;
 	return false;
 }
 
-static bool always_own(void *context, uint32_t participant)
+static bool always_own(struct tni_object *object, uint32_t participant)
 {
-	(void)context;
+	(void)object;
 	(void)participant;
 	return true;
 }

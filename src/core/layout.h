@@ -5,10 +5,10 @@
 /*
  * Every member of every structure of src/abi, from which the fingerprint of the layout is made.
  *
- * A table here cannot forget a member: padding has names in src/abi, so that the members of a structure
- * are together as long as the structure, and the assertions at the end say so.  What stands in the tables
- * is the order in which members are mixed: two that change places have other offsets, and so there is
- * another fingerprint.
+ * A table here cannot forget a member: padding has names in src/abi, so that the members of a
+ * structure are together as long as the structure, and the assertions at the end say so.  What
+ * stands in the tables is the order in which members are mixed: two that change places have other
+ * offsets, and so there is another fingerprint.
  */
 
 #include <stddef.h>

@@ -380,10 +380,14 @@ static void fork_child(void)
 	for (struct tni_object *object = registry; object; object = object->next) {
 		int fd;
 
-		if (tni_file_reopen(object->fd, &fd) != 0)
-			continue;
-		dup3(fd, object->fd, O_CLOEXEC);
-		close(fd);
+		if (tni_file_reopen(object->fd, &fd) == 0) {
+			dup3(fd, object->fd, O_CLOEXEC);
+			close(fd);
+		} else {
+			/* Without one of its own the child must do without the object. */
+			close(object->fd);
+			object->fd = -1;
+		}
 	}
 	pthread_mutex_init(&registry_mutex, NULL);
 	pthread_mutex_init(&bury_mutex, NULL);

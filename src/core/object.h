@@ -54,13 +54,6 @@ int tni_object_read_name(int directory_fd, const char *file_name, char *ret_name
 /* Attaches anew if this is a child that inherited the object. */
 int tni_object_reattach(struct tni_object *object);
 
-static inline int tni_object_enter(struct tni_object *object)
-{
-	if (__builtin_expect(tni_get32(&object->generation) == tni_get32(&tni_generation_), 1))
-		return 0;
-	return tni_object_reattach(object);
-}
-
 /* A participant entry, or NULL if `index` cannot be. */
 struct tni_participant *tni_object_participant(struct tni_object *object, uint32_t index);
 

@@ -85,9 +85,9 @@ struct tni_thread *tni_thread_refresh(void)
 		self->tid = (uint32_t)syscall(SYS_gettid);
 		self->robust = robust_list();
 		/* The leases are the parent's. */
-		if (self->leases > 0 && tni_pending_get(self) == self->lease_entry)
+		if (tni_pending_get(self) == self->lease_entry)
 			tni_pending_put(self, NULL);
-		self->leases = 0;
+		self->lease_entry = NULL;
 		self->generation = generation;
 	}
 	return self;

@@ -20,7 +20,6 @@
 
 #include "object/queue_private.h"
 
-#define RUN_MOST 1024u
 /* Of the log, ahead of what is written or read now.  Senders do so only while there is that much room,
  * lest the lines are taken from a receiver that still reads them; receivers only when they found so many
  * messages without a wait in between, lest they are taken from a sender that still writes them. */
@@ -31,25 +30,15 @@
 /* Takes a gate that is free.  False: the long way. */
 static inline bool enter(struct tni_call *call, uint32_t side)
 {
-	struct tni_gate *gate = call->queue->house.gate[side];
+	struct tni_gatehouse *house = &call->queue->house;
 	void *before = tni_pending_get(call->thread);
-	uint64_t word, waiters;
-	uint32_t cpu;
 
-	tni_pending_set(call->thread, &gate->word);
-	word = tni_get64(&gate->word);
-	waiters = word & TNI_GATE_FLAGS ? TNI_GATE_WAITERS : 0;
-	if ((word & TNI_GATE_LOW) != 0 ||
-	    !tni_cas64(&gate->word, &word,
-		       word | waiters | tni_gate_holder(&call->queue->house, call->thread))) {
-		/* Of one who was woken it stays at a gate. */
-		tni_pending_put(call->thread, before);
-		return false;
-	}
-	cpu = tni_cpu();
-	if (tni_get32(&gate->cpu) != cpu)
-		tni_set32(&gate->cpu, cpu);
-	return true;
+	tni_pending_set(call->thread, &house->gate[side]->word);
+	if (__builtin_expect(tni_gate_try(house, side, call->thread), 1))
+		return true;
+	/* Of one who was woken it stays at a gate. */
+	tni_pending_put(call->thread, before);
+	return false;
 }
 
 static inline void leave(struct tni_call *call, uint32_t side)
@@ -67,11 +56,6 @@ static inline bool is_special(const struct tenon_queue *queue)
 	       tni_get32(&queue->control->poll_wanted) != 0;
 }
 
-static inline uint64_t padded(uint64_t bytes)
-{
-	return (bytes + 7) & ~UINT64_C(7);
-}
-
 /* Without a call for the common sizes. */
 static inline void copy(void *restrict to, const void *restrict from, uint64_t bytes)
 {
@@ -86,12 +70,6 @@ static inline void copy(void *restrict to, const void *restrict from, uint64_t b
 	} else {
 		memcpy(t, f, bytes);
 	}
-}
-
-static inline uint64_t inline_word(const struct tenon_queue *queue, uint64_t bytes)
-{
-	return bytes | (uint64_t)TNI_RECORD_INLINE << TNI_RECORD_KIND_SHIFT |
-	       (uint64_t)queue->pid << TNI_RECORD_SENDER_SHIFT;
 }
 
 /* The place of the log at a position, if this process knows its chunk. */
@@ -121,14 +99,14 @@ static inline int put(struct tenon_queue *queue, const struct tenon_slice *slice
 	if (limit == 0)
 		return -EAGAIN;
 	for (i = 0; i < count && i < limit; i++) {
-		uint64_t bytes = slices[i].bytes, need = 8 + padded(bytes);
+		uint64_t bytes = slices[i].bytes, need = 8 + tni_padded(bytes);
 
 		if (limit > AHEAD_ROOM)
 			tni_prefetch_write((uint8_t *)at + AHEAD_BYTES);
 		if ((int64_t)bytes > queue->short_bytes || need + 8 > left)
 			break;
 		if (i > 0)
-			tni_set64(at, inline_word(queue, bytes));
+			tni_set64(at, tni_record_word(queue, TNI_RECORD_INLINE, bytes));
 		copy(at + 1, slices[i].data, bytes);
 		at += need / 8;
 		left -= need;
@@ -140,7 +118,8 @@ static inline int put(struct tenon_queue *queue, const struct tenon_slice *slice
 	tni_set64(at, 0);
 	view.sent += i;
 	tni_step();
-	tni_store_release64(first, inline_word(queue, slices[0].bytes)); /* ORD(record) */
+	tni_store_release64(first, tni_record_word(queue, TNI_RECORD_INLINE,
+						   slices[0].bytes)); /* ORD(record) */
 	tni_send_commit(side, &view);
 	tni_note_sent(queue, &view);
 	return (int)i;
@@ -186,7 +165,7 @@ int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint3
 	    TNI_FAULT(TNI_FAULT_PUBLISH_BEFORE_WRITE) || (!in_log && count > 1) ||
 	    !enter(call, TNI_SEND))
 		return 0;
-	sent = in_log ? put(queue, slices, count < RUN_MOST ? count : RUN_MOST)
+	sent = in_log ? put(queue, slices, count < TNI_RUN_MAX ? count : TNI_RUN_MAX)
 		      : put_slot(queue, slices, key);
 	if (sent == -EAGAIN)
 		call->looked_done = tni_get64(&queue->control->send.done_cache);
@@ -204,7 +183,7 @@ static inline int64_t inline_at(const struct tenon_queue *queue, const struct tn
 	if (word == 0)
 		return 0;
 	if ((word >> TNI_RECORD_KIND_SHIFT & TNI_RECORD_KIND_MASK) != TNI_RECORD_INLINE ||
-	    (int64_t)bytes > queue->short_bytes || 16 + padded(bytes) > left)
+	    (int64_t)bytes > queue->short_bytes || 16 + tni_padded(bytes) > left)
 		return -1;
 	*ret_bytes = bytes;
 	return (int64_t)(word >> TNI_RECORD_SENDER_SHIFT) + 1;
@@ -242,7 +221,7 @@ static inline int take_run(struct tni_call *call, uint8_t *buffer, uint64_t capa
 				.sender_pid = (int32_t)(sender - 1)};
 		buffer += bytes;
 		capacity_bytes -= bytes;
-		need = 8 + padded(bytes);
+		need = 8 + tni_padded(bytes);
 		at += need / 8;
 		left -= need;
 		view.head += need;
@@ -251,8 +230,7 @@ static inline int take_run(struct tni_call *call, uint8_t *buffer, uint64_t capa
 		view.bytes += bytes;
 	}
 	if (taken > 0) {
-		tni_set32(&side->last_pid, queue->pid);
-		tni_set64(&side->last_ns, (uint64_t)tni_now_ns());
+		tni_note_received(queue);
 		tni_receive_commit_log(side, &view);
 		if (streak < AHEAD_STREAK)
 			tni_set32(&queue->streak, streak + taken);
@@ -312,8 +290,7 @@ static inline int take_slot(struct tni_call *call, void *buffer, uint64_t capaci
 	view.done++;
 	view.bytes += item.message.bytes;
 	view.limbo_slot = tni_limbo(&queue->control->send.slots, item.slot);
-	tni_set32(&side->last_pid, queue->pid);
-	tni_set64(&side->last_ns, (uint64_t)tni_now_ns());
+	tni_note_received(queue);
 	return tni_receive_commit(queue, &view) == 0 ? 1 : 0;
 }
 
@@ -327,8 +304,8 @@ int tni_fast_receive(struct tni_call *call, void *buffer, uint64_t capacity_byte
 	if (is_special(queue) || !enter(call, TNI_RECEIVE))
 		return 0;
 	if (!ordered)
-		taken = take_run(call, buffer, capacity_bytes, count < RUN_MOST ? count : RUN_MOST,
-				 messages);
+		taken = take_run(call, buffer, capacity_bytes,
+				 count < TNI_RUN_MAX ? count : TNI_RUN_MAX, messages);
 	if (taken == 0 && (ordered ? tni_order_is_log(queue, options)
 				   : tni_get64(&queue->control->receive.returned_link) == 0))
 		taken = take_slot(call, buffer, capacity_bytes, messages);

@@ -228,12 +228,6 @@ static int free_lease(struct tenon_queue *queue, struct tni_txn *txn, uint64_t i
 	return tni_pool_give(txn, &queue->control->receive.leases, &queue->leases, index);
 }
 
-static void note_receiver(struct tenon_queue *queue)
-{
-	tni_set32(&queue->control->receive.last_pid, queue->pid);
-	tni_set64(&queue->control->receive.last_ns, (uint64_t)tni_now_ns());
-}
-
 /* Takes the item from where it was found. */
 static int detach(struct tenon_queue *queue, struct tni_txn *txn, struct tni_receive_view *view,
 		  const struct tni_item *item)
@@ -270,7 +264,7 @@ int tni_item_finish(struct tenon_queue *queue, const struct tni_item *item, uint
 	int result;
 
 	if (outcome == TNI_RECEIVED)
-		note_receiver(queue);
+		tni_note_received(queue);
 	/* The common case needs no journal: nothing changes but the state. */
 	if (item->origin == TNI_ITEM_RECORD && !item->in_slot && outcome == TNI_RECEIVED) {
 		view.head = item->next;
@@ -331,7 +325,7 @@ int tni_item_lease(struct tenon_queue *queue, const struct tni_item *item, uint6
 
 	if (result != 0)
 		return result;
-	note_receiver(queue);
+	tni_note_received(queue);
 	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
 	if (item->origin != TNI_ITEM_RETURNED)
 		result = tni_pool_take(&txn, &side->leases, &queue->leases, &index);

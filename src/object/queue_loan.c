@@ -245,7 +245,7 @@ int tenon_queue_abandon(struct tenon_queue *queue, struct tenon_loan *loan)
 		result = tni_loan_free(queue, index);
 	tni_side_unlock(&call, TNI_SEND);
 	if (result != 0)
-		return result;
+		return result == -EBADMSG ? tni_queue_damaged(queue) : result;
 	loan->data = NULL;
 	loan->opaque = 0;
 	return 0;

@@ -24,18 +24,7 @@
 
 #include "object/queue_private.h"
 
-#define ROLL_FORWARD_STEPS (4u * TNI_BATCH_MAX)
-
-static uint64_t padded(uint64_t bytes)
-{
-	return (bytes + 7) & ~UINT64_C(7);
-}
-
-static uint64_t record_word(const struct tenon_queue *queue, uint32_t kind, uint64_t low)
-{
-	return low | (uint64_t)kind << TNI_RECORD_KIND_SHIFT |
-	       (uint64_t)queue->pid << TNI_RECORD_SENDER_SHIFT;
-}
+#define ROLL_FORWARD_STEPS (4u * TNI_RUN_MAX)
 
 static struct tni_a64 *word_at(struct tenon_queue *queue, uint64_t position, uint64_t *ret_left)
 {
@@ -76,8 +65,9 @@ int tni_log_read(struct tenon_queue *queue, uint64_t position, struct tni_record
 	case TNI_RECORD_INLINE:
 		record.bytes = (uint32_t)word;
 		record.data = at + 1;
-		record.next = position + 8 + padded(record.bytes);
-		if ((int64_t)record.bytes > queue->short_bytes || 16 + padded(record.bytes) > left)
+		record.next = position + 8 + tni_padded(record.bytes);
+		if ((int64_t)record.bytes > queue->short_bytes ||
+		    16 + tni_padded(record.bytes) > left)
 			return -EBADMSG;
 		break;
 	case TNI_RECORD_SLOT:
@@ -156,7 +146,7 @@ static int place(struct tenon_queue *queue, struct tni_append *append, uint64_t 
 		fresh = tni_table_at(&queue->chunks, chunk);
 		tni_set64(&fresh->pins, 0);
 		tni_set64(&fresh->retired, 0);
-		put_word(append, at, record_word(queue, TNI_RECORD_JUMP, chunk));
+		put_word(append, at, tni_record_word(queue, TNI_RECORD_JUMP, chunk));
 		append->view.tail = tni_chunk_start(queue, chunk);
 		at = (struct tni_a64 *)(fresh + 1);
 	}
@@ -168,13 +158,13 @@ static int place(struct tenon_queue *queue, struct tni_append *append, uint64_t 
 int tni_append_inline(struct tenon_queue *queue, struct tni_append *append, const void *data,
 		      uint32_t bytes)
 {
-	uint64_t need = 8 + padded(bytes);
+	uint64_t need = 8 + tni_padded(bytes);
 	struct tni_a64 *at;
 	int result = place(queue, append, need, &at);
 
 	if (result != 0)
 		return result;
-	put_word(append, at, record_word(queue, TNI_RECORD_INLINE, bytes));
+	put_word(append, at, tni_record_word(queue, TNI_RECORD_INLINE, bytes));
 	memcpy(at + 1, data, bytes);
 	append->view.tail += need;
 	append->view.sent++;
@@ -190,7 +180,7 @@ int tni_append_slot(struct tenon_queue *queue, struct tni_append *append, uint64
 
 	if (result != 0)
 		return result;
-	put_word(append, at, record_word(queue, TNI_RECORD_SLOT, bytes));
+	put_word(append, at, tni_record_word(queue, TNI_RECORD_SLOT, bytes));
 	tni_set64(at + 1, slot);
 	append->view.tail += 16;
 	append->view.sent++;

@@ -222,21 +222,6 @@ static int read_attributes(const struct tni_object *object,
 	return 0;
 }
 
-static bool is_gone(void *context, uint32_t tid)
-{
-	return tni_object_thread_is_gone(context, tid);
-}
-
-static bool is_doubtful(void *context, uint32_t participant)
-{
-	return tni_object_may_live(context, participant);
-}
-
-static bool is_own(void *context, uint32_t participant)
-{
-	return tni_object_is_own(context, participant);
-}
-
 static void set_tables(struct tenon_queue *queue)
 {
 	struct tni_table *tables[] = {&queue->receipts, &queue->loans,	&queue->leases,
@@ -295,8 +280,8 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 				     &control_offset, queue) != object->extent_bytes)
 		result = -EBADMSG;
 	/* Cut off: what its maker had made sure of is not there any more. */
-	if (result == 0 && (uint64_t)status.st_size <
-				   queue->chunks.offset + 2 * queue->attributes.chunk_bytes)
+	if (result == 0 &&
+	    (uint64_t)status.st_size < queue->chunks.offset + 2 * queue->attributes.chunk_bytes)
 		result = -EBADMSG;
 	if (result == 0)
 		result = tni_file_reserve(object->fd, 0, control_offset + 2 * TNI_PAGE_BYTES);
@@ -320,10 +305,10 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 		.gate = {&queue->control->send.gate, &queue->control->receive.gate},
 		.waitroom = &queue->control->waitroom,
 		.top = object->header.participants_max,
-		.is_gone = is_gone,
-		.is_doubtful = is_doubtful,
-		.is_own = is_own,
-		.context = object,
+		.is_gone = tni_object_thread_is_gone,
+		.is_doubtful = tni_object_may_live,
+		.is_own = tni_object_is_own,
+		.object = object,
 	};
 	queue->pid = (uint32_t)getpid();
 	queue->short_bytes = queue->attributes.inline_max_bytes == TNI_NO_INLINE

@@ -40,7 +40,7 @@
 
 /* Up to this a message is copied under the lock; a longer one beside it. */
 #define TNI_COPY_UNDER_LOCK_BYTES 16384u
-#define TNI_BATCH_MAX 1024u
+#define TNI_RUN_MAX 1024u /* messages in one commit */
 
 /* How far a receiver has looked into the log of a priority queue: messages from one number to another,
  * all of one key, and where the next one is.  Under the receivers' lock. */
@@ -221,7 +221,24 @@ static inline int64_t tni_now_ns(void)
 	return tni_clock_ns(CLOCK_REALTIME_COARSE);
 }
 
+static inline void tni_note_received(struct tenon_queue *queue)
+{
+	tni_set32(&queue->control->receive.last_pid, queue->pid);
+	tni_set64(&queue->control->receive.last_ns, (uint64_t)tni_now_ns());
+}
+
 /* queue_log.c */
+static inline uint64_t tni_padded(uint64_t bytes)
+{
+	return (bytes + 7) & ~UINT64_C(7);
+}
+
+static inline uint64_t tni_record_word(const struct tenon_queue *queue, uint32_t kind, uint64_t low)
+{
+	return low | (uint64_t)kind << TNI_RECORD_KIND_SHIFT |
+	       (uint64_t)queue->pid << TNI_RECORD_SENDER_SHIFT;
+}
+
 struct tni_record {
 	uint32_t kind; /* 0: nothing there yet */
 	uint32_t bytes;

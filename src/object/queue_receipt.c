@@ -152,7 +152,10 @@ static int end_receipt(struct tni_call *call, uint64_t index, uint64_t *ret_stat
 		tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
 		tni_txn_set(&txn, &receipt->state_pid, TNI_RECEIPT_FREE);
 		result = tni_pool_give(&txn, &side->receipts, &queue->receipts, index);
-		tni_send_commit(side, &view);
+		if (result == 0)
+			tni_send_commit(side, &view);
+		else
+			tni_txn_abort(&txn);
 	} else {
 		result = -EINVAL;
 	}

@@ -15,6 +15,7 @@ struct target {
 	uint64_t capacity_bytes;
 	struct tenon_message *message; /* may be NULL */
 	struct tenon_lease *lease;     /* take: the other two are not used */
+	bool in_batch;		       /* copied under the lock, whatever its length */
 };
 
 static int hand_over_lease(struct tni_call *call, const struct tni_item *item,
@@ -61,7 +62,7 @@ static int take_out(struct tni_call *call, const struct tenon_receive_options *o
 		bytes = target->capacity_bytes;
 	}
 	/* Where somebody sleeps, a lease would have to wake them all. */
-	if (bytes > TNI_COPY_UNDER_LOCK_BYTES && !somebody_sleeps(queue)) {
+	if (bytes > TNI_COPY_UNDER_LOCK_BYTES && !target->in_batch && !somebody_sleeps(queue)) {
 		result = hand_over_lease(call, &item, ret_lease);
 		/* Without memory for a lease: under the lock after all. */
 		if (result != -ENOSPC)
@@ -239,18 +240,11 @@ static bool advance(struct target *target, uint32_t count)
 static int receive_next(struct tni_call *call, const struct tenon_receive_options *options,
 			const struct target *target)
 {
-	struct tenon_lease lease;
 	int result = tni_side_lock(call, TNI_RECEIVE, INT64_MAX);
 
 	if (result != 0)
 		return result;
-	result = take_out(call, options, target, &lease);
-	if (result == 1) {
-		/* A long one: another call's. */
-		tni_lease_end(call->queue, lease.opaque, false);
-		call->pending = tni_lease_ended(&call->queue->house, call->thread, call->pending);
-		result = -EAGAIN;
-	}
+	result = take_out(call, options, target, NULL);
 	tni_side_unlock(call, TNI_RECEIVE);
 	return result == 0 ? 1 : result;
 }
@@ -300,6 +294,7 @@ int tenon_queue_receive_batch(struct tenon_queue *queue, void *buffer, uint64_t 
 	if (result != 0)
 		return result;
 	checked.flags &= ~TENON_TRUNCATE;
+	target.in_batch = true;
 	result = receive_rest(&call, &checked, &target, count, quick > 0 ? (uint32_t)quick : 1,
 			      ret_count);
 	tni_poll_lower(&call, TNI_RECEIVE);

@@ -398,14 +398,16 @@ int tenon_queue_send_batch(struct tenon_queue *queue, const struct tenon_slice *
 			   uint32_t count, const struct tenon_send_options *options,
 			   uint32_t *ret_sent)
 {
-	struct tenon_send_options rest = {.size = sizeof(rest)};
+	struct tenon_send_options rest;
 	uint32_t sent = 0;
 	int result;
 
 	if (!queue || !slices || !ret_sent || count == 0)
 		return -EINVAL;
-	if (queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS ||
-	    (options && options->flags & TENON_WANT_RECEIPT))
+	result = tni_send_options_check(queue, options, &rest);
+	if (result != 0)
+		return result;
+	if (queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS || rest.flags & TENON_WANT_RECEIPT)
 		return -EOPNOTSUPP;
 	result = slices_check(queue, slices, count);
 	if (result != 0)
@@ -420,10 +422,9 @@ int tenon_queue_send_batch(struct tenon_queue *queue, const struct tenon_slice *
 			return result;
 	}
 	/* Runs end at long messages and with a chunk; what fits without waiting follows. */
-	if (options)
-		rest.key = options->key;
+	rest.size = sizeof(rest);
 	rest.flags = TENON_NONBLOCK;
-	while (sent < count && queue->attributes.full == TENON_QUEUE_WAIT) {
+	while (sent < count) {
 		uint32_t more;
 
 		if (send_slices(queue, slices + sent, count - sent, &rest, &more) != 0)

@@ -50,6 +50,7 @@ int tni_call_begin(struct tni_call *call, struct tenon_queue *queue)
 	/* The parent's threads do not sleep here. */
 	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
 		tni_set32(&queue->house.asleep[class], 0);
+	tni_set32(&queue->house.leases, 0);
 	queue->pid = (uint32_t)getpid();
 	call->pending = tni_pending_get(call->thread);
 	return 0;
@@ -143,14 +144,6 @@ static int repair_receive(struct tenon_queue *queue)
 	return result;
 }
 
-static void note_cpu(struct tni_gate *gate)
-{
-	uint32_t cpu = tni_cpu();
-
-	if (tni_get32(&gate->cpu) != cpu)
-		tni_set32(&gate->cpu, cpu);
-}
-
 /* A side that cannot be repaired: everybody shall see it. */
 static void plan_all(void *context, uint64_t flags, struct tni_wakes *ret_wakes)
 {
@@ -178,7 +171,6 @@ int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 		tni_pending_put(call->thread, call->pending);
 		return result;
 	}
-	note_cpu(gate);
 	return 0;
 }
 

@@ -179,9 +179,15 @@ int tenon_queue_recover(struct tenon_queue *queue, uint32_t *ret_freed)
 	result = tni_call_begin(&call, queue);
 	if (result == 0)
 		result = tni_queue_recover(&call, &buried);
-	if (result == 0 && ret_freed)
+	if (result == 0)
+		result = tni_side_lock(&call, TNI_SEND, INT64_MAX);
+	if (result != 0)
+		return result;
+	tni_slots_release(queue);
+	tni_side_unlock(&call, TNI_SEND);
+	if (ret_freed)
 		*ret_freed = buried;
-	return result;
+	return 0;
 }
 
 /* Finds the message `position` places behind the next one, under the receivers' lock. */

@@ -272,6 +272,39 @@ static void test_loans(void)
 	done(queue);
 }
 
+/* What fits is sent, whatever is done when the queue is full; and memory that is not used is given
+ * back when somebody asks for that. */
+static void test_batch_and_recover(uint32_t full)
+{
+	struct tenon_queue *queue = make(TENON_QUEUE_FIFO, full, 2000, 1 << 20);
+	struct tenon_send_options *options = malloc(8); /* as an older program has them */
+	struct tenon_receive_options nonblock = {.size = sizeof(nonblock), .flags = TENON_NONBLOCK};
+	struct tenon_slice slices[1000];
+	uint8_t *large = calloc(1, 1 << 20);
+	uint32_t sent, freed;
+
+	memcpy(options, (uint32_t[2]){8, 0}, 8);
+	for (int i = 0; i < 1000; i++)
+		slices[i] = (struct tenon_slice){.data = large, .bytes = i % 100 == 3 ? 20000 : 64};
+	for (int round = 0; round < 3; round++) {
+		REQUIRE(tenon_queue_send_batch(queue, slices, 1000, options, &sent) == 0);
+		REQUIRE(sent == 1000);
+		while (tenon_queue_receive(queue, large, 1 << 20, &nonblock, NULL) == 0)
+			continue;
+	}
+	for (int i = 0; i < 10; i++)
+		REQUIRE(tenon_queue_send(queue, large, 1 << 20, NULL) == 0);
+	for (int i = 0; i < 10; i++)
+		REQUIRE(tenon_queue_receive(queue, large, 1 << 20, NULL, NULL) == 0);
+	REQUIRE(status_of(queue).memory_bytes > 10 << 20);
+	REQUIRE(tenon_queue_recover(queue, &freed) == 0 && freed == 0);
+	REQUIRE(status_of(queue).memory_bytes < 1 << 20);
+	REQUIRE(tenon_queue_send(queue, large, 1 << 20, NULL) == 0);
+	free(options);
+	free(large);
+	done(queue);
+}
+
 static void test_batches(uint32_t order, uint64_t bytes)
 {
 	struct tenon_queue *queue = make(order, 0, 1000, 20000);
@@ -296,6 +329,8 @@ static void test_batches(uint32_t order, uint64_t bytes)
 		total += count;
 	}
 	REQUIRE(total == 1000 && next_is(queue, NULL));
+	/* Nothing was delivered twice on the way. */
+	REQUIRE(status_of(queue).redelivered == 0);
 	free(in);
 	free(out);
 	done(queue);
@@ -484,6 +519,8 @@ int main(void)
 		test_batches(order, 20000);
 		test_unbounded(order);
 	}
+	for (uint32_t full = TENON_QUEUE_WAIT; full <= TENON_QUEUE_DROP_NEWEST; full++)
+		test_batch_and_recover(full);
 	test_loans();
 	test_rendezvous(100);
 	test_rendezvous(16);

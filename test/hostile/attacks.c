@@ -317,6 +317,28 @@ static void *idle(void *context)
 	return context;
 }
 
+/* The word that leases are covered by has another value than it ever has: who sleeps beside a lease
+ * sleeps all the same, and in time. */
+static void lease_word(struct stage *stage)
+{
+	struct tenon_receive_options options;
+	struct tenon_lease lease;
+	struct tenon_queue *other;
+	int64_t end;
+
+	set_stage(stage, TENON_QUEUE_FIFO, 10, 64);
+	if (send_bytes(stage, 8) != 0 || tenon_queue_open(NULL, "attack", 0, NULL, &other) != 0 ||
+	    tenon_queue_take(other, NULL, &lease) != 0)
+		_exit(3);
+	tni_set32(&stage->control->waitroom.lease, 7);
+	end = tenon_deadline_after(4 * WAIT_NS);
+	options = receiving();
+	if (tenon_queue_receive(stage->queue, stage->bytes, 8, &options, NULL) != -ETIMEDOUT)
+		_exit(4);
+	if (tenon_deadline_after(0) >= end)
+		_exit(5);
+}
+
 /* A gate whose owner lives and will never unlock it: a call with a deadline ends all the same. */
 static void owned_by_another(struct stage *stage)
 {
@@ -493,6 +515,7 @@ static const struct attack {
 	{"a gate's owner that is the caller itself", owned_by_the_caller},
 	{"a gate's owner that is the caller itself, closing", closed_by_the_owner},
 	{"a gate's owner that lives, and deadlines", owned_by_another},
+	{"the lease word, beside a lease", lease_word},
 	{"a withdrawn message under a lease of nobody", lease_of_nobody},
 	{"a withdrawn message under a lease of its sender", lease_of_the_sender},
 	{"a bucket of the index in a ring, returned to", bucket_ring_returned},
