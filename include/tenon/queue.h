@@ -20,17 +20,34 @@
  * taken it (tenon_queue_take) and died before tenon_queue_done is it delivered again, first in its
  * order, with a raised delivery count.  A send that did not return, because its process was killed,
  * is delivered once and whole, or not at all.  The death of any process at any moment leaves the
- * queue usable for the others.  Bytes that another process wrote wrongly into the shared memory give
- * -EBADMSG, and the queue is marked damaged; they never crash the caller.
+ * queue usable for the others.  Bytes that another process wrote wrongly into the shared memory
+ * give -EBADMSG, and the queue is marked damaged; they never crash the caller.
  *
  * Who may do what is the file mode of the queue: reading and writing are both needed to use it.
  *
+ * Waiting.  TENON_NONBLOCK, and "does not wait" below, are about messages and room.  Apart from
+ * that nearly every call takes the lock of a side of the queue, senders' or receivers', for a short
+ * time.  A process that dies with it hurts nobody, but one that is stopped inside a call (SIGSTOP,
+ * a debugger, a frozen cgroup) holds it until it goes on or dies, and so long the others wait:
+ *
+ *	with a deadline		 end with -ETIMEDOUT, NONBLOCK or not; only the last step, when
+ *				 what was waited for is there, or a long message is copied,
+ *				 waits on
+ *	without one		 wait on, NONBLOCK or not; so do _open, _close, _loan, _abandon,
+ *				 _done, _return, _peek, _recover, _check, _readable_fd and
+ *				 _writable_fd, which have none
+ *	_status, _participants,	 take a lock only if its holder has died
+ *	_last_receipt, _remove
+ *
  * Errors that every call may give: -EBADMSG the shared memory of the queue is damaged; -ENOSPC the
- * memory behind the namespace is full; -ENOMEM; -EMFILE, -ENFILE; -EUSERS the queue has as many
- * attached processes as it was made for; -EINVAL an argument is out of its range; -EFBIG the queue's
- * file would become longer than the RLIMIT_FSIZE of this process allows; no SIGXFSZ is sent.  The file
- * is sparse: it begins with 64 MiB of length or more, of which some 15 pages are memory.  Making a queue,
- * sends and loans make it longer; receiving does not.
+ * memory behind the namespace is full, or 2^20 loans, receipts or leases of the queue are open;
+ * -EIO the file system behind the namespace gave it; -ENOMEM; -EMFILE, -ENFILE; -EUSERS the queue
+ * has as many attached processes as it was made for; -EINVAL an argument is out of its range;
+ * -EDEADLK the call came from a signal handler that interrupted a call of the same thread on this
+ * queue, which holds the lock: nothing was done; -EFBIG the queue's file would become longer than
+ * the RLIMIT_FSIZE of this process allows; no SIGXFSZ is sent.  The file is sparse: it begins with
+ * 64 MiB of length or more, of which some 15 pages are memory.  Making a queue, sends and loans
+ * make it longer; receiving does not.
  */
 
 #include <tenon/tenon.h>
@@ -60,6 +77,7 @@ struct tenon_queue;
 #define TENON_QUEUE_MAX_CAPACITY (UINT64_C(1) << 32)
 #define TENON_QUEUE_MAX_MESSAGE_BYTES (UINT64_C(1) << 30)
 #define TENON_QUEUE_MAX_PARTICIPANTS 1024u
+#define TENON_QUEUE_DEFAULT_PARTICIPANTS 256u
 
 struct tenon_queue_options {
 	uint32_t size, flags;	    /* flags: 0 */
@@ -69,10 +87,17 @@ struct tenon_queue_options {
 				       counts messages that are queued or under lease */
 	uint64_t max_message_bytes; /* 0 to TENON_QUEUE_MAX_MESSAGE_BYTES */
 	uint32_t mode;		    /* permission bits of the queue, less the umask */
-	uint32_t max_participants;  /* processes that may be attached at once; 0: 256 */
+	uint32_t max_participants;  /* processes that may be attached at once; 0 stands for
+				       TENON_QUEUE_DEFAULT_PARTICIPANTS */
 };
 
-/* What NULL options mean: FIFO, wait, 1024 messages of up to 8192 bytes, mode 0600. */
+/*
+ * What NULL options mean: FIFO, wait, 1024 messages of up to 8192 bytes, mode 0600.  That is not
+ * what zeros mean: options given with nothing but their `size` set make a RENDEZVOUS of empty
+ * messages with mode 0, which nobody without privileges can open: the call that makes it gives
+ * -EACCES as well, and without EXCLUSIVE leaves the queue there.  So set capacity,
+ * max_message_bytes and mode.
+ */
 #define TENON_QUEUE_DEFAULT_CAPACITY UINT64_C(1024)
 #define TENON_QUEUE_DEFAULT_MESSAGE_BYTES UINT64_C(8192)
 #define TENON_QUEUE_DEFAULT_MODE 0600u
@@ -90,21 +115,22 @@ struct tenon_queue_options {
  * admit the caller; -EPERM the namespace folder belongs to somebody unexpected, or the file is a
  * symbolic link; -EINVAL name, flags (EXCLUSIVE alone, too) or options: an order, way when full,
  * capacity, length, mode or number of participants that is none of the above, or a RENDEZVOUS that
- * does not WAIT; -E2BIG options of a later version that this library cannot fulfil; -ENAMETOOLONG;
- * -EPROTO made by a library with another layout (`tenon doctor` names both); -EBADMSG the file is
- * damaged or no queue; -EISDIR; -ENOTDIR; -ENOSPC; -EFBIG; -EUSERS.
+ * does not WAIT; -EAGAIN others made and removed it again and again meanwhile; -E2BIG options of a
+ * later version that this library cannot fulfil; -ENAMETOOLONG; -EPROTO made by a library with
+ * another layout (`tenon doctor` names both); -EBADMSG the file is damaged or no queue; -EISDIR;
+ * -ENOTDIR; -ENOSPC; -EFBIG; -EUSERS.
  */
 TENON_PUBLIC int tenon_queue_open(const char *namespace_path, const char *name, uint32_t flags,
 				  const struct tenon_queue_options *options,
 				  struct tenon_queue **ret_queue) TENON_MUST_USE;
 
-/* Lets go of the queue: what this handle had loaned is freed, what it had taken is returned.  NULL
- * is allowed.  Always returns NULL. */
+/* Lets go of the queue: what this handle had loaned is freed, what it had taken is returned.  Takes
+ * both locks, for which it waits without a deadline.  NULL is allowed.  Always returns NULL. */
 TENON_PUBLIC struct tenon_queue *tenon_queue_close(struct tenon_queue *queue);
 
-/* Removes the name.  Those who have the queue open go on using it; its memory is freed when the last
- * lets go.  Errors: -ENOENT; -EACCES, -EPERM, -EISDIR as unlink(2); -EINVAL, -ENAMETOOLONG the name;
- * as tenon_namespace_path for the folder. */
+/* Removes the name.  Those who have the queue open go on using it; its memory is freed when the
+ * last lets go.  Errors: -ENOENT; -EACCES, -EPERM, -EISDIR as unlink(2); -EINVAL, -ENAMETOOLONG the
+ * name; as tenon_namespace_path for the folder. */
 TENON_PUBLIC int tenon_queue_remove(const char *namespace_path, const char *name);
 
 /* Flags of the options below. */
@@ -136,21 +162,21 @@ struct tenon_receive_options {
 struct tenon_message {
 	uint64_t bytes;	     /* its length (the whole one, where it was cut) */
 	uint64_t key;	     /* priority or type; 0 in a FIFO queue */
-	uint64_t sequence;   /* the how-manieth message of the queue it is, from 0 */
+	uint64_t sequence;   /* the message's number in the queue, from 0 */
 	uint32_t deliveries; /* how often it was delivered before this */
 	int32_t sender_pid;  /* in the pid namespace of the sender; 0 if it is not known any more */
 };
 
 /*
- * Sends a copy of `bytes` bytes; `data` may be NULL if there are none.  Waits while the queue is full and says WAIT; in a RENDEZVOUS queue
- * waits until the message was received, and withdraws it when that does not happen in time.
+ * Sends a copy of `bytes` bytes; `data` may be NULL if there are none.  Waits while the queue is
+ * full and says WAIT; in a RENDEZVOUS queue waits until the message was received, and withdraws it
+ * when that does not happen in time.
  *
- * Errors: -EMSGSIZE longer than max_message_bytes; -EINVAL options, or a key that is no priority of a
- * PRIORITY queue; -E2BIG; -EAGAIN full (NONBLOCK or FAIL), or nobody is
- * waiting to receive (RENDEZVOUS with NONBLOCK); -ETIMEDOUT; -EINTR a signal handler ran while it
- * waited (never if the handler was installed with SA_RESTART, on a kernel with futex_waitv(2)).
- * On an error nothing was sent.  A receiver's death while this call waits wakes it if that makes
- * room.
+ * Errors: -EMSGSIZE longer than max_message_bytes; -EINVAL options, or a key that is no priority of
+ * a PRIORITY queue; -E2BIG; -EAGAIN full (NONBLOCK or FAIL), or nobody is waiting to receive
+ * (RENDEZVOUS with NONBLOCK); -ETIMEDOUT; -EINTR a signal handler ran while it waited (never if the
+ * handler was installed with SA_RESTART, on a kernel with futex_waitv(2)).  On an error nothing was
+ * sent.  A receiver's death while this call waits wakes it if that makes room.
  */
 TENON_PUBLIC int tenon_queue_send(struct tenon_queue *queue, const void *data, uint64_t bytes,
 				  const struct tenon_send_options *options);
@@ -164,21 +190,22 @@ struct tenon_slice {
  * Sends `count` messages in order, with one key; cheaper than one by one.  Waits until at least one
  * is sent, then sends what fits without waiting; `ret_sent` says how many were.  Other senders'
  * messages may come between two batches of this call, not into one that fitted.  Errors as
- * tenon_queue_send, if any of the messages gives it; nothing was sent then.  -EINVAL: also a count of 0.
- * Not for RENDEZVOUS queues, nor with WANT_RECEIPT (-EOPNOTSUPP).
+ * tenon_queue_send, if any of the messages gives it; nothing was sent then.  -EINVAL: also a count
+ * of 0.  Not for RENDEZVOUS queues, nor with WANT_RECEIPT (-EOPNOTSUPP).
  */
 TENON_PUBLIC int tenon_queue_send_batch(struct tenon_queue *queue, const struct tenon_slice *slices,
 					uint32_t count, const struct tenon_send_options *options,
 					uint32_t *ret_sent);
 
 /*
- * Receives a message into `buffer`, which may be NULL if `capacity_bytes` is 0.  `ret_message` may be
- * NULL.  Waits while there is none.
+ * Receives a message into `buffer`, which may be NULL if `capacity_bytes` is 0.  `ret_message` may
+ * be NULL.  Waits while there is none.
  *
- * Errors: -EINVAL options, or a selection that is none, or that is not for this order; -E2BIG; -EAGAIN
- * none, or none that was selected (NONBLOCK); -EMSGSIZE the message is longer than `capacity_bytes` and
- * TRUNCATE was not given (it stays in the queue); -ETIMEDOUT; -EINTR.  On an error nothing was
- * received.  If this process dies in this call the message is either still queued or received.
+ * Errors: -EINVAL options, or a selection that is none, or that is not for this order; -E2BIG;
+ * -EAGAIN none, or none that was selected (NONBLOCK); -EMSGSIZE the message is longer than
+ * `capacity_bytes` and TRUNCATE was not given (it stays in the queue); -ETIMEDOUT; -EINTR.  On an
+ * error nothing was received.  If this process dies in this call the message is either still queued
+ * or received.
  */
 TENON_PUBLIC int tenon_queue_receive(struct tenon_queue *queue, void *buffer,
 				     uint64_t capacity_bytes,
@@ -205,7 +232,7 @@ struct tenon_loan {
 /*
  * Loans room for a message of up to `bytes` bytes.  Does not wait for the queue to have room:
  * tenon_queue_commit does.  The loan belongs to the process; if the process dies, it is freed.
- * Errors: -EMSGSIZE; -ENOSPC.
+ * Waits for the senders' lock, without a deadline.  Errors: -EMSGSIZE; -ENOSPC.
  */
 TENON_PUBLIC int tenon_queue_loan(struct tenon_queue *queue, uint64_t bytes,
 				  struct tenon_loan *ret_loan);
@@ -217,7 +244,8 @@ TENON_PUBLIC int tenon_queue_loan(struct tenon_queue *queue, uint64_t bytes,
 TENON_PUBLIC int tenon_queue_commit(struct tenon_queue *queue, struct tenon_loan *loan,
 				    uint64_t bytes, const struct tenon_send_options *options);
 
-/* Ends the loan, sends nothing.  -EINVAL: no such loan, as above. */
+/* Ends the loan, sends nothing.  Waits for the senders' lock, without a deadline.  -EINVAL: no such
+ * loan, as above. */
 TENON_PUBLIC int tenon_queue_abandon(struct tenon_queue *queue, struct tenon_loan *loan);
 
 /* A message that was taken, where it lies in shared memory.  Its sender may still be able to write
@@ -231,24 +259,32 @@ struct tenon_lease {
 /*
  * Takes a message under lease: nobody else gets it until it is returned or this process dies.
  * Options and errors as tenon_queue_receive; the lease counts against the capacity until its end.
+ *
+ * Any number of threads may take, and any thread of the process may end a lease.  The thread that
+ * took it should: when the process dies, the kernel tells those who wait at once of leases that a
+ * thread took itself, of the queue that it took from last.  Other leases of the dead come back as
+ * soon as one who waits looks for the dead, which is after 100 ms at first and every 800 ms at the
+ * latest.
  */
 TENON_PUBLIC int tenon_queue_take(struct tenon_queue *queue,
 				  const struct tenon_receive_options *options,
 				  struct tenon_lease *ret_lease);
 
-/* The message was dealt with: it is gone for good.  -EINVAL: no such lease (it has ended, is another
- * queue's, or the parent's, of a handle that was inherited over fork). */
+/* The message was dealt with: it is gone for good.  Waits for the receivers' lock, without a
+ * deadline.  On any other error than -EINVAL the lease is still held.  -EINVAL: no such lease (it
+ * has ended, is another queue's, or the parent's, of a handle that was inherited over fork). */
 TENON_PUBLIC int tenon_queue_done(struct tenon_queue *queue, struct tenon_lease *lease);
 
-/* Puts the message back, first in its order, with its delivery count raised.  -EINVAL: no such
- * lease, as above. */
+/* Puts the message back, first in its order, with its delivery count raised.  Waiting and errors as
+ * tenon_queue_done. */
 TENON_PUBLIC int tenon_queue_return(struct tenon_queue *queue, struct tenon_lease *lease);
 
 /*
  * Copies the message that is `position` places behind the one that would be received next, and
- * leaves it there.  A longer message than `capacity_bytes` is cut; ret_message->bytes tells its whole
- * length.  `ret_message` may be NULL, and `buffer` if `capacity_bytes` is 0.  Does not wait.  Errors: -ENOENT there are not that many; -EINVAL.  A TYPED queue is
- * looked at in order of age.
+ * leaves it there.  A longer message than `capacity_bytes` is cut; ret_message->bytes tells its
+ * whole length.  `ret_message` may be NULL, and `buffer` if `capacity_bytes` is 0.  Does not wait
+ * for messages, but for the receivers' lock, without a deadline.  A TYPED queue is looked at in
+ * order of age.  Errors: -ENOENT there are not that many; -EINVAL.
  */
 TENON_PUBLIC int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,
 				  uint64_t capacity_bytes, struct tenon_message *ret_message);
@@ -256,23 +292,34 @@ TENON_PUBLIC int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, 
 #define TENON_READABLE 1u
 #define TENON_WRITABLE 2u
 
-/* Waits until a receive (READABLE) or a send (WRITABLE) would not wait; both: until one of them.
- * Somebody else may be faster afterwards.  `ret_events` may be NULL.  A deadline of 0 has passed, as any
- * moment before now: the call looks and does not wait.  Errors: -ETIMEDOUT, -EINTR; -EINVAL events of
- * another kind, or none. */
+/*
+ * Waits until a receive of any message would find one (READABLE), or there is room (WRITABLE; a
+ * RENDEZVOUS queue always has it, and a DROP_OLDEST or DROP_NEWEST queue takes messages without
+ * it); both: until one of them.  Somebody else may be faster afterwards.  `ret_events` may be NULL.
+ *
+ * The deadline is one as it stands: 0 has passed, as any moment before now, and the call looks and
+ * does not wait; TENON_NO_DEADLINE waits for ever.  (In options and for receipts 0 stands for
+ * TENON_NO_DEADLINE.)  Errors: -ETIMEDOUT, -EINTR; -EINVAL events of another kind, or none.
+ */
 TENON_PUBLIC int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, int64_t deadline_ns,
 				  uint32_t *ret_events);
 
 /*
  * A descriptor for poll(2), select(2), epoll(7) and io_uring that is readable (POLLIN),
- * level-triggered, while a receive would find a message; and one that is readable while a send would
- * find room.  It belongs to the handle: do not read, write or close it.  Made on first use; from
- * then on the queue pays a system call whenever it turns empty or full.  Readiness is a hint: use
- * TENON_NONBLOCK.
+ * level-triggered, while a receive would find a message; and one that is readable while a send
+ * would find room.  It belongs to the handle: do not read, write or close it.  Readiness is a hint:
+ * use TENON_NONBLOCK.
  *
- * What it tells comes through a FIFO beside the queue's file, which goes with the queue's name.  Ask for
- * a descriptor before the queue is removed: afterwards there is none to be had (-ENOENT), and of those
- * that were had only processes tell which have told of something before.
+ * From the first request on, whoever makes it, every sender and receiver of the queue pays for it,
+ * as long as the queue lives: a system call or two whenever it turns empty or full or stops being
+ * so, and up to two descriptors for each handle.
+ *
+ * What it tells comes through a FIFO beside the queue's file, which goes with the queue's name.
+ * Ask for a descriptor before the queue is removed: afterwards there is none to be had (-ENOENT),
+ * and of those that were had only processes tell which have told of something before.
+ *
+ * Waits for the lock of the side that tells, without a deadline.  Errors: -EMFILE, -ENFILE;
+ * -EACCES, -ENOENT, -ENOSPC as mkfifo(3) and open(2); -EPERM what lies in the FIFO's place is none.
  */
 TENON_PUBLIC int tenon_queue_readable_fd(struct tenon_queue *queue, int *ret_fd);
 TENON_PUBLIC int tenon_queue_writable_fd(struct tenon_queue *queue, int *ret_fd);
@@ -281,9 +328,11 @@ TENON_PUBLIC int tenon_queue_writable_fd(struct tenon_queue *queue, int *ret_fd)
  * Receipts.  A send with TENON_WANT_RECEIPT leaves a receipt, which belongs to the sending handle;
  * tenon_queue_last_receipt gives the one of the calling thread's last successful send.  _receipt
  * waits until the message was received (for a taken one: until done), tells by which process, and
- * ends the receipt; a deadline of 0 stands for TENON_NO_DEADLINE, and `ret_receiver_pid` may be NULL.
- * Errors: -ETIMEDOUT the receipt is still held; -EINVAL no such receipt (it has ended, is another's, or
- * the thread's last send was not to this queue); -EINTR; -ECANCELED the message was dropped (DROP_OLDEST) and the receipt is ended.
+ * ends the receipt; a deadline of 0 stands for TENON_NO_DEADLINE as in the options, a negative one
+ * has passed, and `ret_receiver_pid` may be NULL.  Errors: -ETIMEDOUT, -EINTR the receipt is still
+ * held; -EINVAL no such receipt (it has ended, is another's, or the thread's last send with a
+ * receipt was not to this queue); -ECANCELED the message was dropped (DROP_OLDEST) and the receipt
+ * is ended.
  */
 TENON_PUBLIC int tenon_queue_last_receipt(struct tenon_queue *queue, uint64_t *ret_receipt);
 TENON_PUBLIC int tenon_queue_receipt(struct tenon_queue *queue, uint64_t receipt,
@@ -316,9 +365,9 @@ struct tenon_queue_status {
 	int64_t created_ns, last_send_ns, last_receive_ns;
 };
 
-/* Reads the status.  `ret_status->size` must be set, and `flags` be 0: as much is written, with zeros for
- * what this library does not know.  Does not wait.  The figures of a queue in use are each right, not
- * all of one instant.  -EINVAL. */
+/* Reads the status.  `ret_status->size` must be set, and `flags` be 0: as much is written, with
+ * zeros for what this library does not know.  Does not wait.  The figures of a queue in use are
+ * each right, not all of one instant.  -EINVAL. */
 TENON_PUBLIC int tenon_queue_status(struct tenon_queue *queue,
 				    struct tenon_queue_status *ret_status);
 
@@ -334,7 +383,14 @@ struct tenon_participant {
 	uint64_t reserved;
 };
 
-/* Calls `visit` for each attached process; a non-zero answer ends the walk and is returned. */
+/*
+ * Calls `visit` for each attached process, in no particular order, with `context`; a non-zero
+ * answer ends the walk and is returned.  `visit` must not call anything on this queue.  No lock is
+ * held: processes that attach, detach or die during the walk may or may not be seen, and may have
+ * gone when `visit` is called; `alive` is what was known a moment before.  One that is cleaned up
+ * after, or followed by another in its place, while its figures are read is told of with figures of
+ * both.  Errors: -EINVAL; what every call may give.
+ */
 TENON_PUBLIC int tenon_queue_participants(struct tenon_queue *queue,
 					  int (*visit)(const struct tenon_participant *participant,
 						       void *context),
@@ -347,8 +403,13 @@ TENON_PUBLIC int tenon_queue_participants(struct tenon_queue *queue,
  */
 TENON_PUBLIC int tenon_queue_recover(struct tenon_queue *queue, uint32_t *ret_freed);
 
-/* Checks the whole structure, under its locks, and writes the first fault found as a sentence, if
- * `ret_text` is not NULL; what does not fit is cut.  0: sound.  -EBADMSG: `ret_text` says why.  It changes nothing but the mark of damage. */
+/*
+ * Checks the whole structure, one side after the other, under its lock, for which it waits without
+ * a deadline; senders or receivers wait meanwhile.  0: sound.  -EBADMSG: it is not, and the queue
+ * is marked damaged; the first fault found is written as a sentence, if `ret_text` is not NULL, and
+ * what does not fit of it is cut.  It changes nothing but that mark, and what a dead process had
+ * left half done.
+ */
 TENON_PUBLIC int tenon_queue_check(struct tenon_queue *queue, char *ret_text,
 				   uint64_t capacity_bytes);
 

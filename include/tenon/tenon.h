@@ -6,23 +6,24 @@
  * Tenon: what all objects share.
  *
  * Results.  Every call returns 0 or a negative errno value; counts and objects leave through
- * parameters named ret_*, which are written only on success.  No call sets errno, writes to a
- * standard stream, or exits.  A call that gives an error has changed nothing unless it says so.
+ * parameters named ret_*, which are written only on success if a call does not say otherwise.  No
+ * call sets errno, writes to a standard stream, or exits.  A call that gives an error has changed
+ * nothing unless it says so.
  *
- * NULL where a call does not allow it is -EINVAL: for an object, for a function, for a ret_* that is
- * not said to be optional, and for a buffer that is said to be longer than 0 bytes.
+ * NULL where a call does not allow it is -EINVAL: for an object, for a function, for a ret_* that
+ * is not said to be optional, and for a buffer that is said to be longer than 0 bytes.
  *
  * Deadlines are absolute, in nanoseconds of CLOCK_MONOTONIC; see TENON_NO_DEADLINE and
  * tenon_deadline_after().  A negative one has passed.
  *
- * Options are structures that begin with `uint32_t size, flags`.  Zero the structure and set
- * `size` to its sizeof; NULL stands for all defaults.  An unknown flag is -EINVAL, and so is a
- * structure without room for these two; one that is larger than the library knows is accepted if the
- * unknown tail is zero, else -E2BIG.
+ * Options are structures that begin with `uint32_t size, flags`.  Zero the structure and set `size`
+ * to its sizeof; NULL stands for all defaults.  An unknown flag is -EINVAL, and so is a structure
+ * without room for these two; one that is larger than the library knows is accepted if the unknown
+ * tail is zero, else -E2BIG.
  *
  * Names follow mq_overview(7): one leading slash that may be left out, then 1 to 255 bytes without
- * a slash, of whatever value; "." and ".." are refused.  -EINVAL; -ENAMETOOLONG.  Every kind of object
- * has a name space of its own.
+ * a slash, of whatever value; "." and ".." are refused.  -EINVAL; -ENAMETOOLONG.  Every kind of
+ * object has a name space of its own.
  *
  * Threads.  A handle may be used by any number of threads at once; closing it while another thread
  * uses it is the caller's mistake.  Fork: the child may use an inherited handle; it attaches as a
@@ -64,8 +65,8 @@ TENON_PUBLIC const char *tenon_version(void);
  * caller's own folder under /dev/shm (made with mode 0700 when it is missing).
  *
  * Errors of every call that takes one: -ENOENT, -ENOTDIR, -EACCES as open(2); -ENAMETOOLONG; -EPERM
- * the folder belongs to somebody unexpected (somebody else than the caller and root; for the caller's
- * own folder: somebody else than the caller, or others may write to it).
+ * the folder belongs to somebody unexpected (somebody else than the caller and root; for the
+ * caller's own folder: somebody else than the caller, or others may write to it).
  *
  * Writes the path that NULL stands for.  ret_path has room for `capacity_bytes` including the
  * terminating null byte.  Errors: -ERANGE too small, and nothing was written; -EINVAL.
@@ -78,9 +79,9 @@ TENON_PUBLIC int tenon_namespace_path(char *ret_path, uint64_t capacity_bytes);
 /*
  * Calls `visit` for each object of the namespace, in no particular order, with its kind, its name
  * (with the leading slash) and `context`; a non-zero answer ends the walk and is returned.  Objects
- * that come or go during the walk may or may not be seen.  Only regular files are looked at: whatever
- * else lies in the folder under such a name is no object.  A namespace that does not exist has no
- * objects.  Errors: as above; what opendir(3) gives; -EINVAL.
+ * that come or go during the walk may or may not be seen.  Only regular files are looked at:
+ * whatever else lies in the folder under such a name is no object.  A namespace that does not exist
+ * has no objects.  Errors: as above; what opendir(3) gives; -EINVAL.
  */
 TENON_PUBLIC int tenon_namespace_list(const char *namespace_path,
 				      int (*visit)(uint32_t kind, const char *name, void *context),

@@ -258,8 +258,8 @@ static int visit(uint32_t kind, const char *name, void *context)
 	return 0;
 }
 
-/* A queue that somebody polls has pipes beside it, `.q.ID.r` and `.q.ID.w`, which go with it.  One that
- * was first polled after its removal leaves them behind. */
+/* A queue that somebody polls has pipes beside it, `.q.ID.r` and `.q.ID.w`, which go with it.  They
+ * are left behind if the remover, or a first poller beside it, is killed. */
 static bool is_pipe(const char *name, uint64_t *ret_id)
 {
 	char side;

@@ -124,30 +124,33 @@ static void put_waiter(struct futex_waitv *waiters, uint32_t *count, const void 
 		.val = expected, .uaddr = (uintptr_t)word, .flags = FUTEX_32};
 }
 
-/* Sleeps on gates (the first `gate_count`) and on an event, in this order: G3.  Which of them it was. */
+/* Sleeps on gates (the first `gate_count`) and on events, in this order: G3.  Which of them it was. */
 static int wait_any(struct tni_gatehouse *house, const struct tni_sleep *sleep, uint32_t gate_count,
 		    int64_t deadline_ns)
 {
-	struct tni_a32 *event = &house->waitroom->event[sleep->class];
-	struct futex_waitv waiters[TNI_GATES + 2];
+	struct tni_a32 *event = house->waitroom->event;
+	struct futex_waitv waiters[TNI_GATES + 1 + TNI_CLASSES];
+	uint32_t count = 0, first_event, first_class = (uint32_t)__builtin_ctz(sleep->classes);
 	struct timespec at;
-	uint32_t count = 0;
 	long woken;
 
 	if (tni_get32(&no_waitv))
-		return wait_event(event, sleep->event, deadline_ns);
+		return wait_event(&event[first_class], sleep->event[first_class], deadline_ns);
 	for (uint32_t i = 0; i < gate_count; i++)
 		put_waiter(waiters, &count, futex_of(house->gate[i]), sleep->low[i]);
 	if (sleep->leased)
 		put_waiter(waiters, &count, &house->waitroom->lease,
 			   tni_get32(&house->waitroom->lease));
-	put_waiter(waiters, &count, event, sleep->event);
+	first_event = count;
+	for (uint32_t class = first_class; class < TNI_CLASSES; class ++)
+		if (sleep->classes & TNI_CLASS_BIT(class))
+			put_waiter(waiters, &count, &event[class], sleep->event[class]);
 	if (deadline_ns != INT64_MAX)
 		at = tni_timespec(deadline_ns > 0 ? deadline_ns : 0);
 	woken = syscall(SYS_futex_waitv, waiters, count, 0, deadline_ns != INT64_MAX ? &at : NULL,
 			CLOCK_MONOTONIC);
 	if (woken >= 0)
-		return woken == (long)count - 1 ? TNI_WOKEN : TNI_WOKEN_DEATH;
+		return woken >= (long)first_event ? TNI_WOKEN : TNI_WOKEN_DEATH;
 	if (errno == ENOSYS || errno == EPERM) {
 		tni_set32(&no_waitv, 1);
 		return -EAGAIN;
@@ -185,14 +188,14 @@ static bool asleep_leave(struct tni_gatehouse *house, uint32_t class)
 	return true;
 }
 
-/* Makes a class known at a gate; answers the low half as it is from then on. */
-static uint32_t announce(struct tni_gate *gate, uint32_t class)
+/* Makes classes known at a gate; answers the low half as it is from then on. */
+static uint32_t announce(struct tni_gate *gate, uint32_t classes)
 {
 	uint64_t word = tni_get64(&gate->word);
 
 	for (;;) {
 		uint64_t epoch = (word + TNI_GATE_EPOCH_ONE) & TNI_GATE_EPOCH;
-		uint64_t next = (word & ~TNI_GATE_EPOCH) | epoch | TNI_GATE_FLAG(class);
+		uint64_t next = (word & ~TNI_GATE_EPOCH) | epoch | classes * TNI_GATE_FLAG(0);
 
 		if (word & TNI_GATE_OWNER)
 			next |= TNI_GATE_WAITERS;
@@ -317,23 +320,24 @@ static int sleep_for_lock(struct tni_gatehouse *house, uint32_t which, struct tn
 			  int64_t suspicion_ns, int64_t deadline_ns)
 {
 	struct tni_gate *gate = house->gate[which];
-	struct tni_sleep sleep = {.class = TNI_CLASS_LOCK_0 + which};
+	uint32_t class = TNI_CLASS_LOCK_0 + which;
+	struct tni_sleep sleep = {.classes = TNI_CLASS_BIT(class)};
 	int result = 0;
 
 	tni_pending_set(thread, &house->gate[0]->word); /* G4 */
-	asleep_enter(house, sleep.class);
+	asleep_enter(house, class);
 	/* ORD(event): read before the announcement. */
-	sleep.event = tni_load_acquire32(&house->waitroom->event[sleep.class]);
+	sleep.event[class] = tni_load_acquire32(&house->waitroom->event[class]);
 	for (uint32_t i = 0; i <= which; i++)
-		sleep.low[i] = announce(house->gate[i], sleep.class);
+		sleep.low[i] = announce(house->gate[i], sleep.classes);
 	if (sleep.low[which] & TNI_GATE_OWNER) {
 		result = wait_any(house, &sleep, which + 1,
 				  suspicion_ns < deadline_ns ? suspicion_ns : deadline_ns);
 		if (result > 0)
 			pass_on(house, true);
 	}
-	if (asleep_leave(house, sleep.class))
-		count_and_wake(house, sleep.class);
+	if (asleep_leave(house, class))
+		count_and_wake(house, class);
 	tni_pending_set(thread, &gate->word);
 	return result == -ETIMEDOUT && suspicion_ns >= deadline_ns ? result : 0;
 }
@@ -420,18 +424,22 @@ void tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
 			wake(house, which, class, wakes.count[class], word);
 }
 
-void tni_sleep_begin(struct tni_gatehouse *house, uint32_t class, struct tni_sleep *ret_sleep)
+void tni_sleep_begin(struct tni_gatehouse *house, uint32_t classes, struct tni_sleep *ret_sleep)
 {
-	*ret_sleep = (struct tni_sleep){.class = class};
-	asleep_enter(house, class);
+	*ret_sleep = (struct tni_sleep){.classes = classes};
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+		if (classes & TNI_CLASS_BIT(class))
+			asleep_enter(house, class);
 }
 
 void tni_sleep_announce(struct tni_gatehouse *house, struct tni_sleep *sleep)
 {
 	/* ORD(event): read before the announcement. */
-	sleep->event = tni_load_acquire32(&house->waitroom->event[sleep->class]);
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+		if (sleep->classes & TNI_CLASS_BIT(class))
+			sleep->event[class] = tni_load_acquire32(&house->waitroom->event[class]);
 	for (uint32_t i = 0; i < TNI_GATES; i++)
-		sleep->low[i] = announce(house->gate[i], sleep->class);
+		sleep->low[i] = announce(house->gate[i], sleep->classes);
 }
 
 int tni_sleep_wait(struct tni_gatehouse *house, struct tni_sleep *sleep, int64_t deadline_ns)
@@ -445,8 +453,9 @@ int tni_sleep_wait(struct tni_gatehouse *house, struct tni_sleep *sleep, int64_t
 
 void tni_sleep_end(struct tni_gatehouse *house, struct tni_sleep *sleep)
 {
-	if (asleep_leave(house, sleep->class))
-		count_and_wake(house, sleep->class);
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+		if ((sleep->classes & TNI_CLASS_BIT(class)) && asleep_leave(house, class))
+			count_and_wake(house, class);
 }
 
 void *tni_lease_covered(struct tni_gatehouse *house, struct tni_thread *thread, void *before)

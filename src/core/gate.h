@@ -101,17 +101,19 @@ void tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
 
 /* A sleeper's ticket. */
 struct tni_sleep {
-	uint32_t class;
-	uint32_t event;		 /* value of the class's event before the announcement */
-	uint32_t low[TNI_GATES]; /* of the gates' words, when announced */
-	bool leased;		 /* wants to be told of the death of who holds a lease, too */
+	uint32_t classes;	     /* TNI_CLASS_BIT() of each */
+	uint32_t event[TNI_CLASSES]; /* values of these classes' events before the announcement */
+	uint32_t low[TNI_GATES];     /* of the gates' words, when announced */
+	bool leased;		     /* wants to be told of the death of who holds a lease, too */
 };
 
+#define TNI_CLASS_BIT(class) (1u << (class))
+
 /*
- * Sleeping for a class takes three steps: announce; check once more that there is nothing to do;
+ * Sleeping for one class or several takes three steps: announce; check once more that there is nothing to do;
  * sleep.  Whatever the checks say, tni_sleep_end() ends it.
  */
-void tni_sleep_begin(struct tni_gatehouse *house, uint32_t class, struct tni_sleep *ret_sleep);
+void tni_sleep_begin(struct tni_gatehouse *house, uint32_t classes, struct tni_sleep *ret_sleep);
 void tni_sleep_announce(struct tni_gatehouse *house, struct tni_sleep *sleep);
 #define TNI_WOKEN 1	  /* perhaps in the place of somebody else */
 #define TNI_WOKEN_DEATH 2 /* by the kernel: somebody died in a call, or with a lease */

@@ -114,7 +114,7 @@ static void test_death_wakes(int how)
 		int64_t deadline = tni_clock_ns(CLOCK_MONOTONIC) +
 				   (how == NOT_PENDING ? TNI_SECOND_NS / 5 : 20 * TNI_SECOND_NS);
 
-		tni_sleep_begin(&house, TNI_CLASS_MESSAGE, &sleep);
+		tni_sleep_begin(&house, TNI_CLASS_BIT(TNI_CLASS_MESSAGE), &sleep);
 		tni_sleep_announce(&house, &sleep);
 		/* The word may change only after the kernel has compared it. */
 		_exit(tni_sleep_wait(&house, &sleep, deadline) >= 0 ? 0 : 1);

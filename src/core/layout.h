@@ -3,7 +3,8 @@
 #define TNI_CORE_LAYOUT_H
 
 /*
- * Every member of every structure of src/abi, from which the fingerprint of the layout is made.
+ * Every member of every structure of src/abi, and the parts of the words that have some, from which
+ * the fingerprint of the layout is made.
  *
  * A table here cannot forget a member: padding has names in src/abi, so that the members of a
  * structure are together as long as the structure, and the assertions at the end say so.  What
@@ -15,6 +16,7 @@
 #include <stdint.h>
 
 #include "abi/queue.h"
+#include "core/index.h"
 
 /* M(structure, member) for each member; S(structure, its list) for each structure. */
 /* clang-format off */
@@ -37,7 +39,8 @@
 	M(tni_gate, word) M(tni_gate, cpu) M(tni_gate, repairs) M(tni_gate, reserved)
 
 #define TNI_LAYOUT_WAITROOM(M) \
-	M(tni_waitroom, event) M(tni_waitroom, lease) M(tni_waitroom, reserved) M(tni_waitroom, asleep)
+	M(tni_waitroom, event) M(tni_waitroom, lease) M(tni_waitroom, reserved) \
+	M(tni_waitroom, asleep)
 
 #define TNI_LAYOUT_QUEUE_ATTRIBUTES(M) \
 	M(tni_queue_attributes, order) M(tni_queue_attributes, full) \
@@ -150,6 +153,21 @@
 	S(tni_lease, TNI_LAYOUT_LEASE) \
 	S(tni_receipt, TNI_LAYOUT_RECEIPT) \
 	S(tni_node, TNI_LAYOUT_NODE)
+
+/* What the words that have parts are made of, and the numbers that stand in them. */
+#define TNI_LAYOUT_PARTS \
+	TNI_GATE_OWNER, TNI_GATE_OWNER_DIED, TNI_GATE_WAITERS, TNI_GATE_EPOCH_ONE, \
+	TNI_GATE_EPOCH, TNI_GATE_HOLDER, TNI_GATE_FLAGS, TNI_GATE_FLAG(0), TNI_CLASS_LOCK_0, \
+	TNI_CLASS_LOCK_1, TNI_CLASS_MESSAGE, TNI_CLASS_ROOM, TNI_CLASS_RECEIPT, \
+	TNI_PARTICIPANT_FREE, TNI_PARTICIPANT_ATTACHED, TNI_NO_INLINE, TNI_FREED_LINK, \
+	TNI_FREED_PUSH_ONE, TNI_FREED_PUSHES, TNI_FREED_GRAB_ONE, TNI_FREED_GRABS, \
+	TNI_GRAB_VALID, TNI_LIMBO_VALID, TNI_LIMBO_DROPPED, TNI_RECORD_BYTES_MASK, \
+	TNI_RECORD_KIND_SHIFT, TNI_RECORD_KIND_MASK, TNI_RECORD_SENDER_SHIFT, \
+	TNI_RECORD_INLINE, TNI_RECORD_SLOT, TNI_RECORD_JUMP, TNI_SLOT_CANCELLED, \
+	TNI_LOAN_FREE, TNI_LOAN_HELD, TNI_LEASE_FREE, TNI_LEASE_TAKEN, TNI_LEASE_RETURNED, \
+	TNI_LEASE_IN_SLOT, TNI_RECEIPT_FREE, TNI_RECEIPT_OPEN, TNI_RECEIPT_DONE, \
+	TNI_RECEIPT_CANCELLED, TNI_RECEIPT_STATE_MASK, TNI_RECEIPT_ORPHAN, TNI_TREE_KEY, \
+	TNI_TREE_AGE, TNI_FORK_BIT
 /* clang-format on */
 
 #define TNI_LAYOUT_BYTES_(structure, member) +sizeof(((struct structure *)NULL)->member)

@@ -25,7 +25,6 @@
  * messages without a wait in between, lest they are taken from a sender that still writes them. */
 #define AHEAD_BYTES 384u
 #define AHEAD_ROOM 16u
-#define AHEAD_STREAK 4u
 
 /* Takes a gate that is free.  False: the long way. */
 static inline bool enter(struct tni_call *call, uint32_t side)
@@ -208,7 +207,7 @@ static inline int take_run(struct tni_call *call, uint8_t *buffer, uint64_t capa
 	for (; at && taken < count; taken++) {
 		uint64_t bytes, need;
 
-		if (streak >= AHEAD_STREAK)
+		if (streak >= TNI_STREAK_MAX)
 			tni_prefetch_read((const uint8_t *)at + AHEAD_BYTES);
 		sender = inline_at(queue, at, left, &bytes);
 		if (sender <= 0 || bytes > capacity_bytes)
@@ -232,12 +231,13 @@ static inline int take_run(struct tni_call *call, uint8_t *buffer, uint64_t capa
 	if (taken > 0) {
 		tni_note_received(queue);
 		tni_receive_commit_log(side, &view);
-		if (streak < AHEAD_STREAK)
+		if (streak < TNI_STREAK_MAX)
 			tni_set32(&queue->streak, streak + taken);
 		return (int)taken;
 	}
 	if (sender != 0)
 		return 0;
+	tni_set32(&queue->streak, 0);
 	call->looked_version = tni_get64(&side->version);
 	call->looked_head = view.head;
 	return -EAGAIN;

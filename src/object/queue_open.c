@@ -152,7 +152,7 @@ static int options_check(const struct tenon_queue_options *options,
 			return result;
 	}
 	if (checked->max_participants == 0)
-		checked->max_participants = 256;
+		checked->max_participants = TENON_QUEUE_DEFAULT_PARTICIPANTS;
 	if (checked->max_participants > TENON_QUEUE_MAX_PARTICIPANTS || checked->mode & ~0777u)
 		return -EINVAL;
 	return 0;

@@ -40,6 +40,8 @@
 
 /* Up to this a message is copied under the lock; a longer one beside it. */
 #define TNI_COPY_UNDER_LOCK_BYTES 16384u
+/* Messages received one after the other without finding none, from which on a queue counts as busy. */
+#define TNI_STREAK_MAX 4u
 #define TNI_RUN_MAX 1024u /* messages in one commit */
 
 /* How far a receiver has looked into the log of a priority queue: messages from one number to another,
@@ -365,6 +367,7 @@ struct tni_seen tni_wait_seen(const struct tenon_queue *queue);
 /* What somebody waits for. */
 struct tni_reason {
 	uint32_t class;
+	bool or_room; /* MESSAGE: or room, for which the version of the receivers' side tells, too */
 	struct tni_seen seen;		   /* MESSAGE; ROOM: `done` alone */
 	const struct tni_receipt *receipt; /* RECEIPT */
 };

@@ -184,8 +184,9 @@ static inline int receive_quick(struct tni_call *call, struct tenon_queue *queue
 {
 	if (!tni_receive_is_plain(queue, options) || !tni_call_quick(call, queue))
 		return 0;
-	/* Who asks again and again, or waits, shall not keep the others from the lock. */
-	if (tni_fast_is_empty(call)) {
+	/* Who asks again and again, or waits, shall not keep the others from the lock.  While there has
+	 * always been something, there is no need to look first. */
+	if (tni_get32(&queue->streak) < TNI_STREAK_MAX && tni_fast_is_empty(call)) {
 		struct tni_reason none = {.class = TNI_CLASS_MESSAGE,
 					  .seen = {.version = call->looked_version,
 						   .head = call->looked_head}};

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/stat.h>
@@ -430,6 +431,38 @@ static void nothing(int signal)
 	(void)signal;
 }
 
+static void *wait_for_either(void *context)
+{
+	uint32_t events = 0;
+
+	REQUIRE(tenon_queue_wait(context, TENON_READABLE | TENON_WRITABLE,
+				 tenon_deadline_after(5000 * MS), &events) == 0);
+	return (void *)(uintptr_t)events;
+}
+
+/* Who waits for both is told of room as well as of messages. */
+static void test_waits_for_either(void)
+{
+	struct tenon_queue *queue = make(0, 0, 1, 100);
+	struct tenon_lease lease;
+	pthread_t thread;
+	void *events;
+
+	for (int round = 0; round < 2; round++) {
+		REQUIRE(send_text(queue, "x", 0) == 0);
+		REQUIRE(tenon_queue_take(queue, NULL, &lease) == 0);
+		REQUIRE(pthread_create(&thread, NULL, wait_for_either, queue) == 0);
+		while (status_of(queue).receivers_waiting == 0)
+			sched_yield();
+		REQUIRE((round == 0 ? tenon_queue_done(queue, &lease)
+				    : tenon_queue_return(queue, &lease)) == 0);
+		REQUIRE(pthread_join(thread, &events) == 0);
+		REQUIRE((uintptr_t)events == (round == 0 ? TENON_WRITABLE : TENON_READABLE));
+	}
+	REQUIRE(next_is(queue, "x"));
+	done(queue);
+}
+
 static void test_waits(void)
 {
 	struct tenon_queue *queue = make(0, 0, 1, 100);
@@ -527,6 +560,7 @@ int main(void)
 	test_receipts();
 	test_descriptors();
 	test_waits();
+	test_waits_for_either();
 	test_fork();
 	return 0;
 }

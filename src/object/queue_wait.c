@@ -191,7 +191,10 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 	uint32_t buried;
 	int result = 0;
 
-	tni_sleep_begin(&queue->house, reason->class, &sleep);
+	tni_sleep_begin(&queue->house,
+			TNI_CLASS_BIT(reason->class) |
+				(reason->or_room ? TNI_CLASS_BIT(TNI_CLASS_ROOM) : 0),
+			&sleep);
 	while (result == 0) {
 		tni_sleep_announce(&queue->house, &sleep);
 		if (must_not_sleep(queue, reason))
@@ -266,7 +269,8 @@ int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, int64_t deadlin
 		     uint32_t *ret_events)
 {
 	struct tni_reason reason = {.class = events == TENON_WRITABLE ? TNI_CLASS_ROOM
-								      : TNI_CLASS_MESSAGE};
+								      : TNI_CLASS_MESSAGE,
+				    .or_room = events == (TENON_READABLE | TENON_WRITABLE)};
 	struct tni_call call;
 	bool slept = false;
 	int result;
@@ -274,7 +278,8 @@ int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, int64_t deadlin
 	if (!queue || events == 0 || events & ~(TENON_READABLE | TENON_WRITABLE))
 		return -EINVAL;
 	result = tni_call_begin(&call, queue);
-	while (result == 0) {
+	/* When the time is up, it looks once more. */
+	while (result == 0 || result == -ETIMEDOUT) {
 		uint32_t now = 0;
 
 		reason.seen = tni_wait_seen(queue);
@@ -289,10 +294,12 @@ int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, int64_t deadlin
 				*ret_events = now;
 			return 0;
 		}
+		if (result != 0)
+			break;
 		if (tni_spin(queue, &reason, deadline_ns))
 			continue;
 		result = tni_wait(&call, &reason, deadline_ns);
-		slept = true;
+		slept = result == 0;
 	}
 	return result;
 }
