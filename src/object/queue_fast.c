@@ -48,11 +48,15 @@ static inline void leave(struct tni_call *call, uint32_t side)
 		tni_side_unlock(call, side);
 }
 
-/* Senders and receivers meet, or somebody polls. */
-static inline bool is_special(const struct tenon_queue *queue)
+static inline bool is_rendezvous(const struct tenon_queue *queue)
 {
-	return queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS ||
-	       tni_get32(&queue->control->poll_wanted) != 0;
+	return queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS;
+}
+
+/* To be asked under the lock of the side: whoever begins to poll says so and then locks it to look. */
+static inline bool is_polled(const struct tenon_queue *queue)
+{
+	return tni_get32(&queue->control->poll_wanted) != 0;
 }
 
 /* Without a call for the common sizes. */
@@ -66,7 +70,7 @@ static inline void copy(void *restrict to, const void *restrict from, uint64_t b
 	} else if (bytes >= 16 && bytes <= 32) {
 		memcpy(t, f, 16);
 		memcpy(t + bytes - 16, f + bytes - 16, 16);
-	} else {
+	} else if (bytes > 0) {
 		memcpy(t, f, bytes);
 	}
 }
@@ -82,6 +86,37 @@ static inline struct tni_a64 *place_at(const struct tenon_queue *queue, uint64_t
 		return NULL;
 	*ret_left = queue->attributes.chunk_bytes - offset;
 	return (struct tni_a64 *)(queue->object.base + queue->chunks.offset + position);
+}
+
+/* The same when the chunk ends after `done` messages, or a long message comes: a batch that there is room
+ * for is published in one piece. */
+static int put_across(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t done,
+		      uint32_t count, const struct tni_send_view *view, struct tni_a64 *first)
+{
+	struct tni_append append;
+	int result = 0;
+
+	tni_append_begin(queue, &append);
+	if (done > 0) {
+		append.view.tail = view->tail;
+		append.view.bytes = view->bytes;
+		append.view.sent += done;
+		append.first = first;
+		append.first_word = tni_record_word(queue, TNI_RECORD_INLINE, slices[0].bytes);
+	}
+	for (; done < count && (int64_t)slices[done].bytes <= queue->short_bytes && result == 0;
+	     done++)
+		result = tni_append_inline(queue, &append, slices[done].data,
+					   (uint32_t)slices[done].bytes);
+	if (result != 0) {
+		tni_txn_abort(&append.txn);
+		return 0;
+	}
+	/* The word behind the last one of a run that ended here has not been written yet. */
+	tni_log_end(queue, append.view.tail);
+	tni_append_publish(queue, &append);
+	tni_note_sent(queue, &append.view);
+	return (int)done;
 }
 
 /* Writes messages behind the end, as many as fit into the chunk, and publishes them. */
@@ -112,8 +147,9 @@ static inline int put(struct tenon_queue *queue, const struct tenon_slice *slice
 		view.tail += need;
 		view.bytes += bytes;
 	}
-	if (i == 0)
-		return 0;
+	if (i < count && i < limit)
+		return put_across(queue, slices, i, limit < count ? (uint32_t)limit : count, &view,
+				  first);
 	tni_set64(at, 0);
 	view.sent += i;
 	tni_step();
@@ -160,12 +196,14 @@ int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint3
 	bool in_log = (int64_t)slices[0].bytes <= queue->short_bytes;
 	int sent;
 
-	if (slices[0].bytes > TNI_COPY_UNDER_LOCK_BYTES || is_special(queue) ||
-	    TNI_FAULT(TNI_FAULT_PUBLISH_BEFORE_WRITE) || (!in_log && count > 1) ||
+	if (slices[0].bytes > TNI_COPY_UNDER_LOCK_BYTES || is_rendezvous(queue) ||
+	    TNI_FAULT(TNI_FAULT_PUBLISH_BEFORE_WRITE) || count > (in_log ? TNI_RUN_MAX : 1) ||
 	    !enter(call, TNI_SEND))
 		return 0;
-	sent = in_log ? put(queue, slices, count < TNI_RUN_MAX ? count : TNI_RUN_MAX)
-		      : put_slot(queue, slices, key);
+	if (is_polled(queue))
+		sent = 0;
+	else
+		sent = in_log ? put(queue, slices, count) : put_slot(queue, slices, key);
 	if (sent == -EAGAIN)
 		call->looked_done = tni_get64(&queue->control->send.done_cache);
 	leave(call, TNI_SEND);
@@ -301,8 +339,12 @@ int tni_fast_receive(struct tni_call *call, void *buffer, uint64_t capacity_byte
 	bool ordered = queue->attributes.order != TENON_QUEUE_FIFO;
 	int taken = 0;
 
-	if (is_special(queue) || !enter(call, TNI_RECEIVE))
+	if (is_rendezvous(queue) || !enter(call, TNI_RECEIVE))
 		return 0;
+	if (is_polled(queue)) {
+		leave(call, TNI_RECEIVE);
+		return 0;
+	}
 	if (!ordered)
 		taken = take_run(call, buffer, capacity_bytes,
 				 count < TNI_RUN_MAX ? count : TNI_RUN_MAX, messages);

@@ -285,9 +285,10 @@ int tni_item_finish(struct tenon_queue *queue, const struct tni_item *item, uint
 	return commit_or_abort(queue, &txn, &view, result);
 }
 
-static uint64_t lease_opaque(uint64_t index, uint64_t sequence)
+/* Tells a lease from an earlier one of the same message by the same entry, too. */
+static uint64_t lease_opaque(uint64_t index, uint64_t sequence, uint64_t deliveries)
 {
-	return (index + 1) | (sequence & 0xffffffff) << 32;
+	return (index + 1) | (sequence + (deliveries << 20)) << 32;
 }
 
 static uint64_t taken_by(uint32_t participant)
@@ -350,7 +351,7 @@ int tni_item_lease(struct tenon_queue *queue, const struct tni_item *item, uint6
 		}
 	}
 	tni_txn_set(&txn, &lease->state_participant, taken_by(queue->object.participant));
-	*ret_opaque = lease_opaque(index, item->message.sequence);
+	*ret_opaque = lease_opaque(index, item->message.sequence, item->message.deliveries);
 	return tni_receive_commit(queue, &view);
 }
 
@@ -446,14 +447,19 @@ int tni_lease_end(struct tenon_queue *queue, uint64_t opaque, bool done)
 		return -EINVAL;
 	lease = tni_table_at(&queue->leases, index);
 	if (!lease || tni_get64(&lease->state_participant) != taken_by(queue->object.participant) ||
-	    lease_opaque(index, tni_get64(&lease->sequence)) != opaque)
+	    lease_opaque(index, tni_get64(&lease->sequence),
+			 tni_get64(&lease->bytes_deliveries) >> 32) != opaque)
 		return -EINVAL;
+	/* A receipt tells of who dealt with the message, not of who took one last. */
+	if (done)
+		tni_note_received(queue);
 	return end_lease(queue, index, done);
 }
 
 int tni_lease_return_all(struct tenon_queue *queue, uint32_t participant)
 {
 	uint64_t top = tni_pool_extent(&queue->control->receive.leases, &queue->leases);
+	bool raised = false;
 
 	/* From behind: later leases are of younger messages as a rule, and each is put before those that
 	 * were put back already. */
@@ -465,6 +471,9 @@ int tni_lease_return_all(struct tenon_queue *queue, uint32_t participant)
 			return -EBADMSG;
 		if (tni_get64(&lease->state_participant) != taken_by(participant))
 			continue;
+		if (!raised)
+			tni_poll_raise_returned(queue);
+		raised = true;
 		result = end_lease(queue, i, false);
 		if (result != 0)
 			return result;

@@ -155,6 +155,15 @@ static int place(struct tenon_queue *queue, struct tni_append *append, uint64_t 
 	return 0;
 }
 
+void tni_log_end(struct tenon_queue *queue, uint64_t tail)
+{
+	uint64_t left;
+	struct tni_a64 *at = word_at(queue, tail, &left);
+
+	if (at)
+		tni_set64(at, 0);
+}
+
 int tni_append_inline(struct tenon_queue *queue, struct tni_append *append, const void *data,
 		      uint32_t bytes)
 {
@@ -165,7 +174,8 @@ int tni_append_inline(struct tenon_queue *queue, struct tni_append *append, cons
 	if (result != 0)
 		return result;
 	put_word(append, at, tni_record_word(queue, TNI_RECORD_INLINE, bytes));
-	memcpy(at + 1, data, bytes);
+	if (bytes > 0)
+		memcpy(at + 1, data, bytes);
 	append->view.tail += need;
 	append->view.sent++;
 	append->view.bytes += bytes;

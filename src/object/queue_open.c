@@ -373,6 +373,8 @@ static int open_in(int directory_fd, const char *name, uint32_t flags,
 	return -EAGAIN;
 }
 
+static struct tni_a64 handles;
+
 int tenon_queue_open(const char *namespace_path, const char *name, uint32_t flags,
 		     const struct tenon_queue_options *options, struct tenon_queue **ret_queue)
 {
@@ -392,6 +394,8 @@ int tenon_queue_open(const char *namespace_path, const char *name, uint32_t flag
 	if (result != 0)
 		return result;
 	queue = calloc(1, sizeof(*queue));
+	if (queue)
+		queue->handle = 1 + tni_fetch_add64(&handles, 1);
 	result = queue ? open_in(directory_fd, bare, flags, &checked, queue) : -ENOMEM;
 	if (result == 0)
 		queue->directory = path_of(directory_fd, namespace_path);

@@ -66,6 +66,7 @@ struct tenon_queue {
 	uint32_t chunk_shift;  /* log2 of chunk_bytes */
 	uint64_t backed_nodes; /* slots below have their nodes' memory; senders' lock */
 	char *directory;       /* of the namespace */
+	uint64_t handle;       /* another number for each that this process opens */
 };
 
 /* One call of one thread. */
@@ -204,9 +205,14 @@ static inline uint64_t tni_room_locked(struct tenon_queue *queue, uint64_t sent,
 /* When nothing was found; without the lock, lest others wait for it while the line comes. */
 static inline void tni_note_idle(struct tenon_queue *queue)
 {
-	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
+	const struct tni_receive_side *side = &queue->control->receive;
+	uint64_t version = tni_load_acquire64(&side->version); /* ORD(look) */
+	struct tni_receive_view view = tni_receive_view(side);
 	struct tni_queue_idle *idle = &queue->control->idle;
 
+	/* A state that was being written may never be: its writer may have died. */
+	if (tni_load_acquire64(&side->version) != version) /* ORD(look) */
+		return;
 	if (tni_get64(&idle->done) == view.done)
 		return;
 	tni_set64(&idle->bytes, view.bytes);
@@ -266,6 +272,8 @@ struct tni_append {
 /* Whether the run had better end here, so that freed chunks can be fetched. */
 bool tni_append_is_short(const struct tenon_queue *queue, const struct tni_append *append);
 void tni_append_begin(struct tenon_queue *queue, struct tni_append *append);
+/* Writes the 0 behind the last record: L1 of queue_log.c. */
+void tni_log_end(struct tenon_queue *queue, uint64_t tail);
 int tni_append_inline(struct tenon_queue *queue, struct tni_append *append, const void *data,
 		      uint32_t bytes);
 int tni_append_slot(struct tenon_queue *queue, struct tni_append *append, uint64_t slot,

@@ -12,8 +12,7 @@
 #include "object/queue_private.h"
 
 static __thread struct {
-	const struct tenon_queue *queue;
-	uint64_t receipt;
+	uint64_t handle, receipt;
 } last_receipt;
 
 static int take_back_orphans(struct tenon_queue *queue, struct tni_txn *txn)
@@ -107,13 +106,13 @@ int tni_receipt_orphan_all(struct tenon_queue *queue, uint32_t participant)
 
 void tni_receipt_remember(struct tenon_queue *queue, uint64_t receipt)
 {
-	last_receipt.queue = queue;
+	last_receipt.handle = queue->handle;
 	last_receipt.receipt = receipt;
 }
 
 int tenon_queue_last_receipt(struct tenon_queue *queue, uint64_t *ret_receipt)
 {
-	if (!queue || !ret_receipt || last_receipt.queue != queue)
+	if (!queue || !ret_receipt || last_receipt.handle != queue->handle)
 		return -EINVAL;
 	*ret_receipt = last_receipt.receipt;
 	return 0;

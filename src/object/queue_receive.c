@@ -160,7 +160,8 @@ static int receive_one(struct tni_call *call, const struct tenon_receive_options
 		result = finish_long(call, target, &lease);
 	if (result == -EBADMSG)
 		return tni_queue_damaged(queue);
-	if (result == 0)
+	/* Also who found none: somebody may have died before telling. */
+	if (result == 0 || result == -EAGAIN)
 		tni_poll_lower(call, TNI_RECEIVE);
 	return result;
 }
@@ -192,8 +193,10 @@ static inline int receive_quick(struct tni_call *call, struct tenon_queue *queue
 						   .head = call->looked_head}};
 
 		tni_note_idle(queue);
-		if (options && options->flags & TENON_NONBLOCK)
+		if (options && options->flags & TENON_NONBLOCK) {
+			tni_poll_lower(call, TNI_RECEIVE);
 			return -EAGAIN;
+		}
 		if (!tni_spin(queue, &none, options ? options->deadline_ns : INT64_MAX))
 			return -EAGAIN;
 	}
@@ -339,6 +342,9 @@ static int end_lease(struct tenon_queue *queue, struct tenon_lease *lease, bool 
 	tni_side_unlock(&call, TNI_RECEIVE);
 	if (result == -EBADMSG)
 		return tni_queue_damaged(queue);
+	/* What was raised for nothing. */
+	if (result != 0)
+		tni_poll_lower(&call, done ? TNI_SEND : TNI_RECEIVE);
 	if (result == 0) {
 		lease->data = NULL;
 		lease->opaque = 0;

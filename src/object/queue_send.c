@@ -55,7 +55,8 @@ static int append_in_slot(struct tenon_queue *queue, struct tni_append *append, 
 	if (result != 0)
 		return result;
 	tni_slot_label(queue, slot, bytes, options->key);
-	memcpy(tni_slot_data(queue, index), data, bytes);
+	if (bytes > 0)
+		memcpy(tni_slot_data(queue, index), data, bytes);
 	if (ret_receipt) {
 		result = tni_receipt_take(queue, &append->txn, index, &receipt);
 		if (result != 0)
@@ -213,7 +214,8 @@ static int when_full(struct tni_call *call, const struct tenon_send_options *opt
 			return result;
 		result = tni_item_drop(queue);
 		tni_side_unlock(call, TNI_RECEIVE);
-		return result;
+		/* Somebody received meanwhile what was to be dropped. */
+		return result == -EAGAIN && tni_queue_room(queue) > 0 ? 0 : result;
 	default:
 		if (options->flags & TENON_NONBLOCK)
 			return -EAGAIN;
@@ -223,17 +225,22 @@ static int when_full(struct tni_call *call, const struct tenon_send_options *opt
 	}
 }
 
-static int drop_newest(struct tni_call *call, uint32_t count, uint32_t *ret_sent)
+/* The message itself is dropped, and with it the loan that it is in. */
+static int drop_newest(struct tni_call *call, const struct parcel *parcel, uint32_t *ret_sent)
 {
 	struct tni_send_side *side = &call->queue->control->send;
+	uint32_t count = parcel->is_loan ? 1 : parcel->count;
 	int result = tni_side_lock(call, TNI_SEND, INT64_MAX);
 
 	if (result != 0)
 		return result;
-	tni_set64(&side->dropped, tni_get64(&side->dropped) + count);
+	if (parcel->is_loan)
+		result = tni_loan_free(call->queue, parcel->loan);
+	if (result == 0)
+		tni_set64(&side->dropped, tni_get64(&side->dropped) + count);
 	tni_side_unlock(call, TNI_SEND);
 	*ret_sent = count;
-	return 0;
+	return result == -EBADMSG ? tni_queue_damaged(call->queue) : result;
 }
 
 /* Waits for the receiver.  Who may not wait has seen one asleep, which may still have left or died
@@ -283,9 +290,10 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 		}
 		if (result != -EAGAIN || (rendezvous && options->flags & TENON_NONBLOCK))
 			break;
+		tni_poll_lower(call, TNI_SEND);
 		result = when_full(call, options);
 		if (result > 0)
-			return drop_newest(call, parcel->is_loan ? 1 : parcel->count, ret_sent);
+			return drop_newest(call, parcel, ret_sent);
 		if (result != 0)
 			return result;
 	}
@@ -313,9 +321,9 @@ static int send_long(struct tni_call *call, const struct tenon_slice *slice,
 		return result;
 	memcpy(tni_slot_data(queue, slot), slice->data, slice->bytes);
 	result = deliver(call, &parcel, options, ret_sent);
-	if (result == 0 && queue->attributes.full != TENON_QUEUE_DROP_NEWEST)
+	if (result == 0)
 		return 0;
-	/* Not sent, or dropped: in the second case the loan may be gone already. */
+	/* Not sent; withdrawn by a rendezvous, it is not a loan any more. */
 	if (tni_side_lock(call, TNI_SEND, INT64_MAX) == 0) {
 		const struct tni_loan *loan = tni_table_at(&queue->loans, parcel.loan);
 
@@ -456,8 +464,6 @@ int tenon_queue_commit(struct tenon_queue *queue, struct tenon_loan *loan, uint6
 	result = deliver(&call, &parcel, &checked, &sent);
 	if (result != 0)
 		return result;
-	if (queue->attributes.full == TENON_QUEUE_DROP_NEWEST)
-		tenon_queue_abandon(queue, loan); /* not there any more unless it was dropped */
 	loan->data = NULL;
 	loan->opaque = 0;
 	return 0;
