@@ -396,11 +396,15 @@ int tenon_queue_open(const char *namespace_path, const char *name, uint32_t flag
 	queue = calloc(1, sizeof(*queue));
 	if (queue)
 		queue->handle = 1 + tni_fetch_add64(&handles, 1);
-	result = queue ? open_in(directory_fd, bare, flags, &checked, queue) : -ENOMEM;
-	if (result == 0)
+	/* Attaching may bring the dead's leases back, and tell those who poll. */
+	if (queue)
 		queue->directory = path_of(directory_fd, namespace_path);
+	result = queue && queue->directory ? open_in(directory_fd, bare, flags, &checked, queue)
+					   : -ENOMEM;
 	close(directory_fd);
 	if (result != 0) {
+		if (queue)
+			free(queue->directory);
 		free(queue);
 		return result;
 	}

@@ -214,8 +214,13 @@ static int when_full(struct tni_call *call, const struct tenon_send_options *opt
 			return result;
 		result = tni_item_drop(queue);
 		tni_side_unlock(call, TNI_RECEIVE);
-		/* Somebody received meanwhile what was to be dropped. */
-		return result == -EAGAIN && tni_queue_room(queue) > 0 ? 0 : result;
+		/* Somebody received meanwhile what was to be dropped: not merely room, which words
+		 * that somebody wrote over might promise for ever. */
+		return result == -EAGAIN &&
+				       tni_load_acquire64(&queue->control->receive.done_seen) !=
+					       call->looked_done /* ORD(seen) */
+			       ? 0
+			       : result;
 	default:
 		if (options->flags & TENON_NONBLOCK)
 			return -EAGAIN;

@@ -32,6 +32,7 @@
 
 static struct shared {
 	uint32_t stop;
+	uint32_t senders_done;	       /* nobody will send any more */
 	uint32_t next[SENDERS];	       /* number to be sent */
 	uint32_t ready;		       /* containers that say so */
 	uint32_t go;		       /* containers that may go on */
@@ -406,6 +407,31 @@ static void settle(struct tenon_queue *queue, uint32_t forgiven)
 	contract_expect_sound(queue);
 }
 
+/* Senders that are told to stop may be waiting for room, and receivers may have stopped. */
+static void receive_until_done(void *context)
+{
+	struct tenon_queue *queue = contract_open("/shared");
+	uint64_t message;
+
+	(void)context;
+	while (!load(&shared->senders_done))
+		if (contract_receive(queue, &message, SECOND_NS / 50) == 0)
+			note(message);
+	queue = tenon_queue_close(queue);
+}
+
+static void await_all(const pid_t child[SENDERS + RECEIVERS])
+{
+	pid_t receiver;
+
+	add(&shared->stop);
+	receiver = contract_start(receive_until_done, NULL);
+	for (uint32_t i = 0; i < SENDERS + RECEIVERS; i++)
+		contract_await(child[i]);
+	add(&shared->senders_done);
+	contract_await(receiver);
+}
+
 static void wait_until(int64_t end_ns)
 {
 	struct timespec at = tni_timespec(end_ns);
@@ -423,9 +449,7 @@ static void test_twins_contend(void)
 		child[i] = i < SENDERS ? start_contained(send_numbers, (void *)i)
 				       : start_contained(receive_numbers, (void *)(i - SENDERS));
 	wait_until(tenon_deadline_after(WORK_NS));
-	add(&shared->stop);
-	for (uint32_t i = 0; i < SENDERS + RECEIVERS; i++)
-		contract_await(child[i]);
+	await_all(child);
 	settle(queue, 0);
 }
 
@@ -452,9 +476,7 @@ static void test_twins_die(void)
 							 (void *)(uintptr_t)(which - SENDERS));
 		which = (which + 1) % (SENDERS + RECEIVERS);
 	}
-	add(&shared->stop);
-	for (uint32_t i = 0; i < SENDERS + RECEIVERS; i++)
-		contract_await(child[i]);
+	await_all(child);
 	printf("# %u kills, %u of receivers in their call\n", kills, cut_short);
 	settle(queue, cut_short);
 }
