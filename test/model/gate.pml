@@ -168,13 +168,17 @@ byte deaths = DEATHS;
 
 /* Seeded: the event is counted up when it is waked, behind the release. */
 #ifdef EVENT_AFTER_RELEASE
-#define count_before(owed, class)
+#define count_before(owed, class) \
+	if \
+	:: (flags & (class)) && !(owed) -> flags = flags & ~(class) \
+	:: else \
+	fi;
 #define count_after(class) count_up(class)
 #else
 #define count_before(owed, class) \
 	if \
 	:: (flags & (class)) && (owed) -> count_up(class) \
-	:: else \
+	:: else -> flags = flags & ~(class) \
 	fi;
 #define count_after(class) skip
 #endif
@@ -194,9 +198,10 @@ byte deaths = DEATHS;
 #define clear(class) enough = 0
 #endif
 
-#define serve(class, owed, count) \
+/* Of what was seen to be owed when the events were counted, and no more. */
+#define serve(class, count) \
 	if \
-	:: (flags & (class)) && (owed) -> \
+	:: flags & (class) -> \
 		count_after(class); \
 		futex_wake(class, count); \
 		clear(class) \
@@ -212,7 +217,7 @@ byte deaths = DEATHS;
 proctype thread(byte me; bit side)
 {
 	byte seen[2];
-	byte flags, n, x, sent;
+	byte flags, n, x, sent, messages, room;
 	bit g;		/* the gate that is being locked or is held */
 	bit at;		/* the gate that is looked at after waking */
 	bit died;	/* the last owner died */
@@ -305,10 +310,16 @@ unlock:		atomic {
 			flags = high[g];
 			fresh[g] = fresh[g] | BIT(me);
 			calm[g] = calm[g] | BIT(me);
-			count_before(g == T, LOCK_T)
-			count_before(g == H, LOCK_H)
+			count_before(g == T || OWNER(T) == 0, LOCK_T)
+			count_before(g == H || OWNER(H) == 0, LOCK_H)
+#ifdef OWN_WAKES_ONLY /* Seeded: wakes only for what this operation itself did. */
+			count_before(AVAILABLE > 0 && g == T && done, MESSAGE)
+			count_before(FREE > 0 && g == H && done, ROOM)
+#else
 			count_before(AVAILABLE > 0, MESSAGE)
 			count_before(FREE > 0, ROOM)
+#endif
+			messages = AVAILABLE; room = FREE
 		}
 		atomic {
 			if
@@ -319,16 +330,11 @@ unlock:		atomic {
 #ifdef PENDING_ENDS_EARLY /* Seeded. */
 		pending[me] = 0;
 #endif
-		serve(LOCK_T, OWNER(T) == 0, 1);
-		serve(LOCK_H, OWNER(H) == 0, 1);
-#ifdef OWN_WAKES_ONLY /* Seeded: wakes only for what this operation itself did. */
-		serve(MESSAGE, AVAILABLE > 0 && g == T && done, 1);
-		serve(ROOM, FREE > 0 && g == H && done, 1);
-#else
-		serve(MESSAGE, AVAILABLE > 0, AVAILABLE);
-		serve(ROOM, FREE > 0, FREE);
-#endif
-		flags = 0; calm[g] = calm[g] & ~BIT(me);
+		serve(LOCK_T, 1);
+		serve(LOCK_H, 1);
+		serve(MESSAGE, messages);
+		serve(ROOM, room);
+		flags = 0; messages = 0; room = 0; calm[g] = calm[g] & ~BIT(me);
 		if
 		:: repairing -> repairing = 0; goto looked
 		:: done ->
@@ -423,7 +429,7 @@ looked:		atomic {
 		victim = 0; mortal = mortal & ~BIT(me);
 		leave_queues; forget_readings;
 		fresh[T] = fresh[T] & ~BIT(me); fresh[H] = fresh[H] & ~BIT(me);
-		seen[T] = 0; seen[H] = 0; flags = 0; n = 0; x = 0; at = 0; died = 0;
+		seen[T] = 0; seen[H] = 0; flags = 0; messages = 0; room = 0; n = 0; x = 0; at = 0; died = 0;
 		repairing = 0; locker = 0; done = 0; enough = 0
 	}
 	if
