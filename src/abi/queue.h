@@ -10,6 +10,8 @@
  *	struct tni_loan []		sender's side
  *	struct tni_lease []		receiver's side
  *	struct tni_node []		receiver's side: the index of ordered queues
+ *	struct tni_slot []		receiver's side: short messages of ordered queues that were moved
+ *					out of the log, each behind its header
  *	chunks				the log: records in the order in which they were sent
  *	slots				headers of messages that do not lie in the log itself
  *	data				these messages, as many pages of each as it needs
@@ -28,14 +30,14 @@ struct tni_queue_attributes {
 	uint64_t capacity;
 	uint64_t max_message_bytes;
 	uint32_t chunk_bytes;
-	uint32_t inline_max_bytes; /* longer messages lie in slots; TNI_NO_INLINE: all do */
+	uint32_t inline_max_bytes; /* longer messages lie in slots */
 	uint64_t data_bytes;	   /* of a slot, without its header */
 	uint32_t receipts_max, loans_max, leases_max, nodes_max;
 	uint32_t chunks_max, slots_max;
-	uint64_t reserved[2];
+	uint32_t held_max, held_bytes; /* of an entry, with its header */
+	uint64_t reserved[1];
 };
 
-#define TNI_NO_INLINE UINT32_MAX
 #define TNI_QUEUE_ATTRIBUTES_OFFSET 1024u
 
 _Static_assert(sizeof(struct tni_queue_attributes) == 80, "queue attributes");
@@ -172,7 +174,8 @@ struct tni_receive_side {
 	struct tni_a64 returned_link; /* FIFO: leases, oldest message first; journaled */
 	struct tni_a64 key_root;      /* ordered: buckets by key */
 	struct tni_a64 age_root;      /* typed: buckets by the age of their first message */
-	uint64_t reserved3[7];
+	struct tni_pool held;
+	uint64_t reserved3[4];
 	struct tni_journal journal;
 	uint64_t reserved4[14];
 };
@@ -211,12 +214,12 @@ _Static_assert(offsetof(struct tni_queue_control, idle) % 64 == 0, "queue contro
 
 _Static_assert(sizeof(struct tni_queue_control) <= 2 * TNI_PAGE_BYTES, "queue control");
 
-/* Records.  The first word is written last; 0 means "not yet". */
+/* Records.  The first word is written last; 0 means "not yet".  In ordered queues the key follows. */
 #define TNI_RECORD_BYTES_MASK UINT64_C(0xffffffff)
 #define TNI_RECORD_KIND_SHIFT 32
 #define TNI_RECORD_KIND_MASK UINT64_C(0xff)
 #define TNI_RECORD_SENDER_SHIFT 40 /* process id: 24 bits */
-#define TNI_RECORD_INLINE 1u	   /* low half: bytes; the message follows, padded to 8 */
+#define TNI_RECORD_INLINE 1u	   /* low half: bytes; then the message, padded to 8 */
 #define TNI_RECORD_SLOT 2u	   /* low half: bytes; then a word: index of the slot */
 #define TNI_RECORD_JUMP 3u	   /* low half: the next chunk */
 

@@ -2,27 +2,9 @@
 
 #include "core/journal.h"
 
-#include <assert.h>
 #include <errno.h>
 
 #include "core/file.h"
-
-void tni_txn_set(struct tni_txn *txn, struct tni_a64 *word, uint64_t value)
-{
-	struct tni_journal_entry *entry = &txn->journal->entry[txn->count];
-
-	assert(txn->count < TNI_JOURNAL_ENTRIES);
-	txn->undo[txn->count].word = word;
-	txn->undo[txn->count].old = tni_get64(word);
-	if (!TNI_FAULT(TNI_FAULT_NO_JOURNAL)) {
-		tni_set64(&entry->offset, (uint64_t)((uint8_t *)word - txn->base));
-		tni_set64(&entry->old, txn->undo[txn->count].old);
-		tni_step();
-		tni_set64(&txn->journal->count, ++txn->count);
-		tni_step();
-	}
-	tni_set64(word, value);
-}
 
 void tni_txn_abort(struct tni_txn *txn)
 {

@@ -20,6 +20,7 @@
  * Undoing is writing old values, so it may be done any number of times, and a repairer may die too.
  */
 
+#include <assert.h>
 #include <stddef.h>
 
 #include "abi/queue.h"
@@ -49,7 +50,24 @@ static inline void tni_txn_begin(struct tni_txn *txn, struct tni_journal *journa
 }
 
 /* Writes a word of the object.  An operation writes at most TNI_JOURNAL_ENTRIES. */
-void tni_txn_set(struct tni_txn *txn, struct tni_a64 *word, uint64_t value);
+static inline void tni_txn_set(struct tni_txn *txn, struct tni_a64 *word, uint64_t value)
+{
+	uint32_t count = txn->count;
+	uint64_t old = tni_get64(word);
+	struct tni_journal_entry *entry = &txn->journal->entry[count];
+
+	assert(count < TNI_JOURNAL_ENTRIES);
+	txn->undo[count].word = word;
+	txn->undo[count].old = old;
+	if (!TNI_FAULT(TNI_FAULT_NO_JOURNAL)) {
+		tni_set64(&entry->offset, (uint64_t)((uint8_t *)word - txn->base));
+		tni_set64(&entry->old, old);
+		tni_step();
+		tni_set64(&txn->journal->count, ++txn->count);
+		tni_step();
+	}
+	tni_set64(word, value);
+}
 
 /* Takes back what was written since tni_txn_begin(). */
 void tni_txn_abort(struct tni_txn *txn);

@@ -49,7 +49,8 @@
 	M(tni_queue_attributes, data_bytes) M(tni_queue_attributes, receipts_max) \
 	M(tni_queue_attributes, loans_max) M(tni_queue_attributes, leases_max) \
 	M(tni_queue_attributes, nodes_max) M(tni_queue_attributes, chunks_max) \
-	M(tni_queue_attributes, slots_max) M(tni_queue_attributes, reserved)
+	M(tni_queue_attributes, slots_max) M(tni_queue_attributes, held_max) \
+	M(tni_queue_attributes, held_bytes) M(tni_queue_attributes, reserved)
 
 #define TNI_LAYOUT_JOURNAL_ENTRY(M) \
 	M(tni_journal_entry, offset) M(tni_journal_entry, old)
@@ -95,7 +96,7 @@
 	M(tni_receive_side, woken_returned) M(tni_receive_side, woken_done) \
 	M(tni_receive_side, reserved2) M(tni_receive_side, leases) M(tni_receive_side, nodes) \
 	M(tni_receive_side, returned_link) M(tni_receive_side, key_root) \
-	M(tni_receive_side, age_root) M(tni_receive_side, reserved3) \
+	M(tni_receive_side, age_root) M(tni_receive_side, held) M(tni_receive_side, reserved3) \
 	M(tni_receive_side, journal) M(tni_receive_side, reserved4)
 
 #define TNI_LAYOUT_QUEUE_IDLE(M) \
@@ -159,7 +160,7 @@
 	TNI_GATE_OWNER, TNI_GATE_OWNER_DIED, TNI_GATE_WAITERS, TNI_GATE_EPOCH_ONE, \
 	TNI_GATE_EPOCH, TNI_GATE_HOLDER, TNI_GATE_FLAGS, TNI_GATE_FLAG(0), TNI_CLASS_LOCK_0, \
 	TNI_CLASS_LOCK_1, TNI_CLASS_MESSAGE, TNI_CLASS_ROOM, TNI_CLASS_RECEIPT, \
-	TNI_PARTICIPANT_FREE, TNI_PARTICIPANT_ATTACHED, TNI_NO_INLINE, TNI_FREED_LINK, \
+	TNI_PARTICIPANT_FREE, TNI_PARTICIPANT_ATTACHED, TNI_FREED_LINK, \
 	TNI_FREED_PUSH_ONE, TNI_FREED_PUSHES, TNI_FREED_GRAB_ONE, TNI_FREED_GRABS, \
 	TNI_GRAB_VALID, TNI_LIMBO_VALID, TNI_LIMBO_DROPPED, TNI_RECORD_BYTES_MASK, \
 	TNI_RECORD_KIND_SHIFT, TNI_RECORD_KIND_MASK, TNI_RECORD_SENDER_SHIFT, \

@@ -19,6 +19,7 @@ struct check {
 	char *text;
 	uint64_t capacity_bytes;
 	uint64_t free_slots, used_slots; /* found so far */
+	uint64_t held;			 /* of the receivers' own */
 };
 
 static int __attribute__((format(printf, 2, 3)))
@@ -145,8 +146,15 @@ static int check_log(struct check *check, const struct tni_receive_view *view)
 	return fault(check, "the log does not end");
 }
 
-static int check_bucket(const struct check *check, const struct tni_node *bucket,
-			uint64_t *messages)
+static void count_slot(struct check *check, uint64_t slot)
+{
+	if (tni_slot_is_held(check->queue, slot))
+		check->held++;
+	else
+		check->used_slots++;
+}
+
+static int check_bucket(struct check *check, const struct tni_node *bucket, uint64_t *messages)
 {
 	uint64_t link = tni_get64(&bucket->first_link), count = tni_get64(&bucket->count);
 	uint64_t before = 0, seen = 0;
@@ -158,6 +166,7 @@ static int check_bucket(const struct check *check, const struct tni_node *bucket
 		    tni_get64(&slot->older_link) != before)
 			return fault(check, "a bucket of the index leads astray at slot %llu",
 				     (unsigned long long)link - 1);
+		count_slot(check, link - 1);
 		before = link;
 		link = tni_get64(&slot->younger_link);
 	}
@@ -190,7 +199,6 @@ static int check_index(struct check *check, const struct tni_receive_view *view)
 	}
 	if (result != -ENOENT)
 		return fault(check, "the index is broken");
-	check->used_slots += messages;
 	if (messages != view->ready)
 		return fault(check, "the index holds %llu messages, %llu are ready",
 			     (unsigned long long)messages, (unsigned long long)view->ready);
@@ -229,6 +237,8 @@ static int check_receive(struct check *check)
 	if (result == 0)
 		result = check_own_pool(check, "index nodes", &side->nodes, &check->queue->nodes);
 	if (result == 0)
+		result = check_own_pool(check, "moved messages", &side->held, &check->queue->held);
+	if (result == 0)
 		result = check_log(check, &view);
 	if (result == 0)
 		result = check->queue->attributes.order == TENON_QUEUE_FIFO
@@ -244,8 +254,12 @@ static int check_receive(struct check *check)
 		taken += state == TNI_LEASE_TAKEN;
 		/* Taken, or put back: neither the log nor the index names its slot any more. */
 		if (state != TNI_LEASE_FREE && tni_get64(&lease->record) & TNI_LEASE_IN_SLOT)
-			check->used_slots++;
+			count_slot(check, tni_get64(&lease->record) & ~TNI_LEASE_IN_SLOT);
 	}
+	if (check->held != tni_get64(&side->held.used))
+		return fault(check, "%llu messages were moved out of the log, %llu are found",
+			     (unsigned long long)tni_get64(&side->held.used),
+			     (unsigned long long)check->held);
 	if (view.drained - view.ready - view.done != taken)
 		return fault(check, "%llu messages are under lease, %llu leases are open",
 			     (unsigned long long)(view.drained - view.ready - view.done),

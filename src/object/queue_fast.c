@@ -75,14 +75,17 @@ static inline void copy(void *restrict to, const void *restrict from, uint64_t b
 	}
 }
 
-/* The place of the log at a position, if this process knows its chunk. */
-static inline struct tni_a64 *place_at(const struct tenon_queue *queue, uint64_t position,
+/* The place of the log at a position.  NULL: there can be none. */
+static inline struct tni_a64 *place_at(struct tenon_queue *queue, uint64_t position,
 				       uint64_t *ret_left)
 {
 	uint64_t offset = position & (queue->attributes.chunk_bytes - 1);
 
-	if (offset < sizeof(struct tni_chunk) || offset % 8 != 0 ||
-	    position >> queue->chunk_shift >= tni_get32(&queue->chunks.known))
+	if (offset < sizeof(struct tni_chunk) || offset % 8 != 0)
+		return NULL;
+	if (__builtin_expect(position >> queue->chunk_shift >= tni_get32(&queue->chunks.known),
+			     0) &&
+	    !tni_log_word(queue, position))
 		return NULL;
 	*ret_left = queue->attributes.chunk_bytes - offset;
 	return (struct tni_a64 *)(queue->object.base + queue->chunks.offset + position);
@@ -91,7 +94,8 @@ static inline struct tni_a64 *place_at(const struct tenon_queue *queue, uint64_t
 /* The same when the chunk ends after `done` messages, or a long message comes: a batch that there is room
  * for is published in one piece. */
 static int put_across(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t done,
-		      uint32_t count, const struct tni_send_view *view, struct tni_a64 *first)
+		      uint32_t count, uint64_t key, const struct tni_send_view *view,
+		      struct tni_a64 *first)
 {
 	struct tni_append append;
 	int result = 0;
@@ -104,10 +108,9 @@ static int put_across(struct tenon_queue *queue, const struct tenon_slice *slice
 		append.first = first;
 		append.first_word = tni_record_word(queue, TNI_RECORD_INLINE, slices[0].bytes);
 	}
-	for (; done < count && (int64_t)slices[done].bytes <= queue->short_bytes && result == 0;
-	     done++)
+	for (; done < count && slices[done].bytes <= queue->short_bytes && result == 0; done++)
 		result = tni_append_inline(queue, &append, slices[done].data,
-					   (uint32_t)slices[done].bytes);
+					   (uint32_t)slices[done].bytes, key);
 	if (result != 0) {
 		tni_txn_abort(&append.txn);
 		return 0;
@@ -120,11 +123,12 @@ static int put_across(struct tenon_queue *queue, const struct tenon_slice *slice
 }
 
 /* Writes messages behind the end, as many as fit into the chunk, and publishes them. */
-static inline int put(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t count)
+static inline int put(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t count,
+		      uint64_t key)
 {
 	struct tni_send_side *side = &queue->control->send;
 	struct tni_send_view view = tni_send_view(side);
-	uint64_t limit = tni_room_locked(queue, view.sent, count), left;
+	uint64_t limit = tni_room_locked(queue, view.sent, count), head = queue->head_bytes, left;
 	struct tni_a64 *first = place_at(queue, view.tail, &left), *at = first;
 	uint32_t i;
 
@@ -132,24 +136,28 @@ static inline int put(struct tenon_queue *queue, const struct tenon_slice *slice
 		return 0;
 	if (limit == 0)
 		return -EAGAIN;
+	if (tni_order_back(queue, view.sent, limit < count ? limit : count, true) != 0)
+		return 0;
 	for (i = 0; i < count && i < limit; i++) {
-		uint64_t bytes = slices[i].bytes, need = 8 + tni_padded(bytes);
+		uint64_t bytes = slices[i].bytes, need = head + tni_padded(bytes);
 
 		if (limit > AHEAD_ROOM)
 			tni_prefetch_write((uint8_t *)at + AHEAD_BYTES);
-		if ((int64_t)bytes > queue->short_bytes || need + 8 > left)
+		if (bytes > queue->short_bytes || need + 8 > left)
 			break;
 		if (i > 0)
 			tni_set64(at, tni_record_word(queue, TNI_RECORD_INLINE, bytes));
-		copy(at + 1, slices[i].data, bytes);
+		if (head > 8)
+			tni_set64(at + 1, key);
+		copy((uint8_t *)at + head, slices[i].data, bytes);
 		at += need / 8;
 		left -= need;
 		view.tail += need;
 		view.bytes += bytes;
 	}
 	if (i < count && i < limit)
-		return put_across(queue, slices, i, limit < count ? (uint32_t)limit : count, &view,
-				  first);
+		return put_across(queue, slices, i, limit < count ? (uint32_t)limit : count, key,
+				  &view, first);
 	tni_set64(at, 0);
 	view.sent += i;
 	tni_step();
@@ -171,6 +179,8 @@ static inline int put_slot(struct tenon_queue *queue, const struct tenon_slice *
 
 	if (tni_room_locked(queue, tni_send_view(side).sent, 1) == 0)
 		return -EAGAIN;
+	if (tni_order_back(queue, tni_send_view(side).sent, 1, false) != 0)
+		return 0;
 	tni_transfer_refill(&side->slots, &queue->slots);
 	tni_append_begin(queue, &append);
 	result = tni_slot_take(queue, &append.txn, slice->bytes, &index, &slot);
@@ -178,7 +188,7 @@ static inline int put_slot(struct tenon_queue *queue, const struct tenon_slice *
 		tni_slot_label(queue, slot, slice->bytes,
 			       queue->attributes.order == TENON_QUEUE_FIFO ? 0 : key);
 		copy(tni_slot_data(queue, index), slice->data, slice->bytes);
-		result = tni_append_slot(queue, &append, index, (uint32_t)slice->bytes);
+		result = tni_append_slot(queue, &append, index, (uint32_t)slice->bytes, key);
 	}
 	if (result != 0) {
 		tni_txn_abort(&append.txn);
@@ -193,7 +203,7 @@ int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint3
 		  uint64_t key)
 {
 	struct tenon_queue *queue = call->queue;
-	bool in_log = (int64_t)slices[0].bytes <= queue->short_bytes;
+	bool in_log = slices[0].bytes <= queue->short_bytes;
 	int sent;
 
 	if (slices[0].bytes > TNI_COPY_UNDER_LOCK_BYTES || is_rendezvous(queue) ||
@@ -203,7 +213,7 @@ int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint3
 	if (is_polled(queue))
 		sent = 0;
 	else
-		sent = in_log ? put(queue, slices, count) : put_slot(queue, slices, key);
+		sent = in_log ? put(queue, slices, count, key) : put_slot(queue, slices, key);
 	if (sent == -EAGAIN)
 		call->looked_done = tni_get64(&queue->control->send.done_cache);
 	leave(call, TNI_SEND);
@@ -220,7 +230,7 @@ static inline int64_t inline_at(const struct tenon_queue *queue, const struct tn
 	if (word == 0)
 		return 0;
 	if ((word >> TNI_RECORD_KIND_SHIFT & TNI_RECORD_KIND_MASK) != TNI_RECORD_INLINE ||
-	    (int64_t)bytes > queue->short_bytes || 16 + tni_padded(bytes) > left)
+	    bytes > queue->short_bytes || queue->head_bytes + tni_padded(bytes) + 8 > left)
 		return -1;
 	*ret_bytes = bytes;
 	return (int64_t)(word >> TNI_RECORD_SENDER_SHIFT) + 1;
@@ -236,10 +246,8 @@ static inline int take_run(struct tni_call *call, uint8_t *buffer, uint64_t capa
 	const struct tni_a64 *at;
 	int64_t sender = -1;
 	uint32_t taken = 0, streak = tni_get32(&queue->streak);
-	uint64_t left;
+	uint64_t left, head = queue->head_bytes;
 
-	if (tni_get64(&side->returned_link) != 0)
-		return 0;
 	view = tni_receive_view(side);
 	at = place_at(queue, view.head, &left);
 	for (; at && taken < count; taken++) {
@@ -250,15 +258,16 @@ static inline int take_run(struct tni_call *call, uint8_t *buffer, uint64_t capa
 		sender = inline_at(queue, at, left, &bytes);
 		if (sender <= 0 || bytes > capacity_bytes)
 			break;
-		copy(buffer, at + 1, bytes);
+		copy(buffer, (const uint8_t *)at + head, bytes);
 		if (messages)
 			messages[taken] = (struct tenon_message){
 				.bytes = bytes,
+				.key = head > 8 ? tni_get64(at + 1) : 0,
 				.sequence = view.drained,
 				.sender_pid = (int32_t)(sender - 1)};
 		buffer += bytes;
 		capacity_bytes -= bytes;
-		need = 8 + tni_padded(bytes);
+		need = head + tni_padded(bytes);
 		at += need / 8;
 		left -= need;
 		view.head += need;
@@ -288,9 +297,9 @@ static inline void ask_ahead(struct tenon_queue *queue, uint64_t position)
 	const struct tni_a64 *at = place_at(queue, position, &left);
 	uint64_t slot;
 
-	if (!at || left < 24 || tni_get64(at) == 0)
+	if (!at || left < queue->head_bytes + 16 || tni_get64(at) == 0)
 		return;
-	slot = tni_get64(at + 1);
+	slot = tni_get64(at + queue->head_bytes / 8);
 	tni_prefetch_read((const void *)((uintptr_t)queue->slots.base + queue->slots.offset +
 					 slot * queue->slots.entry_bytes));
 	tni_prefetch_read((const void *)((uintptr_t)queue->data.base + queue->data.offset +
@@ -332,25 +341,89 @@ static inline int take_slot(struct tni_call *call, void *buffer, uint64_t capaci
 	return tni_receive_commit(queue, &view) == 0 ? 1 : 0;
 }
 
+/* Takes a message out of the index of an ordered queue. */
+static int take_indexed(struct tni_call *call, void *buffer, uint64_t capacity_bytes,
+			const struct tenon_receive_options *options, struct tenon_message *message)
+{
+	static const struct tenon_receive_options any = {.size = sizeof(any)};
+	struct tenon_queue *queue = call->queue;
+	const struct tni_receive_side *side = &queue->control->receive;
+	struct tni_item item;
+	int result = tni_item_find(queue, options ? options : &any, &item);
+
+	if (result == -EAGAIN) {
+		call->looked_version = tni_get64(&side->version);
+		call->looked_head = tni_receive_view(side).head;
+		return -EAGAIN;
+	}
+	if (result != 0 || item.message.bytes > capacity_bytes ||
+	    item.message.bytes > TNI_COPY_UNDER_LOCK_BYTES)
+		return 0;
+	copy(buffer, item.data, item.message.bytes);
+	if (message)
+		*message = item.message;
+	return tni_item_finish(queue, &item, TNI_RECEIVED) == 0 ? 1 : 0;
+}
+
+/* Goes on to the next chunk if the front of the log leads there.  False: it cannot be. */
+static bool pass_jump(struct tenon_queue *queue)
+{
+	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
+	struct tni_record record;
+	uint64_t left;
+	const struct tni_a64 *at = place_at(queue, view.head, &left);
+
+	if (!at ||
+	    (tni_get64(at) >> TNI_RECORD_KIND_SHIFT & TNI_RECORD_KIND_MASK) != TNI_RECORD_JUMP)
+		return true;
+	return tni_log_read(queue, view.head, &record) == 0 && record.kind == TNI_RECORD_JUMP &&
+	       tni_log_leave_chunk(queue, &view, &record) == 0;
+}
+
+/* How many of the messages at the front of the log may be taken as they come.  0: another order. */
+static inline uint32_t run_in_log(struct tenon_queue *queue,
+				  const struct tenon_receive_options *options)
+{
+	const struct tni_receive_side *side = &queue->control->receive;
+	uint64_t known;
+
+	if (queue->attributes.order == TENON_QUEUE_FIFO)
+		return tni_get64(&side->returned_link) == 0 ? TNI_RUN_MAX : 0;
+	if (!tni_order_is_log(queue, options))
+		return 0;
+	if (queue->attributes.order == TENON_QUEUE_TYPED)
+		return options && options->select != TENON_SELECT_ANY ? 1 : TNI_RUN_MAX;
+	known = queue->scan.to - tni_receive_view(side).drained;
+	return known == 0 ? 1 : known < TNI_RUN_MAX ? (uint32_t)known : TNI_RUN_MAX;
+}
+
+static inline int take(struct tni_call *call, void *buffer, uint64_t capacity_bytes, uint32_t count,
+		       const struct tenon_receive_options *options, struct tenon_message *messages)
+{
+	struct tenon_queue *queue = call->queue;
+	uint32_t run;
+	int taken;
+
+	if (!pass_jump(queue))
+		return 0;
+	run = run_in_log(queue, options);
+	if (run == 0)
+		return queue->attributes.order == TENON_QUEUE_FIFO
+			       ? 0
+			       : take_indexed(call, buffer, capacity_bytes, options, messages);
+	taken = take_run(call, buffer, capacity_bytes, count < run ? count : run, messages);
+	return taken == 0 ? take_slot(call, buffer, capacity_bytes, messages) : taken;
+}
+
 int tni_fast_receive(struct tni_call *call, void *buffer, uint64_t capacity_bytes, uint32_t count,
 		     const struct tenon_receive_options *options, struct tenon_message *messages)
 {
-	struct tenon_queue *queue = call->queue;
-	bool ordered = queue->attributes.order != TENON_QUEUE_FIFO;
 	int taken = 0;
 
-	if (is_rendezvous(queue) || !enter(call, TNI_RECEIVE))
+	if (is_rendezvous(call->queue) || !enter(call, TNI_RECEIVE))
 		return 0;
-	if (is_polled(queue)) {
-		leave(call, TNI_RECEIVE);
-		return 0;
-	}
-	if (!ordered)
-		taken = take_run(call, buffer, capacity_bytes,
-				 count < TNI_RUN_MAX ? count : TNI_RUN_MAX, messages);
-	if (taken == 0 && (ordered ? tni_order_is_log(queue, options)
-				   : tni_get64(&queue->control->receive.returned_link) == 0))
-		taken = take_slot(call, buffer, capacity_bytes, messages);
+	if (!is_polled(call->queue))
+		taken = take(call, buffer, capacity_bytes, count, options, messages);
 	leave(call, TNI_RECEIVE);
 	return taken;
 }

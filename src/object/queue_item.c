@@ -7,9 +7,10 @@
  *
  *	the log			not drained yet
  *	ready			FIFO: a lease in state RETURNED, linked from the oldest to the
- *				youngest; otherwise: a slot in the index
+ *				youngest; otherwise: a slot in the index (of the senders', or, for
+ *				what lay in the log, of the receivers' own)
  *	a lease (TAKEN)		of one participant
- *	gone			its slot or chunk is in limbo, then free
+ *	gone			its slot or chunk is in limbo, then free; or the receivers' slot is free
  *
  * Every change of place is one commit (core/journal.h); the crash table there is the one for all of
  * them.  A lease on a record that lies in the log pins its chunk.
@@ -61,6 +62,7 @@ int tni_item_of_record(struct tenon_queue *queue, const struct tni_record *recor
 	}
 	item->data = record->data;
 	item->message.bytes = record->bytes;
+	item->message.key = record->key;
 	item->message.sender_pid = (int32_t)record->sender;
 	return 0;
 }
@@ -121,11 +123,18 @@ static int find_indexed(struct tenon_queue *queue, const struct tenon_receive_op
 			struct tni_item *item)
 {
 	uint64_t index;
-	int result;
+	int result = -EAGAIN;
 
 	if (tni_order_is_log(queue, options))
 		return find_in_log(queue, item);
-	result = tni_order_drain(queue);
+	/* Where age decides, nothing in the log comes before what is in the index. */
+	if (queue->attributes.order == TENON_QUEUE_TYPED &&
+	    options->select != TENON_SELECT_LOWEST_TO)
+		result = tni_order_select(queue, options->select, options->select_key, &index);
+	if (result == -EAGAIN)
+		result = tni_order_drain(queue);
+	else if (result == 0)
+		return tni_item_of_slot(queue, index, item);
 	if (result == 0)
 		result = tni_order_select(queue, options->select, options->select_key, &index);
 	return result == 0 ? tni_item_of_slot(queue, index, item) : result;
@@ -188,15 +197,18 @@ static void add(struct tni_txn *txn, struct tni_a64 *counter, uint64_t value)
 }
 
 /* The message is no more: counts it, and frees what it lay in. */
-static void end_message(struct tenon_queue *queue, struct tni_txn *txn,
-			struct tni_receive_view *view, const struct tni_item *item,
-			uint32_t outcome)
+static int end_message(struct tenon_queue *queue, struct tni_txn *txn,
+		       struct tni_receive_view *view, const struct tni_item *item, uint32_t outcome)
 {
 	struct tni_receive_side *side = &queue->control->receive;
+	int result = 0;
 
 	view->done++;
 	view->bytes += item->message.bytes;
-	if (item->in_slot)
+	if (item->in_slot && tni_slot_is_held(queue, item->slot))
+		result = tni_pool_give(txn, &side->held, &queue->held,
+				       item->slot - queue->slots.max);
+	else if (item->in_slot)
 		view->limbo_slot = tni_limbo(&queue->control->send.slots, item->slot) |
 				   (outcome == TNI_RECEIVED ? 0 : TNI_LIMBO_DROPPED);
 	if (outcome == TNI_DROPPED) {
@@ -206,6 +218,7 @@ static void end_message(struct tenon_queue *queue, struct tni_txn *txn,
 		add(txn, &side->withdrawn, 1);
 		add(txn, &side->withdrawn_bytes, item->message.bytes);
 	}
+	return result;
 }
 
 /* Takes a returned lease off its list, which it heads. */
@@ -275,7 +288,8 @@ int tni_item_finish(struct tenon_queue *queue, const struct tni_item *item, uint
 	}
 	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
 	result = detach(queue, &txn, &view, item);
-	end_message(queue, &txn, &view, item, outcome);
+	if (result == 0)
+		result = end_message(queue, &txn, &view, item, outcome);
 	if (result == 0 && item->origin == TNI_ITEM_RETURNED) {
 		if (!item->in_slot)
 			result = unpin(queue, &txn, &view, item->position);
@@ -296,22 +310,17 @@ static uint64_t taken_by(uint32_t participant)
 	return TNI_LEASE_TAKEN | (uint64_t)participant << 32;
 }
 
-/* Putting a message back into the index needs nodes: their memory is made sure of before it is taken
- * from the log, so that a lease can always be ended. */
-static int back_return(struct tenon_queue *queue, const struct tni_item *item)
+/* A short message of an ordered queue that lies in the log could not be put back into the index: it is
+ * moved there before it is leased. */
+int tni_item_settle(struct tenon_queue *queue, struct tni_item *item)
 {
-	uint64_t nodes = 2 * tni_pool_top(&queue->control->send.slots.pool, &queue->slots);
-	int result = 0;
+	uint64_t slot;
+	int result;
 
-	if (queue->attributes.order == TENON_QUEUE_FIFO || item->origin != TNI_ITEM_RECORD)
+	if (queue->attributes.order == TENON_QUEUE_FIFO || item->in_slot)
 		return 0;
-	if (nodes > queue->nodes.max)
-		nodes = queue->nodes.max;
-	if (nodes > 0 && !tni_table_at(&queue->nodes, nodes - 1)) {
-		result = tni_table_failure;
-		tni_table_failure = 0;
-	}
-	return result;
+	result = tni_order_drain_front(queue, &slot);
+	return result == 0 ? tni_item_of_slot(queue, slot, item) : result;
 }
 
 int tni_item_lease(struct tenon_queue *queue, const struct tni_item *item, uint64_t *ret_opaque)
@@ -322,10 +331,8 @@ int tni_item_lease(struct tenon_queue *queue, const struct tni_item *item, uint6
 	struct tni_lease *lease;
 	struct tni_chunk *chunk;
 	struct tni_txn txn;
-	int result = back_return(queue, item);
+	int result = 0;
 
-	if (result != 0)
-		return result;
 	tni_note_received(queue);
 	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
 	if (item->origin != TNI_ITEM_RETURNED)
@@ -414,12 +421,12 @@ static int finish_lease(struct tenon_queue *queue, struct tni_txn *txn,
 		.slot = where & ~TNI_LEASE_IN_SLOT,
 		.message.bytes = tni_get64(&lease->bytes_deliveries) & UINT32_MAX,
 	};
-	int result = 0;
+	int result;
 
 	if (item.in_slot && !tni_slot_at(queue, item.slot))
 		return -EBADMSG;
-	end_message(queue, txn, view, &item, TNI_RECEIVED);
-	if (!item.in_slot)
+	result = end_message(queue, txn, view, &item, TNI_RECEIVED);
+	if (result == 0 && !item.in_slot)
 		result = unpin(queue, txn, view, where);
 	return result == 0 ? free_lease(queue, txn, index) : result;
 }

@@ -31,17 +31,6 @@ static int make_room(struct tenon_queue *queue, uint64_t index, struct tni_slot 
 	return result;
 }
 
-/* Receivers of an ordered queue need two nodes a message at most: with each new slot, the sender makes
- * sure of their memory, so that a queue can always be emptied. */
-static int back_nodes(struct tenon_queue *queue, uint64_t slot)
-{
-	uint64_t node = 2 * slot, bytes = sizeof(struct tni_node);
-
-	if (queue->attributes.order == TENON_QUEUE_FIFO || node + 1 >= queue->nodes.max)
-		return 0;
-	return tni_table_reserve(&queue->nodes, node, 0, 2 * bytes);
-}
-
 /* Takes a slot with room for a message, in an open run. */
 int tni_slot_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t bytes,
 		  uint64_t *ret_index, struct tni_slot **ret_slot)
@@ -55,12 +44,6 @@ int tni_slot_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t bytes
 	slot = tni_slot_at(queue, index);
 	if (!slot)
 		return -ENOSPC;
-	if (index + 1 > queue->backed_nodes) {
-		result = back_nodes(queue, index);
-		if (result != 0)
-			return result;
-		queue->backed_nodes = index + 1;
-	}
 	result = make_room(queue, index, slot, bytes);
 	if (result != 0)
 		return result;

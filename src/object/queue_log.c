@@ -51,6 +51,7 @@ int tni_log_read(struct tenon_queue *queue, uint64_t position, struct tni_record
 	struct tni_record record = {.position = position};
 	uint64_t left, word;
 	struct tni_a64 *at = word_at(queue, position, &left);
+	uint64_t head = queue->head_bytes;
 
 	if (!at)
 		return -EBADMSG;
@@ -64,18 +65,23 @@ int tni_log_read(struct tenon_queue *queue, uint64_t position, struct tni_record
 		break;
 	case TNI_RECORD_INLINE:
 		record.bytes = (uint32_t)word;
-		record.data = at + 1;
-		record.next = position + 8 + tni_padded(record.bytes);
-		if ((int64_t)record.bytes > queue->short_bytes ||
-		    16 + tni_padded(record.bytes) > left)
+		record.data = (uint8_t *)at + head;
+		record.next = position + head + tni_padded(record.bytes);
+		if (record.bytes > queue->short_bytes || head + tni_padded(record.bytes) + 8 > left)
 			return -EBADMSG;
+		if (head > 8)
+			record.key = tni_get64(at + 1);
 		break;
 	case TNI_RECORD_SLOT:
 		record.bytes = (uint32_t)word;
-		record.next = position + 16;
-		if (left < 24)
+		record.next = position + head + 8;
+		if (left < head + 16)
 			return -EBADMSG;
-		record.slot = tni_get64(at + 1);
+		if (head > 8)
+			record.key = tni_get64(at + 1);
+		record.slot = tni_get64(at + head / 8);
+		if (record.slot >= queue->slots.max)
+			return -EBADMSG;
 		break;
 	case TNI_RECORD_JUMP:
 		record.chunk = (uint32_t)word;
@@ -165,17 +171,19 @@ void tni_log_end(struct tenon_queue *queue, uint64_t tail)
 }
 
 int tni_append_inline(struct tenon_queue *queue, struct tni_append *append, const void *data,
-		      uint32_t bytes)
+		      uint32_t bytes, uint64_t key)
 {
-	uint64_t need = 8 + tni_padded(bytes);
+	uint64_t need = queue->head_bytes + tni_padded(bytes);
 	struct tni_a64 *at;
 	int result = place(queue, append, need, &at);
 
 	if (result != 0)
 		return result;
 	put_word(append, at, tni_record_word(queue, TNI_RECORD_INLINE, bytes));
+	if (queue->head_bytes > 8)
+		tni_set64(at + 1, key);
 	if (bytes > 0)
-		memcpy(at + 1, data, bytes);
+		memcpy((uint8_t *)at + queue->head_bytes, data, bytes);
 	append->view.tail += need;
 	append->view.sent++;
 	append->view.bytes += bytes;
@@ -183,16 +191,19 @@ int tni_append_inline(struct tenon_queue *queue, struct tni_append *append, cons
 }
 
 int tni_append_slot(struct tenon_queue *queue, struct tni_append *append, uint64_t slot,
-		    uint32_t bytes)
+		    uint32_t bytes, uint64_t key)
 {
+	uint64_t head = queue->head_bytes;
 	struct tni_a64 *at;
-	int result = place(queue, append, 16, &at);
+	int result = place(queue, append, head + 8, &at);
 
 	if (result != 0)
 		return result;
 	put_word(append, at, tni_record_word(queue, TNI_RECORD_SLOT, bytes));
-	tni_set64(at + 1, slot);
-	append->view.tail += 16;
+	if (head > 8)
+		tni_set64(at + 1, key);
+	tni_set64(at + head / 8, slot);
+	append->view.tail += head + 8;
 	append->view.sent++;
 	append->view.bytes += bytes;
 	return 0;

@@ -29,6 +29,9 @@
 #define SPARE_SLOTS 16u
 #define SPARE_BYTES 32768u
 #define SLOTS_MOST_BYTES (UINT64_C(512) << 30)
+/* What is short in an ordered queue, where it may be copied once more; and room for such messages. */
+#define ORDERED_INLINE_BYTES 256u
+#define HELD_MOST_BYTES (UINT64_C(64) << 30)
 
 static uint64_t align_up(uint64_t value, uint64_t to)
 {
@@ -56,6 +59,11 @@ static uint32_t chunk_bytes_for(uint64_t record_bytes, uint64_t capacity)
 	return (uint32_t)bytes;
 }
 
+static uint64_t head_bytes(const struct tni_queue_attributes *attributes)
+{
+	return attributes->order == TENON_QUEUE_FIFO ? 8 : 16;
+}
+
 static void derive(struct tni_queue_attributes *attributes)
 {
 	bool fifo = attributes->order == TENON_QUEUE_FIFO;
@@ -63,13 +71,15 @@ static void derive(struct tni_queue_attributes *attributes)
 
 	if (capacity == TENON_QUEUE_UNBOUNDED || capacity == TENON_QUEUE_RENDEZVOUS)
 		capacity = TENON_QUEUE_MAX_CAPACITY;
-	record_bytes = fifo ? 8 + align_up(attributes->max_message_bytes, 8) : 16;
+	record_bytes = fifo ? attributes->max_message_bytes
+			    : least(attributes->max_message_bytes, ORDERED_INLINE_BYTES);
+	record_bytes = head_bytes(attributes) + align_up(record_bytes, 8);
 	attributes->chunk_bytes = chunk_bytes_for(record_bytes, capacity);
-	attributes->inline_max_bytes = fifo ? (uint32_t)least(attributes->max_message_bytes,
-							      attributes->chunk_bytes / 4 - 32)
-					    : TNI_NO_INLINE;
-	if (fifo)
-		record_bytes = 8 + align_up(attributes->inline_max_bytes, 8);
+	attributes->inline_max_bytes = (uint32_t)least(attributes->max_message_bytes,
+						       fifo ? attributes->chunk_bytes / 4 - 32
+							    : ORDERED_INLINE_BYTES);
+	/* A record that names a slot has a word for it. */
+	record_bytes = head_bytes(attributes) + most(8, align_up(attributes->inline_max_bytes, 8));
 	records = (attributes->chunk_bytes - sizeof(struct tni_chunk) - 8) / record_bytes;
 	attributes->data_bytes = align_up(most(attributes->max_message_bytes, 1), 64);
 	if (attributes->data_bytes > TNI_PAGE_BYTES / 2)
@@ -79,6 +89,10 @@ static void derive(struct tni_queue_attributes *attributes)
 	attributes->leases_max = (uint32_t)least(capacity, TABLE_MOST);
 	/* Two nodes a bucket, and no more buckets than messages. */
 	attributes->nodes_max = fifo ? 1 : (uint32_t)least(2 * capacity, UINT64_C(1) << 28);
+	attributes->held_bytes = (uint32_t)(sizeof(struct tni_slot) +
+					    align_up(most(attributes->inline_max_bytes, 1), 64));
+	attributes->held_max =
+		fifo ? 0 : (uint32_t)least(capacity, HELD_MOST_BYTES / attributes->held_bytes);
 	/* A lease may hold a chunk each; one more is being filled, one emptied. */
 	attributes->chunks_max = (uint32_t)least(capacity / records + least(capacity, TABLE_MOST) +
 							 4,
@@ -110,6 +124,7 @@ static uint64_t tables_of(const struct tni_queue_attributes *attributes, uint32_
 	queue->loans = table(&offset, sizeof(struct tni_loan), attributes->loans_max);
 	queue->leases = table(&offset, sizeof(struct tni_lease), attributes->leases_max);
 	queue->nodes = table(&offset, sizeof(struct tni_node), attributes->nodes_max);
+	queue->held = table(&offset, attributes->held_bytes, attributes->held_max);
 	queue->chunks = table(&offset, attributes->chunk_bytes, attributes->chunks_max);
 	queue->slots = table(&offset, sizeof(struct tni_slot), attributes->slots_max);
 	queue->slots.spare = (uint32_t)least(SPARE_SLOTS, SPARE_BYTES / attributes->data_bytes);
@@ -224,9 +239,9 @@ static int read_attributes(const struct tni_object *object,
 
 static void set_tables(struct tenon_queue *queue)
 {
-	struct tni_table *tables[] = {&queue->receipts, &queue->loans,	&queue->leases,
-				      &queue->nodes,	&queue->chunks, &queue->slots,
-				      &queue->data};
+	struct tni_table *tables[] = {&queue->receipts, &queue->loans, &queue->leases,
+				      &queue->nodes,	&queue->held,  &queue->chunks,
+				      &queue->slots,	&queue->data};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		tables[i]->base = queue->object.base;
@@ -311,9 +326,8 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 		.object = object,
 	};
 	queue->pid = (uint32_t)getpid();
-	queue->short_bytes = queue->attributes.inline_max_bytes == TNI_NO_INLINE
-				     ? -1
-				     : (int64_t)queue->attributes.inline_max_bytes;
+	queue->short_bytes = queue->attributes.inline_max_bytes;
+	queue->head_bytes = head_bytes(&queue->attributes);
 	queue->chunk_shift = (uint32_t)__builtin_ctz(queue->attributes.chunk_bytes);
 	object->bury = tni_queue_bury;
 	result = tni_object_attach(object);

@@ -15,6 +15,7 @@
  */
 
 #include <errno.h>
+#include <string.h>
 
 #include "core/file.h"
 #include "core/index.h"
@@ -53,9 +54,10 @@ static struct tni_slot *linked(struct tenon_queue *queue, uint64_t link)
 int64_t tni_slot_bytes(struct tenon_queue *queue, uint64_t index, const struct tni_slot *slot)
 {
 	uint64_t bytes = tni_get32(&slot->bytes);
-
 	int result;
 
+	if (tni_slot_is_held(queue, index))
+		return bytes <= queue->short_bytes ? (int64_t)bytes : -EBADMSG;
 	if (bytes > queue->attributes.max_message_bytes || bytes > tni_get64(&slot->room_bytes))
 		return -EBADMSG;
 	/* What the slot says of its memory is not taken for granted. */
@@ -80,12 +82,57 @@ static int new_bucket(struct tenon_queue *queue, struct tni_txn *txn, struct tni
 	tni_set64(&bucket->first_link, slot_link);
 	tni_set64(&bucket->last_link, slot_link);
 	tni_set64(&bucket->count, 1);
-	tni_txn_set(txn, &slot->older_link, 0);
-	tni_txn_set(txn, &slot->younger_link, 0);
+	/* Not journaled, here and below: in no list, these words mean nothing. */
+	tni_set64(&slot->older_link, 0);
+	tni_set64(&slot->younger_link, 0);
 	result = tni_index_insert(txn, &by_key, node);
 	if (result == 0 && is_typed(queue))
 		result = tni_index_insert(txn, &by_age, node);
 	return result == -EEXIST ? -EBADMSG : result;
+}
+
+/* More of an ordered queue's memory than fits into a page, for the next few messages as well. */
+#define BACK_STEP 32u
+
+static int back(struct tni_table *table, uint64_t each, uint64_t *backed, uint64_t messages)
+{
+	uint64_t from = *backed * each, to;
+	int result;
+
+	if (messages <= *backed)
+		return 0;
+	messages = (messages + BACK_STEP - 1) / BACK_STEP * BACK_STEP;
+	to = messages * each < table->max ? messages * each : table->max;
+	result = from < to ? tni_table_reserve(table, from, 0, (to - from) * table->entry_bytes)
+			   : 0;
+	if (result == 0)
+		*backed = messages;
+	return result;
+}
+
+int tni_order_back_slow(struct tenon_queue *queue, uint64_t sent, uint64_t more, bool in_log)
+{
+	struct tni_send_side *side = &queue->control->send;
+	uint64_t messages, memory_bytes = tni_file_memory(queue->object.fd);
+	int result;
+
+	/* ORD(seen) */
+	tni_set64(&side->done_cache, tni_load_acquire64(&queue->control->receive.done_seen));
+	messages = sent - tni_get64(&side->done_cache);
+	/* A dead sender's, received before they were counted. */
+	if ((int64_t)messages < 0)
+		messages = 0;
+	/* Every one has a record: counters that somebody wrote over shall not take all memory. */
+	if (memory_bytes > 0 && messages > memory_bytes / queue->head_bytes)
+		return -EBADMSG;
+	messages += more;
+	if (in_log && messages > queue->held.max)
+		return -ENOSPC;
+	/* Two nodes a message: a bucket of its own, and a fork. */
+	result = back(&queue->nodes, 2, &queue->backed_nodes, messages);
+	if (result == 0 && in_log)
+		result = back(&queue->held, 1, &queue->backed_held, messages);
+	return result;
 }
 
 /* A bucket has another first message: its place by age changes. */
@@ -122,7 +169,7 @@ static int find_older(struct tenon_queue *queue, const struct tni_node *bucket, 
 {
 	uint64_t link = tni_get64(&bucket->last_link), older = 0;
 	const struct tni_slot *slot = linked(queue, link);
-	uint64_t bound = queue->slots.max; /* the bucket's count may be anything */
+	uint64_t bound = tni_slots_max(queue); /* the bucket's count may be anything */
 
 	if (!slot)
 		return -EBADMSG;
@@ -169,8 +216,8 @@ int tni_order_insert(struct tenon_queue *queue, struct tni_txn *txn, uint64_t in
 	older = linked(queue, older_link);
 	younger_link = older ? tni_get64(&older->younger_link) : tni_get64(&bucket->first_link);
 	younger = linked(queue, younger_link);
-	tni_txn_set(txn, &slot->older_link, older_link);
-	tni_txn_set(txn, &slot->younger_link, younger_link);
+	tni_set64(&slot->older_link, older_link);
+	tni_set64(&slot->younger_link, younger_link);
 	if (older)
 		tni_txn_set(txn, &older->younger_link, index + 1);
 	if (younger)
@@ -217,22 +264,57 @@ int tni_order_remove(struct tenon_queue *queue, struct tni_txn *txn, uint64_t in
 	return set_first(queue, txn, bucket, node, tni_get64(&slot->younger_link));
 }
 
-/* Moves the record at the front of the log into the index. */
-static int drain_one(struct tenon_queue *queue, struct tni_receive_view *view,
-		     const struct tni_record *record)
+/* Copies a message out of the log into a slot of the receivers'. */
+static int hold(struct tenon_queue *queue, struct tni_txn *txn, const struct tni_record *record,
+		uint64_t *ret_slot)
 {
-	struct tni_receive_side *side = &queue->control->receive;
-	struct tni_slot *slot = tni_slot_at(queue, record->slot);
-	struct tni_txn txn;
-	int64_t bytes;
-	int result;
+	struct tni_slot *slot;
+	uint64_t index;
+	int result = tni_pool_take(txn, &queue->control->receive.held, &queue->held, &index);
 
-	bytes = slot ? tni_slot_bytes(queue, record->slot, slot) : -EBADMSG;
+	if (result != 0)
+		return result;
+	slot = tni_table_entry(&queue->held, index);
+	tni_set64(&slot->key, record->key);
+	tni_set32(&slot->bytes, record->bytes);
+	tni_set32(&slot->deliveries, 0);
+	tni_set32(&slot->receipt_link, 0);
+	tni_set32(&slot->flags_sender, record->sender << 8);
+	if (record->bytes > 0)
+		memcpy(slot + 1, record->data, record->bytes);
+	*ret_slot = queue->slots.max + index;
+	return 0;
+}
+
+static int check_slot(struct tenon_queue *queue, const struct tni_record *record)
+{
+	const struct tni_slot *slot = tni_slot_at(queue, record->slot);
+	int64_t bytes = slot ? tni_slot_bytes(queue, record->slot, slot) : -EBADMSG;
+
 	if (bytes != (int64_t)record->bytes)
 		return bytes < 0 ? (int)bytes : -EBADMSG;
+	return 0;
+}
+
+/* Moves the record at the front of the log into the index. */
+static int drain_one(struct tenon_queue *queue, struct tni_receive_view *view,
+		     const struct tni_record *record, uint64_t *ret_slot)
+{
+	struct tni_receive_side *side = &queue->control->receive;
+	bool is_inline = record->kind == TNI_RECORD_INLINE;
+	uint64_t slot = record->slot;
+	struct tni_txn txn;
+	int result = is_inline ? 0 : check_slot(queue, record);
+
+	if (result != 0)
+		return result;
 	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
-	tni_txn_set(&txn, &slot->sequence, view->drained);
-	result = tni_order_insert(queue, &txn, record->slot);
+	if (is_inline)
+		result = hold(queue, &txn, record, &slot);
+	if (result == 0) {
+		tni_set64(&tni_slot_at(queue, slot)->sequence, view->drained);
+		result = tni_order_insert(queue, &txn, slot);
+	}
 	if (result != 0) {
 		tni_txn_abort(&txn);
 		return result;
@@ -240,13 +322,28 @@ static int drain_one(struct tenon_queue *queue, struct tni_receive_view *view,
 	view->drained++;
 	view->ready++;
 	view->head = record->next;
+	*ret_slot = slot;
 	return tni_receive_commit(queue, view);
+}
+
+int tni_order_drain_front(struct tenon_queue *queue, uint64_t *ret_slot)
+{
+	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
+	struct tni_record record;
+	int result = tni_log_read(queue, view.head, &record);
+
+	if (result != 0)
+		return result;
+	return record.kind == TNI_RECORD_INLINE || record.kind == TNI_RECORD_SLOT
+		       ? drain_one(queue, &view, &record, ret_slot)
+		       : -EBADMSG;
 }
 
 int tni_order_drain(struct tenon_queue *queue)
 {
 	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
 	bool jumped = false;
+	uint64_t slot;
 
 	for (;;) {
 		struct tni_record record;
@@ -254,17 +351,12 @@ int tni_order_drain(struct tenon_queue *queue)
 
 		if (result != 0 || record.kind == 0)
 			return result;
-		/* A jump leads to a record; every record has a slot of its own. */
-		if ((jumped && record.kind == TNI_RECORD_JUMP) ||
-		    view.ready > queue->attributes.slots_max)
+		/* A jump leads to a record; every message has a slot of its own. */
+		if ((jumped && record.kind == TNI_RECORD_JUMP) || view.ready > tni_slots_max(queue))
 			return -EBADMSG;
 		jumped = record.kind == TNI_RECORD_JUMP;
-		if (jumped)
-			result = tni_log_leave_chunk(queue, &view, &record);
-		else if (record.kind == TNI_RECORD_SLOT)
-			result = drain_one(queue, &view, &record);
-		else
-			result = -EBADMSG;
+		result = jumped ? tni_log_leave_chunk(queue, &view, &record)
+				: drain_one(queue, &view, &record, &slot);
 		/* No memory for the index: what is in it can still be received. */
 		if (result == -ENOSPC && view.ready > 0)
 			return 0;
@@ -279,25 +371,20 @@ static bool scan_log(struct tenon_queue *queue, struct tni_scan *scan)
 {
 	for (;;) {
 		struct tni_record record;
-		struct tni_slot *slot;
 
 		if (tni_log_read(queue, scan->position, &record) != 0)
 			return false;
 		if (record.kind == 0)
 			return true;
-		if (record.kind == TNI_RECORD_SLOT) {
-			slot = tni_slot_at(queue, record.slot);
-			if (!slot)
-				return false;
-			tni_prefetch_read(tni_slot_data(queue, record.slot));
+		if (record.kind != TNI_RECORD_JUMP) {
 			if (scan->to == scan->from)
-				scan->key = tni_get64(&slot->key);
-			else if (tni_get64(&slot->key) != scan->key)
+				scan->key = record.key;
+			else if (record.key != scan->key)
 				return false;
 			scan->to++;
 		}
 		/* Beyond what the queue can hold: a log that leads in a circle. */
-		if (scan->to - scan->from > queue->attributes.slots_max)
+		if (scan->to - scan->from > tni_slots_max(queue))
 			return false;
 		scan->position = record.next;
 	}
@@ -309,18 +396,16 @@ bool tni_order_is_log(struct tenon_queue *queue, const struct tenon_receive_opti
 	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
 	struct tni_scan *scan = &queue->scan;
 	struct tni_record record;
-	const struct tni_slot *slot;
 
 	if (view.ready != 0)
 		return false;
 	if (is_typed(queue)) {
 		if (select == TENON_SELECT_ANY)
 			return true;
-		if (select != TENON_SELECT_EXACTLY ||
-		    tni_log_read(queue, view.head, &record) != 0 || record.kind != TNI_RECORD_SLOT)
-			return false;
-		slot = tni_slot_at(queue, record.slot);
-		return slot && tni_get64(&slot->key) == options->select_key;
+		return select == TENON_SELECT_EXACTLY &&
+		       tni_log_read(queue, view.head, &record) == 0 &&
+		       (record.kind == TNI_RECORD_INLINE || record.kind == TNI_RECORD_SLOT) &&
+		       record.key == options->select_key;
 	}
 	/* What was scanned stays true of what is left of it, whoever received meanwhile. */
 	if (view.drained - scan->from >= scan->to - scan->from) {
@@ -422,7 +507,8 @@ static int peek_by_key(struct tenon_queue *queue, uint64_t position, uint64_t *r
 static int peek_by_age(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot)
 {
 	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
-	uint64_t top = tni_pool_top(&queue->control->send.slots.pool, &queue->slots);
+	uint64_t top = tni_pool_top(&queue->control->send.slots.pool, &queue->slots) +
+		       tni_pool_top(&queue->control->receive.held, &queue->held);
 	uint64_t after = 0;
 	bool any = false;
 
@@ -470,7 +556,7 @@ static int peek_by_age(struct tenon_queue *queue, uint64_t position, uint64_t *r
 
 int tni_order_peek(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot)
 {
-	if (position >= queue->slots.max)
+	if (position >= tni_slots_max(queue))
 		return -ENOENT;
 	return is_typed(queue) ? peek_by_age(queue, position, ret_slot)
 			       : peek_by_key(queue, position, ret_slot);

@@ -55,18 +55,20 @@ struct tenon_queue {
 	struct tni_gatehouse house;
 	struct tni_queue_control *control;
 	struct tni_queue_attributes attributes; /* checked copy */
-	struct tni_table receipts, loans, leases, nodes, chunks, slots, data;
-	int64_t short_bytes;	   /* up to this a message lies in the log itself; -1: none does */
-	struct tni_a32 spin_ns[2]; /* budget of receivers, of senders */
+	struct tni_table receipts, loans, leases, nodes, held, chunks, slots, data;
+	uint64_t short_bytes;	      /* up to this a message lies in the log itself */
+	uint64_t head_bytes;	      /* of a record, before its message or slot */
+	struct tni_a32 spin_ns[2];    /* budget of receivers, of senders */
 	struct tni_a32 spin_trust[2]; /* 1: the last spinning was worth it */
 	struct tni_a32 streak;	      /* messages received without finding none, up to a few */
 	struct tni_a32 poll_fd[2];    /* + 1 */
 	struct tni_scan scan;
 	uint32_t pid;
-	uint32_t chunk_shift;  /* log2 of chunk_bytes */
-	uint64_t backed_nodes; /* slots below have their nodes' memory; senders' lock */
-	char *directory;       /* of the namespace */
-	uint64_t handle;       /* another number for each that this process opens */
+	uint32_t chunk_shift; /* log2 of chunk_bytes */
+	/* Ordered: so many messages have memory in the index, and outside the log; senders' lock. */
+	uint64_t backed_nodes, backed_held;
+	char *directory; /* of the namespace */
+	uint64_t handle; /* another number for each that this process opens */
 };
 
 /* One call of one thread. */
@@ -202,6 +204,25 @@ static inline uint64_t tni_room_locked(struct tenon_queue *queue, uint64_t sent,
 	return capacity - held;
 }
 
+int tni_order_back_slow(struct tenon_queue *queue, uint64_t sent, uint64_t more, bool in_log);
+
+/* Makes sure that receivers have memory for `more` messages behind the `sent` ones, in the index and, for
+ * those that lie in the log, outside it: what was sent can always be received.  Under the senders' lock,
+ * before they are written.  -ENOSPC. */
+static inline int tni_order_back(struct tenon_queue *queue, uint64_t sent, uint64_t more,
+				 bool in_log)
+{
+	/* As of what is known of the receivers: it cannot be more. */
+	uint64_t messages = sent - tni_get64(&queue->control->send.done_cache) + more;
+
+	if (__builtin_expect(queue->attributes.order == TENON_QUEUE_FIFO ||
+				     (messages <= queue->backed_nodes &&
+				      (!in_log || messages <= queue->backed_held)),
+			     1))
+		return 0;
+	return tni_order_back_slow(queue, sent, more, in_log);
+}
+
 /* When nothing was found; without the lock, lest others wait for it while the line comes. */
 static inline void tni_note_idle(struct tenon_queue *queue)
 {
@@ -252,6 +273,7 @@ struct tni_record {
 	uint32_t bytes;
 	uint32_t sender;
 	uint64_t position, next;
+	uint64_t key;	/* ordered queues */
 	uint64_t slot;	/* SLOT */
 	uint64_t chunk; /* JUMP: the next one */
 	void *data;
@@ -275,9 +297,9 @@ void tni_append_begin(struct tenon_queue *queue, struct tni_append *append);
 /* Writes the 0 behind the last record: L1 of queue_log.c. */
 void tni_log_end(struct tenon_queue *queue, uint64_t tail);
 int tni_append_inline(struct tenon_queue *queue, struct tni_append *append, const void *data,
-		      uint32_t bytes);
+		      uint32_t bytes, uint64_t key);
 int tni_append_slot(struct tenon_queue *queue, struct tni_append *append, uint64_t slot,
-		    uint32_t bytes);
+		    uint32_t bytes, uint64_t key);
 void tni_append_publish(struct tenon_queue *queue, struct tni_append *append);
 /* Goes past a jump: the chunk behind it is freed, or as soon as no lease lies in it.  Commits. */
 int tni_log_leave_chunk(struct tenon_queue *queue, struct tni_receive_view *view,
@@ -296,6 +318,8 @@ bool tni_order_is_log(struct tenon_queue *queue, const struct tenon_receive_opti
 /* Moves the log into the index, as far as there is memory for that. */
 int tni_order_drain(struct tenon_queue *queue);
 bool tni_order_is_drained(struct tenon_queue *queue);
+/* Moves the message at the very front of the log into the index: *ret_slot. */
+int tni_order_drain_front(struct tenon_queue *queue, uint64_t *ret_slot);
 int tni_order_insert(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot);
 int tni_order_remove(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot);
 /* The slot that a receiver with this selection gets.  -EAGAIN none. */
@@ -303,15 +327,32 @@ int tni_order_select(struct tenon_queue *queue, uint32_t select, uint64_t key, u
 /* The slot `position` places behind the first one.  -ENOENT. */
 int tni_order_peek(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot);
 
+/* Slots are numbered through: first those that senders write into, then those that receivers move
+ * short messages into, out of the log. */
+static inline bool tni_slot_is_held(const struct tenon_queue *queue, uint64_t slot)
+{
+	return slot >= queue->slots.max;
+}
+
 static inline struct tni_slot *tni_slot_at(struct tenon_queue *queue, uint64_t slot)
 {
-	return tni_table_at(&queue->slots, slot);
+	return tni_slot_is_held(queue, slot) ? tni_table_at(&queue->held, slot - queue->slots.max)
+					     : tni_table_at(&queue->slots, slot);
 }
 
 /* Its message, whose memory was made sure of. */
 static inline void *tni_slot_data(const struct tenon_queue *queue, uint64_t slot)
 {
+	if (tni_slot_is_held(queue, slot))
+		return (struct tni_slot *)tni_table_entry(&queue->held, slot - queue->slots.max) +
+		       1;
 	return tni_table_entry(&queue->data, slot);
+}
+
+/* How many there can be: what bounds a walk. */
+static inline uint64_t tni_slots_max(const struct tenon_queue *queue)
+{
+	return (uint64_t)queue->slots.max + queue->held.max;
 }
 
 static inline void tni_slot_label(struct tenon_queue *queue, struct tni_slot *slot, uint64_t bytes,
@@ -354,6 +395,8 @@ int tni_item_of_lease(struct tenon_queue *queue, uint64_t lease, struct tni_item
 
 /* Ends it.  Commits. */
 int tni_item_finish(struct tenon_queue *queue, const struct tni_item *item, uint32_t outcome);
+/* To be called before it is leased.  The item may lie elsewhere afterwards.  Commits. */
+int tni_item_settle(struct tenon_queue *queue, struct tni_item *item);
 /* Leases it to this process.  Commits. */
 int tni_item_lease(struct tenon_queue *queue, const struct tni_item *item, uint64_t *ret_opaque);
 /* Ends a lease of a participant: done, or put back.  Commits. -EINVAL. */

@@ -18,14 +18,15 @@ struct target {
 	bool in_batch;		       /* copied under the lock, whatever its length */
 };
 
-static int hand_over_lease(struct tni_call *call, const struct tni_item *item,
-			   struct tenon_lease *lease)
+static int hand_over_lease(struct tni_call *call, struct tni_item *item, struct tenon_lease *lease)
 {
 	struct tenon_queue *queue = call->queue;
 	bool first = tni_get64(&queue->control->receive.leases.used) == 0;
 	uint64_t opaque;
-	int result = tni_item_lease(queue, item, &opaque);
+	int result = tni_item_settle(queue, item);
 
+	if (result == 0)
+		result = tni_item_lease(queue, item, &opaque);
 	if (result != 0)
 		return result;
 	call->leased |= first;

@@ -16,7 +16,7 @@
 
 static bool is_inline(const struct tenon_queue *queue, uint64_t bytes)
 {
-	return (int64_t)bytes <= queue->short_bytes;
+	return bytes <= queue->short_bytes;
 }
 
 /* The marks may be higher than before.  Looks at what receivers tell when they find nothing first: the
@@ -63,7 +63,7 @@ static int append_in_slot(struct tenon_queue *queue, struct tni_append *append, 
 			return result;
 		*ret_receipt = receipt;
 	}
-	return tni_append_slot(queue, append, index, (uint32_t)bytes);
+	return tni_append_slot(queue, append, index, (uint32_t)bytes, options->key);
 }
 
 static void publish(struct tenon_queue *queue, struct tni_append *append)
@@ -80,9 +80,12 @@ static int put_run(struct tenon_queue *queue, const struct tenon_slice *slices, 
 {
 	struct tni_send_side *side = &queue->control->send;
 	struct tni_append append;
+	int result = tni_order_back(queue, tni_send_view(side).sent, *count,
+				    is_inline(queue, slices[0].bytes) && !ret_receipt);
 	uint32_t i;
-	int result = 0;
 
+	if (result != 0)
+		return result;
 	if (!is_inline(queue, slices[0].bytes) || ret_receipt)
 		tni_transfer_refill(&queue->control->send.slots, &queue->slots);
 	tni_append_begin(queue, &append);
@@ -92,7 +95,7 @@ static int put_run(struct tenon_queue *queue, const struct tenon_slice *slices, 
 			break;
 		if (is_inline(queue, slices[i].bytes) && !ret_receipt)
 			result = tni_append_inline(queue, &append, slices[i].data,
-						   (uint32_t)slices[i].bytes);
+						   (uint32_t)slices[i].bytes, options->key);
 		else
 			result = append_in_slot(queue, &append, slices[i].data, slices[i].bytes,
 						options, ret_receipt);
@@ -116,8 +119,11 @@ static int put_loan(struct tenon_queue *queue, uint64_t loan_index, uint64_t byt
 	struct tni_append append;
 	int result;
 
-	if (!slot)
+	if (!slot || index >= queue->slots.max)
 		return -EBADMSG;
+	result = tni_order_back(queue, tni_send_view(&queue->control->send).sent, 1, false);
+	if (result != 0)
+		return result;
 	tni_append_begin(queue, &append);
 	tni_slot_label(queue, slot, bytes, options->key);
 	tni_txn_set(&append.txn, &loan->state_participant, TNI_LOAN_FREE);
@@ -128,7 +134,7 @@ static int put_loan(struct tenon_queue *queue, uint64_t loan_index, uint64_t byt
 			*ret_receipt = receipt;
 	}
 	if (result == 0)
-		result = tni_append_slot(queue, &append, index, (uint32_t)bytes);
+		result = tni_append_slot(queue, &append, index, (uint32_t)bytes, options->key);
 	if (result != 0) {
 		tni_txn_abort(&append.txn);
 		return result;

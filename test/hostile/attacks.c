@@ -27,6 +27,8 @@
 
 #define PATIENCE_S 5u
 #define WAIT_NS 2000000
+/* Too long for the log of an ordered queue: lies in a slot. */
+#define SLOT_BYTES 300
 
 struct stage {
 	struct tenon_queue *queue;	   /* the victim's */
@@ -145,7 +147,8 @@ static void record_ring(struct stage *stage)
 		_exit(3);
 	first = entry_of(stage, &stage->queue->chunks, 0);
 	second = entry_of(stage, &stage->queue->chunks, 1);
-	tni_set64((struct tni_a64 *)(first + 1) + 6, word | 1);
+	/* Behind three records of a word, a key and 8 bytes. */
+	tni_set64((struct tni_a64 *)(first + 1) + 9, word | 1);
 	tni_set64((struct tni_a64 *)(second + 1), word);
 	receive_bytes(stage);
 }
@@ -156,7 +159,7 @@ static void slot_past_the_end(struct stage *stage)
 	struct tni_slot *slot;
 
 	set_stage(stage, TENON_QUEUE_PRIORITY, 10, 60000);
-	send_bytes(stage, 8);
+	send_bytes(stage, SLOT_BYTES);
 	slot = entry_of(stage, &stage->queue->slots, 0);
 	tni_set64(&slot->room_bytes, stage->queue->data.entry_bytes);
 	tni_set32(&slot->bytes, 60000);
@@ -172,7 +175,7 @@ static void write_past_the_end(struct stage *stage)
 	struct tni_slot *slot;
 
 	set_stage(stage, TENON_QUEUE_PRIORITY, 10, 60000);
-	send_bytes(stage, 8);
+	send_bytes(stage, SLOT_BYTES);
 	receive_bytes(stage);
 	slot = entry_of(stage, &stage->queue->slots, 0);
 	tni_set64(&slot->room_bytes, stage->queue->data.entry_bytes);
@@ -241,8 +244,8 @@ static void astray_journal(struct stage *stage)
 	pthread_t attacker;
 	int64_t end;
 
-	set_stage(stage, TENON_QUEUE_PRIORITY, 10, 64);
-	send_bytes(stage, 8);
+	set_stage(stage, TENON_QUEUE_PRIORITY, 10, SLOT_BYTES);
+	send_bytes(stage, SLOT_BYTES);
 	slot = entry_of(stage, &stage->queue->slots, 0);
 	if (pthread_create(&attacker, NULL, lead_astray, stage) != 0)
 		_exit(3);
@@ -254,7 +257,7 @@ static void astray_journal(struct stage *stage)
 		tni_set64(&stage->control->send.slots.pool.free_link, 0);
 		tni_set64(&stage->control->send.slots.pool.top, 1);
 		tni_set64(&slot->sequence, 0);
-		send_bytes(stage, 8);
+		send_bytes(stage, SLOT_BYTES);
 	}
 	tni_set32(&over, 1);
 	pthread_join(attacker, NULL);
@@ -394,9 +397,9 @@ static void make_bucket_ring(struct stage *stage, uint32_t order)
 	struct tni_node *bucket;
 	struct tni_slot *slot;
 
-	set_stage(stage, order, 100, 64);
+	set_stage(stage, order, 100, SLOT_BYTES);
 	for (uint32_t i = 0; i < 3; i++)
-		if (send_bytes(stage, 8) != 0)
+		if (send_bytes(stage, SLOT_BYTES) != 0)
 			_exit(3);
 	if (tenon_queue_peek(stage->queue, 0, stage->bytes, 64, &message) != 0)
 		_exit(3);
@@ -475,8 +478,8 @@ static void message_in_motion(struct stage *stage)
 	struct tenon_message message;
 	struct tni_slot *slot;
 
-	set_stage(stage, TENON_QUEUE_PRIORITY, 10, 64);
-	if (send_bytes(stage, 8) != 0 || send_bytes(stage, 8) != 0)
+	set_stage(stage, TENON_QUEUE_PRIORITY, 10, SLOT_BYTES);
+	if (send_bytes(stage, SLOT_BYTES) != 0 || send_bytes(stage, SLOT_BYTES) != 0)
 		_exit(3);
 	slot = entry_of(stage, &stage->queue->slots, 0);
 	options = receiving();
@@ -490,10 +493,10 @@ static void message_in_motion(struct stage *stage)
 		_exit(6);
 	/* A copy is the receiver's own. */
 	options = receiving();
-	if (tenon_queue_receive(stage->queue, stage->bytes, 8, &options, &message) != 0)
+	if (tenon_queue_receive(stage->queue, stage->bytes, SLOT_BYTES, &options, &message) != 0)
 		_exit(7);
 	memset(entry_of(stage, &stage->queue->data, 1), 'x', 64);
-	if (memcmp(stage->bytes, "\0\0\0\0\0\0\0\0", 8) != 0 || message.bytes != 8)
+	if (memcmp(stage->bytes, "\0\0\0\0\0\0\0\0", 8) != 0 || message.bytes != SLOT_BYTES)
 		_exit(8);
 }
 
