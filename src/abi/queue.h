@@ -227,7 +227,8 @@ struct tni_chunk {
 	struct tni_a64 next_link; /* in a free list */
 	struct tni_a64 pins;	  /* leases on records in here; journaled */
 	struct tni_a64 retired;	  /* the receivers are past it; journaled */
-	uint64_t reserved[5];
+	struct tni_a64 hollow;	  /* 1: free, and only its first page has memory */
+	uint64_t reserved[4];
 	/* records */
 };
 

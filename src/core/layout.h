@@ -108,7 +108,8 @@
 	M(tni_queue_control, idle)
 
 #define TNI_LAYOUT_CHUNK(M) \
-	M(tni_chunk, next_link) M(tni_chunk, pins) M(tni_chunk, retired) M(tni_chunk, reserved)
+	M(tni_chunk, next_link) M(tni_chunk, pins) M(tni_chunk, retired) M(tni_chunk, hollow) \
+	M(tni_chunk, reserved)
 
 #define TNI_LAYOUT_SLOT(M) \
 	M(tni_slot, next_link) M(tni_slot, younger_link) M(tni_slot, older_link) \

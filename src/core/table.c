@@ -38,8 +38,6 @@ int tni_table_back_slow(struct tni_table *table, uint64_t index, uint64_t bytes)
 		return tni_table_reach(table, index);
 	if (index >= table->max || bytes > table->entry_bytes)
 		return -EBADMSG;
-	if (tni_get32(&table->pages[index]) >= pages)
-		return 0;
 	result = tni_table_reserve(table, index, 0, bytes);
 	if (result == 0)
 		tni_set32(&table->pages[index], pages);
@@ -96,6 +94,8 @@ int tni_table_reach(struct tni_table *table, uint64_t index)
 
 	if (index >= table->max)
 		return -EBADMSG;
+	if (table->pages)
+		return tni_table_back(table, index, 1);
 	result = reach_run(table, index);
 	if (result != 0 && result != -EBADMSG)
 		tni_table_failure = result;
@@ -165,6 +165,30 @@ void tni_transfer_grab(struct tni_transfer *transfer)
 			  (freed & TNI_FREED_PUSHES) | grabs_of(freed + TNI_FREED_GRAB_ONE)))
 		tni_set64(&transfer->grab_link, freed & TNI_FREED_LINK);
 	tni_transfer_repair_grab(transfer);
+}
+
+int tni_transfer_gather(struct tni_txn *txn, struct tni_transfer *transfer, struct tni_table *table)
+{
+	uint64_t link = tni_load_acquire64(&transfer->freed) & TNI_FREED_LINK; /* ORD(freed) */
+	uint64_t free_link = tni_get64(&transfer->pool.free_link);
+	uint64_t top = tni_pool_top(&transfer->pool, table);
+
+	if (link == 0 || free_link == 0)
+		return 0;
+	/* Receivers push on top; the lowest stays the lowest. */
+	for (uint64_t i = 0; i <= top; i++) {
+		struct tni_a64 *next = tni_table_at(table, link - 1);
+
+		if (!next)
+			return -EBADMSG;
+		link = tni_get64(next);
+		if (link == 0) {
+			tni_txn_set(txn, next, free_link);
+			tni_txn_set(txn, &transfer->pool.free_link, 0);
+			return 1;
+		}
+	}
+	return -EBADMSG;
 }
 
 void tni_transfer_repair_grab(struct tni_transfer *transfer)

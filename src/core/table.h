@@ -21,8 +21,9 @@ struct tni_table {
 	 * sides would need the word that the freed ones hang on. */
 	uint32_t spare;
 	struct tni_a32 known; /* entries below are backed by memory */
-	/* Of entries of several pages, used as far as needed: how many pages of each are known to be
-	 * there.  Else NULL, and all of an entry is there or nothing. */
+	/* Of entries whose memory is taken, and given back, one by one and page by page: how many pages of
+	 * each are known to be there.  Else NULL: all of an entry is there or nothing, and nothing is ever
+	 * given back. */
 	struct tni_a32 *pages;
 	const int *fd;
 };
@@ -33,7 +34,7 @@ extern __thread int tni_table_failure;
 
 int tni_table_reach(struct tni_table *table, uint64_t index);
 
-/* The entry, or NULL if `index` cannot be. */
+/* The entry, or NULL if `index` cannot be.  Of one with pages of its own, only the first is there. */
 static inline void *tni_table_at(struct tni_table *table, uint64_t index)
 {
 	if (__builtin_expect(index >= tni_get32(&table->known), 0) &&
@@ -50,7 +51,10 @@ int tni_table_back_slow(struct tni_table *table, uint64_t index, uint64_t bytes)
 /* Makes sure that the first `bytes` bytes of an entry are there.  0, -ENOSPC, -EIO, -EBADMSG. */
 static inline int tni_table_back(struct tni_table *table, uint64_t index, uint64_t bytes)
 {
-	if (__builtin_expect(!table->pages && index < tni_get32(&table->known), 1))
+	if (!table->pages
+		    ? index < tni_get32(&table->known)
+		    : index < table->max &&
+			      bytes <= (uint64_t)tni_get32(&table->pages[index]) * TNI_PAGE_BYTES)
 		return 0;
 	return tni_table_back_slow(table, index, bytes);
 }
@@ -114,6 +118,11 @@ static inline void tni_transfer_refill(struct tni_transfer *transfer, const stru
 	if (tni_transfer_is_short(transfer, table))
 		tni_transfer_grab(transfer);
 }
+
+/* Hangs the pool's free list below the stack of freed ones, so that a grab brings all that is free.  1: to
+ * be committed; 0: one of them is empty; -EBADMSG. */
+int tni_transfer_gather(struct tni_txn *txn, struct tni_transfer *transfer,
+			struct tni_table *table);
 
 void tni_transfer_repair_grab(struct tni_transfer *transfer);
 uint64_t tni_limbo(const struct tni_transfer *transfer, uint64_t index);

@@ -81,11 +81,9 @@ static inline struct tni_a64 *place_at(struct tenon_queue *queue, uint64_t posit
 {
 	uint64_t offset = position & (queue->attributes.chunk_bytes - 1);
 
-	if (offset < sizeof(struct tni_chunk) || offset % 8 != 0)
-		return NULL;
-	if (__builtin_expect(position >> queue->chunk_shift >= tni_get32(&queue->chunks.known),
-			     0) &&
-	    !tni_log_word(queue, position))
+	if (offset < sizeof(struct tni_chunk) || offset % 8 != 0 ||
+	    tni_table_back(&queue->chunks, position >> queue->chunk_shift,
+			   queue->attributes.chunk_bytes) != 0)
 		return NULL;
 	*ret_left = queue->attributes.chunk_bytes - offset;
 	return (struct tni_a64 *)(queue->object.base + queue->chunks.offset + position);

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 
-#include "core/file.h"
 #include "object/queue_private.h"
 
 /* Memory for a message in a slot. */
@@ -54,34 +53,6 @@ int tni_slot_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t bytes
 	return 0;
 }
 
-/* Fetches what was freed, and gives the memory of free slots' data back.  Under the senders' lock. */
-void tni_slots_release(struct tenon_queue *queue)
-{
-	struct tni_send_side *side = &queue->control->send;
-	uint64_t top = tni_pool_top(&side->slots.pool, &queue->slots), link;
-
-	if (tni_get64(&side->slots.pool.free_link) == 0)
-		tni_transfer_grab(&side->slots);
-	if (!queue->data.pages)
-		return;
-	link = tni_get64(&side->slots.pool.free_link);
-	for (uint64_t i = 0; link != 0 && i < top; i++) {
-		struct tni_slot *slot = tni_slot_at(queue, link - 1);
-
-		if (!slot)
-			return;
-		if (tni_get64(&slot->room_bytes) > 0) {
-			tni_set64(&slot->room_bytes, 0);
-			tni_set32(&queue->data.pages[link - 1], 0);
-			tni_step();
-			tni_file_release(queue->object.fd,
-					 queue->data.offset + (link - 1) * queue->data.entry_bytes,
-					 queue->data.entry_bytes);
-		}
-		link = tni_get64(&slot->next_link);
-	}
-}
-
 int tni_loan_take(struct tni_call *call, uint64_t bytes, int64_t deadline_ns, uint64_t *ret_loan,
 		  uint64_t *ret_slot)
 {
@@ -113,7 +84,7 @@ again:
 		tni_txn_abort(&txn);
 		if (result == -ENOSPC && !released) {
 			released = true;
-			tni_slots_release(queue);
+			tni_memory_release(queue);
 			goto again;
 		}
 	}

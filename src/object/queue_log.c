@@ -30,13 +30,12 @@ static struct tni_a64 *word_at(struct tenon_queue *queue, uint64_t position, uin
 {
 	uint64_t chunk_bytes = queue->attributes.chunk_bytes;
 	uint64_t offset = position & (chunk_bytes - 1);
-	uint8_t *chunk;
 
-	if (offset < sizeof(struct tni_chunk) || offset % 8 != 0)
+	if (offset < sizeof(struct tni_chunk) || offset % 8 != 0 ||
+	    tni_table_back(&queue->chunks, position >> queue->chunk_shift, chunk_bytes) != 0)
 		return NULL;
-	chunk = tni_table_at(&queue->chunks, position >> queue->chunk_shift);
 	*ret_left = chunk_bytes - offset;
-	return chunk ? (struct tni_a64 *)(chunk + offset) : NULL;
+	return (struct tni_a64 *)(queue->object.base + queue->chunks.offset + position);
 }
 
 const struct tni_a64 *tni_log_word(struct tenon_queue *queue, uint64_t position)
@@ -149,7 +148,10 @@ static int place(struct tenon_queue *queue, struct tni_append *append, uint64_t 
 		result = tni_pool_take(&append->txn, &side->chunks.pool, &queue->chunks, &chunk);
 		if (result != 0)
 			return result;
-		fresh = tni_table_at(&queue->chunks, chunk);
+		result = tni_chunk_fill(queue, chunk);
+		if (result != 0)
+			return result;
+		fresh = tni_table_entry(&queue->chunks, chunk);
 		tni_set64(&fresh->pins, 0);
 		tni_set64(&fresh->retired, 0);
 		put_word(append, at, tni_record_word(queue, TNI_RECORD_JUMP, chunk));

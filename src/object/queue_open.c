@@ -180,7 +180,7 @@ struct birth {
 };
 
 /* The rest of a new file: attributes, and a log of one empty chunk.  Another chunk is there for the log to
- * go on in, whatever has taken the memory meanwhile. */
+ * go on in, and a page of leases for who takes, whatever has taken the memory meanwhile. */
 static int fill(int fd, uint8_t *base, const void *context)
 {
 	const struct birth *birth = context;
@@ -191,6 +191,8 @@ static int fill(int fd, uint8_t *base, const void *context)
 	if (result == 0)
 		result = tni_file_reserve(fd, birth->tables.chunks.offset,
 					  UINT64_C(2) * birth->attributes.chunk_bytes);
+	if (result == 0)
+		result = tni_file_reserve(fd, birth->tables.leases.offset, TNI_PAGE_BYTES);
 	if (result != 0)
 		return result;
 	memcpy(base + TNI_QUEUE_ATTRIBUTES_OFFSET, &birth->attributes, sizeof(birth->attributes));
@@ -249,31 +251,55 @@ static void set_tables(struct tenon_queue *queue)
 	}
 }
 
-static uint64_t pages_bytes(const struct tenon_queue *queue)
+/* More than this is mapped: taken as it is touched, and not reserved. */
+#define PAGES_MOST_BYTES 65536u
+
+static uint64_t pages_bytes(const struct tni_table *table)
 {
-	return queue->data.max * sizeof(struct tni_a32);
+	return table->max * sizeof(struct tni_a32);
 }
 
-/* What this process knows of the memory of large data; memory of its own, taken as it is touched. */
-static int map_pages(struct tenon_queue *queue)
+/* What this process knows of the memory of each entry; memory of its own. */
+static int make_pages(struct tni_table *table)
 {
 	void *pages;
 
-	if (queue->data.entry_bytes < TNI_PAGE_BYTES)
-		return 0;
-	pages = mmap(NULL, pages_bytes(queue), PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (pages == MAP_FAILED)
-		return -errno;
-	queue->data.pages = pages;
+	if (pages_bytes(table) <= PAGES_MOST_BYTES) {
+		pages = calloc(1, pages_bytes(table));
+		if (!pages)
+			return -ENOMEM;
+	} else {
+		pages = mmap(NULL, pages_bytes(table), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (pages == MAP_FAILED)
+			return -errno;
+	}
+	table->pages = pages;
 	return 0;
 }
 
-static void unmap_pages(struct tenon_queue *queue)
+static void free_pages(struct tni_table *table)
 {
-	if (queue->data.pages)
-		munmap(queue->data.pages, pages_bytes(queue));
-	queue->data.pages = NULL;
+	if (pages_bytes(table) <= PAGES_MOST_BYTES)
+		free(table->pages);
+	else if (table->pages)
+		munmap(table->pages, pages_bytes(table));
+	table->pages = NULL;
+}
+
+static int make_all_pages(struct tenon_queue *queue)
+{
+	int result = make_pages(&queue->chunks);
+
+	if (result == 0 && queue->data.entry_bytes >= TNI_PAGE_BYTES)
+		result = make_pages(&queue->data);
+	return result;
+}
+
+static void free_all_pages(struct tenon_queue *queue)
+{
+	free_pages(&queue->chunks);
+	free_pages(&queue->data);
 }
 
 static int open_existing(int directory_fd, const char *file_name, struct tenon_queue *queue)
@@ -311,8 +337,9 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 	}
 	queue->control = (struct tni_queue_control *)(object->base + control_offset);
 	set_tables(queue);
-	result = map_pages(queue);
+	result = make_all_pages(queue);
 	if (result != 0) {
+		free_all_pages(queue);
 		tni_object_close(object);
 		return result;
 	}
@@ -333,7 +360,7 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 	result = tni_object_attach(object);
 	if (result != 0) {
 		tni_object_close(object);
-		unmap_pages(queue);
+		free_all_pages(queue);
 		return result;
 	}
 	queue->house.participant = object->participant;
@@ -431,8 +458,9 @@ struct tenon_queue *tenon_queue_close(struct tenon_queue *queue)
 	if (!queue)
 		return NULL;
 	tni_lease_forget(&queue->house, tni_thread_self());
+	tni_memory_leave(queue);
 	tni_object_close(&queue->object);
-	unmap_pages(queue);
+	free_all_pages(queue);
 	for (uint32_t side = 0; side < TNI_GATES; side++)
 		if (tni_get32(&queue->poll_fd[side]) != 0)
 			close((int)tni_get32(&queue->poll_fd[side]) - 1);

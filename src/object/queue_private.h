@@ -17,6 +17,7 @@
  *	queue_item.c	finding the next message, ending it, leasing it, putting it back
  *	queue_send.c	send, commit
  *	queue_loan.c	slots to write into; loan, abandon
+ *	queue_memory.c	giving memory back that lies idle
  *	queue_receive.c	receive, take, done, return
  *	queue_fast.c	the short way: the fast path of send and receive
  *	queue_receipt.c	receipts, and the meeting of a rendezvous
@@ -119,6 +120,16 @@ int tni_call_heal(struct tni_call *call);
 int tni_queue_bury(struct tni_object *object, uint32_t participant);
 /* Buries every dead participant; how many. */
 int tni_queue_recover(struct tni_call *call, uint32_t *ret_buried);
+/* Whether somebody else may have a lease. */
+static inline bool tni_has_foreign_leases(struct tenon_queue *queue)
+{
+	return tni_get64(&queue->control->receive.leases.used) > 0 &&
+	       tni_object_participants_top(&queue->object) > 1;
+}
+
+/* Brings back what the dead have taken: to be called by who found nothing, before it says so or sleeps.
+ * 1: something came back, look again; 0: nothing; an error. */
+int tni_queue_bring_back(struct tni_call *call);
 /* The mark of damage. Answers -EBADMSG. */
 int tni_queue_damaged(struct tenon_queue *queue);
 
@@ -516,12 +527,18 @@ static inline void tni_note_sent(struct tenon_queue *queue, const struct tni_sen
 		tni_note_high(queue, view);
 }
 
+/* queue_memory.c */
+/* Gives the memory of free slots and chunks back.  Under the senders' lock, outside a run. */
+void tni_memory_release(struct tenon_queue *queue);
+/* The same where a queue that is empty and keeps much is about to be closed.  Locks, if that is free. */
+void tni_memory_leave(struct tenon_queue *queue);
+/* Makes sure of the memory of a chunk that was free; -ENOSPC. */
+int tni_chunk_fill(struct tenon_queue *queue, uint64_t index);
+
 /* queue_loan.c */
 /* Takes a slot with room for a message, in an open run. */
 int tni_slot_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t bytes,
 		  uint64_t *ret_index, struct tni_slot **ret_slot);
-/* Gives the memory of free slots back, but for their headers.  Under the senders' lock. */
-void tni_slots_release(struct tenon_queue *queue);
 /* Loans a slot to this process.  Locks. */
 int tni_loan_take(struct tni_call *call, uint64_t bytes, int64_t deadline_ns, uint64_t *ret_loan,
 		  uint64_t *ret_slot);

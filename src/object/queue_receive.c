@@ -131,17 +131,17 @@ static int look(struct tni_call *call, const struct tenon_receive_options *optio
 	return result;
 }
 
-/* `result` is what a first look and some spinning brought: -EAGAIN, or 0 for none yet. */
-static int receive_one(struct tni_call *call, const struct tenon_receive_options *options,
-		       const struct target *target, int result)
+/* Looks and waits until there is one; as look().  `result` is what a first look and some spinning brought:
+ * -EAGAIN, or 0 for none yet. */
+static int look_and_wait(struct tni_call *call, const struct tenon_receive_options *options,
+			 const struct target *target, struct tenon_lease *lease, int result)
 {
 	struct tenon_queue *queue = call->queue;
 	struct tni_reason none = {.class = TNI_CLASS_MESSAGE};
-	struct tenon_lease lease;
 	bool sleepy = false, spun = result == -EAGAIN;
 
 	if (result == 0)
-		result = look(call, options, target, NULL, &lease);
+		result = look(call, options, target, NULL, lease);
 	while (result == -EAGAIN && !(options->flags & TENON_NONBLOCK)) {
 		/* Looking may have moved it. */
 		none.seen.version = call->looked_version;
@@ -155,8 +155,20 @@ static int receive_one(struct tni_call *call, const struct tenon_receive_options
 			sleepy = spun || !tni_spin(queue, &none, options->deadline_ns);
 		}
 		spun = false;
-		result = look(call, options, target, sleepy ? &none.seen : NULL, &lease);
+		result = look(call, options, target, sleepy ? &none.seen : NULL, lease);
 	}
+	return result;
+}
+
+static int receive_one(struct tni_call *call, const struct tenon_receive_options *options,
+		       const struct target *target, int result)
+{
+	struct tenon_queue *queue = call->queue;
+	struct tenon_lease lease;
+
+	result = look_and_wait(call, options, target, &lease, result);
+	if (result == -EAGAIN && tni_queue_bring_back(call) > 0)
+		result = look_and_wait(call, options, target, &lease, 0);
 	if (result == 1)
 		result = finish_long(call, target, &lease);
 	if (result == -EBADMSG)
@@ -219,8 +231,11 @@ int tenon_queue_receive(struct tenon_queue *queue, void *buffer, uint64_t capaci
 	quick = receive_quick(&call, queue, buffer, capacity_bytes, 1, options, ret_message);
 	if (quick > 0)
 		return 0;
-	if (quick < 0 && options && options->flags & TENON_NONBLOCK)
-		return quick;
+	if (quick < 0 && options && options->flags & TENON_NONBLOCK) {
+		if (!tni_has_foreign_leases(queue))
+			return quick;
+		quick = 0;
+	}
 	result = begin(queue, options, &checked, &call);
 	if (result != 0)
 		return result;

@@ -170,7 +170,7 @@ static int put(struct tenon_queue *queue, const struct parcel *parcel,
 		result = put_loan(queue, parcel->loan, parcel->loan_bytes, options, ret_receipt);
 		if (result != -ENOSPC)
 			return result;
-		tni_slots_release(queue);
+		tni_memory_release(queue);
 		return put_loan(queue, parcel->loan, parcel->loan_bytes, options, ret_receipt);
 	}
 	while (done < parcel->count && done < room) {
@@ -187,7 +187,7 @@ static int put(struct tenon_queue *queue, const struct parcel *parcel,
 			break;
 		result = put_run(queue, next, &run, options, ret_receipt);
 		if (result == -ENOSPC) {
-			tni_slots_release(queue);
+			tni_memory_release(queue);
 			result = put_run(queue, next, &run, options, ret_receipt);
 		}
 		if (result == -ENOSPC && run > 1) {
@@ -220,6 +220,8 @@ static int when_full(struct tni_call *call, const struct tenon_send_options *opt
 			return result;
 		result = tni_item_drop(queue);
 		tni_side_unlock(call, TNI_RECEIVE);
+		if (result == -EAGAIN && tni_queue_bring_back(call) > 0)
+			return 0;
 		/* Somebody received meanwhile what was to be dropped: not merely room, which words
 		 * that somebody wrote over might promise for ever. */
 		return result == -EAGAIN &&

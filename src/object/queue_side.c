@@ -18,6 +18,7 @@
  */
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -277,6 +278,44 @@ int tni_queue_bury(struct tni_object *object, uint32_t participant)
 	result = tni_lease_return_all(queue, participant);
 	tni_side_unlock(&call, TNI_RECEIVE);
 	return result;
+}
+
+/* Who holds leases, as far as that can be told without a lock. */
+static void find_holders(struct tenon_queue *queue, uint64_t holders[TNI_BITMAP_WORDS])
+{
+	uint64_t top = tni_pool_extent(&queue->control->receive.leases, &queue->leases);
+
+	memset(holders, 0, TNI_BITMAP_WORDS * sizeof(*holders));
+	for (uint64_t i = 0; i < top; i++) {
+		const struct tni_lease *lease = tni_table_at(&queue->leases, i);
+		uint64_t state = lease ? tni_get64(&lease->state_participant) : 0;
+		uint64_t holder = state >> 32;
+
+		if ((state & UINT32_MAX) == TNI_LEASE_TAKEN && holder < TNI_PARTICIPANTS_MAX)
+			holders[holder / 64] |= UINT64_C(1) << (holder % 64);
+	}
+}
+
+int tni_queue_bring_back(struct tni_call *call)
+{
+	struct tni_object *object = &call->queue->object;
+	uint64_t holders[TNI_BITMAP_WORDS];
+	int back = 0;
+
+	if (__builtin_expect(!tni_has_foreign_leases(call->queue), 1))
+		return 0;
+	find_holders(call->queue, holders);
+	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
+		int result;
+
+		if (!(holders[i / 64] >> (i % 64) & 1))
+			continue;
+		result = tni_object_recover_one(object, i);
+		if (result < 0)
+			return result;
+		back |= result;
+	}
+	return back;
 }
 
 int tni_queue_recover(struct tni_call *call, uint32_t *ret_buried)

@@ -183,7 +183,7 @@ int tenon_queue_recover(struct tenon_queue *queue, uint32_t *ret_freed)
 		result = tni_side_lock(&call, TNI_SEND, INT64_MAX);
 	if (result != 0)
 		return result;
-	tni_slots_release(queue);
+	tni_memory_release(queue);
 	tni_side_unlock(&call, TNI_SEND);
 	if (ret_freed)
 		*ret_freed = buried;
@@ -252,7 +252,9 @@ int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,
 	if (result != 0)
 		return result;
 	/* Surely not so many: nobody need walk there. */
-	if (position >= tni_queue_available(queue) || position >= TENON_QUEUE_MAX_CAPACITY)
+	if (position >= TENON_QUEUE_MAX_CAPACITY ||
+	    (position >= tni_queue_available(queue) &&
+	     (tni_queue_bring_back(&call) <= 0 || position >= tni_queue_available(queue))))
 		return -ENOENT;
 	result = tni_side_lock(&call, TNI_RECEIVE, INT64_MAX);
 	if (result != 0)

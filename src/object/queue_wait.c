@@ -161,12 +161,6 @@ static void learn(struct tenon_queue *queue, uint32_t class, int64_t waited_ns)
 		tni_set32(budget, ns / 2);
 }
 
-static bool has_foreign_leases(struct tenon_queue *queue)
-{
-	return tni_get64(&queue->control->receive.leases.used) > 0 &&
-	       tni_object_participants_top(&queue->object) > 1;
-}
-
 static void count_wait(struct tenon_queue *queue, uint32_t class)
 {
 	if (class == TNI_CLASS_MESSAGE)
@@ -187,7 +181,7 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 	struct tenon_queue *queue = call->queue;
 	int64_t tick_ns = LEASE_TICK_NS, until_ns;
 	struct tni_sleep sleep;
-	bool woken = false;
+	bool woken = false, looked = false;
 	uint32_t buried;
 	int result = 0;
 
@@ -208,7 +202,15 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 				tni_side_unlock(call, TNI_RECEIVE);
 			continue;
 		}
-		sleep.leased = has_foreign_leases(queue);
+		sleep.leased = tni_has_foreign_leases(queue);
+		/* Nobody will tell of who died before this one slept. */
+		if (sleep.leased && !looked) {
+			looked = true;
+			result = tni_queue_bring_back(call);
+			if (result > 0)
+				result = 0;
+			continue;
+		}
 		until_ns = deadline_ns;
 		if (sleep.leased)
 			until_ns = tni_clock_ns(CLOCK_MONOTONIC) + tick_ns;
@@ -223,7 +225,8 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 			else if (tick_ns < LEASE_TICK_MOST_NS)
 				tick_ns *= 2;
 			woken = result > 0;
-			result = has_foreign_leases(queue) ? tni_queue_recover(call, &buried) : 0;
+			result = tni_has_foreign_leases(queue) ? tni_queue_recover(call, &buried)
+							       : 0;
 		} else if (result > 0) {
 			woken = true;
 			result = 0;
@@ -240,8 +243,10 @@ int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t dea
 	void *outer = call->pending;
 	int result;
 
-	if (start_ns >= deadline_ns)
-		return -ETIMEDOUT;
+	if (start_ns >= deadline_ns) {
+		result = tni_queue_bring_back(call);
+		return result > 0 ? 0 : result < 0 ? result : -ETIMEDOUT;
+	}
 	/* What is repaired or buried meanwhile leaves the entry as it is here. */
 	tni_pending_set(call->thread, &queue->house.gate[0]->word);
 	call->pending = tni_pending_get(call->thread);
