@@ -310,9 +310,15 @@ TENON_PUBLIC int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, in
  * would find room.  It belongs to the handle: do not read, write or close it.  Readiness is a hint:
  * use TENON_NONBLOCK.
  *
+ * The readable one also becomes so when somebody may have died who had taken a message: that is
+ * noticed by the call that then finds nothing else, and the message received.  It is so once more
+ * or twice for nothing when somebody closes the queue while messages are under lease.  (Where
+ * inotify(7) instances or /proc are not to be had, deaths are not told; they are noticed by the
+ * next call.)  A forked child asks anew: what its parent was given is its parent's.
+ *
  * From the first request on, whoever makes it, every sender and receiver of the queue pays for it,
  * as long as the queue lives: a system call or two whenever it turns empty or full or stops being
- * so, and up to two descriptors for each handle.
+ * so, and up to two descriptors for each handle (three more for who asked for the readable one).
  *
  * What it tells comes through a FIFO beside the queue's file, which goes with the queue's name.
  * Ask for a descriptor before the queue is removed: afterwards there is none to be had (-ENOENT),

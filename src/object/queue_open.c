@@ -461,6 +461,7 @@ struct tenon_queue *tenon_queue_close(struct tenon_queue *queue)
 	tni_memory_leave(queue);
 	tni_object_close(&queue->object);
 	free_all_pages(queue);
+	tni_deathwatch_close(&queue->watch);
 	for (uint32_t side = 0; side < TNI_GATES; side++)
 		if (tni_get32(&queue->poll_fd[side]) != 0)
 			close((int)tni_get32(&queue->poll_fd[side]) - 1);

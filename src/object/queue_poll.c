@@ -9,6 +9,10 @@
  * drained only under the raising side's lock, when there is nothing to tell: whoever dies in between
  * leaves a byte too much, which the next one who looks and finds nothing drains, never one too few.
  *
+ * The descriptor that is handed out for "readable" is a set of the FIFO and of the notice of deaths
+ * (core/deathwatch.c): what a dead process had taken can be received again, and nobody else may be there to
+ * say so.
+ *
  * The FIFOs go with the queue's name.  Whoever removes the queue removes its name (R1) and then theirs
  * (R2); whoever makes a FIFO looks at the queue's name before and behind:
  *
@@ -26,6 +30,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -198,6 +203,24 @@ void tni_poll_lower(struct tni_call *call, uint32_t side)
 		settle(call, other);
 }
 
+/* The descriptor to poll for messages: also told of by the death of who has taken one, where that can be
+ * had. */
+static int watched(struct tenon_queue *queue, int fd)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+	pthread_mutex_lock(&mutex);
+	/* The parent's is not this process's own. */
+	if (queue->watch.generation != tni_process_generation()) {
+		tni_deathwatch_close(&queue->watch);
+		tni_deathwatch_open(&queue->watch, queue->object.fd, fd);
+	}
+	if (queue->watch.generation != 0)
+		fd = queue->watch.set_fd;
+	pthread_mutex_unlock(&mutex);
+	return fd;
+}
+
 static int get_descriptor(struct tenon_queue *queue, uint32_t side, int *ret_fd)
 {
 	uint32_t flag = side == TNI_SEND ? TENON_READABLE : TENON_WRITABLE;
@@ -217,7 +240,7 @@ static int get_descriptor(struct tenon_queue *queue, uint32_t side, int *ret_fd)
 	while (!tni_cas32(&queue->control->poll_wanted, &before, before | flag))
 		;
 	settle(&call, side);
-	*ret_fd = fd;
+	*ret_fd = side == TNI_SEND ? watched(queue, fd) : fd;
 	return 0;
 }
 

@@ -32,6 +32,7 @@
 
 #include "abi/queue.h"
 #include "core/clock.h"
+#include "core/deathwatch.h"
 #include "core/gate.h"
 #include "core/object.h"
 #include "core/table.h"
@@ -63,6 +64,7 @@ struct tenon_queue {
 	struct tni_a32 spin_trust[2]; /* 1: the last spinning was worth it */
 	struct tni_a32 streak;	      /* messages received without finding none, up to a few */
 	struct tni_a32 poll_fd[2];    /* + 1 */
+	struct tni_deathwatch watch;  /* of the readable one */
 	struct tni_scan scan;
 	uint32_t pid;
 	uint32_t chunk_shift; /* log2 of chunk_bytes */
@@ -125,6 +127,12 @@ static inline bool tni_has_foreign_leases(struct tenon_queue *queue)
 {
 	return tni_get64(&queue->control->receive.leases.used) > 0 &&
 	       tni_object_participants_top(&queue->object) > 1;
+}
+
+/* Whether this process polls and is to be told of deaths. */
+static inline bool tni_is_watching(const struct tenon_queue *queue)
+{
+	return __builtin_expect(queue->watch.generation != 0, 0);
 }
 
 /* Brings back what the dead have taken: to be called by who found nothing, before it says so or sleeps.

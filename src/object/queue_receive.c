@@ -196,6 +196,8 @@ static inline int receive_quick(struct tni_call *call, struct tenon_queue *queue
 				const struct tenon_receive_options *options,
 				struct tenon_message *messages)
 {
+	int result;
+
 	if (!tni_receive_is_plain(queue, options) || !tni_call_quick(call, queue))
 		return 0;
 	/* Who asks again and again, or waits, shall not keep the others from the lock.  While there has
@@ -213,7 +215,9 @@ static inline int receive_quick(struct tni_call *call, struct tenon_queue *queue
 		if (!tni_spin(queue, &none, options ? options->deadline_ns : INT64_MAX))
 			return -EAGAIN;
 	}
-	return tni_fast_receive(call, buffer, capacity_bytes, count, options, messages);
+	result = tni_fast_receive(call, buffer, capacity_bytes, count, options, messages);
+	/* Without having waited for one: who waits begins anew, and spins. */
+	return result == -EAGAIN && !(options && options->flags & TENON_NONBLOCK) ? 0 : result;
 }
 
 int tenon_queue_receive(struct tenon_queue *queue, void *buffer, uint64_t capacity_bytes,
@@ -232,7 +236,7 @@ int tenon_queue_receive(struct tenon_queue *queue, void *buffer, uint64_t capaci
 	if (quick > 0)
 		return 0;
 	if (quick < 0 && options && options->flags & TENON_NONBLOCK) {
-		if (!tni_has_foreign_leases(queue))
+		if (!tni_has_foreign_leases(queue) && !tni_is_watching(queue))
 			return quick;
 		quick = 0;
 	}

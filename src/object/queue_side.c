@@ -300,6 +300,7 @@ int tni_queue_bring_back(struct tni_call *call)
 {
 	struct tni_object *object = &call->queue->object;
 	uint64_t holders[TNI_BITMAP_WORDS];
+	bool told = tni_is_watching(call->queue) && tni_deathwatch_take(&call->queue->watch);
 	int back = 0;
 
 	if (__builtin_expect(!tni_has_foreign_leases(call->queue), 1))
@@ -315,6 +316,8 @@ int tni_queue_bring_back(struct tni_call *call)
 			return result;
 		back |= result;
 	}
+	if (told && back == 0)
+		tni_deathwatch_again(&call->queue->watch);
 	return back;
 }
 

@@ -103,7 +103,6 @@ static void test_polled_and_redelivered(void)
 	EXPECT_IS(tenon_queue_readable_fd(queue, &fd), 0);
 	EXPECT_IS(contract_send(queue, 1, 0), 0);
 	contract_await(contract_start(take_and_die, NULL));
-	EXPECT(!is_ready(fd));
 	EXPECT_IS(tenon_queue_recover(queue, &freed), 0);
 	EXPECT_IS(freed, 1);
 	EXPECT(is_ready(fd));
@@ -328,6 +327,49 @@ static void test_batch_to_the_end(void)
 	queue = tenon_queue_close(queue);
 }
 
+enum asking { NOW, SHORTLY, WAITING, PEEKING, DROPPING, ASKINGS };
+
+static int ask(struct tenon_queue *queue, enum asking how)
+{
+	struct tenon_receive_options shortly = {.size = sizeof(shortly),
+						.deadline_ns = tenon_deadline_after(20000000)};
+	uint64_t number;
+
+	switch (how) {
+	case NOW:
+		return tenon_queue_receive(queue, &number, sizeof(number), &if_any, NULL);
+	case SHORTLY:
+		return tenon_queue_receive(queue, &number, sizeof(number), &shortly, NULL);
+	case WAITING:
+		return tenon_queue_wait(queue, TENON_READABLE, 0, NULL);
+	case PEEKING:
+		return tenon_queue_peek(queue, 0, &number, sizeof(number), NULL);
+	default:
+		return tenon_queue_send(queue, "new", 3, &at_once);
+	}
+}
+
+/* What a dead process had taken came back only to who slept for 100 ms. */
+static void test_dead_taker(void)
+{
+	for (uint32_t order = TENON_QUEUE_FIFO; order <= TENON_QUEUE_TYPED; order++) {
+		for (enum asking how = NOW; how < ASKINGS; how++) {
+			struct tenon_queue_options options = {.size = sizeof(options),
+							      .order = order,
+							      .full = TENON_QUEUE_DROP_OLDEST,
+							      .capacity = 1,
+							      .max_message_bytes = 64};
+			struct tenon_queue *queue = contract_create(NAME, &options);
+
+			EXPECT_IS(contract_send(queue, 1, 0), 0);
+			contract_await(contract_start(take_and_die, NULL));
+			EXPECT_IS(ask(queue, how), 0);
+			queue = tenon_queue_close(queue);
+			EXPECT_IS(tenon_queue_remove(contract_folder, NAME), 0);
+		}
+	}
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -341,6 +383,7 @@ int main(void)
 		{"receipt: who was done", test_receipt_of_two, NULL},
 		{"batch: in one piece", test_batch_in_one_piece, NULL},
 		{"batch: to the end", test_batch_to_the_end, NULL},
+		{"a dead taker: found by who does not sleep", test_dead_taker, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));

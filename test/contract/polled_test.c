@@ -2,7 +2,7 @@
 
 /*
  * Descriptors to poll, and the queue's removal.  The bug: the first poll of a queue that was removed
- * already made its FIFO anew, which nobody removed any more.
+ * already made its FIFO anew, which nobody removed any more.  And what they tell of deaths.
  */
 
 #include <dirent.h>
@@ -154,9 +154,108 @@ static void test_poller_dies(void)
 	remove_meanwhile(true);
 }
 
+static struct tenon_queue *taking(void)
+{
+	struct tenon_queue *queue = contract_open(NAME);
+	struct tenon_lease lease;
+
+	REQUIRE(tenon_queue_take(queue, NULL, &lease) == 0);
+	return queue;
+}
+
+static int receive_now(struct tenon_queue *queue)
+{
+	struct tenon_receive_options options = {.size = sizeof(options), .flags = TENON_NONBLOCK};
+	uint64_t number;
+
+	return tenon_queue_receive(queue, &number, sizeof(number), &options, NULL);
+}
+
+static void take_and_stay(void *context)
+{
+	(void)context;
+	taking();
+	for (;;)
+		pause();
+}
+
+static void poll_for_a_message(void *context)
+{
+	struct tenon_queue *queue = contract_open(NAME);
+	int fd = -1, result = -EAGAIN;
+
+	(void)context;
+	EXPECT_IS(tenon_queue_readable_fd(queue, &fd), 0);
+	/* Readable for nothing is allowed, for ever is not. */
+	for (uint32_t i = 0; i < 100 && result == -EAGAIN; i++) {
+		REQUIRE(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 5000) == 1);
+		result = receive_now(queue);
+	}
+	EXPECT_IS(result, 0);
+	EXPECT_IS(receive_now(queue), -EAGAIN);
+	queue = tenon_queue_close(queue);
+}
+
+static void await_asleep(pid_t pid)
+{
+	char path[64], state = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	while (state != 'S') {
+		FILE *file = fopen(path, "r");
+
+		REQUIRE(file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1);
+		fclose(file);
+	}
+}
+
+/* The bug: whoever slept in poll(2) was not told when somebody died who had taken a message. */
+static void test_taker_dies(void)
+{
+	struct tenon_queue *queue = contract_create(NAME, NULL);
+	struct tenon_queue_status status = {.size = sizeof(status)};
+	pid_t taker, poller;
+
+	EXPECT_IS(contract_send(queue, 7, 0), 0);
+	taker = contract_start(take_and_stay, NULL);
+	while (status.leased == 0)
+		REQUIRE(tenon_queue_status(queue, &status) == 0);
+	poller = contract_start(poll_for_a_message, NULL);
+	while (status.participants < 3)
+		REQUIRE(tenon_queue_status(queue, &status) == 0);
+	await_asleep(poller);
+	contract_kill(taker);
+	contract_await(poller);
+	contract_expect_sound(queue);
+	queue = tenon_queue_close(queue);
+}
+
+/* Somebody comes and goes, beside a lease: a poller wakes a few times, and then sleeps. */
+static void test_nobody_died(void)
+{
+	struct tenon_queue *queue = contract_create(NAME, NULL), *other;
+	uint32_t woken = 0;
+	int fd = -1;
+
+	EXPECT_IS(contract_send(queue, 7, 0), 0);
+	other = taking();
+	EXPECT_IS(tenon_queue_readable_fd(queue, &fd), 0);
+	tenon_queue_close(contract_open(NAME));
+	while (woken < 100 && poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 300) == 1) {
+		EXPECT_IS(receive_now(queue), -EAGAIN);
+		woken++;
+	}
+	printf("# woken %u times\n", woken);
+	EXPECT(woken >= 1 && woken < 20);
+	other = tenon_queue_close(other);
+	queue = tenon_queue_close(queue);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
+		{"a taker dies, and who polls is told", test_taker_dies, NULL},
+		{"nobody dies beside a lease, and who polls sleeps on", test_nobody_died, NULL},
 		{"a queue is polled, then removed", test_polled_then_removed, NULL},
 		{"a queue is removed, then polled", test_removed_then_polled, NULL},
 		{"another queue has the name", test_name_is_anothers, NULL},

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_CORE_DEATHWATCH_H
+#define TNI_CORE_DEATHWATCH_H
+
+/* A descriptor to poll that also tells when somebody may have died.  See core/deathwatch.c. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tni_deathwatch {
+	int set_fd; /* what is polled */
+	int notice_fd, timer_fd;
+	uint32_t again;	     /* how often it was looked again */
+	uint32_t generation; /* of the process whose it is; 0: closed */
+};
+
+/* Watches the file behind `file_fd`; is readable when `ready_fd` is, too.  -EMFILE, -ENFILE, -ENOSPC. */
+int tni_deathwatch_open(struct tni_deathwatch *watch, int file_fd, int ready_fd);
+void tni_deathwatch_close(struct tni_deathwatch *watch);
+
+/* Takes what was told.  True: somebody may have died; look now. */
+bool tni_deathwatch_take(struct tni_deathwatch *watch);
+
+/* Nobody was found dead.  Who is just dying may have kept its lock: tell once more, soon. */
+void tni_deathwatch_again(struct tni_deathwatch *watch);
+
+#endif
