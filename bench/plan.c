@@ -81,7 +81,8 @@ static const struct group_plan costs[] = {
 	 .often = ONCE},
 	{"cost-death",
 	 "From the SIGKILL of a peer to the survivor that runs again, two CPUs (medians)",
-	 .rows = "wake-robust wake-pipe tenon-in-call tenon-in-call-priority tenon-lease"},
+	 .rows = "wake-robust wake-pipe wake-pipe-mapped tenon-in-call tenon-in-call-priority "
+		 "tenon-lease"},
 };
 
 struct size_plan {

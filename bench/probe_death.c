@@ -5,7 +5,9 @@
  * The killer and the victim are on the first CPU, the survivor is asleep on the second.  What the
  * machine takes is measured in the same turn: "wake-robust" is a sleeper in a robust mutex whose
  * stopped owner dies, "wake-pipe" one in read(2) on a pipe whose last writer dies; the kernel lets go of a
- * robust futex early and of descriptors late while a process ends.
+ * robust futex early and of descriptors late while a process ends.  "wake-pipe-mapped" is a writer that
+ * has a queue open, whose memory is taken apart before.  The pipes wait as long as "tenon-lease" does,
+ * since what has rested for long takes longer to wake.
  *
  * "tenon-in-call": victim and survivor send and receive all the time.  The victim is stopped at any
  * moment; if the survivor then comes to a halt, the victim was in the middle of a call and holds what
@@ -119,6 +121,13 @@ static void keep_pipe_open(struct scene *scene)
 {
 	close(scene->pipe[0]);
 	stay(scene);
+}
+
+/* With as much memory to take apart as in "tenon-lease". */
+static void open_queue_and_keep_pipe(struct scene *scene)
+{
+	open_queue(scene);
+	keep_pipe_open(scene);
 }
 
 static void read_pipe(struct scene *scene)
@@ -327,7 +336,10 @@ static void measure(struct run *run, const struct probe *probe)
 
 static const struct death robust = {
 	.victim = lock_and_work, .survivor = work_and_lock, .is_working = true};
-static const struct death end_of_pipe = {.victim = keep_pipe_open, .survivor = read_pipe};
+static const struct death end_of_pipe = {
+	.victim = keep_pipe_open, .survivor = read_pipe, .at_any_time = true};
+static const struct death end_of_pipe_mapped = {
+	.victim = open_queue_and_keep_pipe, .survivor = read_pipe, .at_any_time = true};
 static const struct death in_call = {.order = TENON_QUEUE_FIFO,
 				     .victim = exchange,
 				     .survivor = exchange_and_count,
@@ -344,6 +356,8 @@ static const struct death lease = {.order = TENON_QUEUE_FIFO,
 const struct probe probes_death[] = {
 	{"wake-robust", "machine: owner of a robust mutex dies", UNIT_NS, measure, &robust},
 	{"wake-pipe", "machine: last writer of a pipe dies", UNIT_NS, measure, &end_of_pipe},
+	{"wake-pipe-mapped", "machine: the same, and the writer has a queue open", UNIT_NS, measure,
+	 &end_of_pipe_mapped},
 	{"tenon-in-call", "Tenon FIFO queue, peer dies in a call", UNIT_NS, measure, &in_call},
 	{"tenon-in-call-priority", "Tenon priority queue, peer dies in a call", UNIT_NS, measure,
 	 &in_call_priority},

@@ -14,6 +14,7 @@
  */
 
 #include <errno.h>
+#include <sched.h>
 
 #include "object/queue_private.h"
 
@@ -25,11 +26,14 @@
 #define GROW_MESSAGES 64u
 #define GROW_ROUNDS 16u
 #define GROW_PAUSES 8u
-/* How often a sleeper beside leases looks for dead holders: at first, at most, and after the kernel told of
- * a death whose file lock it may not have dropped yet. */
+/* How often a sleeper beside leases looks for dead holders: at first, and at most. */
 #define LEASE_TICK_NS (100 * TNI_MILLISECOND_NS)
-#define NOTICE_TICK_NS 25000
 #define LEASE_TICK_MOST_NS (800 * TNI_MILLISECOND_NS)
+/* After the kernel told of a death: it takes the dead one's memory apart before it drops its file lock.
+ * So long is looked without sleeping; then after a part of the time since the notice, this at least. */
+#define NOTICE_SPIN_NS 200000
+#define NOTICE_PART 8
+#define NOTICE_TICK_NS 25000
 
 struct tni_seen tni_wait_seen(const struct tenon_queue *queue)
 {
@@ -161,6 +165,46 @@ static void learn(struct tenon_queue *queue, uint32_t class, int64_t waited_ns)
 		tni_set32(budget, ns / 2);
 }
 
+/* When to look next: behind a notice, which came `told_ns`, in proportion to how long ago that is. */
+static int64_t next_tick(int64_t tick_ns, int64_t told_ns)
+{
+	int64_t next_ns = 2 * tick_ns;
+
+	if (told_ns != 0)
+		next_ns = (tni_clock_ns(CLOCK_MONOTONIC) - told_ns) / NOTICE_PART;
+	if (next_ns < NOTICE_TICK_NS)
+		next_ns = NOTICE_TICK_NS;
+	return next_ns < LEASE_TICK_MOST_NS ? next_ns : LEASE_TICK_MOST_NS;
+}
+
+static bool has_one_cpu(void)
+{
+	cpu_set_t cpus;
+
+	return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) == 1;
+}
+
+/* Buries who is dead.  Behind a notice it looks for some time without sleeping, unless that would keep
+ * the one that is dying from the only processor. */
+static int bury_dead(struct tni_call *call, const struct tni_reason *reason, bool is_told,
+		     int64_t deadline_ns)
+{
+	int64_t now_ns = tni_clock_ns(CLOCK_MONOTONIC), end_ns = now_ns + NOTICE_SPIN_NS;
+	uint32_t buried;
+	int result = tni_queue_recover(call, &buried);
+
+	if (!is_told || has_one_cpu())
+		return result;
+	while (result == 0 && buried == 0 && now_ns < end_ns && now_ns < deadline_ns &&
+	       !must_not_sleep(call->queue, reason)) {
+		for (uint32_t i = 0; i < SPIN_BURST; i++)
+			tni_pause();
+		result = tni_queue_bring_back(call);
+		now_ns = tni_clock_ns(CLOCK_MONOTONIC);
+	}
+	return result < 0 ? result : 0;
+}
+
 static void count_wait(struct tenon_queue *queue, uint32_t class)
 {
 	if (class == TNI_CLASS_MESSAGE)
@@ -179,10 +223,9 @@ void tni_wait_leave(struct tni_call *call)
 static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int64_t deadline_ns)
 {
 	struct tenon_queue *queue = call->queue;
-	int64_t tick_ns = LEASE_TICK_NS, until_ns;
+	int64_t tick_ns = LEASE_TICK_NS, until_ns, told_ns = 0;
 	struct tni_sleep sleep;
 	bool woken = false, looked = false;
-	uint32_t buried;
 	int result = 0;
 
 	tni_sleep_begin(&queue->house,
@@ -221,12 +264,12 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 			/* The kernel tells of a death before it gives the dead one's file locks up,
 			 * by which it is known to be dead. */
 			if (result == TNI_WOKEN_DEATH)
-				tick_ns = NOTICE_TICK_NS;
-			else if (tick_ns < LEASE_TICK_MOST_NS)
-				tick_ns *= 2;
+				told_ns = tni_clock_ns(CLOCK_MONOTONIC);
+			tick_ns = next_tick(tick_ns, told_ns);
 			woken = result > 0;
-			result = tni_has_foreign_leases(queue) ? tni_queue_recover(call, &buried)
-							       : 0;
+			result = tni_has_foreign_leases(queue)
+					 ? bury_dead(call, reason, woken, deadline_ns)
+					 : 0;
 		} else if (result > 0) {
 			woken = true;
 			result = 0;
