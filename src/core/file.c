@@ -23,18 +23,26 @@ static bool is_beyond_limit(int fd, uint64_t to)
 	return fstat(fd, &status) != 0 || (uint64_t)status.st_size < to;
 }
 
+static int take_memory(int fd, int mode, uint64_t from, uint64_t to)
+{
+	while (to > from && fallocate(fd, mode, (off_t)from, (off_t)(to - from)) != 0) {
+		if (errno != EINTR)
+			return errno == ENOMEM ? -ENOSPC : -errno;
+	}
+	return 0;
+}
+
 int tni_file_reserve(int fd, uint64_t offset, uint64_t bytes)
 {
 	uint64_t from = offset & ~UINT64_C(4095);
 	uint64_t to = (offset + bytes + 4095) & ~UINT64_C(4095);
 
-	if (is_beyond_limit(fd, to))
-		return -EFBIG;
-	while (to > from && fallocate(fd, 0, (off_t)from, (off_t)(to - from)) != 0) {
-		if (errno != EINTR)
-			return errno == ENOMEM ? -ENOSPC : -errno;
-	}
-	return 0;
+	return is_beyond_limit(fd, to) ? -EFBIG : take_memory(fd, 0, from, to);
+}
+
+int tni_file_refill(int fd, uint64_t bytes)
+{
+	return take_memory(fd, FALLOC_FL_KEEP_SIZE, 0, bytes);
 }
 
 void tni_file_release(int fd, uint64_t offset, uint64_t bytes)

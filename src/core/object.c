@@ -131,14 +131,14 @@ int tni_object_make(int directory_fd, const char *file_name, const char *name, m
 	return result;
 }
 
-static int check_header(int fd, uint32_t kind, struct tni_object_header *ret_header)
+static int check_header(int fd, uint32_t kind, struct tni_object_header *ret_header,
+			struct stat *ret_status)
 {
-	struct stat status;
 	ssize_t bytes;
 
-	if (fstat(fd, &status) != 0)
+	if (fstat(fd, ret_status) != 0)
 		return -errno;
-	if (!S_ISREG(status.st_mode))
+	if (!S_ISREG(ret_status->st_mode))
 		return -EBADMSG;
 	do
 		bytes = pread(fd, ret_header, sizeof(*ret_header), 0);
@@ -164,14 +164,15 @@ static int check_header(int fd, uint32_t kind, struct tni_object_header *ret_hea
 
 /* Maps through a description of its own, on which there is never a lock: a mapping keeps its
  * description, in a forked child too, and with it the locks. */
-static void *map(int directory_fd, const char *file_name, const struct tni_object *object)
+static void *map(int directory_fd, const char *file_name, const struct tni_object *object,
+		 const struct stat *status)
 {
 	int fd = openat(directory_fd, file_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW), error;
-	struct stat one, other;
+	struct stat other;
 	void *base;
 
-	if (fd >= 0 && (fstat(fd, &one) != 0 || fstat(object->fd, &other) != 0 ||
-			one.st_ino != other.st_ino || one.st_dev != other.st_dev)) {
+	if (fd >= 0 && (fstat(fd, &other) != 0 || other.st_ino != status->st_ino ||
+			other.st_dev != status->st_dev)) {
 		close(fd);
 		fd = -1;
 	}
@@ -190,15 +191,17 @@ int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 		    struct tni_object *ret_object)
 {
 	struct tni_object object = {.base = MAP_FAILED};
+	struct stat status;
 	int result;
 
 	object.fd = openat(directory_fd, file_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (object.fd < 0)
 		return errno == ELOOP ? -EPERM : -errno;
-	result = check_header(object.fd, kind, &object.header);
+	result = check_header(object.fd, kind, &object.header, &status);
 	if (result == 0) {
 		object.extent_bytes = object.header.extent_bytes;
-		object.base = map(directory_fd, file_name, &object);
+		object.file_bytes = (uint64_t)status.st_size;
+		object.base = map(directory_fd, file_name, &object, &status);
 		if (object.base == MAP_FAILED)
 			result = -errno;
 	}

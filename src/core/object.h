@@ -18,6 +18,7 @@ struct tni_object {
 	int fd; /* its locks say that this process is alive */
 	uint8_t *base;
 	uint64_t extent_bytes;
+	uint64_t file_bytes; /* as long as the file was when it was opened */
 	struct tni_object_header *shared;
 	struct tni_object_header header; /* checked copy */
 	struct tni_participant *participants;

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/file.h"
@@ -306,14 +305,11 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 {
 	struct tni_object *object = &queue->object;
 	uint64_t control_offset;
-	struct stat status;
 	int result = tni_object_open(directory_fd, file_name, TENON_KIND_QUEUE, object);
 
 	if (result != 0)
 		return result;
-	if (fstat(object->fd, &status) != 0)
-		result = -errno;
-	else if (status.st_size < 2 * (off_t)TNI_PAGE_BYTES)
+	if (object->file_bytes < 2 * TNI_PAGE_BYTES)
 		result = -EBADMSG;
 	else
 		result = read_attributes(object, &queue->attributes);
@@ -322,10 +318,10 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 		result = -EBADMSG;
 	/* Cut off: what its maker had made sure of is not there any more. */
 	if (result == 0 &&
-	    (uint64_t)status.st_size < queue->chunks.offset + 2 * queue->attributes.chunk_bytes)
+	    object->file_bytes < queue->chunks.offset + 2 * queue->attributes.chunk_bytes)
 		result = -EBADMSG;
 	if (result == 0)
-		result = tni_file_reserve(object->fd, 0, control_offset + 2 * TNI_PAGE_BYTES);
+		result = tni_file_refill(object->fd, control_offset + 2 * TNI_PAGE_BYTES);
 	if (result == 0) {
 		/* With them the participants are there; one look maps the pages around it. */
 		tni_set32(&object->known, object->header.participants_max);
