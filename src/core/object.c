@@ -187,6 +187,18 @@ static void *map(int directory_fd, const char *file_name, const struct tni_objec
 	return base;
 }
 
+/* A file of somebody unexpected: not the caller's, nor root's, in a folder that only its owner, and he not
+ * the file's, writes to. */
+static bool is_foreign(int directory_fd, const struct stat *status)
+{
+	struct stat directory;
+
+	if (status->st_uid == geteuid() || status->st_uid == 0)
+		return false;
+	return fstat(directory_fd, &directory) != 0 ||
+	       (directory.st_uid != status->st_uid && !(directory.st_mode & 022));
+}
+
 int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 		    struct tni_object *ret_object)
 {
@@ -198,6 +210,8 @@ int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 	if (object.fd < 0)
 		return errno == ELOOP ? -EPERM : -errno;
 	result = check_header(object.fd, kind, &object.header, &status);
+	if (result == 0 && is_foreign(directory_fd, &status))
+		result = -EPERM;
 	if (result == 0) {
 		object.extent_bytes = object.header.extent_bytes;
 		object.file_bytes = (uint64_t)status.st_size;
