@@ -260,11 +260,12 @@ struct tenon_lease {
  * Takes a message under lease: nobody else gets it until it is returned or this process dies.
  * Options and errors as tenon_queue_receive; the lease counts against the capacity until its end.
  *
- * Any number of threads may take, and any thread of the process may end a lease.  The thread that
- * took it should: when the process dies, the kernel tells those who wait at once of leases that a
- * thread took itself, of the queue that it took from last.  Other leases of the dead come back as
- * soon as one who waits looks for the dead, which is after 100 ms at first and every 800 ms at the
- * latest.
+ * Any number of threads may take, and any thread of the process may end a lease.  When the process
+ * dies, the kernel tells those who wait at once, as soon as it has taken the dead process apart.
+ * It cannot where the process has more than 120 others who take beside it, where the thread that
+ * took first has ended and none took since, in a signal handler that interrupted such a call, and
+ * with a C library whose robust mutexes are of another kind than glibc's: then those who wait look
+ * for the dead every 100 ms.
  */
 TENON_PUBLIC int tenon_queue_take(struct tenon_queue *queue,
 				  const struct tenon_receive_options *options,
@@ -310,11 +311,11 @@ TENON_PUBLIC int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, in
  * would find room.  It belongs to the handle: do not read, write or close it.  Readiness is a hint:
  * use TENON_NONBLOCK.
  *
- * The readable one also becomes so when somebody may have died who had taken a message: that is
- * noticed by the call that then finds nothing else, and the message received.  It is so once more
- * or twice for nothing when somebody closes the queue while messages are under lease.  (Where
- * inotify(7) instances or /proc are not to be had, deaths are not told; they are noticed by the
- * next call.)  A forked child asks anew: what its parent was given is its parent's.
+ * The readable one also becomes so, for nothing, when somebody closes the queue; it may have died,
+ * and have taken a message.  The next call that finds nothing notices both, and brings back what the
+ * dead had taken; beside leases it is told so a few times more, within 130 ms.  (Where inotify(7)
+ * instances or /proc are not to be had, deaths are not told; they are noticed by the next call.)
+ * A forked child asks anew: what its parent was given is its parent's.
  *
  * From the first request on, whoever makes it, every sender and receiver of the queue pays for it,
  * as long as the queue lives: a system call or two whenever it turns empty or full or stops being

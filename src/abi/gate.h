@@ -48,8 +48,7 @@ _Static_assert(offsetof(struct tni_gate, repairs) == 12, "gate");
 
 struct tni_waitroom {
 	struct tni_a32 event[TNI_CLASSES]; /* counts; sleepers of the class sleep on it */
-	struct tni_a32 lease;		   /* always 0: pending entries of holders */
-	uint32_t reserved[26];
+	uint32_t reserved[27];
 	struct tni_a64 asleep[TNI_CLASSES]
 			     [TNI_BITMAP_WORDS]; /* participants with a thread asleep */
 };

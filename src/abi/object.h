@@ -40,7 +40,8 @@ struct tni_object_header {
 	struct tni_a32 participants_top; /* entries below have been used */
 	struct tni_a64 pid_namespace;	 /* of the first who attached */
 	struct tni_a64 mixed;		 /* 1: somebody attached from another one */
-	uint64_t reserved2[1];
+	struct tni_a32 stakes_top;	 /* participants below have held a stake */
+	uint32_t reserved2;
 };
 
 _Static_assert(sizeof(struct tni_object_header) == 112, "object header");
@@ -66,7 +67,7 @@ struct tni_participant {
 	struct tni_a32 state;
 	struct tni_a32 pid; /* as its own pid namespace has it; for people only */
 	struct tni_a32 uid;
-	uint32_t reserved;
+	struct tni_a32 staked;	      /* 1: its stake has been used, and there is memory for it */
 	struct tni_a64 attached_ns;   /* CLOCK_REALTIME */
 	struct tni_a64 pid_namespace; /* inode number; 0 unknown */
 	uint64_t reserved2[4];
@@ -76,5 +77,18 @@ _Static_assert(sizeof(struct tni_participant) == 64, "participant");
 _Static_assert(offsetof(struct tni_participant, pid) == 4, "participant");
 _Static_assert(offsetof(struct tni_participant, uid) == 8, "participant");
 _Static_assert(offsetof(struct tni_participant, attached_ns) == 16, "participant");
+
+/* A word by which the kernel tells of the participant's death: core/stake.c.  Three at the end of a page, in
+ * pages that the kind of object has a place for. */
+#define TNI_STAKES_A_PAGE 3u
+#define TNI_STAKE_FIRST_OFFSET 4072u
+#define TNI_STAKE_BYTES 8u
+#define TNI_STAKE_OWNER 0x3fffffffu /* thread id; WAITERS and OWNER_DIED as the kernel has them */
+#define TNI_STAKE_WAITERS 0x80000000u
+#define TNI_STAKE_DIED 0x40000000u
+
+_Static_assert(offsetof(struct tni_participant, staked) == 12, "participant");
+_Static_assert(TNI_STAKE_FIRST_OFFSET + TNI_STAKES_A_PAGE * TNI_STAKE_BYTES == TNI_PAGE_BYTES,
+	       "stake");
 
 #endif

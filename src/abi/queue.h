@@ -6,6 +6,7 @@
  * The queue's file, behind the participants (abi/object.h):
  *
  *	struct tni_queue_control	both sides, who sleeps, statistics
+ *	stakes				pages of three words each (abi/object.h)
  *	struct tni_receipt []		sender's side
  *	struct tni_loan []		sender's side
  *	struct tni_lease []		receiver's side

@@ -44,13 +44,8 @@
  * is awake, or will not fall asleep, or announces anew.  So a busy side pays for one wake in vain, not
  * for one with each operation until a woken sleeper gets a processor.
  *
- * Leases outlive the calls that took them.  Between calls the pending entry of a thread that holds one
- * names a word that is always 0, and a sleeper beside leases has that word in its vector: the kernel
- * wakes one of them when such a thread dies.  The word does not change, so a sleeper that is being
- * queued at that moment is not told, and one entry cannot cover leases of several objects, nor one
- * that another thread goes on with; and libc clears the entry when the thread uses a robust mutex of
- * its own.  For these, sleepers beside leases look for the dead themselves, first after 100 ms and then
- * less and less often (object/queue_wait.c).
+ * Between calls a process may hold something as well; a sleeper then has the stakes of the others in its
+ * vector (core/stake.c).
  *
  * ORD gate: everything written under the lock is released by the compare-and-swap that unlocks and
  * acquired by the one that locks.  Two sides without a common lock meet here too: a sleeper announces
@@ -124,12 +119,12 @@ static void put_waiter(struct futex_waitv *waiters, uint32_t *count, const void 
 		.val = expected, .uaddr = (uintptr_t)word, .flags = FUTEX_32};
 }
 
-/* Sleeps on gates (the first `gate_count`) and on events, in this order: G3.  Which of them it was. */
+/* Sleeps on gates (the first `gate_count`), stakes and events, in this order: G3.  Which of them it was. */
 static int wait_any(struct tni_gatehouse *house, const struct tni_sleep *sleep, uint32_t gate_count,
 		    int64_t deadline_ns)
 {
 	struct tni_a32 *event = house->waitroom->event;
-	struct futex_waitv waiters[TNI_GATES + 1 + TNI_CLASSES];
+	struct futex_waitv waiters[TNI_GATES + TNI_SLEEP_STAKES_MOST + TNI_CLASSES];
 	uint32_t count = 0, first_event, first_class = (uint32_t)__builtin_ctz(sleep->classes);
 	struct timespec at;
 	long woken;
@@ -138,9 +133,8 @@ static int wait_any(struct tni_gatehouse *house, const struct tni_sleep *sleep, 
 		return wait_event(&event[first_class], sleep->event[first_class], deadline_ns);
 	for (uint32_t i = 0; i < gate_count; i++)
 		put_waiter(waiters, &count, futex_of(house->gate[i]), sleep->low[i]);
-	if (sleep->leased)
-		put_waiter(waiters, &count, &house->waitroom->lease,
-			   tni_get32(&house->waitroom->lease));
+	for (uint32_t i = 0; i < sleep->stakes; i++)
+		put_waiter(waiters, &count, sleep->stake[i].word, sleep->stake[i].value);
 	first_event = count;
 	for (uint32_t class = first_class; class < TNI_CLASSES; class ++)
 		if (sleep->classes & TNI_CLASS_BIT(class))
@@ -295,8 +289,6 @@ static void pass_on(struct tni_gatehouse *house, bool is_locker)
 static bool may_hold(const struct tni_gatehouse *house, const struct tni_thread *thread,
 		     const void *pending)
 {
-	if (pending == thread->lease_entry)
-		return false;
 	for (uint32_t i = 0; pending && i < TNI_GATES; i++)
 		if (pending == (const char *)&house->gate[i]->word - thread->robust->futex_offset)
 			return false;
@@ -456,29 +448,4 @@ void tni_sleep_end(struct tni_gatehouse *house, struct tni_sleep *sleep)
 	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
 		if ((sleep->classes & TNI_CLASS_BIT(class)) && asleep_leave(house, class))
 			count_and_wake(house, class);
-}
-
-void *tni_lease_covered(struct tni_gatehouse *house, struct tni_thread *thread, void *before)
-{
-	void *entry = tni_pending_entry(thread, &house->waitroom->lease);
-	bool is_free = !before || before == thread->lease_entry;
-
-	tni_fetch_add32(&house->leases, 1);
-	if (!is_free)
-		return before;
-	thread->lease_entry = entry;
-	return entry;
-}
-
-void *tni_lease_ended(struct tni_gatehouse *house, struct tni_thread *thread, void *before)
-{
-	void *entry = tni_pending_entry(thread, &house->waitroom->lease);
-
-	return tni_fetch_add32(&house->leases, UINT32_MAX) == 1 && before == entry ? NULL : before;
-}
-
-void tni_lease_forget(struct tni_gatehouse *house, struct tni_thread *thread)
-{
-	if (tni_pending_get(thread) == tni_pending_entry(thread, &house->waitroom->lease))
-		tni_pending_put(thread, NULL);
 }

@@ -23,7 +23,6 @@ struct tni_gatehouse {
 	uint32_t participant; /* own index */
 	uint32_t top;	      /* participants that may have a bit: a bound for scans */
 	struct tni_a32 asleep[TNI_CLASSES]; /* own threads */
-	struct tni_a32 leases;		    /* of own threads that named the lease word */
 	/* Whether no living participant has this thread, or only the caller is it; for locks of whose
 	 * owner's death the kernel did not tell. */
 	bool (*is_gone)(struct tni_object *object, uint32_t tid);
@@ -99,12 +98,20 @@ void tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
 		     void (*plan)(void *context, uint64_t flags, struct tni_wakes *ret_wakes),
 		     void *context);
 
+/* What the kernel's vector has room for beside gates and events. */
+#define TNI_SLEEP_STAKES_MOST 120u
+
 /* A sleeper's ticket. */
 struct tni_sleep {
 	uint32_t classes;	     /* TNI_CLASS_BIT() of each */
 	uint32_t event[TNI_CLASSES]; /* values of these classes' events before the announcement */
 	uint32_t low[TNI_GATES];     /* of the gates' words, when announced */
-	bool leased;		     /* wants to be told of the death of who holds a lease, too */
+	/* Stakes of others, whose deaths it is to be told of, too; the caller's to fill in. */
+	uint32_t stakes;
+	struct {
+		const struct tni_a32 *word;
+		uint32_t value;
+	} stake[TNI_SLEEP_STAKES_MOST];
 };
 
 #define TNI_CLASS_BIT(class) (1u << (class))
@@ -116,23 +123,10 @@ struct tni_sleep {
 void tni_sleep_begin(struct tni_gatehouse *house, uint32_t classes, struct tni_sleep *ret_sleep);
 void tni_sleep_announce(struct tni_gatehouse *house, struct tni_sleep *sleep);
 #define TNI_WOKEN 1	  /* perhaps in the place of somebody else */
-#define TNI_WOKEN_DEATH 2 /* by the kernel: somebody died in a call, or with a lease */
+#define TNI_WOKEN_DEATH 2 /* by the kernel: somebody died in a call, or with a stake */
 /* TNI_WOKEN …; 0: something moved; -ETIMEDOUT, -EINTR. */
 int tni_sleep_wait(struct tni_gatehouse *house, struct tni_sleep *sleep, int64_t deadline_ns);
 void tni_sleep_end(struct tni_gatehouse *house, struct tni_sleep *sleep);
-
-/*
- * A lease is held between calls, when the thread's pending entry is free to name a word that tells of
- * its death: one that is always 0, of which the kernel wakes a sleeper for whoever dies with it.
- * tni_lease_covered() answers what the entry is to be from now on, tni_lease_ended() likewise;
- * `before` is what it would be without.  One word at a time: a thread with leases of several objects is
- * covered for the one it took last from, and a lease that another thread goes on with is covered by the
- * thread that took it.
- */
-void *tni_lease_covered(struct tni_gatehouse *house, struct tni_thread *thread, void *before);
-void *tni_lease_ended(struct tni_gatehouse *house, struct tni_thread *thread, void *before);
-/* The object goes: this thread's entry must not name it. */
-void tni_lease_forget(struct tni_gatehouse *house, struct tni_thread *thread);
 
 /* Whether the owner of a gate died and nobody has taken over yet. */
 static inline bool tni_gate_is_orphaned(const struct tni_gate *gate)

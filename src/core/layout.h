@@ -28,18 +28,18 @@
 	M(tni_object_header, extent_bytes) M(tni_object_header, reserved) \
 	M(tni_object_header, damaged) M(tni_object_header, participants_top) \
 	M(tni_object_header, pid_namespace) M(tni_object_header, mixed) \
-	M(tni_object_header, reserved2)
+	M(tni_object_header, stakes_top) M(tni_object_header, reserved2)
 
 #define TNI_LAYOUT_PARTICIPANT(M) \
 	M(tni_participant, state) M(tni_participant, pid) M(tni_participant, uid) \
-	M(tni_participant, reserved) M(tni_participant, attached_ns) \
+	M(tni_participant, staked) M(tni_participant, attached_ns) \
 	M(tni_participant, pid_namespace) M(tni_participant, reserved2)
 
 #define TNI_LAYOUT_GATE(M) \
 	M(tni_gate, word) M(tni_gate, cpu) M(tni_gate, repairs) M(tni_gate, reserved)
 
 #define TNI_LAYOUT_WAITROOM(M) \
-	M(tni_waitroom, event) M(tni_waitroom, lease) M(tni_waitroom, reserved) \
+	M(tni_waitroom, event) M(tni_waitroom, reserved) \
 	M(tni_waitroom, asleep)
 
 #define TNI_LAYOUT_QUEUE_ATTRIBUTES(M) \
@@ -161,7 +161,8 @@
 	TNI_GATE_OWNER, TNI_GATE_OWNER_DIED, TNI_GATE_WAITERS, TNI_GATE_EPOCH_ONE, \
 	TNI_GATE_EPOCH, TNI_GATE_HOLDER, TNI_GATE_FLAGS, TNI_GATE_FLAG(0), TNI_CLASS_LOCK_0, \
 	TNI_CLASS_LOCK_1, TNI_CLASS_MESSAGE, TNI_CLASS_ROOM, TNI_CLASS_RECEIPT, \
-	TNI_PARTICIPANT_FREE, TNI_PARTICIPANT_ATTACHED, TNI_FREED_LINK, \
+	TNI_PARTICIPANT_FREE, TNI_PARTICIPANT_ATTACHED, TNI_STAKES_A_PAGE, \
+	TNI_STAKE_FIRST_OFFSET, TNI_STAKE_BYTES, TNI_STAKE_OWNER, TNI_STAKE_WAITERS, TNI_STAKE_DIED, TNI_FREED_LINK, \
 	TNI_FREED_PUSH_ONE, TNI_FREED_PUSHES, TNI_FREED_GRAB_ONE, TNI_FREED_GRABS, \
 	TNI_GRAB_VALID, TNI_LIMBO_VALID, TNI_LIMBO_DROPPED, TNI_RECORD_BYTES_MASK, \
 	TNI_RECORD_KIND_SHIFT, TNI_RECORD_KIND_MASK, TNI_RECORD_SENDER_SHIFT, \

@@ -450,6 +450,7 @@ int tni_object_reattach(struct tni_object *object)
 			dup3(fd, object->fd, O_CLOEXEC);
 			close(fd);
 			object->participant = UINT32_MAX;
+			tni_stake_release(&object->stake, tni_thread_self());
 			result = find_entry(object);
 		}
 		if (result == 0)
@@ -457,6 +458,73 @@ int tni_object_reattach(struct tni_object *object)
 	}
 	pthread_mutex_unlock(&registry_mutex);
 	return result;
+}
+
+/* The page of a participant's stake, whose memory is there then. */
+static uint8_t *stake_page(struct tni_object *object, uint32_t participant)
+{
+	uint32_t page = participant / TNI_STAKES_A_PAGE;
+	uint64_t offset = object->stakes_offset + page * (uint64_t)TNI_PAGE_BYTES;
+	uint64_t bit = UINT64_C(1) << (page % 64);
+
+	if (!(tni_get64(&object->stakes_known[page / 64]) & bit)) {
+		if (tni_file_reserve(object->fd, offset, TNI_PAGE_BYTES) != 0)
+			return NULL;
+		tni_fetch_or64(&object->stakes_known[page / 64], bit);
+	}
+	return object->base + offset;
+}
+
+static int hold_stake(struct tni_object *object, struct tni_thread *thread)
+{
+	uint32_t index = object->participant, top = tni_object_stakes_top(object);
+	uint8_t *page = stake_page(object, index);
+	int result;
+
+	if (!page)
+		return -ENOSPC;
+	result = tni_stake_hold(&object->stake, thread, object->fd, (uint64_t)(page - object->base),
+				index % TNI_STAKES_A_PAGE);
+	if (result != 0)
+		return result;
+	tni_store_release32(&object->participants[index].staked, 1); /* ORD(participant) */
+	while (top <= index && !tni_cas32(&object->shared->stakes_top, &top, index + 1))
+		;
+	return 0;
+}
+
+bool tni_object_hold_stake(struct tni_object *object, struct tni_thread *thread)
+{
+	int result;
+
+	if (__builtin_expect(tni_stake_is_held(&object->stake), 1))
+		return false;
+	/* In the midst of it, a signal handler: what it takes is found without being told of. */
+	if (pthread_mutex_trylock(&registry_mutex) != 0)
+		return false;
+	result = hold_stake(object, thread);
+	pthread_mutex_unlock(&registry_mutex);
+	return result == 0;
+}
+
+uint32_t tni_object_stakes_top(struct tni_object *object)
+{
+	uint32_t top = tni_get32(&object->shared->stakes_top);
+
+	return top < object->header.participants_max ? top : object->header.participants_max;
+}
+
+const struct tni_a32 *tni_object_stake(struct tni_object *object, uint32_t participant)
+{
+	const struct tni_participant *entry = tni_object_participant(object, participant);
+	const uint8_t *page;
+
+	if (!entry || tni_load_acquire32(&entry->staked) == 0) /* ORD(participant) */
+		return NULL;
+	page = stake_page(object, participant);
+	return page ? (const struct tni_a32 *)(page + TNI_STAKE_FIRST_OFFSET +
+					       participant % TNI_STAKES_A_PAGE * TNI_STAKE_BYTES)
+		    : NULL;
 }
 
 static void set_free(struct tni_object *object, uint32_t index)
@@ -475,6 +543,7 @@ void tni_object_close(struct tni_object *object)
 		    object->bury(object, object->participant) == 0)
 			set_free(object, object->participant);
 		pthread_mutex_lock(&registry_mutex);
+		tni_stake_release(&object->stake, tni_thread_self());
 		if (object->previous)
 			object->previous->next = object->next;
 		else

@@ -9,10 +9,14 @@
 #include <sys/types.h>
 
 #include "abi/object.h"
+#include "core/stake.h"
 #include "core/thread.h"
 
 #define TNI_QUEUE_LETTER 'q'
 #define TNI_OBJECT_NAME_OFFSET 2048u
+
+#define TNI_STAKE_PAGES_MAX ((TNI_PARTICIPANTS_MAX + TNI_STAKES_A_PAGE - 1) / TNI_STAKES_A_PAGE)
+#define TNI_STAKE_KNOWN_WORDS ((TNI_STAKE_PAGES_MAX + 63) / 64)
 
 struct tni_object {
 	int fd; /* its locks say that this process is alive */
@@ -26,6 +30,9 @@ struct tni_object {
 	struct tni_a32 generation;	    /* of the process that attached; 0 none */
 	struct tni_a32 known;		    /* participant entries whose memory is there */
 	struct tni_object *next, *previous; /* all that this process has open */
+	struct tni_stake stake;
+	uint64_t stakes_offset; /* of the stakes' pages in the file; set by the kind */
+	struct tni_a64 stakes_known[TNI_STAKE_KNOWN_WORDS]; /* pages whose memory is there */
 	/* Frees what a dead participant held.  Called while its byte is locked. */
 	int (*bury)(struct tni_object *object, uint32_t participant);
 };
@@ -57,6 +64,24 @@ int tni_object_reattach(struct tni_object *object);
 
 /* A participant entry, or NULL if `index` cannot be. */
 struct tni_participant *tni_object_participant(struct tni_object *object, uint32_t index);
+
+/* Room for the stakes of so many participants. */
+static inline uint64_t tni_stakes_bytes(uint32_t participants)
+{
+	return (participants + TNI_STAKES_A_PAGE - 1) / TNI_STAKES_A_PAGE *
+	       (uint64_t)TNI_PAGE_BYTES;
+}
+
+/* Has the kernel tell of this process's death, before it holds something between calls.  True: it did not
+ * until now, and who sleeps does not know.  Where that cannot be had, nothing is said: see
+ * tni_object_is_covered(). */
+bool tni_object_hold_stake(struct tni_object *object, struct tni_thread *thread);
+
+/* Of a participant's stake: the word, or NULL if it has none.  Such words go into sleepers' vectors. */
+const struct tni_a32 *tni_object_stake(struct tni_object *object, uint32_t participant);
+
+/* How many participants may have one. */
+uint32_t tni_object_stakes_top(struct tni_object *object);
 
 /* How many entries were ever used. */
 uint32_t tni_object_participants_top(struct tni_object *object);

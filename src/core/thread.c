@@ -84,10 +84,6 @@ struct tni_thread *tni_thread_refresh(void)
 	if (self->generation != generation) {
 		self->tid = (uint32_t)syscall(SYS_gettid);
 		self->robust = robust_list();
-		/* The leases are the parent's. */
-		if (tni_pending_get(self) == self->lease_entry)
-			tni_pending_put(self, NULL);
-		self->lease_entry = NULL;
 		self->generation = generation;
 	}
 	return self;

@@ -15,7 +15,6 @@ struct tni_thread {
 	struct robust_list_head *robust; /* the thread's own, registered with the kernel */
 	uint32_t tid;
 	uint32_t generation; /* of the process when this was filled */
-	void *lease_entry; /* what the pending entry names between calls, while there is a lease */
 };
 
 extern __thread struct tni_thread tni_thread_self_;

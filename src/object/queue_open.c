@@ -119,6 +119,8 @@ static uint64_t tables_of(const struct tni_queue_attributes *attributes, uint32_
 
 	*ret_control = offset;
 	offset += 2 * TNI_PAGE_BYTES;
+	queue->object.stakes_offset = offset;
+	offset += tni_stakes_bytes(participants);
 	queue->receipts = table(&offset, sizeof(struct tni_receipt), attributes->receipts_max);
 	queue->loans = table(&offset, sizeof(struct tni_loan), attributes->loans_max);
 	queue->leases = table(&offset, sizeof(struct tni_lease), attributes->leases_max);
@@ -453,7 +455,6 @@ struct tenon_queue *tenon_queue_close(struct tenon_queue *queue)
 {
 	if (!queue)
 		return NULL;
-	tni_lease_forget(&queue->house, tni_thread_self());
 	tni_memory_leave(queue);
 	tni_object_close(&queue->object);
 	free_all_pages(queue);

@@ -30,6 +30,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -175,6 +176,14 @@ static bool is_ready(struct tenon_queue *queue, uint32_t side)
 	return side == TNI_SEND ? tni_queue_available(queue) > 0 : tni_queue_room(queue) > 0;
 }
 
+/* Whether there is a byte, whatever the level says: it went with the last one who had the FIFO open. */
+static bool has_byte(int fd)
+{
+	struct pollfd entry = {.fd = fd, .events = POLLIN};
+
+	return poll(&entry, 1, 0) == 1;
+}
+
 /* Makes the descriptor that `side` raises say what is. */
 static void settle(struct tni_call *call, uint32_t side)
 {
@@ -185,7 +194,7 @@ static void settle(struct tni_call *call, uint32_t side)
 	if (fd < 0 || tni_side_lock(call, side, INT64_MAX) != 0)
 		return;
 	if (is_ready(queue, side)) {
-		if (tni_get64(level_of(queue, side)) == 0)
+		if (tni_get64(level_of(queue, side)) == 0 || !has_byte(fd))
 			raise_level(queue, side);
 	} else {
 		while (read(fd, bytes, sizeof(bytes)) > 0)

@@ -79,7 +79,7 @@ struct tni_call {
 	struct tenon_queue *queue;
 	struct tni_thread *thread;
 	void *pending; /* of the thread, before */
-	bool leased;   /* made the first lease: sleepers have to know */
+	bool leased;   /* has a stake, or a lease without one: sleepers have to know */
 	/* Who found nothing to do: what the other side's, or its own side's, words were then. */
 	uint64_t looked_done;		      /* senders */
 	uint64_t looked_version, looked_head; /* receivers */
@@ -134,6 +134,9 @@ static inline bool tni_is_watching(const struct tenon_queue *queue)
 {
 	return __builtin_expect(queue->watch.generation != 0, 0);
 }
+
+/* Who holds leases, as far as that can be told without a lock. */
+void tni_queue_find_holders(struct tenon_queue *queue, uint64_t holders[TNI_BITMAP_WORDS]);
 
 /* Brings back what the dead have taken: to be called by who found nothing, before it says so or sleeps.
  * 1: something came back, look again; 0: nothing; an error. */

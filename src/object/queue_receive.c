@@ -21,7 +21,6 @@ struct target {
 static int hand_over_lease(struct tni_call *call, struct tni_item *item, struct tenon_lease *lease)
 {
 	struct tenon_queue *queue = call->queue;
-	bool first = tni_get64(&queue->control->receive.leases.used) == 0;
 	uint64_t opaque;
 	int result = tni_item_settle(queue, item);
 
@@ -29,8 +28,9 @@ static int hand_over_lease(struct tni_call *call, struct tni_item *item, struct 
 		result = tni_item_lease(queue, item, &opaque);
 	if (result != 0)
 		return result;
-	call->leased |= first;
-	call->pending = tni_lease_covered(&queue->house, call->thread, call->pending);
+	/* Nobody will be told of this one's death. */
+	if (!tni_stake_is_held(&queue->object.stake))
+		call->leased = true;
 	lease->data = item->data;
 	lease->opaque = opaque;
 	lease->message = item->message;
@@ -93,7 +93,6 @@ static int finish_long(struct tni_call *call, const struct target *target,
 		return result;
 	tni_poll_raise(queue, TNI_RECEIVE);
 	result = tni_lease_end(queue, lease->opaque, true);
-	call->pending = tni_lease_ended(&queue->house, call->thread, call->pending);
 	tni_side_unlock(call, TNI_RECEIVE);
 	if (result == 0 && target->message)
 		*target->message = lease->message;
@@ -166,6 +165,9 @@ static int receive_one(struct tni_call *call, const struct tenon_receive_options
 	struct tenon_queue *queue = call->queue;
 	struct tenon_lease lease;
 
+	if ((target->lease || target->capacity_bytes > TNI_COPY_UNDER_LOCK_BYTES) &&
+	    tni_object_hold_stake(&queue->object, call->thread))
+		call->leased = true;
 	result = look_and_wait(call, options, target, &lease, result);
 	if (result == -EAGAIN && tni_queue_bring_back(call) > 0)
 		result = look_and_wait(call, options, target, &lease, 0);
@@ -357,8 +359,6 @@ static int end_lease(struct tenon_queue *queue, struct tenon_lease *lease, bool 
 	else
 		tni_poll_raise_returned(queue);
 	result = tni_lease_end(queue, lease->opaque, done);
-	if (result == 0)
-		call.pending = tni_lease_ended(&queue->house, call.thread, call.pending);
 	tni_side_unlock(&call, TNI_RECEIVE);
 	if (result == -EBADMSG)
 		return tni_queue_damaged(queue);

@@ -9,9 +9,9 @@
  * message suits some: there, all receivers are woken for every message sent or returned, and the
  * count of those announced (woken_*) tells the next owner if the last one died before it did.
  *
- * Whoever makes the first lease wakes all: they go back to sleep with the word in their vector that
- * tells of the death of a lease holder, and for a bounded time, for holders whom it does not cover
- * (core/gate.c, object/queue_wait.c).
+ * Whoever takes a message for the first time wakes all: they go back to sleep with his stake in their
+ * vector, which tells of his death (core/stake.c), or, where that could not be had, for a bounded time
+ * (object/queue_wait.c).
  *
  * ORD seen: the words that the other side reads (sent_seen, done_seen …) are released after the
  * commit and acquired by the other side before it decides that there is nothing to do.
@@ -51,7 +51,6 @@ int tni_call_begin(struct tni_call *call, struct tenon_queue *queue)
 	/* The parent's threads do not sleep here. */
 	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
 		tni_set32(&queue->house.asleep[class], 0);
-	tni_set32(&queue->house.leases, 0);
 	queue->pid = (uint32_t)getpid();
 	call->pending = tni_pending_get(call->thread);
 	return 0;
@@ -280,8 +279,7 @@ int tni_queue_bury(struct tni_object *object, uint32_t participant)
 	return result;
 }
 
-/* Who holds leases, as far as that can be told without a lock. */
-static void find_holders(struct tenon_queue *queue, uint64_t holders[TNI_BITMAP_WORDS])
+void tni_queue_find_holders(struct tenon_queue *queue, uint64_t holders[TNI_BITMAP_WORDS])
 {
 	uint64_t top = tni_pool_extent(&queue->control->receive.leases, &queue->leases);
 
@@ -296,19 +294,26 @@ static void find_holders(struct tenon_queue *queue, uint64_t holders[TNI_BITMAP_
 	}
 }
 
+static bool is_orphaned(const struct tenon_queue *queue)
+{
+	return tni_gate_is_orphaned(queue->house.gate[TNI_SEND]) ||
+	       tni_gate_is_orphaned(queue->house.gate[TNI_RECEIVE]);
+}
+
 int tni_queue_bring_back(struct tni_call *call)
 {
 	struct tni_object *object = &call->queue->object;
 	uint64_t holders[TNI_BITMAP_WORDS];
 	bool told = tni_is_watching(call->queue) && tni_deathwatch_take(&call->queue->watch);
-	int back = 0;
+	int back = is_orphaned(call->queue), result = back ? tni_call_heal(call) : 0;
 
+	/* Only a side that is whole tells of its leases. */
+	if (result < 0)
+		return result;
 	if (__builtin_expect(!tni_has_foreign_leases(call->queue), 1))
-		return 0;
-	find_holders(call->queue, holders);
+		return back;
+	tni_queue_find_holders(call->queue, holders);
 	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
-		int result;
-
 		if (!(holders[i / 64] >> (i % 64) & 1))
 			continue;
 		result = tni_object_recover_one(object, i);

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <string.h>
 
 #include "object/queue_private.h"
 
@@ -26,9 +27,8 @@
 #define GROW_MESSAGES 64u
 #define GROW_ROUNDS 16u
 #define GROW_PAUSES 8u
-/* How often a sleeper beside leases looks for dead holders: at first, and at most. */
+/* How often a sleeper looks for the dead, beside a lease of whose holder's death nobody will tell. */
 #define LEASE_TICK_NS (100 * TNI_MILLISECOND_NS)
-#define LEASE_TICK_MOST_NS (800 * TNI_MILLISECOND_NS)
 /* After the kernel told of a death: it takes the dead one's memory apart before it drops its file lock.
  * So long is looked without sleeping; then after a part of the time since the notice, this at least. */
 #define NOTICE_SPIN_NS 200000
@@ -174,7 +174,7 @@ static int64_t next_tick(int64_t tick_ns, int64_t told_ns)
 		next_ns = (tni_clock_ns(CLOCK_MONOTONIC) - told_ns) / NOTICE_PART;
 	if (next_ns < NOTICE_TICK_NS)
 		next_ns = NOTICE_TICK_NS;
-	return next_ns < LEASE_TICK_MOST_NS ? next_ns : LEASE_TICK_MOST_NS;
+	return next_ns < LEASE_TICK_NS ? next_ns : LEASE_TICK_NS;
 }
 
 static bool has_one_cpu(void)
@@ -205,6 +205,39 @@ static int bury_dead(struct tni_call *call, const struct tni_reason *reason, boo
 	return result < 0 ? result : 0;
 }
 
+/* Puts the stakes of others into the vector.  True: somebody who has a lease is not among them, and nobody
+ * will tell of his death; `ret_died`: the kernel has told already. */
+static bool gather_stakes(struct tenon_queue *queue, struct tni_sleep *sleep, bool *ret_died)
+{
+	struct tni_object *object = &queue->object;
+	uint64_t holders[TNI_BITMAP_WORDS];
+
+	sleep->stakes = 0;
+	*ret_died = false;
+	if (tni_has_foreign_leases(queue))
+		tni_queue_find_holders(queue, holders);
+	else
+		memset(holders, 0, sizeof(holders));
+	holders[object->participant / 64] &= ~(UINT64_C(1) << (object->participant % 64));
+	for (uint32_t i = 0; i < tni_object_stakes_top(object); i++) {
+		const struct tni_a32 *word = tni_object_stake(object, i);
+		uint32_t value = word ? tni_get32(word) : 0;
+
+		if (value & TNI_STAKE_DIED && holders[i / 64] >> (i % 64) & 1)
+			*ret_died = true;
+		if (!(value & TNI_STAKE_OWNER) || i == object->participant ||
+		    sleep->stakes == TNI_SLEEP_STAKES_MOST)
+			continue;
+		sleep->stake[sleep->stakes].word = word;
+		sleep->stake[sleep->stakes++].value = value;
+		holders[i / 64] &= ~(UINT64_C(1) << (i % 64));
+	}
+	for (uint32_t i = 0; i < TNI_BITMAP_WORDS; i++)
+		if (holders[i] != 0)
+			return true;
+	return false;
+}
+
 static void count_wait(struct tenon_queue *queue, uint32_t class)
 {
 	if (class == TNI_CLASS_MESSAGE)
@@ -218,64 +251,97 @@ void tni_wait_leave(struct tni_call *call)
 	tni_pending_put(call->thread, call->pending);
 }
 
+/* One who sleeps, and what it knows of deaths. */
+struct sleeper {
+	struct tni_sleep sleep;
+	int64_t told_ns; /* when the kernel last told of one; 0 never */
+	int64_t tick_ns; /* to the next look for the dead, where nobody tells */
+	bool woken;	 /* and has not passed it on */
+	bool looked;	 /* for who died before it slept */
+	bool blind;	 /* somebody has a lease of whose death nobody will tell */
+	bool ticked;	 /* it is time for a look */
+};
+
+/* Goes to sleep, after a look for the dead if that is due.  As tni_sleep_wait(). */
+static int fall_asleep(struct tni_call *call, struct sleeper *sleeper, int64_t deadline_ns)
+{
+	struct tenon_queue *queue = call->queue;
+	int64_t until_ns = deadline_ns;
+	bool died;
+	int result;
+
+	sleeper->blind = gather_stakes(queue, &sleeper->sleep, &died);
+	if (tni_has_foreign_leases(queue) && !sleeper->looked) {
+		sleeper->looked = true;
+		result = tni_queue_bring_back(call);
+		return result > 0 ? 0 : result;
+	}
+	if (died && sleeper->told_ns == 0) {
+		sleeper->told_ns = tni_clock_ns(CLOCK_MONOTONIC);
+		sleeper->tick_ns = NOTICE_TICK_NS;
+	}
+	if (sleeper->blind)
+		until_ns = tni_clock_ns(CLOCK_MONOTONIC) + sleeper->tick_ns;
+	if (until_ns > deadline_ns)
+		until_ns = deadline_ns;
+	result = tni_sleep_wait(&queue->house, &sleeper->sleep, until_ns);
+	sleeper->ticked = result == -ETIMEDOUT && until_ns < deadline_ns;
+	return sleeper->ticked ? 0 : result;
+}
+
+/* Looks for the dead when it was told of one, or nobody tells.  The kernel tells before it gives the dead
+ * one's file locks up, by which it is known to be dead. */
+static int find_dead(struct tni_call *call, struct sleeper *sleeper,
+		     const struct tni_reason *reason, bool is_told, int64_t deadline_ns)
+{
+	if (!is_told && !sleeper->ticked)
+		return 0;
+	if (is_told)
+		sleeper->told_ns = tni_clock_ns(CLOCK_MONOTONIC);
+	sleeper->tick_ns = next_tick(sleeper->tick_ns, sleeper->told_ns);
+	return tni_has_foreign_leases(call->queue) ? bury_dead(call, reason, is_told, deadline_ns)
+						   : 0;
+}
+
 /* Sleeps until there may be something to do.  Looks without a lock: two sleepers that lock only to
  * look would keep each other from sleeping. */
 static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int64_t deadline_ns)
 {
 	struct tenon_queue *queue = call->queue;
-	int64_t tick_ns = LEASE_TICK_NS, until_ns, told_ns = 0;
-	struct tni_sleep sleep;
-	bool woken = false, looked = false;
+	struct sleeper sleeper = {.tick_ns = LEASE_TICK_NS};
 	int result = 0;
 
 	tni_sleep_begin(&queue->house,
 			TNI_CLASS_BIT(reason->class) |
 				(reason->or_room ? TNI_CLASS_BIT(TNI_CLASS_ROOM) : 0),
-			&sleep);
+			&sleeper.sleep);
 	while (result == 0) {
-		tni_sleep_announce(&queue->house, &sleep);
+		tni_sleep_announce(&queue->house, &sleeper.sleep);
 		if (must_not_sleep(queue, reason))
 			break;
 		/* The kernel may have woken this one for a dead one's sake, who owed the wake to
 		 * somebody else: unlocking tells whom the state lets go on.  Announced anew behind. */
-		if (woken) {
-			woken = false;
+		if (sleeper.woken) {
+			sleeper.woken = false;
 			result = tni_side_lock(call, TNI_RECEIVE, deadline_ns);
 			if (result == 0)
 				tni_side_unlock(call, TNI_RECEIVE);
 			continue;
 		}
-		sleep.leased = tni_has_foreign_leases(queue);
-		/* Nobody will tell of who died before this one slept. */
-		if (sleep.leased && !looked) {
-			looked = true;
-			result = tni_queue_bring_back(call);
-			if (result > 0)
-				result = 0;
-			continue;
-		}
-		until_ns = deadline_ns;
-		if (sleep.leased)
-			until_ns = tni_clock_ns(CLOCK_MONOTONIC) + tick_ns;
-		if (until_ns > deadline_ns)
-			until_ns = deadline_ns;
-		result = tni_sleep_wait(&queue->house, &sleep, until_ns);
-		if (result == TNI_WOKEN_DEATH || (result == -ETIMEDOUT && until_ns < deadline_ns)) {
-			/* The kernel tells of a death before it gives the dead one's file locks up,
-			 * by which it is known to be dead. */
-			if (result == TNI_WOKEN_DEATH)
-				told_ns = tni_clock_ns(CLOCK_MONOTONIC);
-			tick_ns = next_tick(tick_ns, told_ns);
-			woken = result > 0;
-			result = tni_has_foreign_leases(queue)
-					 ? bury_dead(call, reason, woken, deadline_ns)
-					 : 0;
-		} else if (result > 0) {
-			woken = true;
-			result = 0;
-		}
+		sleeper.ticked = false;
+		result = fall_asleep(call, &sleeper, deadline_ns);
+		if (result < 0)
+			break;
+		sleeper.woken = result > 0;
+		result = find_dead(call, &sleeper, reason, result == TNI_WOKEN_DEATH, deadline_ns);
 	}
-	tni_sleep_end(&queue->house, &sleep);
+	tni_sleep_end(&queue->house, &sleeper.sleep);
+	/* Told of a death, and gone before it was found: the others are to look. */
+	if (sleeper.told_ns != 0 && sleeper.blind) {
+		call->leased = true;
+		if (tni_side_lock(call, TNI_RECEIVE, INT64_MAX) == 0)
+			tni_side_unlock(call, TNI_RECEIVE);
+	}
 	return result;
 }
 

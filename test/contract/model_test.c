@@ -55,13 +55,29 @@ static void forget(uint32_t number)
 	memset(handle, 0, sizeof(*handle));
 }
 
+/* Told for nothing: somebody has closed the queue, and might have died.  It ends with a few looks. */
+static bool is_false_notice(uint32_t own, struct pollfd *entry)
+{
+	for (uint32_t i = 0; i < 20; i++) {
+		if (tenon_queue_wait(queues[own], TENON_READABLE, 0, NULL) != -ETIMEDOUT)
+			return false;
+		if (poll(entry, 1, 0) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void expect_polled(uint32_t own)
 {
 	for (uint32_t i = 0; i < 2; i++) {
 		uint64_t wanted = i == 0 ? model_queued(model) : model_room(model);
 		struct pollfd entry = {.fd = descriptors[own][i], .events = POLLIN};
 
-		expect(poll(&entry, 1, 0), wanted > 0, i == 0 ? "readable" : "writable");
+		int ready = poll(&entry, 1, 0);
+
+		if (i == 0 && wanted == 0 && ready == 1)
+			ready = is_false_notice(own, &entry) ? 0 : 1;
+		expect(ready, wanted > 0, i == 0 ? "readable" : "writable");
 	}
 }
 

@@ -230,6 +230,21 @@ static void test_taker_dies(void)
 	queue = tenon_queue_close(queue);
 }
 
+/* The bug: what told of room went with the last who had it open, and was taken to be there still. */
+static void test_asked_anew(void)
+{
+	struct tenon_queue *queue = contract_create(NAME, NULL);
+	int fd = -1;
+
+	EXPECT_IS(tenon_queue_writable_fd(queue, &fd), 0);
+	EXPECT_IS(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0), 1);
+	queue = tenon_queue_close(queue);
+	queue = contract_open(NAME);
+	EXPECT_IS(tenon_queue_writable_fd(queue, &fd), 0);
+	EXPECT_IS(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0), 1);
+	queue = tenon_queue_close(queue);
+}
+
 /* Somebody comes and goes, beside a lease: a poller wakes a few times, and then sleeps. */
 static void test_nobody_died(void)
 {
@@ -255,6 +270,7 @@ int main(void)
 {
 	static const struct contract_case cases[] = {
 		{"a taker dies, and who polls is told", test_taker_dies, NULL},
+		{"all who polled are gone, and one asks anew", test_asked_anew, NULL},
 		{"nobody dies beside a lease, and who polls sleeps on", test_nobody_died, NULL},
 		{"a queue is polled, then removed", test_polled_then_removed, NULL},
 		{"a queue is removed, then polled", test_removed_then_polled, NULL},

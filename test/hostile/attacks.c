@@ -320,11 +320,11 @@ static void *idle(void *context)
 	return context;
 }
 
-/* The word that leases are covered by has another value than it ever has: who sleeps beside a lease
- * sleeps all the same, and in time. */
-static void lease_word(struct stage *stage)
+/* The words that tell of the death of who has a lease say that it died, or name another thread: who sleeps
+ * beside the lease sleeps all the same, and in time; and the taker takes and lets go as before. */
+static void stake_words(struct stage *stage)
 {
-	struct tenon_receive_options options;
+	static const uint32_t values[] = {0, TNI_STAKE_DIED, 7, UINT32_MAX};
 	struct tenon_lease lease;
 	struct tenon_queue *other;
 	int64_t end;
@@ -333,13 +333,20 @@ static void lease_word(struct stage *stage)
 	if (send_bytes(stage, 8) != 0 || tenon_queue_open(NULL, "attack", 0, NULL, &other) != 0 ||
 	    tenon_queue_take(other, NULL, &lease) != 0)
 		_exit(3);
-	tni_set32(&stage->control->waitroom.lease, 7);
-	end = tenon_deadline_after(4 * WAIT_NS);
-	options = receiving();
-	if (tenon_queue_receive(stage->queue, stage->bytes, 8, &options, NULL) != -ETIMEDOUT)
-		_exit(4);
-	if (tenon_deadline_after(0) >= end)
-		_exit(5);
+	for (uint32_t i = 0; i < 16; i++) {
+		tni_set32((struct tni_a32 *)(stage->base + stage->queue->object.stakes_offset +
+					     TNI_STAKE_FIRST_OFFSET + i % 3 * TNI_STAKE_BYTES),
+			  values[i % 4]);
+		end = tenon_deadline_after(100 * WAIT_NS);
+		if (receive_bytes(stage) != -ETIMEDOUT || tenon_deadline_after(0) >= end)
+			_exit(4);
+		if (tenon_queue_return(other, &lease) != 0 ||
+		    tenon_queue_take(other, NULL, &lease) != 0)
+			_exit(6);
+	}
+	if (tenon_queue_done(other, &lease) != 0)
+		_exit(7);
+	tenon_queue_close(other);
 }
 
 /* A gate whose owner lives and will never unlock it: a call with a deadline ends all the same. */
@@ -518,7 +525,7 @@ static const struct attack {
 	{"a gate's owner that is the caller itself", owned_by_the_caller},
 	{"a gate's owner that is the caller itself, closing", closed_by_the_owner},
 	{"a gate's owner that lives, and deadlines", owned_by_another},
-	{"the lease word, beside a lease", lease_word},
+	{"the words that tell of deaths, beside a lease", stake_words},
 	{"a withdrawn message under a lease of nobody", lease_of_nobody},
 	{"a withdrawn message under a lease of its sender", lease_of_the_sender},
 	{"a bucket of the index in a ring, returned to", bucket_ring_returned},
