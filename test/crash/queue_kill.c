@@ -32,9 +32,9 @@
 #define WORKERS_MAX 64u
 #define SECOND_NS INT64_C(1000000000)
 /* The least that `--budget` is content with in each scenario. */
-#define POINTS_MIN 5u
+#define POINTS_MIN 4u
 /* That least may take so many times the budget; then the run has failed. */
-#define PATIENCE_BUDGETS 3
+#define PATIENCE_BUDGETS 4
 
 extern unsigned tni_seeded_fault __attribute__((weak));
 
@@ -44,15 +44,15 @@ static const char usage[] =
 	"  --scenario NAME     one scenario, or all whose name holds NAME\n"
 	"  --from N --to N     the instructions behind which to kill, every one\n"
 	"  --first N           the instruction behind which the first victim dies (repairs)\n"
-	"  --sample N          about N kill points in each scenario, then every instruction of\n"
-	"                      the core's (default 3)\n"
+	"  --sample N          N kill points in each scenario, besides its begin and its end\n"
+	"                      (default 2); then every instruction of the core's\n"
 	"  --all               every instruction of every scenario; with a budget in rounds, each\n"
 	"                      with more kill points than the one before, as far as it goes\n"
 	"  --firsts N          first victims' deaths a repair scenario (default 1; 0: all that "
 	"need it)\n"
 	"  --seed N            where strides begin, and with which scenario (default: the time)\n"
-	"  --budget SECONDS    begin nothing later than that, except the least: 5 kill points in\n"
-	"                      each scenario, for which there is three times that, or it fails\n"
+	"  --budget SECONDS    begin nothing later than that, except the least: 4 kill points in\n"
+	"                      each scenario, for which there is four times that, or it fails\n"
 	"  --budget-share N    a budget of N per cent of SOAK_HOURS (in the environment; default "
 	"1)\n"
 	"  --first-call N      how the fresh process begins: 0 recover, 1 receive, 2 receive with "
@@ -516,7 +516,7 @@ int main(int count, char **arguments)
 
 	settings.workers = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
 	settings.sweep = (struct sweep_options){.patience_ns = 5 * SECOND_NS,
-						.sample = 3,
+						.sample = 2,
 						.first_points = 1,
 						.first_call = FIRST_CALLS,
 						.seed = (uint64_t)time(NULL),

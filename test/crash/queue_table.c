@@ -415,8 +415,17 @@ static void add_repairs(struct sink *sink, struct scenario scenario)
 	}
 }
 
+/* To these it is the same how long messages are. */
+static bool heeds_sizes(uint32_t operation)
+{
+	return operation != OP_OPEN && operation != OP_CREATE && operation != OP_REMOVE &&
+	       operation != OP_STATUS && operation != OP_CHECK;
+}
+
 static void add_rule(struct sink *sink, const struct rule *rule, uint32_t order, uint32_t size)
 {
+	if (size != 1 && !heeds_sizes(rule->operation))
+		return;
 	for (uint32_t fill = 0; fill < FILLS; fill++) {
 		for (uint32_t peer = 0; peer < PEERS; peer++) {
 			struct scenario scenario = {.operation = rule->operation,
