@@ -18,6 +18,7 @@
 #define LEASE_LATER_MAX_NS INT64_C(20000000)
 /* Fewer deaths than that have no median to speak of. */
 #define MEDIAN_COUNT_MIN 20
+#define REFERENCE_COUNT_MIN 5
 
 static int64_t quantile_ns(const struct latency *latency, double share)
 {
@@ -50,7 +51,7 @@ static uint32_t judge(const struct board *board, const char *whose, const struct
 	int64_t later_ns = median_ns - reference_ns;
 
 	if (atomic_load(&latency->count) <= MEDIAN_COUNT_MIN ||
-	    atomic_load(&board->reference.count) <= MEDIAN_COUNT_MIN)
+	    atomic_load(&board->reference.count) < REFERENCE_COUNT_MIN)
 		return 0;
 	if (later_max_ns < reference_ns)
 		later_max_ns = reference_ns;
