@@ -57,6 +57,7 @@ static void note_failure(struct sweep *sweep, uint64_t first_steps, uint64_t ste
 {
 	sweep->failures++;
 	atomic_fetch_add(&sweep->board->failures, 1);
+	atomic_store(&sweep->board->failed[sweep->options->index], 1);
 	sweep_report(sweep->scenario, first_steps, steps, sweep->run.victim.address,
 		     sweep->run.why);
 }

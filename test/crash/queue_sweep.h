@@ -33,6 +33,7 @@ struct board {
 	struct latency after_death, after_lease_holder, reference;
 	_Atomic uint32_t points[SCENARIOS_MAX];	  /* kill points of each scenario */
 	_Atomic uint8_t completed[SCENARIOS_MAX]; /* every instruction was tried */
+	_Atomic uint8_t failed[SCENARIOS_MAX];
 };
 
 struct sweep_options {
