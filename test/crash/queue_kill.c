@@ -33,6 +33,8 @@
 #define SECOND_NS INT64_C(1000000000)
 /* The least that `--budget` is content with in each scenario. */
 #define POINTS_MIN 4u
+/* So many of those that had less are named. */
+#define NAMED_MAX 5
 /* That least may take so many times the budget; then the run has failed. */
 #define PATIENCE_BUDGETS 4
 
@@ -271,10 +273,18 @@ static void watch(void)
 	}
 }
 
+static void print_name(const char *what, uint32_t scenario)
+{
+	char name[100];
+
+	scenario_name(&scenarios[scenario], name, sizeof(name));
+	printf("%s %s\n", what, name);
+}
+
 /* Whether each scenario was tried at all, where that is asked for. */
 static uint32_t judge_coverage(void)
 {
-	uint32_t enough = 0, complete = 0, least = UINT32_MAX;
+	uint32_t enough = 0, complete = 0, named = 0, least = UINT32_MAX;
 
 	for (uint32_t i = 0; i < job_count; i++) {
 		uint32_t points = atomic_load(&board->points[jobs[i].scenario]);
@@ -282,7 +292,10 @@ static uint32_t judge_coverage(void)
 		if (jobs[i].pass != 0)
 			continue;
 		/* One that fails at once is left, and counts as it is. */
-		enough += points >= POINTS_MIN || atomic_load(&board->failed[jobs[i].scenario]);
+		if (points >= POINTS_MIN || atomic_load(&board->failed[jobs[i].scenario]))
+			enough++;
+		else if (settings.budget_ns && named++ < NAMED_MAX)
+			print_name("too few kill points:", jobs[i].scenario);
 		complete += atomic_load(&board->completed[jobs[i].scenario]);
 		least = points < least ? points : least;
 	}

@@ -227,8 +227,10 @@ static void sweep_instructions(struct sweep *sweep, uint64_t first_steps)
 	for (; steps <= last && !is_over(sweep); steps += stride) {
 		end = kill_at(sweep, first_steps, steps, NULL);
 		points++;
-		if (end == STEP_FINISHED || (end == STEP_ASLEEP && steps > sweep->trace.count) ||
-		    (stride > 1 && points == options->sample))
+		/* A run may be shorter than the recorded one: of a few points, the others remain. */
+		if (stride > 1 ? points == options->sample
+			       : end == STEP_FINISHED ||
+					 (end == STEP_ASLEEP && steps > sweep->trace.count))
 			break;
 	}
 }
