@@ -8,7 +8,9 @@
 #	make check      installs what is missing, and runs every test (CHECK="gcc asan" chooses)
 #	make bench      measures against the kernel's own IPC (BENCH=--help)
 #	make bench-quick  the same within two minutes
-#	make soak       the tests that take hours
+#	make soak       100,000 random kills, and then as many hours as SOAK_HOURS=1 says of everything else
+#	make soak-kills only the random kills
+#	make soak-all   every instruction of every scenario, every value of every word: days
 #	make fuzz       fuzzes opened files and each operation (FUZZ_SECONDS=60 for each target)
 #	make coverage   what of the library the hostile tests reach (COVERAGE=--all: all tests)
 #	make install    PREFIX=/usr/local DESTDIR=
@@ -24,6 +26,7 @@ COVERAGE =
 DEMO =
 DESTDIR =
 FUZZ_SECONDS = 60
+SOAK_HOURS = 1
 
 all: $(BUILD)/build.ninja
 	@$(NINJA) -C $(BUILD)
@@ -47,9 +50,9 @@ bench: all
 bench-quick: all
 	@$(BUILD)/bench/tenon-bench --quick $(BENCH)
 
-soak:
+soak soak-kills soak-all:
 	@scripts/setup check
-	@scripts/check soak
+	@SOAK_HOURS=$(SOAK_HOURS) scripts/check $@
 
 fuzz:
 	@scripts/setup check
@@ -70,4 +73,4 @@ format:
 clean:
 	rm -rf $(BUILD) build-check
 
-.PHONY: all demo check bench bench-quick soak fuzz coverage install format clean
+.PHONY: all demo check bench bench-quick soak soak-kills soak-all fuzz coverage install format clean

@@ -26,17 +26,27 @@ int fail(struct run *run, const char *format, ...)
 	return -1;
 }
 
+static uint32_t full_of(const struct scenario *scenario)
+{
+	if (scenario_drops_oldest(scenario))
+		return TENON_QUEUE_DROP_OLDEST;
+	switch (scenario->variant) {
+	case VARIANT_FAIL:
+		return TENON_QUEUE_FAIL;
+	case VARIANT_DROP_NEWEST:
+		return TENON_QUEUE_DROP_NEWEST;
+	default:
+		return TENON_QUEUE_WAIT;
+	}
+}
+
 struct tenon_queue_options queue_options(const struct scenario *scenario)
 {
-	bool drops = scenario->operation == OP_DROP_OLDEST ||
-		     scenario->first_operation == OP_DROP_OLDEST;
-	bool rendezvous = scenario->operation == OP_RENDEZVOUS;
-
 	return (struct tenon_queue_options){
 		.size = sizeof(struct tenon_queue_options),
 		.order = scenario->order,
-		.full = drops ? TENON_QUEUE_DROP_OLDEST : TENON_QUEUE_WAIT,
-		.capacity = rendezvous ? TENON_QUEUE_RENDEZVOUS : QUEUE_CAPACITY,
+		.full = full_of(scenario),
+		.capacity = scenario_capacity(scenario),
 		.max_message_bytes = MESSAGE_MAX_BYTES,
 		.mode = 0600,
 		.max_participants = 16,
@@ -47,7 +57,11 @@ static uint32_t prefill_count(const struct scenario *scenario)
 {
 	switch (scenario->fill) {
 	case FILL_EMPTY:
-		return operation_holds_lease(scenario->operation);
+		/* What is taken beside a receipt's holder is the message that the receipt is for. */
+		return scenario->peer == PEER_RECEIPT
+			       ? 0
+			       : operation_holds_lease(scenario->operation) +
+					 operation_holds_lease(scenario->first_operation);
 	case FILL_PART:
 		return 2;
 	default:
@@ -60,9 +74,12 @@ static int send_numbered(struct run *run, uint32_t number)
 	struct tenon_send_options options = {.size = sizeof(options),
 					     .flags = TENON_NONBLOCK,
 					     .key = message_key(run->scenario, number)};
+	int result;
 
 	message_write(buffer, scenario_bytes(run->scenario), number);
-	return tenon_queue_send(run->witness, buffer, scenario_bytes(run->scenario), &options);
+	result = tenon_queue_send(run->witness, buffer, scenario_bytes(run->scenario), &options);
+	run->sent += result == 0;
+	return result;
 }
 
 /* A name that the last victim left behind goes first. */
@@ -70,8 +87,9 @@ static int make_queue(struct run *run)
 {
 	struct tenon_queue_options options = queue_options(run->scenario);
 	uint32_t count = prefill_count(run->scenario);
-	int result = tenon_queue_remove(run->folder, QUEUE_NAME);
+	int result = tenon_queue_remove(run->folder, QUEUE_NAME), fd;
 
+	run->begin_ns = figures_now_ns();
 	if (result != 0 && result != -ENOENT)
 		return fail(run, "remove: %s", strerror(-result));
 	if (run->scenario->operation == OP_CREATE)
@@ -81,6 +99,13 @@ static int make_queue(struct run *run)
 				  &run->witness);
 	if (result != 0)
 		return fail(run, "create: %s", strerror(-result));
+	if (run->scenario->variant == VARIANT_POLLED) {
+		result = tenon_queue_readable_fd(run->witness, &fd);
+		if (result == 0)
+			result = tenon_queue_writable_fd(run->witness, &fd);
+		if (result != 0)
+			return fail(run, "the descriptors: %s", strerror(-result));
+	}
 	for (; run->prefilled < count; run->prefilled++) {
 		result = send_numbered(run, NUMBER_PREFILLED + run->prefilled);
 		if (result != 0)
@@ -89,30 +114,61 @@ static int make_queue(struct run *run)
 	return 0;
 }
 
-/* A victim has gone to sleep in the middle of its call: the worker makes what it waits for, behind a
- * sleeper that came later than the victim and may have it if the victim dies. */
-static int wake_victim(void *context)
+/* Nothing can be had then, and there is no room. */
+static int hold_the_rest(struct run *run)
 {
-	struct run *run = context;
-	uint32_t operation = run->scenario->operation;
 	struct tenon_receive_options options = {.size = sizeof(options), .flags = TENON_NONBLOCK};
+	int result = 0;
+
+	while (result == 0 && run->held_count < QUEUE_CAPACITY) {
+		result = tenon_queue_take(run->witness, &options, &run->held[run->held_count]);
+		run->held_count += result == 0;
+	}
+	return result == 0 || result == -EAGAIN
+		       ? 0
+		       : fail(run, "taking what is there: %s", strerror(-result));
+}
+
+int run_kill_first(struct run *run)
+{
+	if (run->first_victim.pid <= 0)
+		return 0;
+	step_kill(&run->first_victim);
+	return 0;
+}
+
+/* Something for a victim that sleeps: a message, room, or the end of its receipt. */
+static int make_what_is_awaited(struct run *run)
+{
+	struct tenon_receive_options options = {.size = sizeof(options), .flags = TENON_NONBLOCK};
+	uint32_t operation = run->scenario->operation;
 	struct tenon_message message;
 	int result;
 
-	if (operation == OP_RENDEZVOUS && run->scenario->peer == PEER_RECEIVER)
-		return 0;
-	if (operation != OP_RENDEZVOUS && run->scenario->peer >= PEER_RECEIVER &&
-	    sleeper_start(run) != 0)
-		return -1;
 	run->woken_by_worker = true;
-	if (operation == OP_RECEIVE_ASLEEP || operation == OP_TAKE_ASLEEP) {
-		result = send_numbered(run, NUMBER_WAKER);
-	} else {
-		result = tenon_queue_receive(run->witness, buffer, sizeof(buffer), &options,
-					     &message);
-		if (result == 0)
-			result = survivor_saw(run, buffer, &message);
-	}
+	if (operation == OP_RECEIVE_ASLEEP || operation == OP_TAKE_ASLEEP ||
+	    (operation == OP_WAIT_ASLEEP && run->scenario->fill == FILL_EMPTY))
+		return send_numbered(run, NUMBER_WAKER);
+	result = tenon_queue_receive(run->witness, buffer, sizeof(buffer), &options, &message);
+	return result == 0 ? survivor_saw(run, buffer, &message) : result;
+}
+
+/* A victim has gone to sleep in the middle of its call.  The worker makes what it waits for, behind
+ * sleepers that came later than the victim and may have it if the victim dies; or the first victim
+ * dies, and the kernel wakes. */
+static int wake_victim(void *context)
+{
+	struct run *run = context;
+	bool meets = run->scenario->operation == OP_RENDEZVOUS;
+	int result;
+
+	if (meets && run->scenario->peer == PEER_RECEIVER)
+		return 0;
+	if (!meets && sleepers_start(run) != 0)
+		return -1;
+	if (run->scenario->first_operation)
+		return run_kill_first(run);
+	result = make_what_is_awaited(run);
 	return result == 0 ? 0 : fail(run, "waking the victim: %s", strerror(-result));
 }
 
@@ -129,10 +185,11 @@ static struct step_plan plan_of(struct run *run, uint32_t operation)
 }
 
 static int start_victim(struct run *run, enum actor actor, uint32_t operation,
-			struct step_victim *victim, const struct step_plan *plan)
+			struct step_victim *victim, struct step_plan *plan)
 {
 	int result;
 
+	*plan = plan_of(run, operation);
 	run->actor = actor;
 	run->operation = operation;
 	result = step_start(victim, plan);
@@ -141,61 +198,73 @@ static int start_victim(struct run *run, enum actor actor, uint32_t operation,
 	return 0;
 }
 
-int run_record_first(struct run *run, struct step_trace *ret_trace)
+/* The victim attaches before somebody dies, so that the repair is not done in attaching.  Sleepers
+ * who sleep already are stopped; a victim that will sleep finds the first one stopped half-way. */
+static int advance_first_victim(struct run *run)
 {
-	struct step_plan plan = plan_of(run, run->scenario->first_operation);
+	const struct scenario *scenario = run->scenario;
 	enum step_end end;
 
+	if (start_victim(run, ACTOR_FIRST_VICTIM, scenario->first_operation, &run->first_victim,
+			 &run->first_plan) != 0)
+		return -1;
+	if (!operation_sleeps(scenario->operation) &&
+	    (sleepers_start(run) != 0 || sleepers_halt(run) != 0))
+		return -1;
+	end = step_jump(&run->first_victim, run->first_trace, run->first_steps);
+	if (end == STEP_CRASHED || end == STEP_HANGS)
+		return fail(run, "the first victim came to an end of its own");
+	if (operation_sleeps(scenario->operation) || scenario->peer == PEER_CREATOR)
+		return 0;
+	return run_kill_first(run);
+}
+
+int run_record_first(struct run *run, struct step_trace *ret_trace)
+{
+	enum step_end end;
+
+	memset(run->accounts, 0, ACTORS * sizeof(*run->accounts));
 	if (make_queue(run) != 0 ||
 	    start_victim(run, ACTOR_FIRST_VICTIM, run->scenario->first_operation,
-			 &run->first_victim, &plan) != 0)
+			 &run->first_victim, &run->first_plan) != 0)
+		return -1;
+	if (!operation_sleeps(run->scenario->operation) &&
+	    (sleepers_start(run) != 0 || sleepers_halt(run) != 0))
 		return -1;
 	end = step_record(&run->first_victim, ret_trace, UINT64_C(1000000));
 	step_kill(&run->first_victim);
 	return end == STEP_FINISHED ? 0 : fail(run, "the first victim does not finish");
 }
 
-/* The repairer attaches before somebody dies, so that the repair is not done in attaching. */
-static int kill_first_victim(struct run *run)
-{
-	struct step_plan plan = plan_of(run, run->scenario->first_operation);
-	enum step_end end;
-
-	if (start_victim(run, ACTOR_FIRST_VICTIM, run->scenario->first_operation,
-			 &run->first_victim, &plan) != 0)
-		return -1;
-	end = step_jump(&run->first_victim, run->first_trace, run->first_steps);
-	step_kill(&run->first_victim);
-	if (end == STEP_CRASHED || end == STEP_HANGS)
-		return fail(run, "the first victim came to an end of its own");
-	return 0;
-}
-
 int run_begin(struct run *run, struct step_plan *plan)
 {
 	const struct scenario *scenario = run->scenario;
+	bool early = scenario->peer == PEER_RECEIPT;
+	int result;
 
 	memset(run->accounts, 0, ACTORS * sizeof(*run->accounts));
-	if (make_queue(run) != 0)
+	if (make_queue(run) != 0 || (early && sleepers_start(run) != 0))
 		return -1;
-	*plan = plan_of(run, scenario->operation);
 	if (start_victim(run, ACTOR_VICTIM, scenario->operation, &run->victim, plan) != 0)
 		return -1;
-	if (scenario->first_operation && kill_first_victim(run) != 0)
+	if (scenario->peer == PEER_BOTH && hold_the_rest(run) != 0)
+		return -1;
+	result = scenario->first_operation ? advance_first_victim(run) : 0;
+	if (result != 0)
 		return -1;
 	run->operation = scenario->operation;
 	if (scenario->peer == PEER_NONE)
 		run->witness = tenon_queue_close(run->witness);
-	if (scenario->peer >= PEER_RECEIVER &&
-	    (!operation_sleeps(scenario->operation) || scenario->operation == OP_RENDEZVOUS))
-		return sleeper_start(run);
-	return 0;
+	if (early || scenario->first_operation ||
+	    (operation_sleeps(scenario->operation) && scenario->operation != OP_RENDEZVOUS))
+		return 0;
+	return sleepers_start(run);
 }
 
 void run_end(struct run *run)
 {
 	step_kill(&run->victim);
 	step_kill(&run->first_victim);
-	sleeper_stop(run);
+	sleepers_stop(run);
 	run->witness = tenon_queue_close(run->witness);
 }

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What survivors do after the kill: the sleeper goes on as soon as there is something for it, and a
+ * What survivors do after the kill: the sleepers go on as soon as there is something for them, and a
  * fresh process drains the queue, fills it, empties it, and looks at it from all sides.
+ *
+ * Only some fresh processes begin with looking for the dead (tenon_queue_recover): what a dead process
+ * had taken has to be found by whoever would otherwise find nothing, or no room.
  */
 
 #include <errno.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "queue_crash.h"
 
 #define CYCLES 2
 /* More than can ever be in the queue: the end of every loop. */
 #define MESSAGES_BOUND 64u
+#define SOON_NS INT64_C(2000000)
 
 static char buffer[MESSAGE_MAX_BYTES];
 
@@ -55,231 +56,117 @@ int survivor_saw(struct run *run, const void *data, const struct tenon_message *
 			    (unsigned long long)message->sequence);
 	if (message->key != message_key(run->scenario, (uint32_t)number))
 		return fail(run, "message %d has another key", number);
+	/* Nobody looks for what a dead one had taken while there is something else. */
+	if (message->deliveries > 0 && run->first_call != FIRST_RECOVER)
+		return 0;
 	if (rank_of(run, (uint32_t)number) < run->next_rank)
 		return fail(run, "message %d is out of order", number);
 	run->next_rank = rank_of(run, (uint32_t)number) + 1;
 	return 0;
 }
 
-static void be_sleeper(struct run *run)
-{
-	struct account *account = &run->accounts[ACTOR_SLEEPER];
-	struct tenon_send_options options = {.size = sizeof(options),
-					     .key = message_key(run->scenario, NUMBER_SLEEPER)};
-	uint32_t bytes = scenario_bytes(run->scenario);
-	struct tenon_message message;
-	struct tenon_queue *queue;
-	int result, number = 0;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	message_write(buffer, bytes, NUMBER_SLEEPER);
-	if (tenon_queue_open(run->folder, QUEUE_NAME, 0, NULL, &queue) != 0)
-		_exit(EXIT_FAILURE);
-	atomic_store(&account->called, 1);
-	if (run->scenario->peer == PEER_SENDER)
-		result = tenon_queue_send(queue, buffer, bytes, &options);
-	else
-		result = tenon_queue_receive(queue, buffer, sizeof(buffer), NULL, &message);
-	atomic_store(&account->returned_ns, step_now_ns());
-	if (result == 0 && run->scenario->peer == PEER_RECEIVER) {
-		number = message_read(buffer, message.bytes, bytes);
-		if (bytes == 0)
-			number = (int)message.sequence;
-		atomic_store(&account->broken, number < 0);
-		atomic_store(&account->number, (uint32_t)number);
-		atomic_store(&account->deliveries, message.deliveries);
-	}
-	atomic_store(&account->result, result);
-	step_notify(&account->returned);
-	queue = tenon_queue_close(queue);
-	_exit(EXIT_SUCCESS);
-}
-
-int sleeper_start(struct run *run)
-{
-	struct account *account = &run->accounts[ACTOR_SLEEPER];
-	int64_t deadline_ns = step_now_ns() + run->patience_ns;
-	uint32_t rounds = 0;
-
-	run->sleeper = fork();
-	if (run->sleeper < 0)
-		return fail(run, "fork: %s", strerror(errno));
-	if (run->sleeper == 0)
-		be_sleeper(run);
-	while (!atomic_load(&account->called) || !step_is_asleep(run->sleeper, NULL)) {
-		if (waitpid(run->sleeper, NULL, WNOHANG) != 0) {
-			run->sleeper = 0;
-			return fail(run, "the sleeper ended");
-		}
-		if (atomic_load(&account->returned) || step_now_ns() > deadline_ns)
-			return fail(run, "the sleeper does not go to sleep (result %d)",
-				    (int)atomic_load(&account->result));
-		step_give_way(&account->returned, &rounds);
-	}
-	return 0;
-}
-
-void sleeper_stop(struct run *run)
-{
-	if (run->sleeper <= 0)
-		return;
-	kill(run->sleeper, SIGKILL);
-	waitpid(run->sleeper, NULL, 0);
-	run->sleeper = 0;
-}
-
-/* Whether the queue, as it is now, has what the sleeper waits for.  What a dead process still has
- * under lease will be had. */
-static bool sleeper_is_entitled(const struct run *run, const struct tenon_queue_status *status)
-{
-	if (run->scenario->peer == PEER_RECEIVER)
-		return status->messages + status->leased > 0;
-	return status->messages + status->leased < status->capacity;
-}
-
-/* Waits until the sleeper has made progress or sleeps with good reason. */
-static int settle(struct run *run)
-{
-	struct account *account = &run->accounts[ACTOR_SLEEPER];
-	int64_t deadline_ns = step_now_ns() + run->patience_ns;
-	struct tenon_queue_status status = {.size = sizeof(status)};
-	uint32_t rounds = 0;
-
-	run->progress_ns = -1;
-	if (run->sleeper <= 0)
-		return 0;
-	if (atomic_load(&account->returned))
-		return 0;
-	for (;;) {
-		bool asleep = step_is_asleep(run->sleeper, NULL);
-		int result = tenon_queue_status(run->witness, &status);
-
-		if (atomic_load(&account->returned))
-			break;
-		if (result != 0)
-			return fail(run, "status: %s", strerror(-result));
-		run->lease_was_open |= status.leased > 0;
-		if (asleep && !sleeper_is_entitled(run, &status) &&
-		    step_is_asleep(run->sleeper, NULL) && !atomic_load(&account->returned))
-			return 0;
-		if (step_now_ns() > deadline_ns)
-			return fail(run, "the sleeper %s (%llu messages, %llu leased)",
-				    asleep ? "sleeps on" : "runs for ever",
-				    (unsigned long long)status.messages,
-				    (unsigned long long)status.leased);
-		step_give_way(&account->returned, &rounds);
-	}
-	run->progress_ns = atomic_load(&account->returned_ns) - run->victim.killed_ns;
-	return 0;
-}
-
-static int await_sleeper(struct run *run)
-{
-	struct account *account = &run->accounts[ACTOR_SLEEPER];
-	int64_t deadline_ns = step_now_ns() + run->patience_ns;
-	struct tenon_message message = {.bytes = scenario_bytes(run->scenario)};
-	int result;
-	uint32_t rounds = 0;
-
-	while (!atomic_load(&account->returned)) {
-		if (step_now_ns() > deadline_ns)
-			return fail(run, "the sleeper sleeps on though a fresh process came");
-		step_give_way(&account->returned, &rounds);
-	}
-	waitpid(run->sleeper, NULL, 0);
-	run->sleeper = 0;
-	result = atomic_load(&account->result);
-	if (result != 0)
-		return fail(run, "the sleeper's call failed: %s", strerror(-result));
-	if (run->scenario->peer == PEER_SENDER)
-		return 0;
-	if (atomic_load(&account->broken))
-		return fail(run, "the sleeper got a torn message");
-	if (message.bytes == 0 && atomic_load(&account->number) >= run->prefilled) {
-		run->seen_unnumbered++;
-		return 0;
-	}
-	run->seen[atomic_load(&account->number)]++;
-	run->deliveries[atomic_load(&account->number)] = atomic_load(&account->deliveries);
-	return 0;
-}
-
-static int send_one(struct run *run, struct tenon_queue *queue, uint32_t number)
+int survivor_send(struct run *run, struct tenon_queue *queue, uint32_t number)
 {
 	struct tenon_send_options options = {.size = sizeof(options),
 					     .flags = TENON_NONBLOCK,
 					     .key = message_key(run->scenario, number)};
 	uint32_t bytes = scenario_bytes(run->scenario);
+	int result;
 
 	message_write(buffer, bytes, number);
-	return tenon_queue_send(queue, buffer, bytes, &options);
+	result = tenon_queue_send(queue, buffer, bytes, &options);
+	run->sent += result == 0;
+	return result;
 }
 
-static int receive_one(struct tenon_queue *queue, struct tenon_message *ret_message)
+static int receive_one(struct tenon_queue *queue, bool soon, struct tenon_message *ret_message)
 {
-	struct tenon_receive_options options = {.size = sizeof(options), .flags = TENON_NONBLOCK};
+	struct tenon_receive_options options = {.size = sizeof(options),
+						.flags = soon ? 0 : TENON_NONBLOCK,
+						.deadline_ns = soon ? tenon_deadline_after(SOON_NS)
+								    : 0};
 
 	return tenon_queue_receive(queue, buffer, sizeof(buffer), &options, ret_message);
 }
 
-/* A sleeper for whom there was nothing gets something from the fresh process. */
-static int serve_sleeper(struct run *run, struct tenon_queue *fresh)
+int survivor_receive(struct run *run, struct tenon_queue *queue)
 {
 	struct tenon_message message;
-	int result;
+	int result = receive_one(queue, false, &message);
 
-	if (run->sleeper <= 0)
-		return 0;
-	if (!atomic_load(&run->accounts[ACTOR_SLEEPER].returned)) {
-		if (run->scenario->peer == PEER_RECEIVER) {
-			result = send_one(run, fresh, NUMBER_FRESH);
-			run->fresh_sent = result == 0;
-		} else {
-			result = receive_one(fresh, &message);
-			if (result == 0 && survivor_saw(run, buffer, &message) != 0)
-				return -1;
-		}
-		if (result != 0)
-			return fail(run, "the fresh process's first call: %s", strerror(-result));
-	}
-	return await_sleeper(run);
+	return result == 0 ? survivor_saw(run, buffer, &message) : result;
 }
 
 static int drain(struct run *run, struct tenon_queue *fresh)
 {
+	bool soon = run->first_call == FIRST_RECEIVE_SOON;
 	struct tenon_message message;
 	int result = 0;
 
 	for (uint32_t i = 0; i < MESSAGES_BOUND; i++) {
-		result = receive_one(fresh, &message);
+		result = receive_one(fresh, soon, &message);
 		if (result != 0)
 			break;
 		if (survivor_saw(run, buffer, &message) != 0)
 			return -1;
 	}
-	if (result != -EAGAIN)
+	if (result != (soon ? -ETIMEDOUT : -EAGAIN))
 		return fail(run, "draining the queue: %s", strerror(-result));
+	return 0;
+}
+
+/* Whether somebody who polls is told of a message, or of room. */
+static bool poll_tells(struct tenon_queue *queue, bool writable)
+{
+	struct pollfd polled = {.fd = -1, .events = POLLIN};
+
+	if ((writable ? tenon_queue_writable_fd(queue, &polled.fd)
+		      : tenon_queue_readable_fd(queue, &polled.fd)) != 0)
+		return false;
+	return poll(&polled, 1, 0) == 1;
+}
+
+static int polled_is_right(struct run *run, struct tenon_queue *queue, uint32_t held,
+			   const char *when)
+{
+	bool drops = scenario_drops_oldest(run->scenario) ||
+		     run->scenario->variant == VARIANT_DROP_NEWEST;
+
+	if (!scenario_is_polled(run->scenario))
+		return 0;
+	if (poll_tells(queue, false) != (held > 0))
+		return fail(run, "%s, with %u messages, the readable descriptor is wrong", when,
+			    held);
+	if (!drops && poll_tells(queue, true) != (held < QUEUE_CAPACITY))
+		return fail(run, "%s, with %u messages, the writable descriptor is wrong", when,
+			    held);
 	return 0;
 }
 
 /* Fills the queue and empties it: it has to hold its capacity, and give it back whole. */
 static int cycle(struct run *run, struct tenon_queue *fresh)
 {
-	bool drops = run->scenario->operation == OP_DROP_OLDEST ||
-		     run->scenario->first_operation == OP_DROP_OLDEST;
-	uint32_t capacity = run->scenario->operation == OP_RENDEZVOUS ? 0 : QUEUE_CAPACITY;
+	uint64_t capacity = scenario_capacity(run->scenario);
+	bool endless = scenario_drops_oldest(run->scenario) ||
+		       run->scenario->variant == VARIANT_DROP_NEWEST ||
+		       capacity == TENON_QUEUE_UNBOUNDED;
+	uint32_t wanted = endless && capacity == TENON_QUEUE_UNBOUNDED ? 2 * QUEUE_CAPACITY
+								       : (uint32_t)capacity;
 	uint32_t sent = 0, received = 0;
 	struct tenon_message message;
 	int result = 0;
 
-	while (sent < MESSAGES_BOUND && !(drops && sent == capacity) && result == 0) {
-		result = send_one(run, fresh, NUMBER_FRESH + sent % 8);
+	while (sent < MESSAGES_BOUND && !(endless && sent == wanted) && result == 0) {
+		result = survivor_send(run, fresh, NUMBER_FRESH + sent % 8);
 		sent += result == 0;
 	}
-	if (sent != capacity || (result != 0 && result != -EAGAIN))
+	if (sent != wanted || (result != 0 && result != -EAGAIN))
 		return fail(run, "filling ended after %u messages: %s", sent, strerror(-result));
+	run->most_at_once = sent;
+	if (polled_is_right(run, fresh, sent, "filled") != 0)
+		return -1;
 	for (result = 0; received < MESSAGES_BOUND && result == 0; received += result == 0) {
-		result = receive_one(fresh, &message);
+		result = receive_one(fresh, false, &message);
 		if (result == 0 &&
 		    message_read(buffer, message.bytes, scenario_bytes(run->scenario)) < 0)
 			return fail(run, "a torn message after the repair");
@@ -287,51 +174,58 @@ static int cycle(struct run *run, struct tenon_queue *fresh)
 	if (received != sent || result != -EAGAIN)
 		return fail(run, "%u messages sent, %u received: %s", sent, received,
 			    strerror(-result));
+	return polled_is_right(run, fresh, 0, "emptied");
+}
+
+/* Looks without taking: what is certainly there has to be seen. */
+static int look_first(struct run *run, struct tenon_queue *fresh)
+{
+	uint32_t left = expect_left(run), events = 0;
+	struct tenon_message message;
+	int result;
+
+	if (run->first_call == FIRST_PEEK) {
+		result = tenon_queue_peek(fresh, 0, buffer, sizeof(buffer), &message);
+		if (left > 0 && result != 0)
+			return fail(run, "peek finds none of %u messages: %s", left,
+				    strerror(-result));
+		if (result == 0 &&
+		    message_read(buffer, message.bytes, scenario_bytes(run->scenario)) < 0)
+			return fail(run, "peek shows a torn message");
+	} else if (run->first_call == FIRST_WAIT) {
+		result = tenon_queue_wait(fresh, TENON_READABLE, 0, &events);
+		if (left > 0 && (result != 0 || events != TENON_READABLE))
+			return fail(run, "wait is told of none of %u messages: %s", left,
+				    strerror(-result));
+	}
 	return 0;
 }
 
-/* Which of two survivors gets a message is a race, and the first lease brings its table's first page. */
-#define LEASES_BYTES 4096u
-
-/* The figures of an empty queue in which nobody does anything. */
-static int status_adds_up(struct run *run, struct tenon_queue *fresh)
+/* The room that a dead process's lease takes is room where the oldest may be dropped. */
+static int send_first(struct run *run, struct tenon_queue *fresh)
 {
-	struct tenon_queue_status status = {.size = sizeof(status)};
-	uint32_t attached = 1 + (run->witness && run->witness != fresh);
-	int result = tenon_queue_status(fresh, &status);
+	int result = survivor_send(run, fresh, NUMBER_FRESH + run->fresh_sent);
 
 	if (result != 0)
-		return fail(run, "status: %s", strerror(-result));
-	run->repairs = status.repairs;
-	run->ended_bytes = status.memory_bytes;
-	if (status.messages || status.message_bytes)
-		return fail(run, "an empty queue shows %llu messages, %llu bytes",
-			    (unsigned long long)status.messages,
-			    (unsigned long long)status.message_bytes);
-	if (status.leased || status.loaned)
-		return fail(run, "%llu leased and %llu loaned are left",
-			    (unsigned long long)status.leased, (unsigned long long)status.loaned);
-	if (status.sent != status.received + status.dropped)
-		return fail(run, "%llu sent, but %llu received and %llu dropped",
-			    (unsigned long long)status.sent, (unsigned long long)status.received,
-			    (unsigned long long)status.dropped);
-	if (!status.dropped && status.sent_bytes != status.received_bytes)
-		return fail(run, "%llu bytes sent, %llu received",
-			    (unsigned long long)status.sent_bytes,
-			    (unsigned long long)status.received_bytes);
-	if (status.receivers_waiting || status.senders_waiting)
-		return fail(run, "%u receivers and %u senders seem to wait",
-			    status.receivers_waiting, status.senders_waiting);
-	if (status.participants != attached)
-		return fail(run, "%u processes are attached, the queue shows %u", attached,
-			    status.participants);
-	if (status.damaged)
-		return fail(run, "the queue is marked damaged");
-	if (run->memory_bytes && status.memory_bytes > run->memory_bytes + LEASES_BYTES)
-		return fail(run, "memory leaked: %llu bytes, %llu without the kill",
-			    (unsigned long long)status.memory_bytes,
-			    (unsigned long long)run->memory_bytes);
+		return fail(run, "a send that may drop the oldest: %s", strerror(-result));
+	run->fresh_sent++;
+	run->fresh_dropped = 1;
 	return 0;
+}
+
+static int begin(struct run *run, struct tenon_queue *fresh)
+{
+	int result = 0;
+
+	if (run->first_call == FIRST_SEND && !scenario_drops_oldest(run->scenario))
+		run->first_call = FIRST_RECEIVE;
+	if (run->first_call == FIRST_RECOVER)
+		result = tenon_queue_recover(fresh, NULL);
+	if (result != 0)
+		return fail(run, "recover: %s", strerror(-result));
+	if (sleepers_serve(run, fresh) != 0)
+		return -1;
+	return run->first_call == FIRST_SEND ? send_first(run, fresh) : look_first(run, fresh);
 }
 
 /* The name may be missing where the victim was making or removing it, and only there. */
@@ -362,12 +256,21 @@ static int fresh_open(struct run *run, struct tenon_queue **ret_fresh)
 
 static int prove_with(struct run *run, struct tenon_queue *fresh)
 {
+	struct tenon_queue_status status = {.size = sizeof(status)};
 	char text[200] = "";
-	int result = tenon_queue_recover(fresh, NULL);
+	int result;
 
+	if (begin(run, fresh) != 0 || drain(run, fresh) != 0 || expect_kept(run) != 0)
+		return -1;
+	result = tenon_queue_recover(fresh, NULL);
+	if (result == 0)
+		result = tenon_queue_status(fresh, &status);
 	if (result != 0)
 		return fail(run, "recover: %s", strerror(-result));
-	if (serve_sleeper(run, fresh) != 0 || drain(run, fresh) != 0 || expect_kept(run) != 0)
+	if (status.messages > 0)
+		return fail(run, "%llu messages that were not found came with recover",
+			    (unsigned long long)status.messages);
+	if (polled_is_right(run, fresh, 0, "drained") != 0)
 		return -1;
 	for (int i = 0; i < CYCLES; i++)
 		if (cycle(run, fresh) != 0)
@@ -375,17 +278,51 @@ static int prove_with(struct run *run, struct tenon_queue *fresh)
 	result = tenon_queue_check(fresh, text, sizeof(text));
 	if (result != 0)
 		return fail(run, "check: %s: %s", strerror(-result), text);
-	return status_adds_up(run, fresh);
+	return figures_add_up(run, fresh);
+}
+
+/* Whoever was stopped half-way in making the queue goes on, and has it. */
+static int creator_goes_on(struct run *run)
+{
+	const struct account *account = &run->accounts[ACTOR_FIRST_VICTIM];
+	int result;
+
+	if (run->scenario->peer != PEER_CREATOR || run->first_victim.pid <= 0)
+		return run_kill_first(run);
+	step_release(&run->first_victim);
+	result = atomic_load(&account->result);
+	if (!atomic_load(&account->returned) || result != 0)
+		return fail(run, "the other creator: %s", strerror(-result));
+	return 0;
+}
+
+/* A message that can be seen has been told of: the byte is written before. */
+static int pollers_knew(struct run *run, bool told, uint32_t found)
+{
+	if (run->scenario->variant != VARIANT_POLLED || scenario_holds_lease(run->scenario) ||
+	    run->scenario->peer >= PEER_RECEIVER || told || found == 0)
+		return 0;
+	return fail(run, "%u messages, of which no descriptor told", found);
 }
 
 int survivors_prove(struct run *run)
 {
+	struct tenon_queue_status status = {.size = sizeof(status)};
 	struct tenon_queue *fresh;
+	bool told = run->scenario->variant == VARIANT_POLLED && poll_tells(run->witness, false);
 	int result;
 
-	if (settle(run) != 0 || fresh_open(run, &fresh) != 0)
+	if (creator_goes_on(run) != 0)
 		return -1;
-	result = prove_with(run, fresh);
+	sleepers_continue(run);
+	if (sleepers_settle(run) != 0 || fresh_open(run, &fresh) != 0)
+		return -1;
+	result = 0;
+	if (run->scenario->variant == VARIANT_POLLED &&
+	    tenon_queue_status(run->witness, &status) == 0)
+		result = pollers_knew(run, told, (uint32_t)status.messages);
+	if (result == 0)
+		result = prove_with(run, fresh);
 	if (fresh != run->witness)
 		fresh = tenon_queue_close(fresh);
 	return result;

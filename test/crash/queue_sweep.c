@@ -21,6 +21,10 @@
 /* Places in the first victim's operation that are looked at for a need of repair. */
 #define FIRST_PROBES 32
 #define FIRSTS_MAX 64
+/* Of the runs with sleepers, one in so many is gone before by the reference. */
+#define REFERENCE_EVERY 6
+/* Of the kill points, one in so many is watched by nobody who looks at the queue. */
+#define BLIND_EVERY 8
 
 struct sweep {
 	const struct scenario *scenario;
@@ -53,6 +57,7 @@ static void note_failure(struct sweep *sweep, uint64_t first_steps, uint64_t ste
 {
 	sweep->failures++;
 	atomic_fetch_add(&sweep->board->failures, 1);
+	atomic_store(&sweep->board->failed[sweep->options->index], 1);
 	sweep_report(sweep->scenario, first_steps, steps, sweep->run.victim.address,
 		     sweep->run.why);
 }
@@ -69,27 +74,46 @@ static void note_latency(struct latency *latency, int64_t ns)
 	atomic_fetch_add(&latency->bucket[bucket], 1);
 }
 
-static bool leases_are_held(uint32_t operation)
-{
-	return operation_holds_lease(operation) || operation == OP_TAKE ||
-	       operation == OP_TAKE_ASLEEP;
-}
-
 static void note_run(struct sweep *sweep)
 {
 	struct board *board = sweep->board;
 	struct run *run = &sweep->run;
 
 	atomic_fetch_add(&board->kill_points, 1);
+	atomic_fetch_add(&board->points[sweep->options->index], 1);
 	atomic_fetch_add(&board->instructions, run->victim.steps);
 	atomic_fetch_add(&board->repairs, run->repairs);
 	/* Progress that came before the death was the victim's own work. */
 	if (run->progress_ns <= 0)
 		return;
-	note_latency(run->lease_was_open || leases_are_held(run->scenario->operation)
+	note_latency(run->lease_was_open || scenario_holds_lease(run->scenario)
 			     ? &board->after_lease_holder
 			     : &board->after_death,
 		     run->progress_ns);
+}
+
+static bool has_sleepers(const struct scenario *scenario)
+{
+	return scenario_role(scenario, 0) != ROLE_NONE;
+}
+
+/* Now and then, what the machine takes for a death to be told at all. */
+static void refer(struct sweep *sweep)
+{
+	static uint32_t runs;
+	int64_t ns;
+
+	if (!has_sleepers(sweep->scenario) || runs++ % REFERENCE_EVERY)
+		return;
+	ns = reference_measure(&sweep->run);
+	if (ns > 0)
+		note_latency(&sweep->board->reference, ns);
+}
+
+/* From the kill point, so that whoever tries it again has the same. */
+static uint32_t chance(uint64_t steps)
+{
+	return (uint32_t)((steps * UINT64_C(0x9e3779b97f4a7c15)) >> 40);
 }
 
 static void run_reset(struct sweep *sweep, uint64_t first_steps)
@@ -121,6 +145,11 @@ static enum step_end kill_at(struct sweep *sweep, uint64_t first_steps, uint64_t
 
 	run_reset(sweep, first_steps);
 	atomic_store(&sweep->worker->steps, steps);
+	refer(sweep);
+	run->first_call = sweep->options->first_call;
+	if (run->first_call >= FIRST_CALLS)
+		run->first_call = chance(steps + first_steps) % FIRST_CALLS;
+	run->blind = chance(steps + first_steps) / FIRST_CALLS % BLIND_EVERY == 0;
 	result = run_begin(run, &plan);
 	if (result == 0) {
 		end = recorded ? step_record(&run->victim, recorded, steps)
@@ -167,10 +196,9 @@ static uint64_t stride_of(const struct sweep *sweep)
 	uint64_t sample = sweep->options->sample;
 
 	/* After a lease holder's death sleepers may take 100 ms: fewer of those. */
-	if (leases_are_held(sweep->scenario->operation) && sweep->scenario->peer == PEER_RECEIVER)
+	if (sample > 8 && scenario_holds_lease(sweep->scenario) && has_sleepers(sweep->scenario))
 		sample = (sample + 3) / 4;
-	if (sweep->scenario->core || sweep->options->from || sample == 0 ||
-	    sweep->trace.count <= sample)
+	if (sweep->options->from || sample == 0 || sweep->trace.count <= sample)
 		return 1;
 	return sweep->trace.count / sample;
 }
@@ -183,20 +211,28 @@ static bool is_over(const struct sweep *sweep)
 	       atomic_load(&sweep->board->stop) || (end_ns && step_now_ns() > end_ns);
 }
 
-/* Strides begin at another instruction each time, as the seed says. */
+/* Strides begin at another instruction each time, and with each scenario. */
 static void sweep_instructions(struct sweep *sweep, uint64_t first_steps)
 {
 	const struct sweep_options *options = sweep->options;
-	uint64_t stride, steps, last;
+	uint64_t stride, steps, last, points = 0;
+	enum step_end end = STEP_STOPPED;
 
 	if (map_out(sweep, first_steps) != 0 || is_over(sweep))
 		return;
 	stride = stride_of(sweep);
-	steps = options->from ? options->from : 1 + options->seed % stride;
+	steps = options->from ? options->from
+			      : 1 + (options->seed + options->index * UINT64_C(977)) % stride;
 	last = options->to ? options->to : sweep->trace.count + STEPS_BEYOND;
-	for (; steps <= last && !is_over(sweep); steps += stride)
-		if (kill_at(sweep, first_steps, steps, NULL) == STEP_FINISHED)
+	for (; steps <= last && !is_over(sweep); steps += stride) {
+		end = kill_at(sweep, first_steps, steps, NULL);
+		points++;
+		/* A run may be shorter than the recorded one: of a few points, the others remain. */
+		if (stride > 1 ? points == options->sample
+			       : end == STEP_FINISHED ||
+					 (end == STEP_ASLEEP && steps > sweep->trace.count))
 			break;
+	}
 }
 
 /* Whether somebody who dies there leaves work to a repairer. */
@@ -208,7 +244,7 @@ static bool needs_repair(struct sweep *sweep, uint64_t first_steps)
 	bool needed = false;
 
 	run_reset(sweep, first_steps);
-	if (run_begin(run, &plan) == 0 && run->witness &&
+	if (run_begin(run, &plan) == 0 && run->witness && run_kill_first(run) == 0 &&
 	    tenon_queue_recover(run->witness, NULL) == 0 &&
 	    tenon_queue_status(run->witness, &status) == 0)
 		needed = status.repairs > 0;
@@ -216,30 +252,33 @@ static bool needs_repair(struct sweep *sweep, uint64_t first_steps)
 	return needed;
 }
 
-/* Chooses where first victims die: where it needs repair, and when all is done. */
+/* Chooses where first victims die: where it needs repair, and when all is done.  When a few are
+ * enough, the search begins elsewhere each time and ends when they are found. */
 static void choose_firsts(struct sweep *sweep)
 {
-	uint64_t probes[FIRST_PROBES], wanted = sweep->options->first_points;
-	uint64_t count = sweep->first_trace.count;
+	uint64_t wanted = sweep->options->first_points, count = sweep->first_trace.count;
+	uint64_t turn = sweep->options->seed + sweep->options->index * UINT64_C(977);
 	struct scenario watched = *sweep->scenario;
 	const struct scenario *scenario = sweep->scenario;
-	uint32_t found = 0;
 
-	watched.peer = PEER_WITNESS;
+	if (wanted == 0 || wanted > FIRST_PROBES)
+		wanted = FIRST_PROBES;
+	if (watched.peer == PEER_NONE)
+		watched.peer = PEER_WITNESS;
 	sweep->scenario = &watched;
-	for (uint64_t i = 1; i <= FIRST_PROBES; i++) {
-		uint64_t steps = i * count / (FIRST_PROBES + 1);
+	/* The dead who were through leave leases and loans: of a few choices, that is one in four. */
+	for (uint64_t i = 0;
+	     i < FIRST_PROBES && sweep->first_count < wanted && !(wanted == 1 && turn % 4 == 0);
+	     i++) {
+		uint64_t steps = (1 + (turn * 7 + i * 13) % FIRST_PROBES) * count /
+				 (FIRST_PROBES + 1);
 
-		if (steps > 0 && needs_repair(sweep, steps))
-			probes[found++] = steps;
+		if (steps > 0 && (scenario->peer == PEER_CREATOR || needs_repair(sweep, steps)))
+			sweep->firsts[sweep->first_count++] = steps;
 	}
 	sweep->scenario = scenario;
-	if (wanted == 0 || wanted > found)
-		wanted = found;
-	for (uint64_t i = 0; i < wanted; i++)
-		sweep->firsts[sweep->first_count++] =
-			probes[(i * found + sweep->options->seed % found) / wanted % found];
-	sweep->firsts[sweep->first_count++] = count + 1;
+	if (sweep->first_count == 0 || wanted > 1)
+		sweep->firsts[sweep->first_count++] = count + 1;
 }
 
 static void sweep_repairs(struct sweep *sweep)
@@ -267,11 +306,13 @@ void sweep_scenario(const struct scenario *scenario, const struct sweep_options 
 	struct sweep sweep = {
 		.scenario = scenario, .options = options, .board = board, .worker = worker};
 
-	atomic_fetch_add(&board->scenarios_tried, 1);
 	if (scenario->first_operation)
 		sweep_repairs(&sweep);
 	else
 		sweep_instructions(&sweep, 0);
+	if (options->sample == 0 && options->from == 0 &&
+	    (options->first_points == 0 || !scenario->first_operation) && !is_over(&sweep))
+		atomic_store(&board->completed[options->index], 1);
 	step_trace_free(&sweep.trace);
 	step_trace_free(&sweep.first_trace);
 }

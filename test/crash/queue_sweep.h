@@ -24,11 +24,16 @@ struct worker {
 	struct account accounts[ACTORS];
 };
 
+#define SCENARIOS_MAX 4096u
+
 struct board {
-	_Atomic uint32_t next_job, failures, scenarios_tried, scenarios_left_out;
+	_Atomic uint32_t next_job, failures;
 	_Atomic uint64_t kill_points, repairs, strays, instructions;
 	_Atomic int32_t stop; /* enough was seen */
-	struct latency after_death, after_lease_holder;
+	struct latency after_death, after_lease_holder, reference;
+	_Atomic uint32_t points[SCENARIOS_MAX];	  /* kill points of each scenario */
+	_Atomic uint8_t completed[SCENARIOS_MAX]; /* every instruction was tried */
+	_Atomic uint8_t failed[SCENARIOS_MAX];
 };
 
 struct sweep_options {
@@ -41,9 +46,15 @@ struct sweep_options {
 	uint64_t from, to;    /* instructions; to 0: to the end */
 	uint64_t first_steps; /* the only one at which the first victim dies; 0: see first_points */
 	uint64_t seed;
+	uint32_t first_call;   /* of the fresh process; FIRST_CALLS: by the kill point */
+	uint32_t index;	       /* of the scenario: to choose for each other instructions */
 	uint32_t failures_max; /* of a scenario */
 	int64_t end_ns;	       /* no kill point is begun later; 0: no such time */
 };
+
+/* queue_verdict.c.  The answer is a number of failures. */
+void verdict_print_latencies(const struct board *board);
+uint32_t verdict_of_latencies(const struct board *board);
 
 void sweep_scenario(const struct scenario *scenario, const struct sweep_options *options,
 		    struct board *board, struct worker *worker);

@@ -26,6 +26,9 @@ static struct tenon_receive_options receive_options;
 static char outgoing[BATCH_MESSAGES][MESSAGE_MAX_BYTES];
 static char incoming[BATCH_MESSAGES * MESSAGE_MAX_BYTES];
 static uint32_t bytes;
+static uint64_t receipt;
+static uint32_t wait_events;
+static int64_t receipt_deadline_ns, wait_deadline_ns;
 
 static uint32_t own_number(const struct run *run)
 {
@@ -37,6 +40,42 @@ static int call_send(struct run *run, struct account *account)
 	(void)run;
 	(void)account;
 	return tenon_queue_send(queue, outgoing[0], bytes, &send_options);
+}
+
+static int call_receipt(struct run *run, struct account *account)
+{
+	int32_t receiver;
+
+	(void)run;
+	(void)account;
+	return tenon_queue_receipt(queue, receipt, receipt_deadline_ns, &receiver);
+}
+
+static int call_wait(struct run *run, struct account *account)
+{
+	uint32_t events;
+
+	(void)run;
+	(void)account;
+	return tenon_queue_wait(queue, wait_events, wait_deadline_ns, &events);
+}
+
+static int call_readable_fd(struct run *run, struct account *account)
+{
+	int fd;
+
+	(void)run;
+	(void)account;
+	return tenon_queue_readable_fd(queue, &fd);
+}
+
+static int call_writable_fd(struct run *run, struct account *account)
+{
+	int fd;
+
+	(void)run;
+	(void)account;
+	return tenon_queue_writable_fd(queue, &fd);
 }
 
 static int call_receive(struct run *run, struct account *account)
@@ -129,7 +168,11 @@ static int call_create(struct run *run, struct account *account)
 	struct tenon_queue_options options = queue_options(run->scenario);
 
 	(void)account;
-	return tenon_queue_open(run->folder, QUEUE_NAME, TENON_QUEUE_CREATE | TENON_QUEUE_EXCLUSIVE,
+	/* Beside another creator, each may find the other's. */
+	return tenon_queue_open(run->folder, QUEUE_NAME,
+				run->scenario->first_operation
+					? TENON_QUEUE_CREATE
+					: TENON_QUEUE_CREATE | TENON_QUEUE_EXCLUSIVE,
 				&options, &queue);
 }
 
@@ -199,25 +242,86 @@ static const call_function calls[OPERATIONS] = {
 	[OP_SEND_ASLEEP] = call_send,
 	[OP_RECEIVE_ASLEEP] = call_receive,
 	[OP_TAKE_ASLEEP] = call_take,
+	[OP_SEND_BATCH_ASLEEP] = call_send_batch,
+	[OP_COMMIT_ASLEEP] = call_commit,
+	[OP_RECEIPT] = call_receipt,
+	[OP_RECEIPT_ASLEEP] = call_receipt,
+	[OP_WAIT] = call_wait,
+	[OP_WAIT_ASLEEP] = call_wait,
+	[OP_READABLE_FD] = call_readable_fd,
+	[OP_WRITABLE_FD] = call_writable_fd,
 };
 
 /* Memory that the operation writes first is faulted in before, so that runs do not differ. */
 static void prepare_buffers(const struct run *run)
 {
+	struct selection selection = victim_selection(run->scenario);
+	bool sleeps = operation_sleeps(run->operation);
 	uint32_t number = own_number(run);
 
 	bytes = scenario_bytes(run->scenario);
-	memset(incoming, 1, sizeof(incoming));
+	memset(incoming, 1, BATCH_MESSAGES * (size_t)bytes + 1);
+	memset(messages, 0, sizeof(messages));
+	memset(&lease, 0, sizeof(lease));
 	for (uint32_t i = 0; i < BATCH_MESSAGES; i++) {
 		message_write(outgoing[i], bytes, number + i);
 		slices[i].data = outgoing[i];
 		slices[i].bytes = bytes;
 	}
 	send_options.size = sizeof(send_options);
-	send_options.flags = operation_sleeps(run->operation) ? 0 : TENON_NONBLOCK;
+	send_options.flags = sleeps ? 0 : TENON_NONBLOCK;
+	if (run->scenario->variant == VARIANT_RECEIPT)
+		send_options.flags |= TENON_WANT_RECEIPT;
 	send_options.key = message_key(run->scenario, number);
 	receive_options.size = sizeof(receive_options);
-	receive_options.flags = operation_sleeps(run->operation) ? 0 : TENON_NONBLOCK;
+	receive_options.flags = sleeps ? 0 : TENON_NONBLOCK;
+	/* The first victim takes what comes. */
+	if (run->actor == ACTOR_VICTIM) {
+		receive_options.select = selection.select;
+		receive_options.select_key = selection.key;
+	}
+	receipt_deadline_ns = sleeps ? 0 : -1;
+	wait_deadline_ns = sleeps ? TENON_NO_DEADLINE : 0;
+	wait_events = TENON_READABLE | TENON_WRITABLE;
+	if (sleeps)
+		wait_events = run->scenario->fill == FILL_EMPTY ? TENON_READABLE : TENON_WRITABLE;
+}
+
+/* A message of the victim's own, with a receipt, which it has received itself or has not. */
+static int prepare_receipt(bool received)
+{
+	struct tenon_send_options options = send_options;
+	int result;
+
+	options.flags = TENON_WANT_RECEIPT;
+	result = tenon_queue_send(queue, outgoing[0], bytes, &options);
+	if (result == 0)
+		result = tenon_queue_last_receipt(queue, &receipt);
+	if (result == 0 && received)
+		result = tenon_queue_receive(queue, incoming, sizeof(incoming), NULL, messages);
+	return result;
+}
+
+/* What the victim has loaned and taken before. */
+static int prepare_holdings(struct run *run, struct account *account)
+{
+	uint32_t operation = run->operation;
+	struct tenon_lease all_but_one;
+	int result = 0;
+
+	if (operation_commits(operation) || operation == OP_ABANDON || operation == OP_CLOSE) {
+		result = tenon_queue_loan(queue, bytes, &loan);
+		if (result == 0)
+			message_write(loan.data, bytes, own_number(run));
+	}
+	if (result == 0 && operation_holds_lease(operation)) {
+		result = tenon_queue_take(queue, &receive_options, &lease);
+		atomic_store(&account->number, (uint32_t)lease.message.sequence);
+	}
+	if (operation == OP_TAKE && run->scenario->variant == VARIANT_DROP_OLDEST)
+		for (uint32_t i = 1; i < run->prefilled && result == 0; i++)
+			result = tenon_queue_take(queue, &receive_options, &all_but_one);
+	return result;
 }
 
 int victim_prepare(void *context)
@@ -231,14 +335,10 @@ int victim_prepare(void *context)
 		queue = run->witness;
 	else if (operation != OP_OPEN && operation != OP_CREATE && operation != OP_REMOVE)
 		result = tenon_queue_open(run->folder, QUEUE_NAME, 0, NULL, &queue);
-	if (result == 0 &&
-	    (operation == OP_COMMIT || operation == OP_ABANDON || operation == OP_CLOSE)) {
-		result = tenon_queue_loan(queue, bytes, &loan);
-		if (result == 0)
-			message_write(loan.data, bytes, own_number(run));
-	}
-	if (result == 0 && operation_holds_lease(operation))
-		result = tenon_queue_take(queue, &receive_options, &lease);
+	if (result == 0)
+		result = prepare_holdings(run, &run->accounts[run->actor]);
+	if (result == 0 && (operation == OP_RECEIPT || operation == OP_RECEIPT_ASLEEP))
+		result = prepare_receipt(operation == OP_RECEIPT);
 	/* The seeded mistake is the victim's alone: survivors must find it, not share it. */
 	if (&tni_seeded_fault)
 		tni_seeded_fault = run->fault;
@@ -263,7 +363,7 @@ static void note_message(const struct run *run, struct account *account)
 	default:
 		return;
 	}
-	number = message_read(data, messages[0].bytes, bytes);
+	number = message_glance(data, messages[0].bytes, bytes);
 	if (number < 0)
 		atomic_store(&account->broken, 1);
 	else
