@@ -22,6 +22,27 @@ MANUAL = '''.Dd January 1, 2026
 %s
 '''
 
+DECLARED = '''#define TENON_PUBLIC __attribute__((__visibility__("default")))
+TENON_PUBLIC int tenon_one(void);
+'''
+
+FUNCTIONS = '''.Dd January 1, 2026
+.Dt SAMPLE 3
+.Os
+.Sh NAME
+.Nm %s
+.Nd a page for the self-test
+.Sh SYNOPSIS
+.In sample.h
+.Ft int
+.Fn %s void
+.Sh DESCRIPTION
+.Fn %s
+does nothing.
+'''
+
+LINKS = "man_functions = {\n  'sample.3': [\n    '%s',\n  ],\n}\n"
+
 # Check, name of the sample, what its report must contain (None: no fault), files.
 SAMPLES = (
     ('layering', 'includes run down', None, {
@@ -104,6 +125,25 @@ SAMPLES = (
     ('manuals', 'unknown macro', 'unknown macro', {
         'man/sample.1': MANUAL % '.Xyzzy'}),
     ('manuals', 'no page', 'holds no manual page', {}),
+    ('manuals', 'a function with its page', None, {
+        'include/tenon/a.h': DECLARED, 'man/meson.build': LINKS % 'tenon_one',
+        'man/sample.3': FUNCTIONS % ('tenon_one', 'tenon_one', 'tenon_one')}),
+    ('manuals', 'a function without a page', 'tenon_one has no manual page', {
+        'include/tenon/a.h': DECLARED, 'man/sample.1': MANUAL % 'It does nothing.'}),
+    ('manuals', 'a function that is not declared', 'SYNOPSIS does not have tenon_one', {
+        'include/tenon/a.h': DECLARED, 'man/meson.build': LINKS % 'tenon_one',
+        'man/sample.3': FUNCTIONS % ('tenon_one', 'other', 'tenon_one')}),
+    ('manuals', 'a function that is not described', 'DESCRIPTION does not have tenon_one', {
+        'include/tenon/a.h': DECLARED, 'man/meson.build': LINKS % 'tenon_one',
+        'man/sample.3': FUNCTIONS % ('tenon_one', 'tenon_one', 'other')}),
+    ('manuals', 'a function that is not found by its name', 'does not install sample.3 as tenon_one.3',
+     {'include/tenon/a.h': DECLARED,
+      'man/sample.3': FUNCTIONS % ('tenon_one', 'tenon_one', 'tenon_one')}),
+    ('manuals', 'a page about what is gone', 'names tenon_gone, which no public header declares', {
+        'man/sample.3': FUNCTIONS % ('tenon_gone', 'tenon_gone', 'tenon_gone')}),
+    ('manuals', 'a link to what is gone', 'links tenon_gone, which no public header declares', {
+        'include/tenon/a.h': DECLARED, 'man/meson.build': LINKS % "tenon_one',\n    'tenon_gone",
+        'man/sample.3': FUNCTIONS % ('tenon_one', 'tenon_one', 'tenon_one')}),
 )
 
 HEADER = '''#define TENON_PUBLIC __attribute__((__visibility__("default")))
