@@ -164,3 +164,35 @@ LIBRARIES = (
     ('internal symbol', 'exports tni_four, which does not begin with tenon_',
      'int tenon_one(void) { return 0; }\nint tenon_two(void) { return 0; }\nint tni_four;\n'),
 )
+
+# What check_security takes for the tests of a build, and the source of one of them.
+TESTS = (('attacks', 'attacks.c'), ('queue-random-fifo', 'random.c'))
+CASES = '''static void stopped_sleeper(void)
+{
+}
+const char *names[] = {"a ring, received", "one that is "
+	"in two pieces; and more"};
+'''
+
+# Name of the sample, what the report must contain, docs/SECURITY.md, README.md.
+PROMISES = (
+    ('promises with their tests', None,
+     '- It ends (`attacks`: *a ring, received*, *one that is in two pieces*,\n  *stopped sleeper*).\n'
+     '- So does this; `SIGBUS` (`queue-random-*`).\n- This is shown by no test, because it cannot be.\n',
+     '| promise | tested by |\n|---|---|\n| it has the result of `find` | `attacks` |\n'),
+    ('a test that does not exist', 'there is no test `atacks`', '- It ends (`atacks`).\n', ''),
+    ('tests that do not exist', 'there is no test `queue-kill-*`', '- It ends (`queue-kill-*`).\n', ''),
+    ('a case that does not exist', 'has no case *a ring, sent*', '- It (`attacks`: *a ring, sent*).\n',
+     ''),
+    ('a part of a case', 'has no case *ring*', '- It ends (`attacks`: *ring*).\n', ''),
+    ('a case without a test', 'stands behind no test', '- It ends (*a ring, received*, `attacks`).\n', ''),
+    ('a point without a test', 'SECURITY.md:2: names no test', '- Ends (`attacks`).\n- Never fails.\n',
+     ''),
+    ('a row without a test', 'SECURITY.md:3: names no test', '| a | b |\n|---|---|\n| may | never |\n',
+     ''),
+    ('a file that does not exist', 'there is no test/gone', '- It ends (`attacks`, `test/gone`).\n', ''),
+    ('a target that does not exist', 'there is no `make fuss`', '- It ends (`attacks`, `make fuss`).\n',
+     ''),
+    ('a promise of README.md', 'README.md:3: there is no test `atacks`', '- Ends (`attacks`).\n',
+     '| promise | tested by |\n|---|---|\n| it ends | `atacks` |\n'),
+)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "contract.h"
+#include "object/queue_private.h"
 
 #define NAME "/statistics"
 #define LIMIT_NS (20 * SECOND_NS)
@@ -133,6 +134,31 @@ static void test_senders_sleep(void)
 static void test_ordered_senders_sleep(void)
 {
 	senders_sleep(TENON_QUEUE_PRIORITY);
+}
+
+static void meet(void *context)
+{
+	struct tenon_queue *queue = contract_open(NAME);
+
+	(void)context;
+	EXPECT_IS(contract_send(queue, 1, LIMIT_NS), 0);
+	queue = tenon_queue_close(queue);
+}
+
+/* Who waits for a receiver sleeps in a send as well. */
+static void test_sleeping_at_a_rendezvous(void)
+{
+	struct tenon_queue *queue = begin(TENON_QUEUE_FIFO, TENON_QUEUE_RENDEZVOUS);
+	pid_t sender = contract_start(meet, NULL);
+	uint64_t number;
+
+	while (tni_gatehouse_count(&queue->house, TNI_CLASS_RECEIPT) == 0)
+		sched_yield();
+	EXPECT_IS(look(queue).senders_waiting, 1);
+	EXPECT(look(queue).send_waits > 0);
+	EXPECT_IS(contract_receive(queue, &number, LIMIT_NS), 0);
+	contract_await(sender);
+	queue = tenon_queue_close(queue);
 }
 
 /* A wait that ends by its deadline was one as well. */
@@ -299,6 +325,8 @@ int main(void)
 		{"sleeping senders are counted", test_senders_sleep, NULL},
 		{"sleeping senders of an ordered queue are counted", test_ordered_senders_sleep,
 		 NULL},
+		{"senders asleep at a rendezvous are counted", test_sleeping_at_a_rendezvous,
+		 "a sender who waits for its receiver is in no figure"},
 		{"waits in vain are counted", test_waits_in_vain, NULL},
 		{"who was last, and when", test_last_ones, NULL},
 		{"who was last, and when, by priority", test_last_ones_ordered, NULL},
