@@ -270,7 +270,7 @@ static void file_of_queue(char path[512])
 	path[0] = '\0';
 	REQUIRE(folder);
 	while ((entry = readdir(folder)) != NULL)
-		if (strstr(entry->d_name, NAME + 1))
+		if (strstr(entry->d_name, &NAME[1]))
 			snprintf(path, 512, "%s/%s", contract_folder, entry->d_name);
 	closedir(folder);
 	REQUIRE(path[0]);
