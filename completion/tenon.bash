@@ -5,13 +5,16 @@
 _tenon_options()
 {
 	case $1 in
-	create) echo '--capacity --order --full --message-size --mode --participants --exclusive' ;;
-	rm) echo '--force' ;;
+	create)
+		echo '--capacity --order --full --message-size --mode --participants --exclusive
+			--json'
+		;;
+	rm) echo '--force --json' ;;
 	ls) echo '--long --json --null' ;;
 	stat) echo '--json --watch --interval' ;;
 	send)
 		echo '--null --length-prefixed --file --message --priority --type --key --no-wait
-			--timeout --receipt --create'
+			--timeout --receipt --json --create'
 		;;
 	recv)
 		echo '--all --count --follow --no-wait --timeout --null --length-prefixed --raw --json
@@ -21,9 +24,9 @@ _tenon_options()
 		echo '--position --all --null --length-prefixed --raw --json --type --except --lowest
 			--quiet'
 		;;
-	work) echo '--jobs --tries --dead --exit-when-empty --progress' ;;
+	work) echo '--jobs --tries --dead --exit-when-empty --progress --json' ;;
 	bench) echo '--duration --json' ;;
-	doctor) echo '--json' ;;
+	doctor | version) echo '--json' ;;
 	esac
 }
 

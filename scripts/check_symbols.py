@@ -6,26 +6,10 @@ and nothing else, and all of it under the name tenon_.
     check_symbols.py ROOT LIBRARY
 """
 
-import re
 import subprocess
 import sys
 
 import source_tree
-
-DECLARATION = re.compile(r'\bTENON_PUBLIC\b(?!\s*__attribute__)(?P<text>[^;{#]*)[;{]')
-NAME = re.compile(r'\b(\w+)\s*(?:\[[^\]]*\]\s*)?(?:\(|$)')
-
-
-def declared(root):
-    """Name to path and line of what is declared."""
-    found = {}
-    for path in source_tree.files(root, ('.h',), ('include',)):
-        code = source_tree.code_of(source_tree.read(root, path))
-        for match in DECLARATION.finditer(re.sub(r'(?m)^[ \t]*#.*$', '', code)):
-            text = match.group('text').replace('TENON_MUST_USE', '').strip()
-            found[NAME.search(text).group(1)] = path
-    return found
-
 
 def exported(library):
     done = subprocess.run(['nm', '-D', '--defined-only', library],
@@ -37,7 +21,7 @@ def exported(library):
 
 def main():
     root, library = sys.argv[1:3]
-    headers, symbols = declared(root), exported(library)
+    headers, symbols = source_tree.public_names(root), exported(library)
     faults = [(path, 1, f'{name} is declared but {library} does not export it')
               for name, path in headers.items() if name not in symbols]
     faults += [(library, 1, f'exports {name}, which no public header declares')

@@ -11,6 +11,8 @@ _TOKEN = re.compile(
     r'(?P<comment>/\*.*?\*/|//[^\n]*)'
     r'|(?P<string>"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\')',
     re.DOTALL)
+_PUBLIC = re.compile(r'\bTENON_PUBLIC\b(?!\s*__attribute__)(?P<text>[^;{#]*)[;{]')
+_NAME = re.compile(r'\b(\w+)\s*(?:\[[^\]]*\]\s*)?(?:\(|$)')
 
 
 def files(root, suffixes, folders=FOLDERS):
@@ -53,6 +55,17 @@ def comments_of(text):
 
 def line_of(text, offset):
     return text.count('\n', 0, offset) + 1
+
+
+def public_names(root):
+    """What public headers declare TENON_PUBLIC: name to the path of the header."""
+    found = {}
+    for path in files(root, ('.h',), ('include',)):
+        code = code_of(read(root, path))
+        for match in _PUBLIC.finditer(re.sub(r'(?m)^[ \t]*#.*$', '', code)):
+            text = match.group('text').replace('TENON_MUST_USE', '').strip()
+            found[_NAME.search(text).group(1)] = path
+    return found
 
 
 def report(name, faults, looked_at):

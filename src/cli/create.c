@@ -5,6 +5,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +23,7 @@ enum {
 struct create_request {
 	struct tenon_queue_options options;
 	uint32_t flags;
+	bool json;
 	/* Which of the options were given, as bits of 1 << (OPTION_… - OPTION_CAPACITY). */
 	uint32_t given;
 };
@@ -88,6 +90,9 @@ static int parse_request(int option, struct create_request *request)
 	case OPTION_EXCLUSIVE:
 		request->flags |= TENON_QUEUE_EXCLUSIVE;
 		break;
+	case CLI_OPTION_JSON:
+		request->json = true;
+		return CLI_OK;
 	default:
 		return cli_option_status(option);
 	}
@@ -122,6 +127,16 @@ static const char *find_difference(const struct create_request *request,
 	return NULL;
 }
 
+static int print_queue(const char *name, const struct tenon_queue_status *status)
+{
+	struct json_object *object = cli_json_status(name, status);
+
+	if (!object)
+		return cli_queue_error(name, -ENOMEM);
+	cli_json_print(object, true);
+	return CLI_OK;
+}
+
 static int create(const char *name, const struct create_request *request)
 {
 	CLI_CLEANUP(cli_cleanup_queue) struct tenon_queue *queue = NULL;
@@ -154,7 +169,7 @@ static int create(const char *name, const struct create_request *request)
 			       difference, name);
 		return CLI_EXISTS;
 	}
-	return CLI_OK;
+	return request->json ? print_queue(name, &status) : CLI_OK;
 }
 
 static int run(int argc, char **argv)
@@ -167,6 +182,7 @@ static int run(int argc, char **argv)
 		{"mode", required_argument, NULL, OPTION_MODE},
 		{"participants", required_argument, NULL, OPTION_PARTICIPANTS},
 		{"exclusive", no_argument, NULL, OPTION_EXCLUSIVE},
+		{"json", no_argument, NULL, CLI_OPTION_JSON},
 		CLI_COMMON_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
@@ -214,6 +230,7 @@ const struct cli_command cli_command_create = {
 		"  --message-size SIZE  the longest message (8K); K, M and G may follow\n"
 		"  --mode OCTAL         permission bits, less the umask (0600)\n"
 		"  --participants N     processes that may be attached at once (256)\n"
-		"  --exclusive          fail if it exists\n",
+		"  --exclusive          fail if it exists\n"
+		"  --json               print what it is now, as 'tenon stat --json' does\n",
 	.run = run,
 };

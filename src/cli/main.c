@@ -6,7 +6,9 @@
 
 #include "cli.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <json-c/json.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,24 +83,47 @@ void cli_command_print_help(const struct cli_command *command)
 	       command->synopsis, command->help);
 }
 
+static int print_version_json(void)
+{
+	struct json_object *object = json_object_new_object();
+
+	if (!object)
+		return cli_system_error("version", -ENOMEM);
+	json_object_object_add(object, "version", json_object_new_string(tenon_version()));
+	cli_json_print(object, true);
+	return CLI_OK;
+}
+
 static int run_version(int argc, char **argv)
 {
-	static const struct option options[] = {CLI_COMMON_OPTIONS, {NULL, 0, NULL, 0}};
-	int option = cli_option(argc, argv, "", options);
+	static const struct option options[] = {
+		{"json", no_argument, NULL, CLI_OPTION_JSON},
+		CLI_COMMON_OPTIONS,
+		{NULL, 0, NULL, 0},
+	};
+	bool json = false;
+	int option;
 
-	if (option != -1)
-		return cli_option_status(option);
+	while ((option = cli_option(argc, argv, "", options)) != -1) {
+		if (option != CLI_OPTION_JSON)
+			return cli_option_status(option);
+		json = true;
+	}
 	if (optind < argc)
 		return cli_usage("'%s' is too much", argv[optind]);
+	if (json)
+		return print_version_json();
 	printf("tenon %s\n", tenon_version());
 	return CLI_OK;
 }
 
 const struct cli_command cli_command_version = {
 	.name = "version",
-	.synopsis = "",
+	.synopsis = "[--json]",
 	.summary = "say which version this is",
-	.help = "Prints the version of the library in use.\n",
+	.help = "Prints the version of the library in use.\n"
+		"\n"
+		"  --json   an object with the key 'version'\n",
 	.run = run_version,
 };
 

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,7 @@ struct send_job {
 	unsigned int text_count, file_count;
 	const char *key_option; /* which of --key, --priority and --type was given, or NULL */
 	struct cli_wait wait;
-	bool receipt, create;
+	bool receipt, create, json;
 	uint64_t sent;
 	struct cli_progress progress;
 };
@@ -72,13 +73,44 @@ static int report_send(const struct send_job *job, int error)
 	return CLI_NOTHING;
 }
 
+static const char *explain_receipt(int error)
+{
+	switch (error) {
+	case -ETIMEDOUT:
+		return "timed out";
+	case -ECANCELED:
+		return "dropped";
+	default:
+		return strerror(-error);
+	}
+}
+
+/* `pid` is the receiver's, `error` 0 or what was answered instead. */
+static int print_receipt_json(const struct send_job *job, size_t bytes, int error, int32_t pid)
+{
+	struct json_object *object = json_object_new_object();
+
+	if (!object)
+		return cli_queue_error(job->name, -ENOMEM);
+	json_object_object_add(object, "message", json_object_new_uint64(job->sent));
+	json_object_object_add(object, "bytes", json_object_new_uint64(bytes));
+	json_object_object_add(object, "received", json_object_new_boolean(!error));
+	if (error)
+		json_object_object_add(object, "error",
+				       json_object_new_string(explain_receipt(error)));
+	else
+		json_object_object_add(object, "receiver_pid", json_object_new_int(pid));
+	cli_json_print(object, false);
+	return fflush(stdout) ? cli_finish_stdout(CLI_OK) : CLI_OK;
+}
+
 /* Waits until somebody has received what was sent last, and says who. */
-static int print_receipt(struct send_job *job)
+static int print_receipt(struct send_job *job, size_t bytes)
 {
 	uint64_t receipt;
-	int32_t pid;
+	int32_t pid = 0;
 	int64_t deadline_ns;
-	int error;
+	int error, status = CLI_OK;
 
 	error = tenon_queue_last_receipt(job->queue, &receipt);
 	if (error)
@@ -87,6 +119,8 @@ static int print_receipt(struct send_job *job)
 	do {
 		error = tenon_queue_receipt(job->queue, receipt, deadline_ns, &pid);
 	} while (error == -EINTR);
+	if (job->json)
+		status = print_receipt_json(job, bytes, error, pid);
 	if (error == -ETIMEDOUT) {
 		cli_queue_warn(job->name, "it was sent, and nobody received it within %s",
 			       cli_format_duration(job->wait.timeout_ns));
@@ -98,6 +132,8 @@ static int print_receipt(struct send_job *job)
 	}
 	if (error)
 		return cli_queue_error(job->name, error);
+	if (job->json)
+		return status;
 	printf("%d\n", pid);
 	return fflush(stdout) ? cli_finish_stdout(CLI_OK) : CLI_OK;
 }
@@ -114,7 +150,7 @@ static int send_one(struct send_job *job, const void *data, size_t bytes)
 		return report_send(job, error);
 	++job->sent;
 	cli_progress_add(&job->progress, 1, bytes);
-	return job->receipt ? print_receipt(job) : CLI_OK;
+	return job->receipt ? print_receipt(job, bytes) : CLI_OK;
 }
 
 static int send_slices(struct send_job *job, const struct tenon_slice *slices, uint32_t count)
@@ -313,6 +349,9 @@ static int parse_option(int option, struct send_job *job)
 	case OPTION_CREATE:
 		job->create = true;
 		return CLI_OK;
+	case CLI_OPTION_JSON:
+		job->json = true;
+		return CLI_OK;
 	default:
 		return cli_option_status(option);
 	}
@@ -327,6 +366,8 @@ static int check_request(struct send_job *job)
 	if (job->framing != CLI_FRAMING_LINES && given)
 		return cli_usage("--null and --length-prefixed are for standard input, not for "
 				 "--message and --file");
+	if (job->json && !job->receipt)
+		return cli_usage("--json is for --receipt: without it nothing is printed");
 	if (job->wait.never && job->wait.timeout_ns >= 0 && !job->receipt)
 		return cli_usage("--no-wait and --timeout do not go together");
 	if (job->wait.never)
@@ -344,6 +385,7 @@ static int run(int argc, char **argv)
 		{"type", required_argument, NULL, OPTION_TYPE},
 		{"receipt", no_argument, NULL, OPTION_RECEIPT},
 		{"create", no_argument, NULL, OPTION_CREATE},
+		{"json", no_argument, NULL, CLI_OPTION_JSON},
 		CLI_FRAMING_OPTIONS,
 		CLI_WAIT_OPTIONS,
 		CLI_COMMON_OPTIONS,
@@ -397,6 +439,8 @@ const struct cli_command cli_command_send = {
 		"  -t, --timeout D        wait so long for room for each message (500ms, 2s, 1m)\n"
 		"      --receipt          wait until each message was received, print by which "
 		"process\n"
+		"      --json             with --receipt: print an object a line, for each "
+		"message\n"
 		"      --create           make the queue if it is missing\n",
 	.run = run,
 };

@@ -19,6 +19,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <json-c/json.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,8 @@ struct work {
 	uint32_t job_count, running;
 	uint64_t tries; /* 0: without end */
 	bool exit_when_empty, empty;
+	uint64_t done, done_bytes, put_back, moved, dropped; /* messages, for the summary */
+	bool json;
 	bool show_progress; /* though the commands may write to the same terminal */
 	int signal_fd, readable_fd;
 	int stop_signal; /* the first that came; 0: none */
@@ -71,14 +74,17 @@ static void put_back(struct work *work, struct tenon_lease *lease)
 
 	if (error)
 		stop(work, cli_queue_error(work->name, error));
+	else
+		++work->put_back;
 }
 
-static void finish(struct work *work, struct tenon_lease *lease)
+static bool finish(struct work *work, struct tenon_lease *lease)
 {
 	int error = tenon_queue_done(work->queue, lease);
 
 	if (error)
 		stop(work, cli_queue_error(work->name, error));
+	return !error;
 }
 
 static int send_dead(struct work *work, const struct tenon_lease *lease)
@@ -122,7 +128,8 @@ static void give_up(struct work *work, struct tenon_lease *lease, const char *wh
 		cli_queue_warn(work->name, "message %llu: %s; moved to '%s'", sequence, why,
 			       work->dead_name);
 	}
-	finish(work, lease);
+	if (finish(work, lease))
+		++*(work->dead ? &work->moved : &work->dropped);
 	if (!work->status)
 		work->status = CLI_GIVEN_UP;
 }
@@ -218,7 +225,10 @@ static void judge(struct work *work, struct work_job *job, int wait_status)
 	char how[64], why[96];
 
 	if (WIFEXITED(wait_status) && !WEXITSTATUS(wait_status)) {
-		finish(work, lease);
+		if (finish(work, lease)) {
+			++work->done;
+			work->done_bytes += lease->message.bytes;
+		}
 		cli_progress_add(&work->progress, 1, lease->message.bytes);
 		return;
 	}
@@ -340,6 +350,32 @@ static int work_loop(struct work *work)
 	return work->status;
 }
 
+/* What was done, for a program.  The commands' own output stands before it. */
+static int print_summary(const struct work *work)
+{
+	struct json_object *object = json_object_new_object();
+	const struct {
+		const char *key;
+		uint64_t number;
+	} rows[] = {
+		{"done", work->done},	      {"done_bytes", work->done_bytes},
+		{"put_back", work->put_back}, {"given_up", work->moved + work->dropped},
+		{"moved", work->moved},	      {"dropped", work->dropped},
+	};
+	size_t i;
+
+	if (!object)
+		return cli_queue_error(work->name, -ENOMEM);
+	if (cli_json_add_text(object, "name", work->name, strlen(work->name))) {
+		json_object_put(object);
+		return cli_queue_error(work->name, -ENOMEM);
+	}
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); ++i)
+		json_object_object_add(object, rows[i].key, json_object_new_uint64(rows[i].number));
+	cli_json_print(object, false);
+	return fflush(stdout) ? cli_finish_stdout(CLI_OK) : CLI_OK;
+}
+
 static int open_dead(struct work *work, uint64_t max_message_bytes)
 {
 	struct tenon_queue_status status;
@@ -408,7 +444,10 @@ static int work_run(struct work *work, sigset_t *old_mask)
 	cli_progress_begin(&work->progress, "done", CLI_PROGRESS_MESSAGES,
 			   work->exit_when_empty ? queue_status.messages : 0,
 			   !work->show_progress && isatty(STDOUT_FILENO));
-	return work_loop(work);
+	status = work_loop(work);
+	if (work->json && print_summary(work) && !status)
+		status = CLI_FAILED;
+	return status;
 }
 
 static int parse_option(int option, struct work *work)
@@ -441,6 +480,9 @@ static int parse_option(int option, struct work *work)
 	case OPTION_PROGRESS:
 		work->show_progress = true;
 		return CLI_OK;
+	case CLI_OPTION_JSON:
+		work->json = true;
+		return CLI_OK;
 	default:
 		return cli_option_status(option);
 	}
@@ -454,6 +496,7 @@ static int run(int argc, char **argv)
 		{"dead", required_argument, NULL, OPTION_DEAD},
 		{"exit-when-empty", no_argument, NULL, OPTION_EXIT_WHEN_EMPTY},
 		{"progress", no_argument, NULL, OPTION_PROGRESS},
+		{"json", no_argument, NULL, CLI_OPTION_JSON},
 		CLI_COMMON_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
@@ -511,6 +554,9 @@ const struct cli_command cli_command_work = {
 		"      --exit-when-empty  end when nothing is queued or under lease any more\n"
 		"      --progress         show how far it is even if standard output is the "
 		"terminal\n"
+		"      --json             at the end, an object that tells how many messages were "
+		"done,\n"
+		"                         put back and given up\n"
 		"\n"
 		"SIGINT or SIGTERM lets running commands finish; a second one ends them and their\n"
 		"messages go back.  Status 10 if a message was given up.\n",

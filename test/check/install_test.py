@@ -3,13 +3,16 @@
 """Shows that what `make install` installs can be used: installs into an empty folder, builds a
 program against it as pkg-config says, with the shared and with the static library, and runs it.
 
-    install_test.py BUILD
+    install_test.py BUILD ROOT
 """
 
 import os
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../scripts'))
+import source_tree  # noqa: E402
 
 PROGRAM = '''#include <stdio.h>
 #include <tenon/queue.h>
@@ -32,6 +35,16 @@ def output(*command, **options):
 
 def installed_files(root):
     return [os.path.join(where, name) for where, _, names in os.walk(root) for name in names]
+
+
+def unreadable_pages(root, paths):
+    """Public functions under whose names no manual page lies that says them."""
+    folder, missing = folder_of(paths, '/man3/tenon.3'), []
+    for name in source_tree.public_names(root):
+        path = os.path.join(folder, f'{name}.3')
+        if not os.path.exists(path) or f'.Nm {name}' not in source_tree.read(folder, f'{name}.3'):
+            missing.append(name)
+    return missing
 
 
 def folder_of(paths, end):
@@ -68,6 +81,9 @@ def main():
         lacking = [end for end in expected if not any(path.endswith(end) for path in paths)]
         if lacking:
             sys.exit(f'not installed: {", ".join(lacking)}')
+        unreadable = unreadable_pages(sys.argv[2], paths)
+        if unreadable:
+            sys.exit(f'not found by their names in the manual: {", ".join(unreadable)}')
         version = output('pkg-config', '--modversion', 'tenon', env=dict(
             os.environ, PKG_CONFIG_LIBDIR=folder_of(paths, '/tenon.pc'))).strip()
         for static in (False, True):

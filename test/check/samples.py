@@ -22,6 +22,27 @@ MANUAL = '''.Dd January 1, 2026
 %s
 '''
 
+DECLARED = '''#define TENON_PUBLIC __attribute__((__visibility__("default")))
+TENON_PUBLIC int tenon_one(void);
+'''
+
+FUNCTIONS = '''.Dd January 1, 2026
+.Dt SAMPLE 3
+.Os
+.Sh NAME
+.Nm %s
+.Nd a page for the self-test
+.Sh SYNOPSIS
+.In sample.h
+.Ft int
+.Fn %s void
+.Sh DESCRIPTION
+.Fn %s
+does nothing.
+'''
+
+LINKS = "man_functions = {\n  'sample.3': [\n    '%s',\n  ],\n}\n"
+
 # Check, name of the sample, what its report must contain (None: no fault), files.
 SAMPLES = (
     ('layering', 'includes run down', None, {
@@ -104,6 +125,25 @@ SAMPLES = (
     ('manuals', 'unknown macro', 'unknown macro', {
         'man/sample.1': MANUAL % '.Xyzzy'}),
     ('manuals', 'no page', 'holds no manual page', {}),
+    ('manuals', 'a function with its page', None, {
+        'include/tenon/a.h': DECLARED, 'man/meson.build': LINKS % 'tenon_one',
+        'man/sample.3': FUNCTIONS % ('tenon_one', 'tenon_one', 'tenon_one')}),
+    ('manuals', 'a function without a page', 'tenon_one has no manual page', {
+        'include/tenon/a.h': DECLARED, 'man/sample.1': MANUAL % 'It does nothing.'}),
+    ('manuals', 'a function that is not declared', 'SYNOPSIS does not have tenon_one', {
+        'include/tenon/a.h': DECLARED, 'man/meson.build': LINKS % 'tenon_one',
+        'man/sample.3': FUNCTIONS % ('tenon_one', 'other', 'tenon_one')}),
+    ('manuals', 'a function that is not described', 'DESCRIPTION does not have tenon_one', {
+        'include/tenon/a.h': DECLARED, 'man/meson.build': LINKS % 'tenon_one',
+        'man/sample.3': FUNCTIONS % ('tenon_one', 'tenon_one', 'other')}),
+    ('manuals', 'a function that is not found by its name', 'does not install sample.3 as tenon_one.3',
+     {'include/tenon/a.h': DECLARED,
+      'man/sample.3': FUNCTIONS % ('tenon_one', 'tenon_one', 'tenon_one')}),
+    ('manuals', 'a page about what is gone', 'names tenon_gone, which no public header declares', {
+        'man/sample.3': FUNCTIONS % ('tenon_gone', 'tenon_gone', 'tenon_gone')}),
+    ('manuals', 'a link to what is gone', 'links tenon_gone, which no public header declares', {
+        'include/tenon/a.h': DECLARED, 'man/meson.build': LINKS % "tenon_one',\n    'tenon_gone",
+        'man/sample.3': FUNCTIONS % ('tenon_one', 'tenon_one', 'tenon_one')}),
 )
 
 HEADER = '''#define TENON_PUBLIC __attribute__((__visibility__("default")))
@@ -123,4 +163,36 @@ LIBRARIES = (
      'int tenon_one(void) { return 0; }\nint tenon_two(void) { return 0; }\nint tenon_three;\n'),
     ('internal symbol', 'exports tni_four, which does not begin with tenon_',
      'int tenon_one(void) { return 0; }\nint tenon_two(void) { return 0; }\nint tni_four;\n'),
+)
+
+# What check_security takes for the tests of a build, and the source of one of them.
+TESTS = (('attacks', 'attacks.c'), ('queue-random-fifo', 'random.c'))
+CASES = '''static void stopped_sleeper(void)
+{
+}
+const char *names[] = {"a ring, received", "one that is "
+	"in two pieces; and more"};
+'''
+
+# Name of the sample, what the report must contain, docs/SECURITY.md, README.md.
+PROMISES = (
+    ('promises with their tests', None,
+     '- It ends (`attacks`: *a ring, received*, *one that is in two pieces*,\n  *stopped sleeper*).\n'
+     '- So does this; `SIGBUS` (`queue-random-*`).\n- This is shown by no test, because it cannot be.\n',
+     '| promise | tested by |\n|---|---|\n| it has the result of `find` | `attacks` |\n'),
+    ('a test that does not exist', 'there is no test `atacks`', '- It ends (`atacks`).\n', ''),
+    ('tests that do not exist', 'there is no test `queue-kill-*`', '- It ends (`queue-kill-*`).\n', ''),
+    ('a case that does not exist', 'has no case *a ring, sent*', '- It (`attacks`: *a ring, sent*).\n',
+     ''),
+    ('a part of a case', 'has no case *ring*', '- It ends (`attacks`: *ring*).\n', ''),
+    ('a case without a test', 'stands behind no test', '- It ends (*a ring, received*, `attacks`).\n', ''),
+    ('a point without a test', 'SECURITY.md:2: names no test', '- Ends (`attacks`).\n- Never fails.\n',
+     ''),
+    ('a row without a test', 'SECURITY.md:3: names no test', '| a | b |\n|---|---|\n| may | never |\n',
+     ''),
+    ('a file that does not exist', 'there is no test/gone', '- It ends (`attacks`, `test/gone`).\n', ''),
+    ('a target that does not exist', 'there is no `make fuss`', '- It ends (`attacks`, `make fuss`).\n',
+     ''),
+    ('a promise of README.md', 'README.md:3: there is no test `atacks`', '- Ends (`attacks`).\n',
+     '| promise | tested by |\n|---|---|\n| it ends | `atacks` |\n'),
 )

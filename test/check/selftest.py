@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shows that each check script finds the faults it is for, and accepts what has none (TAP)."""
 
+import json
 import os
 import subprocess
 import sys
@@ -55,11 +56,30 @@ def check_library(expected, source):
         return verdict(run('symbols', root, library), expected)
 
 
+def check_promises(expected, security, readme):
+    with tempfile.TemporaryDirectory() as root:
+        build = os.path.join(root, 'build')
+        sources = {name: os.path.join(root, source) for name, source in samples.TESTS}
+        programs = {name: os.path.join(build, name) for name in sources}
+        write(root, 'docs/SECURITY.md', security)
+        write(root, 'README.md', readme)
+        for path in sources.values():
+            write(root, path, samples.CASES)
+        write(build, 'meson-info/intro-tests.json', json.dumps(
+            [{'name': name, 'cmd': [program]} for name, program in programs.items()]))
+        write(build, 'meson-info/intro-targets.json', json.dumps(
+            [{'filename': [program], 'target_sources': [{'sources': [sources[name]]}]}
+             for name, program in programs.items()]))
+        return verdict(run('security', root, build), expected)
+
+
 def main():
     cases = [(f'{check}: {name}', lambda c=check, e=expected, f=files: check_sample(c, e, f))
              for check, name, expected, files in samples.SAMPLES]
     cases += [(f'symbols: {name}', lambda e=expected, s=source: check_library(e, s))
               for name, expected, source in samples.LIBRARIES]
+    cases += [(f'security: {name}', lambda e=expected, s=security, r=readme: check_promises(e, s, r))
+              for name, expected, security, readme in samples.PROMISES]
     print(f'1..{len(cases)}')
     failed = False
     for number, (name, case) in enumerate(cases, 1):

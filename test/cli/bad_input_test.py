@@ -24,6 +24,7 @@ ROWS = (
     ('--namespace= ls', USAGE, "'--namespace' needs a folder"),
     ('help nothing', USAGE, "there is no command 'nothing'"),
     ('help send recv', USAGE, "'recv' is too much"),
+    ('version --jsno', USAGE, "did you mean '--json'?"),
     ('version 2', USAGE, "'2' is too much"),
     # Names.
     ('send', USAGE, 'the name of a queue is missing'),
@@ -73,12 +74,14 @@ ROWS = (
     ('create queue new --participants 1025', USAGE, 'from 1 to 1024'),
     ('create queue new --exclusive=1', USAGE, "'--exclusive' takes no value"),
     ('create queue fifo --exclusive', EXISTS, 'it exists already'),
+    ('create queue fifo --json --capacity 3', EXISTS, 'another --capacity'),
     ('create queue fifo --capacity 3', EXISTS, 'another --capacity'),
     ('create queue fifo --order priority', EXISTS, 'another --order'),
     ('create queue fifo --message-size 17', EXISTS, 'another --message-size'),
     # rm checks every name before it removes anything.
     ('rm', USAGE, 'the name of a queue is missing'),
     ('rm fifo a/b', USAGE, 'it has a slash within'),
+    ('rm --json fifo a/b', USAGE, 'it has a slash within'),
     ('rm -x fifo', USAGE, "unknown option '-x'"),
     # ls, stat
     ('ls fifo', USAGE, "'fifo' is too much"),
@@ -103,6 +106,7 @@ ROWS = (
     ('send prio --message x --priority -1', USAGE, "--priority '-1'"),
     ('send prio --message x --priority 1 --key 1', USAGE, 'one key at a time'),
     ('send typed --message x --type 18446744073709551616', USAGE, '--type'),
+    ('send fifo --json --message x', USAGE, '--json is for --receipt'),
     ('send fifo --timeout soon', USAGE, "--timeout 'soon'"),
     ('send fifo --timeout 1.s', USAGE, '--timeout'),
     ('send fifo --timeout -1s', USAGE, '--timeout'),

@@ -195,6 +195,35 @@ def test_receipt(namespace):
                   error='nobody received it within')
 
 
+def test_receipt_json(namespace):
+    namespace.run('create', 'queue', 'q')
+    sender = namespace.start('send', 'q', '--receipt', '--json', '-m', 'one', '-m', 'second')
+    pids = []
+    for _ in range(2):
+        receiver = namespace.start('recv', 'q')
+        finish(receiver)
+        pids.append(receiver.pid)
+    output, _ = finish(sender)
+    equal([json.loads(line) for line in output.splitlines()],
+          [{'message': 1, 'bytes': 3, 'received': True, 'receiver_pid': pids[0]},
+           {'message': 2, 'bytes': 6, 'received': True, 'receiver_pid': pids[1]}])
+
+
+def test_receipt_json_of_what_nobody_received(namespace):
+    namespace.run('create', 'queue', 'q')
+    output = namespace.run('send', 'q', '--receipt', '--json', '--timeout', '20ms', '-m', 'x',
+                           status=1, error='nobody received it within')
+    equal(json.loads(output), {'message': 1, 'bytes': 1, 'received': False, 'error': 'timed out'})
+    namespace.run('create', 'queue', 'drop', '--capacity', '1', '--full', 'drop-oldest')
+    sender = namespace.start('send', 'drop', '--receipt', '--json', '-m', 'x')
+    while not json.loads(namespace.run('stat', '--json', 'drop'))['messages']:
+        pass
+    namespace.run('send', 'drop', '-m', 'another')
+    output, error = finish(sender, status=1)
+    equal(json.loads(output), {'message': 1, 'bytes': 1, 'received': False, 'error': 'dropped'})
+    contains(error, 'dropped before anybody received it')
+
+
 def test_create_on_the_way(namespace):
     namespace.run('send', 'q', '--create', '-m', 'x')
     namespace.run('send', 'q', '--create', '-m', 'y')

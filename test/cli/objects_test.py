@@ -49,6 +49,21 @@ def test_numbers(namespace):
         equal(status(namespace, f'size{text}')['max_message_bytes'], number, text)
 
 
+def test_create_json(namespace):
+    """A program that makes a queue reads what it got, made anew or there already."""
+    made = json.loads(namespace.run('create', 'queue', 'q', '--json', '--capacity', '7', '--order',
+                                    'typed'))
+    equal([made[key] for key in ('kind', 'name', 'capacity', 'order', 'messages', 'sent')],
+          ['queue', '/q', 7, 'typed', 0, 0])
+    namespace.run('send', 'q', '-m', 'x')
+    again = json.loads(namespace.run('create', 'queue', '--json', 'q'))
+    equal([again[key] for key in ('id', 'capacity', 'messages')], [made['id'], 7, 1])
+    equal(namespace.run('create', 'queue', 'q', '--json', '--capacity', '8', status=7,
+                        error='--capacity'), b'')
+    equal(namespace.run('create', 'queue', 'q', '--json', '--exclusive', status=7,
+                        error='exists already'), b'')
+
+
 def test_create_again(namespace):
     namespace.run('create', 'queue', 'q', '--capacity', 'unbounded')
     namespace.run('send', 'q', '-m', 'kept')
@@ -134,6 +149,18 @@ def test_rm(namespace):
     equal(namespace.run('ls'), b'/c\n')
     namespace.run('rm', '--force', 'missing', 'c')
     equal(namespace.run('ls'), b'')
+
+
+def test_rm_json(namespace):
+    for name in 'ab':
+        namespace.run('create', 'queue', name)
+    answers = json.loads(namespace.run('rm', '--json', 'a', 'missing', 'b', status=3,
+                                       error="queue '/missing'"))
+    equal(answers, [{'name': '/a', 'removed': True},
+                    {'name': '/missing', 'removed': False, 'error': 'No such file or directory'},
+                    {'name': '/b', 'removed': True}])
+    equal(json.loads(namespace.run('rm', '--json', '--force', 'a'))[0]['removed'], False)
+    equal(namespace.run('rm', '--json', 'a/b', status=2, error='it has a slash within'), b'')
 
 
 def test_stat_text(namespace):
@@ -357,6 +384,8 @@ def test_help(namespace):
 def test_version(namespace):
     equal(namespace.run('version'), namespace.run('--version'))
     contains(namespace.run('version'), b'tenon 0.')
+    answer = json.loads(namespace.run('version', '--json'))
+    equal(f'tenon {answer["version"]}\n'.encode(), namespace.run('version'))
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 """What people see on a terminal and programs do not: colours, escaped messages, progress."""
 
 import os
+import subprocess
 import sys
 
 import harness
@@ -89,6 +90,36 @@ def test_progress_beside_nothing_else(namespace):
     receiver.terminate()
     for part in (b' messages sent', b'left', b'25 messages sent, 25 B in '):
         contains(shown, part)
+
+
+def trickle(namespace, messages):
+    """Sends for longer than it takes until somebody who receives tells how far it is."""
+    script = 'i=0; while [ $i -lt $1 ]; do sleep 0.05; echo line; i=$((i + 1)); done | "$0" send q'
+    sender = subprocess.Popen(['sh', '-c', script, namespace.command, str(messages)],
+                              env=namespace.environment)
+    namespace.children.append(sender)
+    return sender
+
+
+def test_progress_of_recv(namespace):
+    namespace.run('create', 'queue', 'q')
+    trickle(namespace, 30)
+    shown = on_terminal(namespace, 'recv', 'q', '--count', '30', stdin=None, streams=('stderr',))
+    for part in (b' messages received, ', b'/s, ', b' %, ', b' left',
+                 b'30 messages received, 120 B in '):
+        contains(shown, part)
+
+
+def test_progress_of_recv_beside_messages(namespace):
+    """Where the messages are shown there is no room for figures; where they go into files there is."""
+    namespace.run('create', 'queue', 'q')
+    folder = os.path.join(namespace.scratch, 'folder')
+    for options, expected in (((), False), (('--output-dir', folder), True)):
+        trickle(namespace, 25)
+        shown = on_terminal(namespace, 'recv', 'q', '--count', '25', *options, stdin=None)
+        equal(b'25 messages received' in shown, expected, shown)
+        equal(b'%' in shown, expected, shown)
+    equal(len(os.listdir(folder)), 25)
 
 
 def test_progress_of_work(namespace):

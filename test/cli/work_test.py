@@ -104,6 +104,37 @@ def test_nothing_is_lost_when_the_dead_are_full(namespace):
     equal(namespace.run('peek', 'q'), b'bad\n')
 
 
+def summary(output):
+    return json.loads(output.splitlines()[-1])
+
+
+def test_summary_for_programs(namespace):
+    """The last line of the output, behind what the commands wrote."""
+    make(namespace, 'good', 'bad', 'fine')
+    namespace.run('create', 'queue', 'dead')
+    words = ('--tries', '2', '--exit-when-empty', '--json', '--', 'sh', '-c',
+             'echo says $1; test $1 != bad', 'sh', '{}')
+    output = namespace.run('work', 'q', '--dead', 'dead', *words, status=10, error="moved to '/dead'")
+    equal(output.splitlines()[:-1], [b'says good', b'says bad', b'says bad', b'says fine'])
+    equal(summary(output), {'name': '/q', 'done': 2, 'done_bytes': 8, 'put_back': 1, 'given_up': 1,
+                            'moved': 1, 'dropped': 0})
+    namespace.run('send', 'q', '-m', 'bad')
+    output = namespace.run('work', 'q', *words, status=10, error='; dropped')
+    equal(summary(output), {'name': '/q', 'done': 0, 'done_bytes': 0, 'put_back': 1, 'given_up': 1,
+                            'moved': 0, 'dropped': 1})
+
+
+def test_summary_after_a_failure(namespace):
+    make(namespace, 'x')
+    output = namespace.run('work', 'q', '--json', '--', '/nonexistent/command', status=127,
+                           error='cannot run')
+    equal([summary(output)[key] for key in ('done', 'put_back')], [0, 1])
+    worker, _ = started(namespace, '--json', '--', 'echo', 'done')
+    worker.send_signal(signal.SIGINT)
+    output, _ = finish(worker, status=-signal.SIGINT)
+    equal(summary(output)['done'], 1)
+
+
 def test_message_that_cannot_be_an_argument(namespace):
     make(namespace)
     namespace.run('send', 'q', '--file', '-', stdin=b'null\0within')

@@ -141,6 +141,31 @@ static void test_two_containers_talk(void)
 	contract_expect_sound(back);
 }
 
+static void send_as_the_first(void *context)
+{
+	struct tenon_queue *queue = contract_open("/shared");
+
+	(void)context;
+	EXPECT_IS(contract_send(queue, 1, LIMIT_NS), 0);
+	queue = tenon_queue_close(queue);
+}
+
+/* Process numbers are those of the namespace of whoever wrote them. */
+static void test_number_of_a_contained_sender(void)
+{
+	struct tenon_queue *queue = begin(4);
+	struct tenon_queue_status status = {.size = sizeof(status)};
+	struct tenon_message message = {0};
+	uint64_t number;
+
+	contract_await(start_contained(send_as_the_first, NULL));
+	EXPECT_IS(tenon_queue_status(queue, &status), 0);
+	EXPECT_IS(status.last_sender_pid, 1);
+	EXPECT_IS(tenon_queue_receive(queue, &number, sizeof(number), NULL, &message), 0);
+	EXPECT(message.sender_pid == 1 || message.sender_pid == 0);
+	queue = tenon_queue_close(queue);
+}
+
 static void sleep_for_a_number(void *context)
 {
 	struct tenon_queue *queue = contract_open("/shared");
@@ -485,6 +510,7 @@ int main(void)
 {
 	static const struct contract_case cases[] = {
 		{"two containers wake each other", test_two_containers_talk, NULL},
+		{"a contained sender's number is its own", test_number_of_a_contained_sender, NULL},
 		{"a lease comes back from a container that died", test_lease_comes_back, NULL},
 		{"a sleeping receiver dies in its container", test_sleeping_receiver_dies, NULL},
 		{"a sleeping sender dies in its container", test_sleeping_sender_dies, NULL},

@@ -42,7 +42,16 @@ static const struct call {
 	{SYS_linkat, "linkat", {ENOSPC, ENOMEM}, false},
 	{SYS_unlinkat, "unlinkat", {ENOMEM}, false},
 	{SYS_mknodat, "mknodat", {ENOSPC}, false},
+	{SYS_mkdir, "mkdir", {ENOSPC, EIO}, false},
 	{SYS_fchmodat, "fchmodat", {EPERM}, false},
+	{SYS_fchmod, "fchmod", {EIO}, false},
+	{SYS_fchown, "fchown", {EPERM}, false},
+	{SYS_munmap, "munmap", {ENOMEM}, false},
+	{SYS_madvise, "madvise", {EINVAL, ENOMEM}, false},
+	{SYS_dup3, "dup3", {EMFILE, EINTR}, false},
+	{SYS_access, "access", {ENOMEM}, false},
+	{SYS_prlimit64, "prlimit64", {EPERM}, false},
+	{SYS_poll, "poll", {EINTR, ENOMEM}, false},
 	{SYS_read, "read", {EAGAIN, EINTR}, false},
 	{SYS_write, "write", {EAGAIN, EINTR}, false},
 	{SYS_lseek, "lseek", {EINVAL}, false},
@@ -56,12 +65,14 @@ static const struct call {
 
 void failing_begin(void)
 {
+	failing_memory_begin();
 	syscall(BEGIN);
 }
 
 void failing_end(void)
 {
 	syscall(END);
+	failing_memory_end();
 }
 
 #if defined(__x86_64__)
