@@ -48,11 +48,12 @@ int tni_table_back_slow(struct tni_table *table, uint64_t index, uint64_t bytes)
 
 /* Entries are used in order, so what somebody else has used is one run from the start; only pages that
  * were taken and not touched yet look like holes in it. */
-static uint32_t find_run(const struct tni_table *table)
+static uint32_t find_run(const struct tni_table *table, bool *ret_found)
 {
 	uint64_t known = tni_get32(&table->known);
 	off_t hole = lseek(*table->fd, (off_t)entry_offset(table, known), SEEK_HOLE);
 
+	*ret_found = hole >= 0;
 	if (hole > 0 && (uint64_t)hole > entry_offset(table, known))
 		known = ((uint64_t)hole - table->offset) / table->entry_bytes;
 	return known < table->max ? (uint32_t)known : table->max;
@@ -61,16 +62,18 @@ static uint32_t find_run(const struct tni_table *table)
 uint64_t tni_pool_extent(const struct tni_pool *pool, struct tni_table *table)
 {
 	uint64_t top = tni_pool_top(pool, table), run;
+	bool found;
 
 	if (top <= tni_get32(&table->known))
 		return top;
-	run = find_run(table);
-	return top < run ? top : run;
+	run = find_run(table, &found);
+	return !found || top < run ? top : run;
 }
 
 static int reach_run(struct tni_table *table, uint64_t index)
 {
-	uint32_t known = index > tni_get32(&table->known) ? find_run(table)
+	bool found;
+	uint32_t known = index > tni_get32(&table->known) ? find_run(table, &found)
 							  : tni_get32(&table->known);
 	int result;
 

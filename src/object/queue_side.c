@@ -251,7 +251,7 @@ int tni_call_heal(struct tni_call *call)
 	return 0;
 }
 
-int tni_queue_bury(struct tni_object *object, uint32_t participant)
+static int bury(struct tni_object *object, uint32_t participant)
 {
 	struct tenon_queue *queue = (struct tenon_queue *)object;
 	struct tni_call call = {.queue = queue, .thread = tni_thread_self()};
@@ -277,6 +277,13 @@ int tni_queue_bury(struct tni_object *object, uint32_t participant)
 	result = tni_lease_return_all(queue, participant);
 	tni_side_unlock(&call, TNI_RECEIVE);
 	return result;
+}
+
+int tni_queue_bury(struct tni_object *object, uint32_t participant)
+{
+	int result = bury(object, participant);
+
+	return result == -EBADMSG ? tni_queue_damaged((struct tenon_queue *)object) : result;
 }
 
 void tni_queue_find_holders(struct tenon_queue *queue, uint64_t holders[TNI_BITMAP_WORDS])

@@ -16,6 +16,13 @@ static uint64_t above(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
+/* Senders of a rendezvous wait for their message to be received. */
+static uint32_t sender_class(const struct tenon_queue *queue)
+{
+	return queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS ? TNI_CLASS_RECEIPT
+								    : TNI_CLASS_ROOM;
+}
+
 static void fill_now(struct tenon_queue *queue, struct tenon_queue_status *status)
 {
 	const struct tni_send_side *send = &queue->control->send;
@@ -31,7 +38,7 @@ static void fill_now(struct tenon_queue *queue, struct tenon_queue_status *statu
 	status->memory_bytes = tni_file_memory(queue->object.fd);
 	status->damaged = tni_get32(&queue->object.shared->damaged);
 	status->receivers_waiting = tni_gatehouse_count(&queue->house, TNI_CLASS_MESSAGE);
-	status->senders_waiting = tni_gatehouse_count(&queue->house, TNI_CLASS_ROOM);
+	status->senders_waiting = tni_gatehouse_count(&queue->house, sender_class(queue));
 	for (uint32_t i = 0; i < tni_object_participants_top(&queue->object); i++) {
 		const struct tni_participant *entry = tni_object_participant(&queue->object, i);
 
@@ -160,7 +167,7 @@ int tenon_queue_participants(struct tenon_queue *queue,
 		participant.attached_ns = (int64_t)tni_get64(&entry->attached_ns);
 		if (is_asleep(queue, TNI_CLASS_MESSAGE, i))
 			participant.waiting |= TENON_READABLE;
-		if (is_asleep(queue, TNI_CLASS_ROOM, i))
+		if (is_asleep(queue, sender_class(queue), i))
 			participant.waiting |= TENON_WRITABLE;
 		count_holds(queue, i, &participant);
 		result = visit(&participant, context);

@@ -242,7 +242,7 @@ static void count_wait(struct tenon_queue *queue, uint32_t class)
 {
 	if (class == TNI_CLASS_MESSAGE)
 		tni_fetch_add64(&queue->control->receive.waits, 1);
-	else if (class == TNI_CLASS_ROOM)
+	else if (class == TNI_CLASS_ROOM || queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS)
 		tni_fetch_add64(&queue->control->send.waits, 1);
 }
 

@@ -72,7 +72,6 @@ struct operation {
 	uint32_t full;
 	bool is_rendezvous;
 	bool is_inherited; /* the handle is the parent's, and this its first call here */
-	const char *todo;  /* why it is known to fail; else NULL */
 };
 
 uint32_t failing_operations(void);
