@@ -85,7 +85,8 @@ class Check:
         self.public = source_tree.public_names(root)
         makefile = os.path.join(root, 'Makefile')
         text = source_tree.read(root, 'Makefile') if os.path.exists(makefile) else ''
-        self.targets = set(re.findall(r'^([\w-]+):', text, re.MULTILINE))
+        self.targets = {target for line in re.findall(r'^([\w -]+):', text, re.MULTILINE)
+                        for target in line.split()}
         self.faults = []
         self.named = 0
 
