@@ -263,9 +263,10 @@ struct tenon_lease {
  * Any number of threads may take, and any thread of the process may end a lease.  When the process
  * dies, the kernel tells those who wait at once, as soon as it has taken the dead process apart.
  * It cannot where the process has more than 120 others who take beside it, where the thread that
- * took first has ended and none took since, in a signal handler that interrupted such a call, and
- * with a C library whose robust mutexes are of another kind than glibc's: then those who wait look
- * for the dead every 100 ms.
+ * took first has ended and none took since or has taken from 1024 queues, in a signal handler that
+ * interrupted such a call, and with a C library whose robust mutexes are of another kind than
+ * glibc's: then those who wait look for the dead every 100 ms.  A child made by _Fork(3) or a raw
+ * clone(2) keeps its parent from being known as dead until its own first call.
  */
 TENON_PUBLIC int tenon_queue_take(struct tenon_queue *queue,
 				  const struct tenon_receive_options *options,

@@ -8,8 +8,10 @@
  *	attach	S1 lock the byte	dies: the entry is as it was
  *		S2 bury what the entry's last owner left, if it is not marked free
  *		S3 fill in, mark attached	dies: the next one to look finds the byte unlocked
- *	detach	S1 give back what is held, mark free
- *		S2 unlock
+ *	detach	S1 give back what is held
+ *		S2 let go of the stake (core/stake.c)
+ *		S3 mark free
+ *		S4 unlock
  *	bury	S1 lock the byte of the dead	dies: the entry is still marked
  *		S2 give back what it held	dies: half of it is given back; the rest next time
  *		S3 mark free, unlock
@@ -17,7 +19,8 @@
  * Memory is mapped through another open file description, on which there is never a lock: see map().
  * A forked child lets go of the description that it inherits, and attaches anew at its first call.
  *
- * Lock order: bury_mutex, registry_mutex, the gates of one object.
+ * Lock order: an object's burying, registry_mutex, the gates of one object; the stakes' mutex is the last.
+ * Nobody waits for `burying`: who has it is at what is to be done.
  *
  * ORD participant: whoever attaches fills the entry in and then marks it attached; whoever finds it
  * marked reads the rest afterwards.  Marking it free comes behind the giving back.
@@ -46,7 +49,6 @@
 #define EXTENT_MOST_BYTES (UINT64_C(1) << 44)
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_mutex_t bury_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct tni_object *registry;
 
 #define FIGURES_OF_MEMBER(structure, member) \
@@ -202,7 +204,7 @@ static bool is_foreign(int directory_fd, const struct stat *status)
 int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 		    struct tni_object *ret_object)
 {
-	struct tni_object object = {.base = MAP_FAILED};
+	struct tni_object object = {.base = MAP_FAILED, .burying = PTHREAD_MUTEX_INITIALIZER};
 	struct stat status;
 	int result;
 
@@ -350,7 +352,7 @@ static int claim(struct tni_object *object, uint32_t index)
 		;
 	note_namespace(object);
 	if (tni_get32(&entry->state) != TNI_PARTICIPANT_FREE)
-		result = object->bury(object, index);
+		result = object->bury(object, index, INT64_MAX);
 	if (result != 0) {
 		byte_lock(object->fd, index, F_UNLCK);
 		return result;
@@ -379,14 +381,14 @@ static int find_entry(struct tni_object *object)
 
 static void fork_prepare(void)
 {
-	pthread_mutex_lock(&bury_mutex);
 	pthread_mutex_lock(&registry_mutex);
+	tni_stake_lock();
 }
 
 static void fork_parent(void)
 {
+	tni_stake_unlock();
 	pthread_mutex_unlock(&registry_mutex);
-	pthread_mutex_unlock(&bury_mutex);
 }
 
 /* The locks belong to the open file description, which the child shares: it must let go of it, or
@@ -395,6 +397,8 @@ static void fork_child(void)
 {
 	for (struct tni_object *object = registry; object; object = object->next) {
 		int fd;
+
+		pthread_mutex_init(&object->burying, NULL);
 
 		if (tni_file_reopen(object->fd, &fd) == 0) {
 			dup3(fd, object->fd, O_CLOEXEC);
@@ -406,7 +410,7 @@ static void fork_child(void)
 		}
 	}
 	pthread_mutex_init(&registry_mutex, NULL);
-	pthread_mutex_init(&bury_mutex, NULL);
+	tni_stake_renew();
 }
 
 static void register_fork_handlers(void)
@@ -475,36 +479,37 @@ static uint8_t *stake_page(struct tni_object *object, uint32_t participant)
 	return object->base + offset;
 }
 
-static int hold_stake(struct tni_object *object, struct tni_thread *thread)
+static struct tni_a32 *stake_word(uint8_t *page, uint32_t participant)
+{
+	return (struct tni_a32 *)(page + TNI_STAKE_FIRST_OFFSET +
+				  participant % TNI_STAKES_A_PAGE * TNI_STAKE_BYTES);
+}
+
+bool tni_object_has_stake(struct tni_object *object, const struct tni_thread *thread)
+{
+	uint32_t index = object->participant;
+	uint8_t *page = object->base + object->stakes_offset +
+			index / TNI_STAKES_A_PAGE * (uint64_t)TNI_PAGE_BYTES;
+
+	/* Once held, its page is there. */
+	return tni_get64(&object->stake.held) != 0 &&
+	       tni_stake_is_held(&object->stake, thread, stake_word(page, index));
+}
+
+bool tni_object_ensure_stake(struct tni_object *object, struct tni_thread *thread)
 {
 	uint32_t index = object->participant, top = tni_object_stakes_top(object);
-	uint8_t *page = stake_page(object, index);
-	int result;
+	uint8_t *page;
 
-	if (!page)
-		return -ENOSPC;
-	result = tni_stake_hold(&object->stake, thread, object->fd, (uint64_t)(page - object->base),
-				index % TNI_STAKES_A_PAGE);
-	if (result != 0)
-		return result;
+	if (__builtin_expect(tni_object_has_stake(object, thread), 1))
+		return false;
+	page = stake_page(object, index);
+	if (!page || tni_stake_hold(&object->stake, thread, page, stake_word(page, index)) <= 0)
+		return false;
 	tni_store_release32(&object->participants[index].staked, 1); /* ORD(participant) */
 	while (top <= index && !tni_cas32(&object->shared->stakes_top, &top, index + 1))
 		;
-	return 0;
-}
-
-bool tni_object_hold_stake(struct tni_object *object, struct tni_thread *thread)
-{
-	int result;
-
-	if (__builtin_expect(tni_stake_is_held(&object->stake), 1))
-		return false;
-	/* In the midst of it, a signal handler: what it takes is found without being told of. */
-	if (pthread_mutex_trylock(&registry_mutex) != 0)
-		return false;
-	result = hold_stake(object, thread);
-	pthread_mutex_unlock(&registry_mutex);
-	return result == 0;
+	return true;
 }
 
 uint32_t tni_object_stakes_top(struct tni_object *object)
@@ -517,14 +522,12 @@ uint32_t tni_object_stakes_top(struct tni_object *object)
 const struct tni_a32 *tni_object_stake(struct tni_object *object, uint32_t participant)
 {
 	const struct tni_participant *entry = tni_object_participant(object, participant);
-	const uint8_t *page;
+	uint8_t *page;
 
 	if (!entry || tni_load_acquire32(&entry->staked) == 0) /* ORD(participant) */
 		return NULL;
 	page = stake_page(object, participant);
-	return page ? (const struct tni_a32 *)(page + TNI_STAKE_FIRST_OFFSET +
-					       participant % TNI_STAKES_A_PAGE * TNI_STAKE_BYTES)
-		    : NULL;
+	return page ? stake_word(page, participant) : NULL;
 }
 
 static void set_free(struct tni_object *object, uint32_t index)
@@ -539,11 +542,14 @@ void tni_object_close(struct tni_object *object)
 	uint32_t generation = tni_process_generation();
 
 	if (tni_get32(&object->generation) != 0) {
-		if (tni_get32(&object->generation) == generation &&
-		    object->bury(object, object->participant) == 0)
+		bool is_clear = tni_get32(&object->generation) == generation &&
+				object->bury(object, object->participant, INT64_MAX) == 0;
+
+		/* Before the entry is another's, and with it the word. */
+		tni_stake_release(&object->stake, tni_thread_self());
+		if (is_clear)
 			set_free(object, object->participant);
 		pthread_mutex_lock(&registry_mutex);
-		tni_stake_release(&object->stake, tni_thread_self());
 		if (object->previous)
 			object->previous->next = object->next;
 		else
@@ -556,7 +562,7 @@ void tni_object_close(struct tni_object *object)
 	close(object->fd);
 }
 
-int tni_object_recover_one(struct tni_object *object, uint32_t participant)
+int tni_object_recover_one(struct tni_object *object, uint32_t participant, int64_t deadline_ns)
 {
 	struct tni_participant *entry;
 	int result;
@@ -569,10 +575,11 @@ int tni_object_recover_one(struct tni_object *object, uint32_t participant)
 	if (!entry || tni_load_acquire32(&entry->state) == TNI_PARTICIPANT_FREE)
 		return 0;
 	/* The lock on the byte keeps out other processes; threads of this one share it. */
-	pthread_mutex_lock(&bury_mutex);
+	if (pthread_mutex_trylock(&object->burying) != 0)
+		return 0;
 	result = byte_lock(object->fd, participant, F_WRLCK) == 0 ? 0 : -EAGAIN;
 	if (result == 0 && tni_get32(&entry->state) != TNI_PARTICIPANT_FREE) {
-		result = object->bury(object, participant);
+		result = object->bury(object, participant, deadline_ns);
 		if (result == 0)
 			result = 1;
 	}
@@ -580,7 +587,7 @@ int tni_object_recover_one(struct tni_object *object, uint32_t participant)
 		set_free(object, participant);
 	else if (result != -EAGAIN)
 		byte_lock(object->fd, participant, F_UNLCK);
-	pthread_mutex_unlock(&bury_mutex);
+	pthread_mutex_unlock(&object->burying);
 	return result == -EAGAIN ? 0 : result;
 }
 

@@ -4,6 +4,7 @@
 
 /* A named object as one process has it open: its mapping, its header, and who is attached. */
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -33,8 +34,9 @@ struct tni_object {
 	struct tni_stake stake;
 	uint64_t stakes_offset; /* of the stakes' pages in the file; set by the kind */
 	struct tni_a64 stakes_known[TNI_STAKE_KNOWN_WORDS]; /* pages whose memory is there */
-	/* Frees what a dead participant held.  Called while its byte is locked. */
-	int (*bury)(struct tni_object *object, uint32_t participant);
+	/* Frees what a dead participant held.  Called while its byte is locked.  -ETIMEDOUT. */
+	int (*bury)(struct tni_object *object, uint32_t participant, int64_t deadline_ns);
+	pthread_mutex_t burying; /* threads of one process share its locks on bytes */
 };
 
 /*
@@ -73,9 +75,9 @@ static inline uint64_t tni_stakes_bytes(uint32_t participants)
 }
 
 /* Has the kernel tell of this process's death, before it holds something between calls.  True: it did not
- * until now, and who sleeps does not know.  Where that cannot be had, nothing is said: see
- * tni_object_is_covered(). */
-bool tni_object_hold_stake(struct tni_object *object, struct tni_thread *thread);
+ * until now, and who sleeps does not know.  It cannot be had everywhere: tni_object_has_stake() says. */
+bool tni_object_ensure_stake(struct tni_object *object, struct tni_thread *thread);
+bool tni_object_has_stake(struct tni_object *object, const struct tni_thread *thread);
 
 /* Of a participant's stake: the word, or NULL if it has none.  Such words go into sleepers' vectors. */
 const struct tni_a32 *tni_object_stake(struct tni_object *object, uint32_t participant);
@@ -98,8 +100,8 @@ bool tni_object_is_own(struct tni_object *object, uint32_t participant);
 /* Whether a participant may live although the kernel told of its death: see core/gate.c. */
 bool tni_object_may_live(struct tni_object *object, uint32_t participant);
 
-/* Buries a participant if it is dead.  1: done; 0: it lives, or somebody else is at it. */
-int tni_object_recover_one(struct tni_object *object, uint32_t participant);
+/* Buries a participant if it is dead.  1: done; 0: it lives, or somebody else is at it; -ETIMEDOUT. */
+int tni_object_recover_one(struct tni_object *object, uint32_t participant, int64_t deadline_ns);
 
 void tni_object_damage(struct tni_object *object);
 

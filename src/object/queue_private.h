@@ -79,7 +79,7 @@ struct tni_call {
 	struct tenon_queue *queue;
 	struct tni_thread *thread;
 	void *pending; /* of the thread, before */
-	bool leased;   /* has a stake, or a lease without one: sleepers have to know */
+	bool wake_all; /* a new stake, a lease without one, a death to look for: sleepers have to know */
 	/* Who found nothing to do: what the other side's, or its own side's, words were then. */
 	uint64_t looked_done;		      /* senders */
 	uint64_t looked_version, looked_head; /* receivers */
@@ -106,7 +106,7 @@ static inline bool tni_call_quick(struct tni_call *call, struct tenon_queue *que
 {
 	call->queue = queue;
 	call->thread = tni_thread_self();
-	call->leased = false;
+	call->wake_all = false;
 	if (__builtin_expect(tni_get32(&queue->object.generation) != call->thread->generation, 0))
 		return false;
 	call->pending = tni_pending_get(call->thread);
@@ -118,10 +118,10 @@ int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns);
 /* Unlocks and wakes whom the state lets go on. */
 void tni_side_unlock(struct tni_call *call, uint32_t side);
 /* Takes over gates whose owners died. */
-int tni_call_heal(struct tni_call *call);
-int tni_queue_bury(struct tni_object *object, uint32_t participant);
-/* Buries every dead participant; how many. */
-int tni_queue_recover(struct tni_call *call, uint32_t *ret_buried);
+int tni_call_heal(struct tni_call *call, int64_t deadline_ns);
+int tni_queue_bury(struct tni_object *object, uint32_t participant, int64_t deadline_ns);
+/* Buries every dead participant, as far as the time goes; how many. */
+int tni_queue_recover(struct tni_call *call, int64_t deadline_ns, uint32_t *ret_buried);
 /* Whether somebody else may have a lease. */
 static inline bool tni_has_foreign_leases(struct tenon_queue *queue)
 {
@@ -132,15 +132,15 @@ static inline bool tni_has_foreign_leases(struct tenon_queue *queue)
 /* Whether this process polls and is to be told of deaths. */
 static inline bool tni_is_watching(const struct tenon_queue *queue)
 {
-	return __builtin_expect(queue->watch.generation != 0, 0);
+	return __builtin_expect(tni_get32(&queue->watch.generation) != 0, 0);
 }
 
 /* Who holds leases, as far as that can be told without a lock. */
 void tni_queue_find_holders(struct tenon_queue *queue, uint64_t holders[TNI_BITMAP_WORDS]);
 
 /* Brings back what the dead have taken: to be called by who found nothing, before it says so or sleeps.
- * 1: something came back, look again; 0: nothing; an error. */
-int tni_queue_bring_back(struct tni_call *call);
+ * A deadline of 0: who does not wait.  1: something came back, look again; 0: nothing; an error. */
+int tni_queue_bring_back(struct tni_call *call, int64_t deadline_ns);
 /* The mark of damage. Answers -EBADMSG. */
 int tni_queue_damaged(struct tenon_queue *queue);
 
@@ -335,6 +335,12 @@ static inline uint64_t tni_chunk_start(const struct tenon_queue *queue, uint64_t
 }
 
 /* queue_order.c */
+/* Nodes that a message of an ordered queue may need: a bucket of its own, and a fork in each tree. */
+static inline uint64_t tni_order_nodes(const struct tni_queue_attributes *attributes)
+{
+	return attributes->order == TENON_QUEUE_TYPED ? 3 : 2;
+}
+
 /* Whether the front of the log is what a receiver with this selection gets, if there is anything. */
 bool tni_order_is_log(struct tenon_queue *queue, const struct tenon_receive_options *options);
 /* Moves the log into the index, as far as there is memory for that. */
@@ -461,8 +467,9 @@ int tni_receipt_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t sl
 void tni_receipt_finish(struct tenon_queue *queue, uint64_t slot, bool dropped);
 /* What tenon_queue_last_receipt() will answer. */
 void tni_receipt_remember(struct tenon_queue *queue, uint64_t receipt);
-/* Waits for the message of a RENDEZVOUS send; takes it back when the time is up. */
-int tni_receipt_rendezvous(struct tni_call *call, uint64_t receipt, int64_t deadline_ns);
+/* Waits for the message of a RENDEZVOUS send; takes it back when the time is up.  `keep`: the receipt is
+ * wanted if there was somebody to meet. */
+int tni_receipt_rendezvous(struct tni_call *call, uint64_t receipt, bool keep, int64_t deadline_ns);
 /* Whether a receiver is waiting that has no message coming. */
 bool tni_receipt_has_taker(struct tenon_queue *queue);
 /* The participant will ask for none of its receipts any more. */

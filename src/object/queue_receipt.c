@@ -260,12 +260,14 @@ static int withdraw(struct tni_call *call, struct tni_receipt *receipt)
 	return result;
 }
 
-int tni_receipt_rendezvous(struct tni_call *call, uint64_t receipt, int64_t deadline_ns)
+int tni_receipt_rendezvous(struct tni_call *call, uint64_t receipt, bool keep, int64_t deadline_ns)
 {
 	struct tni_receipt *entry = tni_table_at(&call->queue->receipts, receipt);
 	int result = await(call, entry, deadline_ns), withdrawn = 0;
 	uint64_t state = 0;
 
+	if (result == 0 && keep)
+		return 0;
 	if (result != 0)
 		withdrawn = withdraw(call, entry);
 	/* Under lease is received: whether the holder is ever done is not waited for, since who wrote

@@ -220,7 +220,7 @@ static int when_full(struct tni_call *call, const struct tenon_send_options *opt
 			return result;
 		result = tni_item_drop(queue);
 		tni_side_unlock(call, TNI_RECEIVE);
-		if (result == -EAGAIN && tni_queue_bring_back(call) > 0)
+		if (result == -EAGAIN && tni_queue_bring_back(call, options->deadline_ns) > 0)
 			return 0;
 		/* Somebody received meanwhile what was to be dropped: not merely room, which words
 		 * that somebody wrote over might promise for ever. */
@@ -265,7 +265,10 @@ static int meet(struct tni_call *call, uint64_t receipt, const struct tenon_send
 
 	if (options->flags & TENON_NONBLOCK)
 		deadline_ns = tni_clock_ns(CLOCK_MONOTONIC) + MEET_NS;
-	result = tni_receipt_rendezvous(call, receipt, deadline_ns);
+	result = tni_receipt_rendezvous(call, receipt, options->flags & TENON_WANT_RECEIPT,
+					deadline_ns);
+	if (result == 0 && options->flags & TENON_WANT_RECEIPT)
+		tni_receipt_remember(call->queue, receipt);
 	return result == -ETIMEDOUT && options->flags & TENON_NONBLOCK ? -EAGAIN : result;
 }
 
@@ -282,7 +285,7 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 
 	/* The dead do not take anything. */
 	if (rendezvous && options->flags & TENON_NONBLOCK)
-		result = tni_queue_recover(call, &buried);
+		result = tni_queue_recover(call, options->deadline_ns, &buried);
 	if (result != 0)
 		return result;
 	for (;;) {

@@ -25,6 +25,9 @@
 #include "core/file.h"
 #include "object/queue_private.h"
 
+/* Who does not wait has this long for a lock, for what lies there for the taking. */
+#define GRACE_NS TNI_MILLISECOND_NS
+
 int tni_queue_damaged(struct tenon_queue *queue)
 {
 	int result = tni_table_failure;
@@ -182,7 +185,7 @@ static uint32_t receivers_to_wake(const struct tni_call *call)
 	uint64_t available = tni_queue_available(queue);
 	uint64_t sent, redelivered;
 
-	if (call->leased)
+	if (call->wake_all)
 		return UINT32_MAX;
 	if (queue->attributes.order != TENON_QUEUE_TYPED)
 		return available > UINT32_MAX ? UINT32_MAX : (uint32_t)available;
@@ -207,8 +210,8 @@ static void plan(void *context, uint64_t flags, struct tni_wakes *ret_wakes)
 		ret_wakes->count[TNI_CLASS_MESSAGE] = receivers_to_wake(call);
 	}
 	if (flags & TNI_GATE_FLAG(TNI_CLASS_ROOM))
-		ret_wakes->count[TNI_CLASS_ROOM] = call->leased ? UINT32_MAX
-								: (uint32_t)tni_queue_room(queue);
+		ret_wakes->count[TNI_CLASS_ROOM] = call->wake_all ? UINT32_MAX
+								  : (uint32_t)tni_queue_room(queue);
 	call->done = tni_get64(&queue->control->receive.done_seen);
 	if ((flags & TNI_GATE_FLAG(TNI_CLASS_RECEIPT)) &&
 	    call->done != tni_get64(&queue->control->receive.woken_done))
@@ -231,19 +234,19 @@ void tni_side_unlock(struct tni_call *call, uint32_t side)
 		}
 		if (call->told_done)
 			tni_set64(&queue->control->receive.woken_done, call->done);
-		call->leased = false;
+		call->wake_all = false;
 	}
 	tni_pending_put(call->thread, call->pending);
 }
 
-int tni_call_heal(struct tni_call *call)
+int tni_call_heal(struct tni_call *call, int64_t deadline_ns)
 {
 	for (uint32_t side = 0; side < TNI_GATES; side++) {
 		int result;
 
 		if (!tni_gate_is_orphaned(call->queue->house.gate[side]))
 			continue;
-		result = tni_side_lock(call, side, INT64_MAX);
+		result = tni_side_lock(call, side, deadline_ns);
 		if (result != 0)
 			return result;
 		tni_side_unlock(call, side);
@@ -251,7 +254,7 @@ int tni_call_heal(struct tni_call *call)
 	return 0;
 }
 
-static int bury(struct tni_object *object, uint32_t participant)
+static int bury(struct tni_object *object, uint32_t participant, int64_t deadline_ns)
 {
 	struct tenon_queue *queue = (struct tenon_queue *)object;
 	struct tni_call call = {.queue = queue, .thread = tni_thread_self()};
@@ -262,7 +265,7 @@ static int bury(struct tni_object *object, uint32_t participant)
 	if (object->participant == UINT32_MAX)
 		queue->house.participant = participant;
 	tni_gatehouse_forget(&queue->house, participant);
-	result = tni_side_lock(&call, TNI_SEND, INT64_MAX);
+	result = tni_side_lock(&call, TNI_SEND, deadline_ns);
 	if (result != 0)
 		return result;
 	result = tni_loan_free_all(queue, participant);
@@ -271,7 +274,7 @@ static int bury(struct tni_object *object, uint32_t participant)
 	tni_side_unlock(&call, TNI_SEND);
 	if (result != 0)
 		return result;
-	result = tni_side_lock(&call, TNI_RECEIVE, INT64_MAX);
+	result = tni_side_lock(&call, TNI_RECEIVE, deadline_ns);
 	if (result != 0)
 		return result;
 	result = tni_lease_return_all(queue, participant);
@@ -279,9 +282,9 @@ static int bury(struct tni_object *object, uint32_t participant)
 	return result;
 }
 
-int tni_queue_bury(struct tni_object *object, uint32_t participant)
+int tni_queue_bury(struct tni_object *object, uint32_t participant, int64_t deadline_ns)
 {
-	int result = bury(object, participant);
+	int result = bury(object, participant, deadline_ns);
 
 	return result == -EBADMSG ? tni_queue_damaged((struct tenon_queue *)object) : result;
 }
@@ -307,43 +310,46 @@ static bool is_orphaned(const struct tenon_queue *queue)
 	       tni_gate_is_orphaned(queue->house.gate[TNI_RECEIVE]);
 }
 
-int tni_queue_bring_back(struct tni_call *call)
+int tni_queue_bring_back(struct tni_call *call, int64_t deadline_ns)
 {
 	struct tni_object *object = &call->queue->object;
 	uint64_t holders[TNI_BITMAP_WORDS];
 	bool told = tni_is_watching(call->queue) && tni_deathwatch_take(&call->queue->watch);
-	int back = is_orphaned(call->queue), result = back ? tni_call_heal(call) : 0;
+	int back = is_orphaned(call->queue);
+	int result = back ? tni_call_heal(call, deadline_ns == 0 ? INT64_MAX : deadline_ns) : 0;
 
 	/* Only a side that is whole tells of its leases. */
 	if (result < 0)
-		return result;
+		return result == -ETIMEDOUT ? 0 : result;
 	if (__builtin_expect(!tni_has_foreign_leases(call->queue), 1))
 		return back;
+	if (deadline_ns == 0)
+		deadline_ns = tni_clock_ns(CLOCK_MONOTONIC) + GRACE_NS;
 	tni_queue_find_holders(call->queue, holders);
 	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
 		if (!(holders[i / 64] >> (i % 64) & 1))
 			continue;
-		result = tni_object_recover_one(object, i);
-		if (result < 0)
+		result = tni_object_recover_one(object, i, deadline_ns);
+		if (result < 0 && result != -ETIMEDOUT)
 			return result;
-		back |= result;
+		back |= result > 0;
 	}
 	if (told && back == 0)
 		tni_deathwatch_again(&call->queue->watch);
 	return back;
 }
 
-int tni_queue_recover(struct tni_call *call, uint32_t *ret_buried)
+int tni_queue_recover(struct tni_call *call, int64_t deadline_ns, uint32_t *ret_buried)
 {
 	struct tni_object *object = &call->queue->object;
 	uint32_t buried = 0;
-	int result = tni_call_heal(call);
+	int result = tni_call_heal(call, deadline_ns);
 
 	for (uint32_t i = 0; result >= 0 && i < tni_object_participants_top(object); i++) {
-		result = tni_object_recover_one(object, i);
+		result = tni_object_recover_one(object, i, deadline_ns);
 		if (result > 0)
 			buried++;
 	}
 	*ret_buried = buried;
-	return result < 0 ? result : 0;
+	return result < 0 && result != -ETIMEDOUT ? result : 0;
 }

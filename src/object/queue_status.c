@@ -88,7 +88,7 @@ int tenon_queue_status(struct tenon_queue *queue, struct tenon_queue_status *ret
 		return -EINVAL;
 	result = tni_call_begin(&call, queue);
 	if (result == 0)
-		result = tni_call_heal(&call);
+		result = tni_call_heal(&call, INT64_MAX);
 	if (result != 0 && result != -EBADMSG)
 		return result;
 	attributes = &queue->attributes;
@@ -185,7 +185,7 @@ int tenon_queue_recover(struct tenon_queue *queue, uint32_t *ret_freed)
 		return -EINVAL;
 	result = tni_call_begin(&call, queue);
 	if (result == 0)
-		result = tni_queue_recover(&call, &buried);
+		result = tni_queue_recover(&call, INT64_MAX, &buried);
 	if (result == 0)
 		result = tni_side_lock(&call, TNI_SEND, INT64_MAX);
 	if (result != 0)
@@ -259,9 +259,9 @@ int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,
 	if (result != 0)
 		return result;
 	/* Surely not so many: nobody need walk there. */
-	if (position >= TENON_QUEUE_MAX_CAPACITY ||
-	    (position >= tni_queue_available(queue) &&
-	     (tni_queue_bring_back(&call) <= 0 || position >= tni_queue_available(queue))))
+	if (position >= TENON_QUEUE_MAX_CAPACITY || (position >= tni_queue_available(queue) &&
+						     (tni_queue_bring_back(&call, INT64_MAX) <= 0 ||
+						      position >= tni_queue_available(queue))))
 		return -ENOENT;
 	result = tni_side_lock(&call, TNI_RECEIVE, INT64_MAX);
 	if (result != 0)

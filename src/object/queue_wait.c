@@ -191,7 +191,7 @@ static int bury_dead(struct tni_call *call, const struct tni_reason *reason, boo
 {
 	int64_t now_ns = tni_clock_ns(CLOCK_MONOTONIC), end_ns = now_ns + NOTICE_SPIN_NS;
 	uint32_t buried;
-	int result = tni_queue_recover(call, &buried);
+	int result = tni_queue_recover(call, deadline_ns, &buried);
 
 	if (!is_told || has_one_cpu())
 		return result;
@@ -199,7 +199,7 @@ static int bury_dead(struct tni_call *call, const struct tni_reason *reason, boo
 	       !must_not_sleep(call->queue, reason)) {
 		for (uint32_t i = 0; i < SPIN_BURST; i++)
 			tni_pause();
-		result = tni_queue_bring_back(call);
+		result = tni_queue_bring_back(call, deadline_ns);
 		now_ns = tni_clock_ns(CLOCK_MONOTONIC);
 	}
 	return result < 0 ? result : 0;
@@ -262,6 +262,15 @@ struct sleeper {
 	bool ticked;	 /* it is time for a look */
 };
 
+/* Whether somebody whose stake was in the vector has died since. */
+static bool has_seen_death(const struct sleeper *sleeper)
+{
+	for (uint32_t i = 0; i < sleeper->sleep.stakes; i++)
+		if (tni_get32(sleeper->sleep.stake[i].word) & TNI_STAKE_DIED)
+			return true;
+	return false;
+}
+
 /* Goes to sleep, after a look for the dead if that is due.  As tni_sleep_wait(). */
 static int fall_asleep(struct tni_call *call, struct sleeper *sleeper, int64_t deadline_ns)
 {
@@ -273,7 +282,7 @@ static int fall_asleep(struct tni_call *call, struct sleeper *sleeper, int64_t d
 	sleeper->blind = gather_stakes(queue, &sleeper->sleep, &died);
 	if (tni_has_foreign_leases(queue) && !sleeper->looked) {
 		sleeper->looked = true;
-		result = tni_queue_bring_back(call);
+		result = tni_queue_bring_back(call, deadline_ns);
 		return result > 0 ? 0 : result;
 	}
 	if (died && sleeper->told_ns == 0) {
@@ -333,12 +342,18 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 		if (result < 0)
 			break;
 		sleeper.woken = result > 0;
-		result = find_dead(call, &sleeper, reason, result == TNI_WOKEN_DEATH, deadline_ns);
+		/* Woken for two reasons at once, one is told of one. */
+		result = find_dead(call, &sleeper, reason,
+				   result == TNI_WOKEN_DEATH ||
+					   (result > 0 && has_seen_death(&sleeper)),
+				   deadline_ns);
 	}
 	tni_sleep_end(&queue->house, &sleeper.sleep);
-	/* Told of a death, and gone before it was found: the others are to look. */
-	if (sleeper.told_ns != 0 && sleeper.blind) {
-		call->leased = true;
+	/* The kernel tells one sleeper of a death: whoever leaves before the dead one's leases are back, for
+	 * whatever reason, has the others look. */
+	if (tni_has_foreign_leases(queue) &&
+	    ((sleeper.told_ns != 0 && sleeper.blind) || has_seen_death(&sleeper))) {
+		call->wake_all = true;
 		if (tni_side_lock(call, TNI_RECEIVE, INT64_MAX) == 0)
 			tni_side_unlock(call, TNI_RECEIVE);
 	}
@@ -353,7 +368,7 @@ int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t dea
 	int result;
 
 	if (start_ns >= deadline_ns) {
-		result = tni_queue_bring_back(call);
+		result = tni_queue_bring_back(call, 0);
 		return result > 0 ? 0 : result < 0 ? result : -ETIMEDOUT;
 	}
 	/* What is repaired or buried meanwhile leaves the entry as it is here. */
@@ -363,7 +378,7 @@ int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t dea
 	result = sleep_for(call, reason, deadline_ns);
 	learn(queue, reason->class, tni_clock_ns(CLOCK_MONOTONIC) - start_ns);
 	if (result == 0)
-		result = tni_call_heal(call);
+		result = tni_call_heal(call, deadline_ns);
 	call->pending = outer;
 	if (result != 0)
 		tni_wait_leave(call);
