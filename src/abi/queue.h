@@ -65,7 +65,8 @@ _Static_assert(sizeof(struct tni_journal) == 16 + 16 * TNI_JOURNAL_ENTRIES, "jou
 /* A free list that one side alone uses; every word of it is journaled. */
 struct tni_pool {
 	struct tni_a64 free_link;
-	struct tni_a64 top; /* entries below have been used; their memory is there */
+	struct tni_a64
+		top; /* entries below have been used; their memory is there, or was given back */
 	struct tni_a64 used;
 };
 

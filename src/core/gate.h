@@ -9,7 +9,7 @@
 #include "abi/gate.h"
 #include "core/thread.h"
 
-/* A conditon of tni_gate_lock(): the lock is held, and its last owner died holding it. */
+/* A condition of tni_gate_lock(): the lock is held, and its last owner died holding it. */
 #define TNI_OWNER_DIED 1
 
 #define TNI_GATES 2u

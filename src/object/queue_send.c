@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Sending.  A short message of a FIFO queue is written into the log itself; any other into a slot that
- * the log then names.  A long one is written into a loaned slot, outside the lock.
+ * Sending.  A short message of which no receipt is wanted is written into the log itself; any other into a
+ * slot that the log then names.  A long one is written into a loaned slot, outside the lock.
  */
 
 #include <errno.h>

@@ -10,7 +10,7 @@
  * line when it next writes, which is just what is being waited for.
  *
  * While there are leases, a sleeper is also told of the death of who holds one, and looks for dead
- * holders from time to time where that could not be had: see core/gate.c.
+ * holders from time to time where that could not be had: see core/stake.c.
  */
 
 #include <errno.h>
