@@ -12,6 +12,9 @@
  * keep a poller awake.
  *
  * The set is one process's own: a forked child that emptied the notice would take it from its parent.
+ *
+ * ORD watch: whoever makes the set releases its generation behind the descriptors; a thread that finds it
+ * acquires them.
  */
 
 #include "core/deathwatch.h"
@@ -66,22 +69,25 @@ static void close_all(struct tni_deathwatch *watch)
 
 int tni_deathwatch_open(struct tni_deathwatch *watch, int file_fd, int ready_fd)
 {
-	struct tni_deathwatch made = {.generation = tni_process_generation()};
+	struct tni_deathwatch made = {.set_fd = -1};
 	int result = make(&made, file_fd, ready_fd);
 
 	if (result != 0) {
 		close_all(&made);
 		return result;
 	}
-	*watch = made;
+	watch->set_fd = made.set_fd;
+	watch->notice_fd = made.notice_fd;
+	watch->timer_fd = made.timer_fd;
+	tni_store_release32(&watch->generation, tni_process_generation()); /* ORD(watch) */
 	return 0;
 }
 
 void tni_deathwatch_close(struct tni_deathwatch *watch)
 {
-	if (watch->generation != 0)
+	if (tni_get32(&watch->generation) != 0)
 		close_all(watch);
-	watch->generation = 0;
+	tni_set32(&watch->generation, 0);
 }
 
 bool tni_deathwatch_take(struct tni_deathwatch *watch)
@@ -90,19 +96,23 @@ bool tni_deathwatch_take(struct tni_deathwatch *watch)
 	uint64_t ticks;
 	bool told = false;
 
-	if (watch->generation != tni_process_generation())
+	if (tni_load_acquire32(&watch->generation) != tni_process_generation()) /* ORD(watch) */
 		return false;
 	while (read(watch->notice_fd, notice, sizeof(notice)) > 0)
 		told = true;
 	if (told)
-		watch->again = 0;
+		tni_set32(&watch->again, 0);
 	return read(watch->timer_fd, &ticks, sizeof(ticks)) > 0 || told;
 }
 
 void tni_deathwatch_again(struct tni_deathwatch *watch)
 {
-	struct itimerspec when = {.it_value = tni_timespec(TNI_MILLISECOND_NS << watch->again)};
+	uint32_t again = tni_get32(&watch->again);
+	struct itimerspec when;
 
-	if (watch->again++ < AGAIN_MOST)
-		timerfd_settime(watch->timer_fd, 0, &when, NULL);
+	if (again >= AGAIN_MOST)
+		return;
+	when = (struct itimerspec){.it_value = tni_timespec(TNI_MILLISECOND_NS << again)};
+	tni_set32(&watch->again, again + 1);
+	timerfd_settime(watch->timer_fd, 0, &when, NULL);
 }

@@ -7,11 +7,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "abi/atomic.h"
+
 struct tni_deathwatch {
 	int set_fd; /* what is polled */
 	int notice_fd, timer_fd;
-	uint32_t again;	     /* how often it was looked again */
-	uint32_t generation; /* of the process whose it is; 0: closed */
+	struct tni_a32 again;	   /* how often it was looked again */
+	struct tni_a32 generation; /* of the process whose it is; 0: closed */
 };
 
 /* Watches the file behind `file_fd`; is readable when `ready_fd` is, too.  -EMFILE, -ENFILE, -ENOSPC. */

@@ -69,6 +69,19 @@ static inline void tni_txn_set(struct tni_txn *txn, struct tni_a64 *word, uint64
 	tni_set64(word, value);
 }
 
+/* The same for a word that an operation writes again and again, one of a few: its first old value is all that
+ * is needed. */
+static inline void tni_txn_set_again(struct tni_txn *txn, struct tni_a64 *word, uint64_t value)
+{
+	for (uint32_t i = txn->count; i > 0 && i + 4 > txn->count; i--) {
+		if (txn->undo[i - 1].word == word) {
+			tni_set64(word, value);
+			return;
+		}
+	}
+	tni_txn_set(txn, word, value);
+}
+
 /* Takes back what was written since tni_txn_begin(). */
 void tni_txn_abort(struct tni_txn *txn);
 

@@ -8,8 +8,10 @@
  *	attach	S1 lock the byte	dies: the entry is as it was
  *		S2 bury what the entry's last owner left, if it is not marked free
  *		S3 fill in, mark attached	dies: the next one to look finds the byte unlocked
- *	detach	S1 give back what is held, mark free
- *		S2 unlock
+ *	detach	S1 give back what is held
+ *		S2 let go of the stake (core/stake.c)
+ *		S3 mark free
+ *		S4 unlock
  *	bury	S1 lock the byte of the dead	dies: the entry is still marked
  *		S2 give back what it held	dies: half of it is given back; the rest next time
  *		S3 mark free, unlock
@@ -17,7 +19,7 @@
  * Memory is mapped through another open file description, on which there is never a lock: see map().
  * A forked child lets go of the description that it inherits, and attaches anew at its first call.
  *
- * Lock order: bury_mutex, registry_mutex, the gates of one object.
+ * Lock order: bury_mutex, registry_mutex, the gates of one object; the stakes' mutex is the last.
  *
  * ORD participant: whoever attaches fills the entry in and then marks it attached; whoever finds it
  * marked reads the rest afterwards.  Marking it free comes behind the giving back.
@@ -381,10 +383,12 @@ static void fork_prepare(void)
 {
 	pthread_mutex_lock(&bury_mutex);
 	pthread_mutex_lock(&registry_mutex);
+	tni_stake_lock();
 }
 
 static void fork_parent(void)
 {
+	tni_stake_unlock();
 	pthread_mutex_unlock(&registry_mutex);
 	pthread_mutex_unlock(&bury_mutex);
 }
@@ -407,6 +411,7 @@ static void fork_child(void)
 	}
 	pthread_mutex_init(&registry_mutex, NULL);
 	pthread_mutex_init(&bury_mutex, NULL);
+	tni_stake_renew();
 }
 
 static void register_fork_handlers(void)
@@ -475,36 +480,37 @@ static uint8_t *stake_page(struct tni_object *object, uint32_t participant)
 	return object->base + offset;
 }
 
-static int hold_stake(struct tni_object *object, struct tni_thread *thread)
+static struct tni_a32 *stake_word(uint8_t *page, uint32_t participant)
+{
+	return (struct tni_a32 *)(page + TNI_STAKE_FIRST_OFFSET +
+				  participant % TNI_STAKES_A_PAGE * TNI_STAKE_BYTES);
+}
+
+bool tni_object_has_stake(struct tni_object *object, const struct tni_thread *thread)
+{
+	uint32_t index = object->participant;
+	uint8_t *page = object->base + object->stakes_offset +
+			index / TNI_STAKES_A_PAGE * (uint64_t)TNI_PAGE_BYTES;
+
+	/* Once held, its page is there. */
+	return tni_get64(&object->stake.held) != 0 &&
+	       tni_stake_is_held(&object->stake, thread, stake_word(page, index));
+}
+
+bool tni_object_ensure_stake(struct tni_object *object, struct tni_thread *thread)
 {
 	uint32_t index = object->participant, top = tni_object_stakes_top(object);
-	uint8_t *page = stake_page(object, index);
-	int result;
+	uint8_t *page;
 
-	if (!page)
-		return -ENOSPC;
-	result = tni_stake_hold(&object->stake, thread, object->fd, (uint64_t)(page - object->base),
-				index % TNI_STAKES_A_PAGE);
-	if (result != 0)
-		return result;
+	if (__builtin_expect(tni_object_has_stake(object, thread), 1))
+		return false;
+	page = stake_page(object, index);
+	if (!page || tni_stake_hold(&object->stake, thread, page, stake_word(page, index)) <= 0)
+		return false;
 	tni_store_release32(&object->participants[index].staked, 1); /* ORD(participant) */
 	while (top <= index && !tni_cas32(&object->shared->stakes_top, &top, index + 1))
 		;
-	return 0;
-}
-
-bool tni_object_hold_stake(struct tni_object *object, struct tni_thread *thread)
-{
-	int result;
-
-	if (__builtin_expect(tni_stake_is_held(&object->stake), 1))
-		return false;
-	/* In the midst of it, a signal handler: what it takes is found without being told of. */
-	if (pthread_mutex_trylock(&registry_mutex) != 0)
-		return false;
-	result = hold_stake(object, thread);
-	pthread_mutex_unlock(&registry_mutex);
-	return result == 0;
+	return true;
 }
 
 uint32_t tni_object_stakes_top(struct tni_object *object)
@@ -517,14 +523,12 @@ uint32_t tni_object_stakes_top(struct tni_object *object)
 const struct tni_a32 *tni_object_stake(struct tni_object *object, uint32_t participant)
 {
 	const struct tni_participant *entry = tni_object_participant(object, participant);
-	const uint8_t *page;
+	uint8_t *page;
 
 	if (!entry || tni_load_acquire32(&entry->staked) == 0) /* ORD(participant) */
 		return NULL;
 	page = stake_page(object, participant);
-	return page ? (const struct tni_a32 *)(page + TNI_STAKE_FIRST_OFFSET +
-					       participant % TNI_STAKES_A_PAGE * TNI_STAKE_BYTES)
-		    : NULL;
+	return page ? stake_word(page, participant) : NULL;
 }
 
 static void set_free(struct tni_object *object, uint32_t index)
@@ -539,11 +543,14 @@ void tni_object_close(struct tni_object *object)
 	uint32_t generation = tni_process_generation();
 
 	if (tni_get32(&object->generation) != 0) {
-		if (tni_get32(&object->generation) == generation &&
-		    object->bury(object, object->participant) == 0)
+		bool is_clear = tni_get32(&object->generation) == generation &&
+				object->bury(object, object->participant) == 0;
+
+		/* Before the entry is another's, and with it the word. */
+		tni_stake_release(&object->stake, tni_thread_self());
+		if (is_clear)
 			set_free(object, object->participant);
 		pthread_mutex_lock(&registry_mutex);
-		tni_stake_release(&object->stake, tni_thread_self());
 		if (object->previous)
 			object->previous->next = object->next;
 		else

@@ -73,9 +73,9 @@ static inline uint64_t tni_stakes_bytes(uint32_t participants)
 }
 
 /* Has the kernel tell of this process's death, before it holds something between calls.  True: it did not
- * until now, and who sleeps does not know.  Where that cannot be had, nothing is said: see
- * tni_object_is_covered(). */
-bool tni_object_hold_stake(struct tni_object *object, struct tni_thread *thread);
+ * until now, and who sleeps does not know.  It cannot be had everywhere: tni_object_has_stake() says. */
+bool tni_object_ensure_stake(struct tni_object *object, struct tni_thread *thread);
+bool tni_object_has_stake(struct tni_object *object, const struct tni_thread *thread);
 
 /* Of a participant's stake: the word, or NULL if it has none.  Such words go into sleepers' vectors. */
 const struct tni_a32 *tni_object_stake(struct tni_object *object, uint32_t participant);

@@ -14,18 +14,19 @@
  * So the word lies at the very end of a page, and in the address space of the process whose word it is, the
  * next page is the process's own: the entry is private.
  *
- *	base		base + 4096 - 24 …	base + 4096		base + 4096 + 8 + 8 × slot
+ *	pages		+ 4096 - 24		+ 4096			+ 4096 + 8 + 8 × slot
  *	page of file	words of three		page of its own		entry: previous before, next at it
  *
  *	hold	S1 pending entry names the word	dies: nothing was held
  *		S2 word := thread id		dies: the kernel sees the pending entry
  *		S3 entry into the list		dies: the kernel sees it there
  *		S4 pending entry put back
- *	release	R1 word := 0			dies: nothing is held any more
+ *	release	R1 word := 0, if it is the own	dies: nothing is held any more
  *		R2 entry out of the list
  *
  * Only the thread itself can take an entry out of its list.  If another one closes the object, the
- * entry stays, with a page of no file under it, until its thread comes by or has ended (`left`).
+ * entry stays, with a page of no file under it, until its thread comes by or has ended (`left`).  Threads
+ * are told apart by serial numbers of our own: the kernel gives the id of one that ended to the next.
  *
  * If the thread ends and the process goes on, the kernel tells of the thread: sleepers look, find the
  * process alive, and look again from time to time until another thread of it takes something.
@@ -35,13 +36,12 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "core/file.h"
 
 #define PAIR_BYTES (2u * TNI_PAGE_BYTES)
 /* Of glibc, and of every libc whose robust mutexes are shared with glibc's. */
@@ -52,10 +52,26 @@ struct left {
 	struct left *next;
 	uint8_t *pages;
 	void **entry;
-	uint32_t tid, generation;
+	uint32_t tid, serial, generation;
 };
 
-static struct left *left; /* under the caller's mutex */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct left *left;
+
+void tni_stake_lock(void)
+{
+	pthread_mutex_lock(&mutex);
+}
+
+void tni_stake_unlock(void)
+{
+	pthread_mutex_unlock(&mutex);
+}
+
+void tni_stake_renew(void)
+{
+	pthread_mutex_init(&mutex, NULL);
+}
 
 static void **entry_of(const struct tni_a32 *word)
 {
@@ -83,22 +99,23 @@ static void put_in(struct tni_thread *thread, void **entry)
 	tni_step();
 }
 
-static void take_out(struct tni_thread *thread, void **entry)
+/* False: libc, or a call that this one interrupted, may be at the list. */
+static bool take_out(struct tni_thread *thread, void **entry)
 {
 	void **previous = entry[-1], *next = entry[0];
 
+	if (tni_pending_get(thread))
+		return false;
 	*(void *volatile *)previous = next;
 	tni_step();
 	if (next != (void *)&thread->robust->list)
 		*previous_of(next) = previous;
+	return true;
 }
 
-/* A page of no file in the place of the object's. */
-static void let_go_of_file(uint8_t *pages)
+static bool has_ended(uint32_t tid)
 {
-	if (mmap(pages, TNI_PAGE_BYTES, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
-		abort(); /* cannot be: the range is mapped */
+	return syscall(SYS_tgkill, getpid(), tid, 0) != 0 && errno == ESRCH;
 }
 
 /* What this thread can take out, and what was of threads that have ended. */
@@ -110,11 +127,8 @@ static void clear_left(struct tni_thread *thread)
 		struct left *one = *place;
 		bool is_own = one->generation == thread->generation;
 
-		if (is_own && one->tid == thread->tid && !tni_pending_get(thread)) {
-			take_out(thread, one->entry);
-		} else if (is_own &&
-			   (one->tid == thread->tid ||
-			    syscall(SYS_tgkill, getpid(), one->tid, 0) == 0 || errno != ESRCH)) {
+		if (is_own && !(one->serial == thread->serial ? take_out(thread, one->entry)
+							      : has_ended(one->tid))) {
 			place = &one->next;
 			continue;
 		}
@@ -126,97 +140,116 @@ static void clear_left(struct tni_thread *thread)
 	}
 }
 
-static uint8_t *map_pair(int fd, uint64_t page_offset)
+/* A second mapping of the word's page, of the same open file description (which has no locks), and a page
+ * of this process's own behind it. */
+static uint8_t *map_pair(void *page)
 {
 	uint8_t *pages = mmap(NULL, PAIR_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			      -1, 0);
-	int own = -1;
 
 	if (pages == MAP_FAILED)
 		return NULL;
-	/* Through a description without locks: a mapping keeps it. */
-	if (tni_file_reopen(fd, &own) == 0 &&
-	    mmap(pages, TNI_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, own,
-		 (off_t)page_offset) != MAP_FAILED) {
-		close(own);
+	if (mremap(page, 0, TNI_PAGE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, pages) != MAP_FAILED)
 		return pages;
-	}
-	if (own >= 0)
-		close(own);
-	munmap(pages, PAIR_BYTES);
+	/* The first page may be somebody else's by now. */
+	munmap(pages + TNI_PAGE_BYTES, TNI_PAGE_BYTES);
 	return NULL;
 }
 
-/* The entry is in the list of another thread, or may be. */
+/* The entry is in the list of another thread, or may be.  Nobody writes to the page of no file that comes
+ * under it; where there is not even that, the object's file stays mapped. */
 static void leave_behind(struct tni_stake *stake)
 {
 	struct left *one = malloc(sizeof(*one));
+	uint64_t held = tni_get64(&stake->held);
 
-	let_go_of_file(stake->pages);
+	(void)!mmap(stake->pages, TNI_PAGE_BYTES, PROT_READ,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	/* Without memory for a note the two pages stay: they must not go while a list leads there. */
 	if (one) {
 		*one = (struct left){.next = left,
 				     .pages = stake->pages,
 				     .entry = entry_of(stake->word),
-				     .tid = stake->tid,
-				     .generation = stake->generation};
+				     .tid = (uint32_t)held,
+				     .serial = stake->serial,
+				     .generation = (uint32_t)(held >> 32)};
 		left = one;
 	}
 	stake->pages = NULL;
+	tni_set64(&stake->held, 0);
 }
 
-static int hold(struct tni_stake *stake, struct tni_thread *thread, int fd, uint64_t page_offset,
-		uint32_t slot)
+static int put_word_in(struct tni_stake *stake, struct tni_thread *thread, uint8_t *page,
+		       struct tni_a32 *word)
 {
 	uint8_t *pages;
-	struct tni_a32 *word;
 
 	if (thread->robust->futex_offset != FUTEX_OFFSET)
 		return -ENOTSUP;
 	if (tni_pending_get(thread))
 		return -EBUSY;
-	pages = map_pair(fd, page_offset);
+	pages = map_pair(page);
 	if (!pages)
 		return -ENOMEM;
-	word = (struct tni_a32 *)(pages + TNI_STAKE_FIRST_OFFSET + slot * TNI_STAKE_BYTES);
+	word = (struct tni_a32 *)(pages + ((uint8_t *)word - page));
 	tni_pending_set(thread, word);
 	/* Who sleeps on it is woken without having said so. */
 	tni_set32(word, thread->tid | TNI_STAKE_WAITERS);
 	put_in(thread, entry_of(word));
 	tni_pending_put(thread, NULL);
-	*stake = (struct tni_stake){
-		.pages = pages, .word = word, .tid = thread->tid, .generation = thread->generation};
-	return 0;
+	stake->pages = pages;
+	stake->word = word;
+	stake->serial = thread->serial;
+	tni_set64(&stake->held, thread->tid | (uint64_t)thread->generation << 32);
+	return 1;
 }
 
-/* Whether it is this process's: a child's handle has its parent's stake. */
-static bool is_own(const struct tni_stake *stake, const struct tni_thread *thread)
+int tni_stake_hold(struct tni_stake *stake, struct tni_thread *thread, void *page,
+		   struct tni_a32 *word)
 {
-	return stake->generation == thread->generation;
-}
+	int result = 0;
 
-int tni_stake_hold(struct tni_stake *stake, struct tni_thread *thread, int fd, uint64_t page_offset,
-		   uint32_t slot)
-{
+	if (thread->at_stakes)
+		return -EBUSY;
+	thread->at_stakes = true;
+	tni_step();
+	pthread_mutex_lock(&mutex);
 	clear_left(thread);
-	if (tni_stake_is_held(stake))
-		return 0;
-	if (stake->pages)
-		leave_behind(stake);
-	return hold(stake, thread, fd, page_offset, slot);
+	if (!tni_stake_is_held(stake, thread, word)) {
+		if (stake->pages)
+			leave_behind(stake);
+		result = put_word_in(stake, thread, page, word);
+	}
+	pthread_mutex_unlock(&mutex);
+	tni_step();
+	thread->at_stakes = false;
+	return result;
 }
 
 void tni_stake_release(struct tni_stake *stake, struct tni_thread *thread)
 {
-	if (!stake->pages)
-		return;
-	if (is_own(stake, thread) && tni_stake_is_held(stake))
-		tni_set32(stake->word, 0);
-	if (is_own(stake, thread) && stake->tid == thread->tid && !tni_pending_get(thread)) {
-		take_out(thread, entry_of(stake->word));
-		munmap(stake->pages, PAIR_BYTES);
-		stake->pages = NULL;
-	} else {
-		leave_behind(stake);
+	bool is_nested = thread->at_stakes;
+
+	thread->at_stakes = true;
+	tni_step();
+	pthread_mutex_lock(&mutex);
+	if (stake->pages) {
+		uint64_t held = tni_get64(&stake->held);
+		uint32_t own = (uint32_t)held | TNI_STAKE_WAITERS;
+		bool is_own = held >> 32 == thread->generation;
+
+		if (is_own)
+			tni_cas32(stake->word, &own, 0);
+		if (is_own && stake->serial == thread->serial &&
+		    take_out(thread, entry_of(stake->word))) {
+			munmap(stake->pages, PAIR_BYTES);
+			stake->pages = NULL;
+			tni_set64(&stake->held, 0);
+		} else {
+			leave_behind(stake);
+		}
 	}
+	pthread_mutex_unlock(&mutex);
+	tni_step();
+	thread->at_stakes = is_nested;
 }

@@ -12,30 +12,37 @@
 
 /* A process's own stake in one object; plain memory of the process. */
 struct tni_stake {
+	struct tni_a64 held; /* thread id of whose list it is in, generation << 32; 0: nobody's */
+	/* The rest under the mutex of core/stake.c. */
 	uint8_t *pages; /* the word's page, and one of this process's own; NULL: there is none */
 	struct tni_a32 *word;
-	uint32_t tid;	     /* of the thread in whose robust list it is */
-	uint32_t generation; /* of the process */
+	uint32_t serial; /* of the thread */
 };
 
-/* Whether the kernel will tell of this process's death.  Behind tni_thread_self(), which sees forks. */
-static inline bool tni_stake_is_held(const struct tni_stake *stake)
+/* Whether the kernel will tell of the death of this process, whose word is `word` by another mapping. */
+static inline bool tni_stake_is_held(const struct tni_stake *stake, const struct tni_thread *thread,
+				     const struct tni_a32 *word)
 {
-	return stake->pages && stake->generation == tni_get32(&tni_generation_) &&
-	       (tni_get32(stake->word) & TNI_STAKE_OWNER) == stake->tid;
+	uint64_t held = tni_get64(&stake->held);
+
+	return held >> 32 == thread->generation && held != 0 &&
+	       (tni_get32(word) & TNI_STAKE_OWNER) == (uint32_t)held;
 }
 
-/* Both under one mutex of the caller's. */
-
 /*
- * Puts the word of a participant into the calling thread's robust list, by the page at `page_offset` of
- * the file `fd`, whose memory is there.  0; -EBUSY: the thread is in the midst of something of the kind
- * (a signal handler); -ENOTSUP: another C library; -ENOMEM …: not held then.
+ * Puts a word of a participant into the calling thread's robust list, if no thread's has it.  `page` is
+ * where its page is mapped, `word` the word there.  1: put in; 0: it is there; -EBUSY: the thread is in the
+ * midst of something of the kind (a signal handler); -ENOTSUP: another C library; -ENOMEM.
  */
-int tni_stake_hold(struct tni_stake *stake, struct tni_thread *thread, int fd, uint64_t page_offset,
-		   uint32_t slot);
+int tni_stake_hold(struct tni_stake *stake, struct tni_thread *thread, void *page,
+		   struct tni_a32 *word);
 
 /* Lets go of it, whichever thread held it. */
 void tni_stake_release(struct tni_stake *stake, struct tni_thread *thread);
+
+/* Around fork(2). */
+void tni_stake_lock(void);
+void tni_stake_unlock(void);
+void tni_stake_renew(void);
 
 #endif

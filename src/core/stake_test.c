@@ -22,7 +22,6 @@
 
 #define STAKES 3u
 
-static int fd;
 static uint8_t *page; /* this mapping is nobody's stake */
 static struct tni_stake stakes[STAKES];
 
@@ -31,10 +30,15 @@ static struct tni_a32 *word_at(uint32_t slot)
 	return (struct tni_a32 *)(page + TNI_STAKE_FIRST_OFFSET + slot * TNI_STAKE_BYTES);
 }
 
+static bool is_held(uint32_t slot)
+{
+	return tni_stake_is_held(&stakes[slot], tni_thread_self(), word_at(slot));
+}
+
 static void hold(uint32_t slot)
 {
-	REQUIRE(tni_stake_hold(&stakes[slot], tni_thread_self(), fd, 0, slot) == 0);
-	REQUIRE(tni_stake_is_held(&stakes[slot]));
+	REQUIRE(tni_stake_hold(&stakes[slot], tni_thread_self(), page, word_at(slot)) == 1);
+	REQUIRE(is_held(slot));
 	REQUIRE((tni_get32(word_at(slot)) & TNI_STAKE_OWNER) == tni_thread_self()->tid);
 }
 
@@ -166,8 +170,8 @@ static void test_thread_ends(void)
 	REQUIRE(pthread_create(&thread, NULL, hold_and_end, NULL) == 0);
 	REQUIRE(pthread_join(thread, NULL) == 0);
 	/* libc tells of the end before the kernel is through with the thread. */
-	await_change(0, stakes[0].tid | TNI_STAKE_WAITERS);
-	REQUIRE(!tni_stake_is_held(&stakes[0]));
+	await_change(0, (uint32_t)tni_get64(&stakes[0].held) | TNI_STAKE_WAITERS);
+	REQUIRE(!is_held(0));
 	REQUIRE(tni_get32(word_at(0)) & TNI_STAKE_DIED);
 	hold(0);
 	release(0);
@@ -190,7 +194,7 @@ static void test_left_behind(void)
 	hold(0);
 	REQUIRE(pthread_create(&thread, NULL, release_for_another, NULL) == 0);
 	REQUIRE(pthread_join(thread, NULL) == 0);
-	REQUIRE(!tni_stake_is_held(&stakes[0]) && list_length() == 1);
+	REQUIRE(!is_held(0) && list_length() == 1);
 	pthread_mutex_lock(&mutex);
 	pthread_mutex_unlock(&mutex);
 	hold(1);
@@ -209,16 +213,16 @@ static void test_forked(void)
 	if (child == 0) {
 		struct tni_thread *thread = tni_thread_self();
 
-		REQUIRE(!tni_stake_is_held(&stakes[0]));
+		REQUIRE(!is_held(0));
 		tni_stake_release(&stakes[0], thread);
 		/* Its parent's word is not its to change. */
 		REQUIRE(tni_get32(word_at(0)) != 0);
-		REQUIRE(tni_stake_hold(&stakes[1], thread, fd, 0, 1) == 0);
+		REQUIRE(tni_stake_hold(&stakes[1], thread, page, word_at(1)) == 1);
 		_exit(0);
 	}
 	REQUIRE(waitpid(child, &status, 0) == child && status == 0);
 	REQUIRE(tni_get32(word_at(1)) == (TNI_STAKE_WAITERS | TNI_STAKE_DIED));
-	REQUIRE(tni_stake_is_held(&stakes[0]));
+	REQUIRE(is_held(0));
 	release(0);
 	tni_set32(word_at(1), 0);
 }
@@ -228,19 +232,20 @@ static void test_busy(void)
 	struct tni_thread *thread = tni_thread_self();
 
 	tni_pending_set(thread, word_at(0));
-	REQUIRE(tni_stake_hold(&stakes[0], thread, fd, 0, 0) == -EBUSY);
+	REQUIRE(tni_stake_hold(&stakes[0], thread, page, word_at(0)) == -EBUSY);
 	tni_pending_put(thread, NULL);
-	REQUIRE(!tni_stake_is_held(&stakes[0]));
+	REQUIRE(!is_held(0));
 }
 
 int main(void)
 {
+	int fd = memfd_create("stakes", MFD_CLOEXEC);
+
 	tni_thread_self();
-	fd = memfd_create("stakes", MFD_CLOEXEC);
 	REQUIRE(fd >= 0 && ftruncate(fd, TNI_PAGE_BYTES) == 0);
 	page = mmap(NULL, TNI_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	REQUIRE(page != MAP_FAILED);
-	if (tni_stake_hold(&stakes[0], tni_thread_self(), fd, 0, 0) == -ENOTSUP) {
+	if (tni_stake_hold(&stakes[0], tni_thread_self(), page, word_at(0)) == -ENOTSUP) {
 		printf("the C library's robust lists are of another kind\n");
 		return 77;
 	}

@@ -120,7 +120,7 @@ int tni_pool_take(struct tni_txn *txn, struct tni_pool *pool, struct tni_table *
 		if (!next || index >= tni_get64(&pool->top))
 			return -EBADMSG;
 		link = tni_get64(next);
-		tni_txn_set(txn, &pool->free_link, link);
+		tni_txn_set_again(txn, &pool->free_link, link);
 		/* The next one will be needed next: it may be on another processor yet. */
 		tni_prefetch_write((const void *)((uintptr_t)table->base + table->offset +
 						  (link - 1) * table->entry_bytes));
@@ -131,9 +131,9 @@ int tni_pool_take(struct tni_txn *txn, struct tni_pool *pool, struct tni_table *
 		result = tni_table_reach(table, index);
 		if (result != 0)
 			return result;
-		tni_txn_set(txn, &pool->top, index + 1);
+		tni_txn_set_again(txn, &pool->top, index + 1);
 	}
-	tni_txn_set(txn, &pool->used, tni_get64(&pool->used) + 1);
+	tni_txn_set_again(txn, &pool->used, tni_get64(&pool->used) + 1);
 	*ret_index = index;
 	return 0;
 }
@@ -175,9 +175,12 @@ int tni_transfer_gather(struct tni_txn *txn, struct tni_transfer *transfer, stru
 	uint64_t link = tni_load_acquire64(&transfer->freed) & TNI_FREED_LINK; /* ORD(freed) */
 	uint64_t free_link = tni_get64(&transfer->pool.free_link);
 	uint64_t top = tni_pool_top(&transfer->pool, table);
+	uint64_t there = tni_file_memory(*table->fd) / sizeof(struct tni_slot);
 
 	if (link == 0 || free_link == 0)
 		return 0;
+	/* What `top` says may be scribbled over. */
+	top = top < there ? top : there;
 	/* Receivers push on top; the lowest stays the lowest. */
 	for (uint64_t i = 0; i <= top; i++) {
 		struct tni_a64 *next = tni_table_at(table, link - 1);

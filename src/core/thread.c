@@ -25,6 +25,7 @@ struct tni_apointer tni_fork_mark_ = {&no_mark};
 struct tni_a32 tni_generation_;
 
 static uint32_t generation_pid;
+static struct tni_a32 serials;
 
 static void make_mark(void)
 {
@@ -84,6 +85,8 @@ struct tni_thread *tni_thread_refresh(void)
 	if (self->generation != generation) {
 		self->tid = (uint32_t)syscall(SYS_gettid);
 		self->robust = robust_list();
+		self->serial = 1 + tni_fetch_add32(&serials, 1);
+		self->at_stakes = false;
 		self->generation = generation;
 	}
 	return self;

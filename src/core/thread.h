@@ -5,6 +5,7 @@
 /* What the library knows of the calling thread, and whether the process is still the one it was. */
 
 #include <linux/futex.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/rseq.h>
@@ -15,6 +16,8 @@ struct tni_thread {
 	struct robust_list_head *robust; /* the thread's own, registered with the kernel */
 	uint32_t tid;
 	uint32_t generation; /* of the process when this was filled */
+	uint32_t serial;     /* another one for each thread, as ids are not */
+	bool at_stakes; /* in the midst of core/stake.c: a signal handler must not begin anew */
 };
 
 extern __thread struct tni_thread tni_thread_self_;

@@ -13,6 +13,10 @@
  *			S2 given back, but for the first page, which has the link
  *
  * One free chunk stays whole: the log can always go on.
+ *
+ * Chunks are given back only where nobody else is attached.  Receivers look at the front of the log without a
+ * lock (object/queue_fast.c); one that was stopped there would find a hole, and where all memory is taken again
+ * by then, a signal.  A process that attaches later knows of no chunk's memory.
  */
 
 #include <errno.h>
@@ -24,8 +28,8 @@
 #define IDLE_MOST_BYTES (UINT64_C(1) << 20)
 
 /* One list of all that is free.  False: there is none, or its links lead astray. */
-static bool gather(struct tenon_queue *queue, struct tni_transfer *transfer,
-		   struct tni_table *table)
+static bool collect_free(struct tenon_queue *queue, struct tni_transfer *transfer,
+			 struct tni_table *table)
 {
 	struct tni_send_side *side = &queue->control->send;
 	struct tni_send_view view = tni_send_view(side);
@@ -41,12 +45,22 @@ static bool gather(struct tenon_queue *queue, struct tni_transfer *transfer,
 	return tni_get64(&transfer->pool.free_link) != 0;
 }
 
+/* How long a free list can be: what `top` says may be scribbled over. */
+static uint64_t most_free(struct tenon_queue *queue, const struct tni_pool *pool,
+			  const struct tni_table *table)
+{
+	uint64_t top = tni_pool_top(pool, table);
+	uint64_t there = tni_file_memory(queue->object.fd) / sizeof(struct tni_slot);
+
+	return top < there ? top : there;
+}
+
 static void release_slots(struct tenon_queue *queue)
 {
 	const struct tni_pool *pool = &queue->control->send.slots.pool;
-	uint64_t top = tni_pool_top(pool, &queue->slots), link;
+	uint64_t top = most_free(queue, pool, &queue->slots), link;
 
-	if (!gather(queue, &queue->control->send.slots, &queue->slots) || !queue->data.pages)
+	if (!collect_free(queue, &queue->control->send.slots, &queue->slots) || !queue->data.pages)
 		return;
 	link = tni_get64(&pool->free_link);
 	for (uint64_t i = 0; link != 0 && i < top; i++) {
@@ -66,14 +80,30 @@ static void release_slots(struct tenon_queue *queue)
 	}
 }
 
+static bool is_alone(struct tenon_queue *queue)
+{
+	struct tni_object *object = &queue->object;
+
+	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
+		const struct tni_participant *entry = tni_object_participant(object, i);
+
+		/* ORD(participant): see core/object.c. */
+		if (i != object->participant && entry &&
+		    tni_load_acquire32(&entry->state) != TNI_PARTICIPANT_FREE &&
+		    !tni_object_is_dead(object, i))
+			return false;
+	}
+	return true;
+}
+
 static void release_chunks(struct tenon_queue *queue)
 {
 	const struct tni_pool *pool = &queue->control->send.chunks.pool;
 	const struct tni_table *table = &queue->chunks;
-	uint64_t top = tni_pool_top(pool, table), link;
+	uint64_t top = most_free(queue, pool, table), link;
 
-	if (!gather(queue, &queue->control->send.chunks, &queue->chunks) ||
-	    table->entry_bytes <= TNI_PAGE_BYTES)
+	if (table->entry_bytes <= TNI_PAGE_BYTES || !is_alone(queue) ||
+	    !collect_free(queue, &queue->control->send.chunks, &queue->chunks))
 		return;
 	link = tni_get64(&pool->free_link);
 	for (uint64_t i = 0; link != 0 && i < top; i++) {

@@ -86,8 +86,10 @@ static void derive(struct tni_queue_attributes *attributes)
 	attributes->loans_max = TABLE_MOST;
 	attributes->receipts_max = TABLE_MOST;
 	attributes->leases_max = (uint32_t)least(capacity, TABLE_MOST);
-	/* Two nodes a bucket, and no more buckets than messages. */
-	attributes->nodes_max = fifo ? 1 : (uint32_t)least(2 * capacity, UINT64_C(1) << 28);
+	/* A bucket for each message, and a fork in each tree that it hangs in. */
+	attributes->nodes_max = fifo ? 1
+				     : (uint32_t)least(tni_order_nodes(attributes) * capacity,
+						       UINT64_C(1) << 29);
 	attributes->held_bytes = (uint32_t)(sizeof(struct tni_slot) +
 					    align_up(most(attributes->inline_max_bytes, 1), 64));
 	attributes->held_max =

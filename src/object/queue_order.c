@@ -128,8 +128,8 @@ int tni_order_back_slow(struct tenon_queue *queue, uint64_t sent, uint64_t more,
 	messages += more;
 	if (in_log && messages > queue->held.max)
 		return -ENOSPC;
-	/* Two nodes a message: a bucket of its own, and a fork. */
-	result = back(&queue->nodes, 2, &queue->backed_nodes, messages);
+	result = back(&queue->nodes, tni_order_nodes(&queue->attributes), &queue->backed_nodes,
+		      messages);
 	if (result == 0 && in_log)
 		result = back(&queue->held, 1, &queue->backed_held, messages);
 	return result;

@@ -220,11 +220,11 @@ static int watched(struct tenon_queue *queue, int fd)
 
 	pthread_mutex_lock(&mutex);
 	/* The parent's is not this process's own. */
-	if (queue->watch.generation != tni_process_generation()) {
+	if (tni_get32(&queue->watch.generation) != tni_process_generation()) {
 		tni_deathwatch_close(&queue->watch);
 		tni_deathwatch_open(&queue->watch, queue->object.fd, fd);
 	}
-	if (queue->watch.generation != 0)
+	if (tni_get32(&queue->watch.generation) != 0)
 		fd = queue->watch.set_fd;
 	pthread_mutex_unlock(&mutex);
 	return fd;

@@ -79,7 +79,7 @@ struct tni_call {
 	struct tenon_queue *queue;
 	struct tni_thread *thread;
 	void *pending; /* of the thread, before */
-	bool leased;   /* has a stake, or a lease without one: sleepers have to know */
+	bool wake_all; /* a new stake, a lease without one, a death to look for: sleepers have to know */
 	/* Who found nothing to do: what the other side's, or its own side's, words were then. */
 	uint64_t looked_done;		      /* senders */
 	uint64_t looked_version, looked_head; /* receivers */
@@ -106,7 +106,7 @@ static inline bool tni_call_quick(struct tni_call *call, struct tenon_queue *que
 {
 	call->queue = queue;
 	call->thread = tni_thread_self();
-	call->leased = false;
+	call->wake_all = false;
 	if (__builtin_expect(tni_get32(&queue->object.generation) != call->thread->generation, 0))
 		return false;
 	call->pending = tni_pending_get(call->thread);
@@ -132,7 +132,7 @@ static inline bool tni_has_foreign_leases(struct tenon_queue *queue)
 /* Whether this process polls and is to be told of deaths. */
 static inline bool tni_is_watching(const struct tenon_queue *queue)
 {
-	return __builtin_expect(queue->watch.generation != 0, 0);
+	return __builtin_expect(tni_get32(&queue->watch.generation) != 0, 0);
 }
 
 /* Who holds leases, as far as that can be told without a lock. */
@@ -335,6 +335,12 @@ static inline uint64_t tni_chunk_start(const struct tenon_queue *queue, uint64_t
 }
 
 /* queue_order.c */
+/* Nodes that a message of an ordered queue may need: a bucket of its own, and a fork in each tree. */
+static inline uint64_t tni_order_nodes(const struct tni_queue_attributes *attributes)
+{
+	return attributes->order == TENON_QUEUE_TYPED ? 3 : 2;
+}
+
 /* Whether the front of the log is what a receiver with this selection gets, if there is anything. */
 bool tni_order_is_log(struct tenon_queue *queue, const struct tenon_receive_options *options);
 /* Moves the log into the index, as far as there is memory for that. */

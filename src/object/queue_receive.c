@@ -29,8 +29,8 @@ static int hand_over_lease(struct tni_call *call, struct tni_item *item, struct 
 	if (result != 0)
 		return result;
 	/* Nobody will be told of this one's death. */
-	if (!tni_stake_is_held(&queue->object.stake))
-		call->leased = true;
+	if (!tni_object_has_stake(&queue->object, call->thread))
+		call->wake_all = true;
 	lease->data = item->data;
 	lease->opaque = opaque;
 	lease->message = item->message;
@@ -166,8 +166,8 @@ static int receive_one(struct tni_call *call, const struct tenon_receive_options
 	struct tenon_lease lease;
 
 	if ((target->lease || target->capacity_bytes > TNI_COPY_UNDER_LOCK_BYTES) &&
-	    tni_object_hold_stake(&queue->object, call->thread))
-		call->leased = true;
+	    tni_object_ensure_stake(&queue->object, call->thread))
+		call->wake_all = true;
 	result = look_and_wait(call, options, target, &lease, result);
 	if (result == -EAGAIN && tni_queue_bring_back(call) > 0)
 		result = look_and_wait(call, options, target, &lease, 0);

@@ -182,7 +182,7 @@ static uint32_t receivers_to_wake(const struct tni_call *call)
 	uint64_t available = tni_queue_available(queue);
 	uint64_t sent, redelivered;
 
-	if (call->leased)
+	if (call->wake_all)
 		return UINT32_MAX;
 	if (queue->attributes.order != TENON_QUEUE_TYPED)
 		return available > UINT32_MAX ? UINT32_MAX : (uint32_t)available;
@@ -207,8 +207,8 @@ static void plan(void *context, uint64_t flags, struct tni_wakes *ret_wakes)
 		ret_wakes->count[TNI_CLASS_MESSAGE] = receivers_to_wake(call);
 	}
 	if (flags & TNI_GATE_FLAG(TNI_CLASS_ROOM))
-		ret_wakes->count[TNI_CLASS_ROOM] = call->leased ? UINT32_MAX
-								: (uint32_t)tni_queue_room(queue);
+		ret_wakes->count[TNI_CLASS_ROOM] = call->wake_all ? UINT32_MAX
+								  : (uint32_t)tni_queue_room(queue);
 	call->done = tni_get64(&queue->control->receive.done_seen);
 	if ((flags & TNI_GATE_FLAG(TNI_CLASS_RECEIPT)) &&
 	    call->done != tni_get64(&queue->control->receive.woken_done))
@@ -231,7 +231,7 @@ void tni_side_unlock(struct tni_call *call, uint32_t side)
 		}
 		if (call->told_done)
 			tni_set64(&queue->control->receive.woken_done, call->done);
-		call->leased = false;
+		call->wake_all = false;
 	}
 	tni_pending_put(call->thread, call->pending);
 }

@@ -262,6 +262,15 @@ struct sleeper {
 	bool ticked;	 /* it is time for a look */
 };
 
+/* Whether somebody whose stake was in the vector has died since. */
+static bool has_seen_death(const struct sleeper *sleeper)
+{
+	for (uint32_t i = 0; i < sleeper->sleep.stakes; i++)
+		if (tni_get32(sleeper->sleep.stake[i].word) & TNI_STAKE_DIED)
+			return true;
+	return false;
+}
+
 /* Goes to sleep, after a look for the dead if that is due.  As tni_sleep_wait(). */
 static int fall_asleep(struct tni_call *call, struct sleeper *sleeper, int64_t deadline_ns)
 {
@@ -333,12 +342,18 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 		if (result < 0)
 			break;
 		sleeper.woken = result > 0;
-		result = find_dead(call, &sleeper, reason, result == TNI_WOKEN_DEATH, deadline_ns);
+		/* Woken for two reasons at once, one is told of one. */
+		result = find_dead(call, &sleeper, reason,
+				   result == TNI_WOKEN_DEATH ||
+					   (result > 0 && has_seen_death(&sleeper)),
+				   deadline_ns);
 	}
 	tni_sleep_end(&queue->house, &sleeper.sleep);
-	/* Told of a death, and gone before it was found: the others are to look. */
-	if (sleeper.told_ns != 0 && sleeper.blind) {
-		call->leased = true;
+	/* The kernel tells one sleeper of a death: whoever leaves before the dead one's leases are back, for
+	 * whatever reason, has the others look. */
+	if (tni_has_foreign_leases(queue) &&
+	    ((sleeper.told_ns != 0 && sleeper.blind) || has_seen_death(&sleeper))) {
+		call->wake_all = true;
 		if (tni_side_lock(call, TNI_RECEIVE, INT64_MAX) == 0)
 			tni_side_unlock(call, TNI_RECEIVE);
 	}

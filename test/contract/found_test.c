@@ -370,6 +370,49 @@ static void test_dead_taker(void)
 	}
 }
 
+/* A batch that went through many chunks of the log wrote more words than a journal holds. */
+static void test_batch_of_many_chunks(void)
+{
+	static uint8_t bytes[4000], room[sizeof(bytes)];
+	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, 400, sizeof(bytes));
+	struct tenon_slice slices[400];
+	uint32_t sent = 0;
+
+	for (uint32_t i = 0; i < 400; i++)
+		slices[i] = (struct tenon_slice){.data = bytes, .bytes = sizeof(bytes)};
+	EXPECT_IS(tenon_queue_send_batch(queue, slices, 400, &at_once, &sent), 0);
+	EXPECT_IS(sent, 400);
+	for (uint32_t i = 0; i < 400; i++)
+		EXPECT_IS(tenon_queue_receive(queue, room, sizeof(room), &if_any, NULL), 0);
+	contract_expect_sound(queue);
+	queue = tenon_queue_close(queue);
+}
+
+/* With as many types as messages the index had no room for the last, which nobody got. */
+static void test_type_for_each(void)
+{
+	for (uint64_t count = 2; count <= 1024; count *= 4) {
+		struct tenon_queue_options options = {.size = sizeof(options),
+						      .order = TENON_QUEUE_TYPED,
+						      .capacity = count,
+						      .max_message_bytes = 64};
+		struct tenon_queue *queue = contract_create(NAME, &options);
+		struct tenon_send_options send = at_once;
+		struct tenon_receive_options receive = if_any;
+		char room[64];
+
+		for (send.key = 0; send.key < count; send.key++)
+			EXPECT_IS(tenon_queue_send(queue, "type", 4, &send), 0);
+		receive.select = TENON_SELECT_EXACTLY;
+		for (receive.select_key = count; receive.select_key-- > 0;)
+			EXPECT_IS(tenon_queue_receive(queue, room, sizeof(room), &receive, NULL),
+				  0);
+		contract_expect_sound(queue);
+		queue = tenon_queue_close(queue);
+		EXPECT_IS(tenon_queue_remove(contract_folder, NAME), 0);
+	}
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -384,6 +427,8 @@ int main(void)
 		{"batch: in one piece", test_batch_in_one_piece, NULL},
 		{"batch: to the end", test_batch_to_the_end, NULL},
 		{"a dead taker: found by who does not sleep", test_dead_taker, NULL},
+		{"batch: through many chunks", test_batch_of_many_chunks, NULL},
+		{"typed: a type for each message", test_type_for_each, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
