@@ -133,7 +133,7 @@ static int print_json(const struct listing *listing)
 		object = json_object_new_object();
 		json_object_object_add(object, "kind", json_object_new_string("queue"));
 		cli_json_add_text(object, "name", listing->names[i], strlen(listing->names[i]));
-		json_object_object_add(object, "error", json_object_new_string(strerror(-error)));
+		cli_json_add_error(object, listing->names[i], error);
 		json_object_array_add(array, object);
 	}
 	cli_json_print(array, true);
