@@ -269,6 +269,8 @@ struct json_object;
 int cli_json_add_text(struct json_object *object, const char *key, const void *data, size_t bytes);
 /* Adds what is wrong with a queue as `error`; 0 or -ENOMEM. */
 int cli_json_add_error(struct json_object *object, const char *name, int error);
+/* What stands in the place of the status of a queue that cannot be opened. */
+struct json_object *cli_json_unopened(const char *name, int error);
 struct json_object *cli_json_status(const char *name, const struct tenon_queue_status *status);
 struct json_object *cli_json_message(const void *data, const struct tenon_message *message);
 /* Prints it and a newline on stdout (indented if asked) and lets go of it. */

@@ -86,6 +86,16 @@ int cli_json_add_error(struct json_object *object, const char *name, int error)
 	return text ? cli_json_add_text(object, "error", text, strlen(text)) : -ENOMEM;
 }
 
+struct json_object *cli_json_unopened(const char *name, int error)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "kind", json_object_new_string("queue"));
+	cli_json_add_text(object, "name", name, strlen(name));
+	cli_json_add_error(object, name, error);
+	return object;
+}
+
 struct json_object *cli_json_status(const char *name, const struct tenon_queue_status *status)
 {
 	struct json_object *object = json_object_new_object();

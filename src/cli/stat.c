@@ -223,7 +223,7 @@ static int stat_queues(int count, char **names, bool json, int64_t interval_ns)
 {
 	struct json_object *array = NULL;
 	int status = CLI_OK, worst = CLI_OK;
-	int i;
+	int i, error;
 
 	/* One name is answered with its object, several with an array. */
 	if (json && count > 1) {
@@ -236,7 +236,10 @@ static int stat_queues(int count, char **names, bool json, int64_t interval_ns)
 		CLI_CLEANUP(cli_cleanup_queue) struct tenon_queue *queue = NULL;
 
 		cli_parse_name(names[i], view.name);
-		status = cli_queue_open(view.name, 0, &queue, &view.before);
+		error = tenon_queue_open(NULL, view.name, 0, NULL, &queue);
+		status = error ? cli_queue_error(view.name, error) : CLI_OK;
+		if (error && array)
+			json_object_array_add(array, cli_json_unopened(view.name, error));
 		view.queue = queue;
 		if (!status)
 			status = interval_ns ? watch_view(&view, json, interval_ns)

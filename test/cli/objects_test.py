@@ -179,8 +179,10 @@ def test_stat_json_of_several(namespace):
         namespace.run('create', 'queue', name)
     equal([queue['name'] for queue in json.loads(namespace.run('stat', '--json', 'a', 'b'))],
           ['/a', '/b'])
-    equal(len(json.loads(namespace.run('stat', '--json', 'a', 'missing', status=3,
-                                       error="queue '/missing'"))), 1)
+    _, missing = json.loads(namespace.run('stat', '--json', 'a', 'missing', status=3,
+                                          error="queue '/missing'"))
+    equal(missing['name'], '/missing')
+    contains(missing['error'], 'there is no such queue')
 
 
 def test_stat_counts(namespace):
