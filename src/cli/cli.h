@@ -95,6 +95,10 @@ void cli_queue_warn(const char *name, const char *format, ...) CLI_PRINTF(2, 3);
  * the exit status. */
 int cli_queue_error(const char *name, int error);
 
+/* The sentence that cli_queue_error() would print, without the name and escaped; NULL if there is no
+ * memory. */
+char *cli_queue_error_text(const char *name, int error);
+
 /* Same for a file or a call that has nothing to do with a queue. */
 int cli_system_error(const char *what, int error);
 
@@ -263,6 +267,10 @@ struct json_object;
 
 /* Adds text under a key, or under KEY_base64 if it is not UTF-8; 0 or -ENOMEM. */
 int cli_json_add_text(struct json_object *object, const char *key, const void *data, size_t bytes);
+/* Adds what is wrong with a queue as `error`; 0 or -ENOMEM. */
+int cli_json_add_error(struct json_object *object, const char *name, int error);
+/* What stands in the place of the status of a queue that cannot be opened. */
+struct json_object *cli_json_unopened(const char *name, int error);
 struct json_object *cli_json_status(const char *name, const struct tenon_queue_status *status);
 struct json_object *cli_json_message(const void *data, const struct tenon_message *message);
 /* Prints it and a newline on stdout (indented if asked) and lets go of it. */
@@ -275,6 +283,7 @@ struct cli_input {
 	enum cli_framing framing;
 	uint64_t max_message_bytes;
 	uint64_t messages; /* given out so far */
+	uint64_t claimed;  /* the length that no message can have, after -EOVERFLOW */
 	char *data;
 	size_t capacity, begin, end, scanned; /* scanned: no separator before it */
 	bool at_end;
@@ -283,7 +292,8 @@ struct cli_input {
 /*
  * Gives the messages that are there, at least one, without waiting for more; `*ret_count` is 0 at
  * the end.  They lie in the input's buffer until the next call.  0, or a negative errno: -EMSGSIZE
- * the next message is too long, -EPROTO the input ends within a message.
+ * the next message is too long, -EOVERFLOW its prefix says a length that no queue takes, -EPROTO the
+ * input ends within a message.
  */
 int cli_input_next(struct cli_input *input, struct tenon_slice *slices, uint32_t capacity,
 		   uint32_t *ret_count);

@@ -147,7 +147,14 @@ static int create(const char *name, const struct create_request *request)
 	error = tenon_queue_open(NULL, name, TENON_QUEUE_CREATE | request->flags, &request->options,
 				 &queue);
 	if (error == -EINVAL) {
-		cli_queue_warn(name, "these options do not go together");
+		if (request->options.capacity == TENON_QUEUE_RENDEZVOUS &&
+		    request->options.full != TENON_QUEUE_WAIT)
+			cli_queue_warn(name,
+				       "--capacity rendezvous and --full %s do not go together: a "
+				       "rendezvous is never full, its senders wait for a receiver",
+				       cli_word(cli_full_words, request->options.full));
+		else
+			cli_queue_warn(name, "these options do not go together");
 		return CLI_USAGE;
 	}
 	if (!error)

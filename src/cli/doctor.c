@@ -291,7 +291,7 @@ static void examine_pipe(struct doctor *doctor, const char *name, uint64_t id)
 static void examine_strangers(struct doctor *doctor)
 {
 	const struct dirent *entry;
-	unsigned int count = 0;
+	unsigned int count = 0, pipes = 0;
 	uint64_t id;
 	DIR *directory = opendir(cli_namespace());
 
@@ -300,13 +300,20 @@ static void examine_strangers(struct doctor *doctor)
 	while ((entry = readdir(directory))) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
-		if (is_pipe(entry->d_name, &id))
+		if (is_pipe(entry->d_name, &id)) {
 			examine_pipe(doctor, entry->d_name, id);
-		else
+			++pipes;
+		} else {
 			++count;
+		}
 	}
 	closedir(directory);
-	if (count > doctor->objects)
+	/* Somebody else's folder is nothing to tidy up. */
+	if (count && !doctor->objects && !pipes)
+		doctor_report(doctor, DOCTOR_NOTE, cli_namespace(),
+			      "look whether this is the namespace that you mean",
+			      "none of the files there is tenon's (there are %u)", count);
+	else if (count > doctor->objects)
 		doctor_report(doctor, DOCTOR_NOTE, cli_namespace(),
 			      "look at them with 'ls -A', and remove what nobody needs",
 			      "%u of the files there are none of tenon's", count - doctor->objects);

@@ -52,6 +52,9 @@ bool cli_namespace_is_missing(void)
 	return access(cli_namespace(), F_OK) && errno == ENOENT;
 }
 
+/* Where the next sentence goes instead of to the terminal; see cli_queue_error_text(). */
+static char **diverted;
+
 /* Names and arguments come from anywhere, and an error goes to a terminal: one line, escaped. */
 static void print_line(const char *prefix, const char *name, const char *format, va_list arguments)
 {
@@ -59,10 +62,16 @@ static void print_line(const char *prefix, const char *name, const char *format,
 	CLI_CLEANUP(cli_cleanup_free) char *shown = NULL;
 	CLI_CLEANUP(cli_cleanup_free) char *shown_name = NULL;
 
-	cli_progress_clear();
 	if (vasprintf(&text, format, arguments) < 0)
 		text = NULL;
 	shown = cli_escape(text ? text : "out of memory", text ? strlen(text) : 13, NULL);
+	if (diverted) {
+		free(*diverted);
+		*diverted = shown;
+		shown = NULL;
+		return;
+	}
+	cli_progress_clear();
 	if (name)
 		shown_name = cli_escape(name, strlen(name), NULL);
 	fprintf(stderr, "%stenon:%s %s%s%s%s%s\n", cli_colour(STDERR_FILENO, CLI_RED),
@@ -80,7 +89,7 @@ int cli_usage(const char *format, ...)
 	va_start(arguments, format);
 	print_line(prefix, NULL, format, arguments);
 	va_end(arguments);
-	if (cli_current)
+	if (cli_current && cli_current != &cli_command_help)
 		fprintf(stderr, "Try 'tenon help %s'.\n", cli_current->name);
 	else
 		fprintf(stderr, "Try 'tenon help'.\n");
@@ -155,6 +164,11 @@ static void report_missing(const char *name)
 	if (search.found[0])
 		cli_queue_warn(name, "there is no such queue in '%s'; did you mean '%s'?",
 			       cli_namespace(), search.found);
+	else if (cli_current == &cli_command_rm)
+		cli_queue_warn(name,
+			       "there is no such queue in '%s'; 'tenon ls' shows those that "
+			       "are there",
+			       cli_namespace());
 	else
 		cli_queue_warn(name,
 			       "there is no such queue in '%s'; make it with "
@@ -269,6 +283,16 @@ int cli_queue_error(const char *name, int error)
 		cli_queue_warn(name, "%s", strerror(-error));
 		return CLI_FAILED;
 	}
+}
+
+char *cli_queue_error_text(const char *name, int error)
+{
+	char *text = NULL;
+
+	diverted = &text;
+	cli_queue_error(name, error);
+	diverted = NULL;
+	return text;
 }
 
 int cli_queue_open(const char *name, uint32_t flags, struct tenon_queue **ret_queue,

@@ -80,6 +80,10 @@ static int cut_length(struct cli_input *input, struct tenon_slice *ret_slice, si
 	prefix = (const unsigned char *)input->data + input->begin;
 	bytes = (uint32_t)prefix[0] << 24 | (uint32_t)prefix[1] << 16 | (uint32_t)prefix[2] << 8 |
 		prefix[3];
+	if (bytes > TENON_QUEUE_MAX_MESSAGE_BYTES) {
+		input->claimed = bytes;
+		return -EOVERFLOW;
+	}
 	if (bytes > input->max_message_bytes)
 		return -EMSGSIZE;
 	if (there - 4 < bytes)

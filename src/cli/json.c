@@ -79,6 +79,23 @@ static void add_capacity(struct json_object *object, uint64_t capacity)
 		add_number(object, "capacity", capacity);
 }
 
+int cli_json_add_error(struct json_object *object, const char *name, int error)
+{
+	CLI_CLEANUP(cli_cleanup_free) char *text = cli_queue_error_text(name, error);
+
+	return text ? cli_json_add_text(object, "error", text, strlen(text)) : -ENOMEM;
+}
+
+struct json_object *cli_json_unopened(const char *name, int error)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "kind", json_object_new_string("queue"));
+	cli_json_add_text(object, "name", name, strlen(name));
+	cli_json_add_error(object, name, error);
+	return object;
+}
+
 struct json_object *cli_json_status(const char *name, const struct tenon_queue_status *status)
 {
 	struct json_object *object = json_object_new_object();

@@ -121,7 +121,6 @@ static int print_json(const struct listing *listing)
 		return cli_system_error("ls", -ENOMEM);
 	for (i = 0; i < listing->count; ++i) {
 		struct tenon_queue_status status = {.size = sizeof(status)};
-		struct json_object *object;
 		int error = read_status(listing->names[i], &status);
 
 		if (error == -ENOENT)
@@ -130,11 +129,7 @@ static int print_json(const struct listing *listing)
 			json_object_array_add(array, cli_json_status(listing->names[i], &status));
 			continue;
 		}
-		object = json_object_new_object();
-		json_object_object_add(object, "kind", json_object_new_string("queue"));
-		cli_json_add_text(object, "name", listing->names[i], strlen(listing->names[i]));
-		json_object_object_add(object, "error", json_object_new_string(strerror(-error)));
-		json_object_array_add(array, object);
+		json_object_array_add(array, cli_json_unopened(listing->names[i], error));
 	}
 	cli_json_print(array, true);
 	return CLI_OK;

@@ -16,9 +16,7 @@ static int add_answer(struct json_object *array, const char *name, int error)
 	    cli_json_add_text(object, "name", name, strlen(name)))
 		return -ENOMEM;
 	json_object_object_add(object, "removed", json_object_new_boolean(!error));
-	if (error)
-		json_object_object_add(object, "error", json_object_new_string(strerror(-error)));
-	return 0;
+	return error ? cli_json_add_error(object, name, error) : 0;
 }
 
 /* The names were checked.  With an array, what became of each is told in it as well. */

@@ -192,6 +192,15 @@ static int report_input(const struct send_job *job, const struct cli_input *inpu
 		 (unsigned long long)input->messages + 1);
 	if (error == -EMSGSIZE)
 		return report_too_long(job, what);
+	if (error == -EOVERFLOW) {
+		cli_queue_warn(job->name,
+			       "%s would be %llu bytes long by its prefix, and none may be longer "
+			       "than 1 GiB; is there a length of four bytes, big endian, before "
+			       "each message? (%llu messages were sent)",
+			       what, (unsigned long long)input->claimed,
+			       (unsigned long long)job->sent);
+		return CLI_TOO_LONG;
+	}
 	if (error == -EPROTO) {
 		cli_queue_warn(job->name,
 			       "standard input ends within message %llu; it was not sent",
@@ -283,8 +292,11 @@ static int check_key(const struct send_job *job)
 	if (order == TENON_QUEUE_FIFO ||
 	    (order == TENON_QUEUE_PRIORITY && !strcmp(job->key_option, "type")) ||
 	    (order == TENON_QUEUE_TYPED && !strcmp(job->key_option, "priority"))) {
-		cli_queue_warn(job->name, "it is in %s order, for which --%s means nothing",
-			       cli_word(cli_order_words, order), job->key_option);
+		cli_queue_warn(job->name, "it is in %s order, for which --%s means nothing%s",
+			       cli_word(cli_order_words, order), job->key_option,
+			       order == TENON_QUEUE_PRIORITY ? "; --priority is meant for it"
+			       : order == TENON_QUEUE_TYPED  ? "; --type is meant for it"
+							     : "");
 		return CLI_USAGE;
 	}
 	if (order == TENON_QUEUE_PRIORITY && job->options.key > TENON_QUEUE_PRIORITY_MAX) {

@@ -47,6 +47,18 @@ static void print_attributes(const struct tenon_queue_status *status)
 	    (unsigned long long)status->id);
 }
 
+/* What one side of the queue has done. */
+static void traffic_row(const char *label, uint64_t messages, uint64_t bytes, int64_t last_ns,
+			int32_t last_pid)
+{
+	if (last_ns)
+		row(label, "%llu messages, %s; last %s by process %d", (unsigned long long)messages,
+		    cli_format_bytes(bytes), cli_format_time(last_ns), last_pid);
+	else
+		row(label, "%llu messages, %s; last never", (unsigned long long)messages,
+		    cli_format_bytes(bytes));
+}
+
 static void print_figures(const struct tenon_queue_status *status)
 {
 	row("queued", "%llu messages, %s", (unsigned long long)status->messages,
@@ -56,12 +68,10 @@ static void print_figures(const struct tenon_queue_status *status)
 	row("most", "%llu messages, %s", (unsigned long long)status->high_messages,
 	    cli_format_bytes(status->high_bytes));
 	row("memory", "%s", cli_format_bytes(status->memory_bytes));
-	row("sent", "%llu messages, %s; last %s by process %d", (unsigned long long)status->sent,
-	    cli_format_bytes(status->sent_bytes), cli_format_time(status->last_send_ns),
-	    status->last_sender_pid);
-	row("received", "%llu messages, %s; last %s by process %d",
-	    (unsigned long long)status->received, cli_format_bytes(status->received_bytes),
-	    cli_format_time(status->last_receive_ns), status->last_receiver_pid);
+	traffic_row("sent", status->sent, status->sent_bytes, status->last_send_ns,
+		    status->last_sender_pid);
+	traffic_row("received", status->received, status->received_bytes, status->last_receive_ns,
+		    status->last_receiver_pid);
 	row("dropped", "%llu; delivered again %llu", (unsigned long long)status->dropped,
 	    (unsigned long long)status->redelivered);
 	row("waits", "%llu sending, %llu receiving", (unsigned long long)status->send_waits,
@@ -118,7 +128,8 @@ struct view {
 	char name[258];
 	struct tenon_queue *queue;
 	struct tenon_queue_status before;
-	int64_t before_ns; /* 0: not looked at yet */
+	int64_t before_ns;	   /* 0: not looked at yet */
+	struct json_object *array; /* of several names: where the objects go; or NULL */
 };
 
 static void print_rates(const struct view *view, const struct tenon_queue_status *status,
@@ -152,7 +163,10 @@ static int show_json(struct view *view, const struct tenon_queue_status *status,
 		json_object_put(object);
 		return cli_queue_error(view->name, error);
 	}
-	cli_json_print(object, indented);
+	if (!view->array)
+		cli_json_print(object, indented);
+	else if (json_object_array_add(view->array, object))
+		return cli_queue_error(view->name, -ENOMEM);
 	return CLI_OK;
 }
 
@@ -207,15 +221,25 @@ static int watch_view(struct view *view, bool json, int64_t interval_ns)
 
 static int stat_queues(int count, char **names, bool json, int64_t interval_ns)
 {
+	struct json_object *array = NULL;
 	int status = CLI_OK, worst = CLI_OK;
-	int i;
+	int i, error;
 
+	/* One name is answered with its object, several with an array. */
+	if (json && count > 1) {
+		array = json_object_new_array();
+		if (!array)
+			return cli_system_error("stat", -ENOMEM);
+	}
 	for (i = 0; i < count; ++i) {
-		struct view view = {.queue = NULL};
+		struct view view = {.array = array};
 		CLI_CLEANUP(cli_cleanup_queue) struct tenon_queue *queue = NULL;
 
 		cli_parse_name(names[i], view.name);
-		status = cli_queue_open(view.name, 0, &queue, &view.before);
+		error = tenon_queue_open(NULL, view.name, 0, NULL, &queue);
+		status = error ? cli_queue_error(view.name, error) : CLI_OK;
+		if (error && array)
+			json_object_array_add(array, cli_json_unopened(view.name, error));
 		view.queue = queue;
 		if (!status)
 			status = interval_ns ? watch_view(&view, json, interval_ns)
@@ -223,6 +247,8 @@ static int stat_queues(int count, char **names, bool json, int64_t interval_ns)
 		if (status)
 			worst = status;
 	}
+	if (array)
+		cli_json_print(array, true);
 	return worst;
 }
 
@@ -275,7 +301,7 @@ const struct cli_command cli_command_stat = {
 	.summary = "show everything about a queue",
 	.help = "Shows attributes, figures and attached processes of queues.\n"
 		"\n"
-		"      --json        one object for each\n"
+		"      --json        an object; an array of objects if there are several names\n"
 		"  -w, --watch       again every second, with rates; with --json one line each\n"
 		"      --interval D  as --watch, every D (500ms, 2s, 1m)\n",
 	.run = run,

@@ -157,6 +157,18 @@ static void report_start(struct work *work, struct tenon_lease *lease, int error
 	stop(work, error == -ENOENT ? 127 : 126);
 }
 
+/* A command that is not there shall cost no message a delivery. */
+static int check_command(const struct work *work)
+{
+	int error = cli_child_check(&work->command);
+
+	if (!error)
+		return CLI_OK;
+	cli_warn("cannot run '%s': %s; no message was taken", work->command.arguments[0],
+		 strerror(-error));
+	return error == -ENOENT ? 127 : 126;
+}
+
 static void begin(struct work *work, struct tenon_lease *lease)
 {
 	CLI_CLEANUP(cli_cleanup_free) char *copy = NULL;
@@ -430,6 +442,8 @@ static int work_run(struct work *work, sigset_t *old_mask)
 	status = cli_queue_open(work->name, 0, &work->queue, &queue_status);
 	if (!status)
 		status = open_dead(work, queue_status.max_message_bytes);
+	if (!status)
+		status = check_command(work);
 	if (!status)
 		status = catch_signals(work, old_mask);
 	if (status)

@@ -16,6 +16,12 @@ struct work_command {
 };
 
 /*
+ * Looks, before a message is taken, whether there is such a command at all: a delivery cannot be
+ * taken back.  0, or what execvp(3) would say, -ENOENT or -EACCES mostly.
+ */
+int cli_child_check(const struct work_command *command);
+
+/*
  * Runs the command for a message, with {} replaced by it or, without {}, with the message as
  * standard input.  The child leads a process group of its own and is told by SIGTERM when this
  * process dies.

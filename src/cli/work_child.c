@@ -5,11 +5,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -173,6 +175,50 @@ static int start(char **arguments, int stdin_fd, const sigset_t *old_mask, pid_t
 		;
 	*ret_exec = true;
 	return error;
+}
+
+static int check_file(const char *path)
+{
+	struct stat information;
+
+	if (stat(path, &information))
+		return -errno;
+	if (!S_ISREG(information.st_mode))
+		return -EACCES;
+	return access(path, X_OK) ? -errno : 0;
+}
+
+int cli_child_check(const struct work_command *command)
+{
+	const char *program = command->arguments[0];
+	const char *folder = getenv("PATH");
+	int answer = -ENOENT;
+
+	/* It depends on the message. */
+	if (strstr(program, "{}"))
+		return 0;
+	if (!program[0] || strchr(program, '/'))
+		return check_file(program);
+	/* The C library searches folders of its own. */
+	if (!folder)
+		return 0;
+	for (;;) {
+		size_t bytes = strcspn(folder, ":");
+		char path[PATH_MAX];
+		int error = -ENOENT;
+
+		/* An empty entry is the working folder. */
+		if (snprintf(path, sizeof(path), "%.*s/%s", bytes ? (int)bytes : 1,
+			     bytes ? folder : ".", program) < (int)sizeof(path))
+			error = check_file(path);
+		if (!error)
+			return 0;
+		if (error == -EACCES)
+			answer = error;
+		if (!folder[bytes])
+			return answer;
+		folder += bytes + 1;
+	}
 }
 
 int cli_child_start(const struct work_command *command, const void *data,

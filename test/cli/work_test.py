@@ -124,10 +124,19 @@ def test_summary_for_programs(namespace):
                             'moved': 0, 'dropped': 1})
 
 
+def script_that_cannot_start(namespace):
+    """It is there and may be run, but what should interpret it is missing."""
+    path = os.path.join(namespace.scratch, 'script')
+    with open(path, 'w') as script:
+        script.write('#!/nonexistent/interpreter\n')
+    os.chmod(path, 0o700)
+    return path
+
+
 def test_summary_after_a_failure(namespace):
     make(namespace, 'x')
-    output = namespace.run('work', 'q', '--json', '--', '/nonexistent/command', status=127,
-                           error='cannot run')
+    output = namespace.run('work', 'q', '--json', '--', script_that_cannot_start(namespace),
+                           status=127, error='cannot run')
     equal([summary(output)[key] for key in ('done', 'put_back')], [0, 1])
     worker, _ = started(namespace, '--json', '--', 'echo', 'done')
     worker.send_signal(signal.SIGINT)
@@ -148,6 +157,30 @@ def test_command_that_does_not_exist(namespace):
                   error="cannot run '/nonexistent/command'")
     namespace.run('work', 'q', '--', '/dev/null', status=126, error='Permission denied')
     equal(namespace.run('recv', 'q'), b'x\n')
+
+
+def test_missing_command_uses_up_no_tries(namespace):
+    """With a mistyped command each run counted as a delivery, and after three the message was
+    dropped without a try."""
+    make(namespace, 'x')
+    for command, environment in (('nonexistent', {}), ('./nonexistent', {}), ('', {}),
+                                 ('cat', {'PATH': '/nonexistent:/'})):
+        namespace.run('work', 'q', '--tries', '1', '--', command, status=127,
+                      error='no message was taken', environment=environment)
+    namespace.run('work', 'q', '--tries', '1', '--', '/', status=126, error='no message was taken')
+    equal(status(namespace)['redelivered'], 0)
+    equal(namespace.run('work', 'q', '--tries', '1', '--exit-when-empty', '--', 'cat'), b'x')
+
+
+def test_command_that_cannot_start_stops_the_work(namespace):
+    """Said once; the other messages are not tried."""
+    make(namespace, 'x', 'y', 'z')
+    worker = namespace.start('work', 'q', '-j', '3', '--', script_that_cannot_start(namespace))
+    _, error = finish(worker, status=127)
+    equal(error.count('cannot run'), 1)
+    contains(error, 'the message was put back')
+    equal(status(namespace)['redelivered'], 1)
+    equal(namespace.run('recv', 'q', '--all'), b'x\ny\nz\n')
 
 
 def test_worker_is_killed(namespace):
