@@ -42,7 +42,9 @@
  * A flag goes when a wake found fewer asleep than it had something for, unless somebody has announced
  * since the release: whoever announced before it has read an event that has been counted up since, and
  * is awake, or will not fall asleep, or announces anew.  So a busy side pays for one wake in vain, not
- * for one with each operation until a woken sleeper gets a processor.
+ * for one with each operation until a woken sleeper gets a processor.  It goes in the same way when there is
+ * nothing to wake for and no participant's bit says that it has somebody asleep: who announces has set its
+ * bit before.  (Who receives faster than the sender unlocks would leave the flag there for good.)
  *
  * Between calls a process may hold something as well; a sleeper then has the stakes of the others in its
  * vector (core/stake.c).
@@ -246,19 +248,22 @@ static long futex_wake(struct tni_a32 *event, uint32_t count)
 	return woken > 0 ? woken : 0;
 }
 
+/* Takes the flag of a class away, unless somebody has announced since the word became `released`. */
+static void drop_flag(struct tni_gate *gate, uint32_t class, uint64_t released)
+{
+	uint64_t word = tni_get64(&gate->word);
+
+	while (((word ^ released) & TNI_GATE_EPOCH) == 0 && (word & TNI_GATE_FLAG(class)) &&
+	       !tni_cas64(&gate->word, &word, word & ~TNI_GATE_FLAG(class)))
+		;
+}
+
 /* Wakes up to `count` of a class whose event was counted before the word became `released`. */
 static void wake(struct tni_gatehouse *house, uint32_t which, uint32_t class, uint32_t count,
 		 uint64_t released)
 {
-	struct tni_gate *gate = house->gate[which];
-	uint64_t word;
-
-	if (futex_wake(&house->waitroom->event[class], count) >= count)
-		return;
-	word = tni_get64(&gate->word);
-	while (((word ^ released) & TNI_GATE_EPOCH) == 0 && (word & TNI_GATE_FLAG(class)) &&
-	       !tni_cas64(&gate->word, &word, word & ~TNI_GATE_FLAG(class)))
-		;
+	if (futex_wake(&house->waitroom->event[class], count) < count)
+		drop_flag(house->gate[which], class, released);
 }
 
 static void count_and_wake(struct tni_gatehouse *house, uint32_t class)
@@ -414,6 +419,9 @@ void tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
 	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
 		if (wakes.count[class] > 0)
 			wake(house, which, class, wakes.count[class], word);
+		else if (class >= TNI_CLASS_MESSAGE && (word & TNI_GATE_FLAG(class)) &&
+			 tni_gatehouse_count(house, class) == 0)
+			drop_flag(gate, class, word);
 }
 
 void tni_sleep_begin(struct tni_gatehouse *house, uint32_t classes, struct tni_sleep *ret_sleep)

@@ -363,7 +363,7 @@ static int take_indexed(struct tni_call *call, void *buffer, uint64_t capacity_b
 	return tni_item_finish(queue, &item, TNI_RECEIVED) == 0 ? 1 : 0;
 }
 
-/* Goes on to the next chunk if the front of the log leads there.  False: it cannot be. */
+/* Goes on to the next chunk, if the front of the log leads there. */
 static bool pass_jump(struct tenon_queue *queue)
 {
 	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
@@ -373,7 +373,7 @@ static bool pass_jump(struct tenon_queue *queue)
 
 	if (!at ||
 	    (tni_get64(at) >> TNI_RECORD_KIND_SHIFT & TNI_RECORD_KIND_MASK) != TNI_RECORD_JUMP)
-		return true;
+		return false;
 	return tni_log_read(queue, view.head, &record) == 0 && record.kind == TNI_RECORD_JUMP &&
 	       tni_log_leave_chunk(queue, &view, &record) == 0;
 }
@@ -402,14 +402,15 @@ static inline int take(struct tni_call *call, void *buffer, uint64_t capacity_by
 	uint32_t run;
 	int taken;
 
-	if (!pass_jump(queue))
-		return 0;
 	run = run_in_log(queue, options);
 	if (run == 0)
 		return queue->attributes.order == TENON_QUEUE_FIFO
 			       ? 0
 			       : take_indexed(call, buffer, capacity_bytes, options, messages);
-	taken = take_run(call, buffer, capacity_bytes, count < run ? count : run, messages);
+	count = count < run ? count : run;
+	taken = take_run(call, buffer, capacity_bytes, count, messages);
+	if (taken == 0 && pass_jump(queue))
+		taken = take_run(call, buffer, capacity_bytes, count, messages);
 	return taken == 0 ? take_slot(call, buffer, capacity_bytes, messages) : taken;
 }
 

@@ -23,7 +23,9 @@
 #define SPIN_LEAST_NS 500
 #define WAIT_SHORT_NS 100000
 #define SPIN_BURST 48u /* pauses between two readings of the clock */
-#define SPIN_LOOKS 8u  /* between two pauses, which can take longer than the whole wait */
+#define TRUSTED_BURSTS \
+	4u /* that look at nothing else: longer than most waits that are worth spinning */
+#define SPIN_LOOKS 8u /* between two pauses, which can take longer than the whole wait */
 #define GROW_MESSAGES 64u
 #define GROW_ROUNDS 16u
 #define GROW_PAUSES 8u
@@ -125,14 +127,15 @@ static void let_room_grow(struct tenon_queue *queue, const struct tni_reason *re
 bool tni_spin(struct tenon_queue *queue, const struct tni_reason *reason, int64_t deadline_ns)
 {
 	uint32_t waiter = waiter_of(reason->class);
-	bool trusted = tni_get32(&queue->spin_trust[waiter]), found;
+	bool trusted = tni_get32(&queue->spin_trust[waiter]), found = false;
 	int64_t now_ns, end_ns;
 
 	if (reason->class == TNI_CLASS_MESSAGE)
 		tni_note_idle(queue);
 	/* Where spinning was worth it the last time, the other side's processor is not looked up: its
 	 * word lies in a line that the other side needs just now.  Nor is the clock read. */
-	found = trusted && deadline_ns > 0 && spin_burst(queue, reason);
+	for (uint32_t i = 0; trusted && !found && deadline_ns > 0 && i < TRUSTED_BURSTS; i++)
+		found = spin_burst(queue, reason);
 	if (!found && !shares_cpu(queue, reason->class)) {
 		now_ns = tni_clock_ns(CLOCK_MONOTONIC);
 		end_ns = now_ns + tni_get32(&queue->spin_ns[waiter]);
