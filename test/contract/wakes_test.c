@@ -306,11 +306,89 @@ static void test_child_counts_its_own_sleepers(void)
 	contract_expect_sound(queue);
 }
 
+/* Stays on one of the processors that it may use; ends the case if there are not so many. */
+static void stay_on(int number)
+{
+	cpu_set_t allowed, one;
+
+	CPU_ZERO(&one);
+	REQUIRE(sched_getaffinity(0, sizeof(allowed), &allowed) == 0);
+	for (int cpu = 0; cpu < CPU_SETSIZE && number >= 0; cpu++)
+		if (CPU_ISSET(cpu, &allowed) && number-- == 0)
+			CPU_SET(cpu, &one);
+	if (CPU_COUNT(&one) == 0)
+		contract_skip("it takes two processors");
+	REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0);
+}
+
+static void receive_late(void *context)
+{
+	struct sched_param none = {0};
+	struct tenon_queue *queue;
+	uint64_t number;
+
+	if (context) {
+		stay_on(0);
+		REQUIRE(sched_setscheduler(0, SCHED_IDLE, &none) == 0);
+	}
+	queue = contract_open("/wakes");
+	EXPECT_IS(contract_receive(queue, &number, LIMIT_NS), 0);
+	queue = tenon_queue_close(queue);
+}
+
+static void take_and_stay(void *context)
+{
+	struct tenon_queue *queue = contract_open("/wakes");
+	struct tenon_lease lease;
+
+	(void)context;
+	EXPECT_IS(tenon_queue_take(queue, NULL, &lease), 0);
+	for (;;)
+		pause();
+}
+
+static void keep_processor(void *context)
+{
+	(void)context;
+	stay_on(0);
+	reach(1);
+	await_stage(2);
+}
+
+/* A sleeper was woken by the kernel, for a death, and at once by a sender: it took the sender's message, and
+ * the one who slept beside it was not told of the death. */
+static void test_woken_twice(void)
+{
+	struct tenon_queue *queue = begin(TENON_QUEUE_FIFO, 8);
+	struct tenon_queue_status status = {.size = sizeof(status)};
+	pid_t taker, late, other, busy;
+
+	stay_on(1);
+	EXPECT_IS(contract_send(queue, 1, 0), 0);
+	taker = contract_start(take_and_stay, NULL);
+	while (status.leased == 0)
+		REQUIRE(tenon_queue_status(queue, &status) == 0);
+	late = contract_start(receive_late, queue);
+	await_asleep(queue, TNI_CLASS_MESSAGE, 1, late);
+	other = contract_start(receive_late, NULL);
+	await_asleep(queue, TNI_CLASS_MESSAGE, 2, other);
+	busy = contract_start(keep_processor, NULL);
+	await_stage(1);
+	contract_kill(taker);
+	EXPECT_IS(contract_send(queue, 2, 0), 0);
+	reach(2);
+	contract_await(busy);
+	contract_await(late);
+	contract_await(other);
+	contract_expect_sound(queue);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
 		{"a receiver woken in another's place passes it on", test_receiver_passes_on, NULL},
 		{"one who waits for a receipt passes it on", test_receipt_waiter_passes_on, NULL},
+		{"a sleeper woken twice tells of the death", test_woken_twice, NULL},
 		{"a fifo queue's receipt is told by a sender", test_receipt_of_fifo, NULL},
 		{"a priority queue's receipt is told by a sender", test_receipt_of_priority, NULL},
 		{"a typed queue's receipt is told by a sender", test_receipt_of_typed, NULL},
