@@ -91,6 +91,8 @@ byte event[4];	 /* by class: threads for which the counter is still what they re
 byte calm[2];	 /* by gate: threads since whose release nobody has announced */
 byte pending[N + 1]; /* gate + 1, or 0 */
 
+byte bits[2];	 /* by class: threads that say that they may be asleep */
+
 byte queued[5];	 /* by thread: the kernel's futex queues */
 byte hit;	 /* threads that a wake has hit since they began to queue */
 byte asleep;	 /* threads that are blocked */
@@ -198,6 +200,26 @@ byte deaths = DEATHS;
 #define clear(class) enough = 0
 #endif
 
+/* Where nothing was owed, the flag goes in the same way if nobody says that it may be asleep.  Seeded: without
+ * asking. */
+#ifdef DROP_BLINDLY
+#define NOBODY(class) true
+#else
+#define NOBODY(class) (bits[INDEX(class) - 2] == 0)
+#endif
+#ifdef CLEARING
+#define drop(class) \
+	atomic { \
+		if \
+		:: (unowed & (class)) && NOBODY(class) && MAY_CLEAR(g) -> \
+			high[g] = high[g] & ~(class); fresh[g] = 0 \
+		:: else \
+		fi \
+	}
+#else
+#define drop(class) skip
+#endif
+
 /* Of what was seen to be owed when the events were counted, and no more. */
 #define serve(class, count) \
 	if \
@@ -217,7 +239,7 @@ byte deaths = DEATHS;
 proctype thread(byte me; bit side)
 {
 	byte seen[2];
-	byte flags, n, x, sent, messages, room;
+	byte flags, unowed, n, x, sent, messages, room;
 	bit g;		/* the gate that is being locked or is held */
 	bit at;		/* the gate that is looked at after waking */
 	bit died;	/* the last owner died */
@@ -319,6 +341,7 @@ unlock:		atomic {
 			count_before(AVAILABLE > 0, MESSAGE)
 			count_before(FREE > 0, ROOM)
 #endif
+			unowed = high[g] & ~flags;
 			messages = AVAILABLE; room = FREE
 		}
 		atomic {
@@ -334,7 +357,9 @@ unlock:		atomic {
 		serve(LOCK_H, 1);
 		serve(MESSAGE, messages);
 		serve(ROOM, room);
-		flags = 0; messages = 0; room = 0; calm[g] = calm[g] & ~BIT(me);
+		drop(MESSAGE);
+		drop(ROOM);
+		unowed = 0; flags = 0; messages = 0; room = 0; calm[g] = calm[g] & ~BIT(me);
 		if
 		:: repairing -> repairing = 0; goto looked
 		:: done ->
@@ -357,6 +382,7 @@ progress:		goto again
 #else
 		pending[me] = T + 1;
 #endif
+		bits[INDEX(WANTED) - 2] = bits[INDEX(WANTED) - 2] | BIT(me);
 		read_event(WANTED);
 		atomic { announce(T, WANTED) }
 #ifndef AT_OWN_GATE_ONLY
@@ -393,6 +419,7 @@ sleep:		atomic {
 
 woken:		atomic {
 			leave_queues; forget_readings;
+			bits[0] = bits[0] & ~BIT(me); bits[1] = bits[1] & ~BIT(me);
 			seen[T] = 0; seen[H] = 0; at = T
 		}
 look:		if
@@ -429,7 +456,7 @@ looked:		atomic {
 		victim = 0; mortal = mortal & ~BIT(me);
 		leave_queues; forget_readings;
 		fresh[T] = fresh[T] & ~BIT(me); fresh[H] = fresh[H] & ~BIT(me);
-		seen[T] = 0; seen[H] = 0; flags = 0; messages = 0; room = 0; n = 0; x = 0; at = 0; died = 0;
+		seen[T] = 0; seen[H] = 0; flags = 0; unowed = 0; messages = 0; room = 0; n = 0; x = 0; at = 0; died = 0;
 		repairing = 0; locker = 0; done = 0; enough = 0
 	}
 	if
