@@ -31,8 +31,6 @@
 #define SKIPPED 77
 #define WORKERS_MAX 64u
 #define SECOND_NS INT64_C(1000000000)
-/* The least that `--budget` is content with in each scenario. */
-#define POINTS_MIN 4u
 /* So many of those that had less are named. */
 #define NAMED_MAX 5
 /* That least may take so many times the budget; then the run has failed. */
@@ -53,8 +51,10 @@ static const char usage[] =
 	"  --firsts N          first victims' deaths a repair scenario (default 1; 0: all that "
 	"need it)\n"
 	"  --seed N            where strides begin, and with which scenario (default: the time)\n"
-	"  --budget SECONDS    begin nothing later than that, except the least: 4 kill points in\n"
-	"                      each scenario, for which there is four times that, or it fails\n"
+	"  --budget SECONDS    begin nothing later than that, except the least: the sample, begin\n"
+	"                      and end of each scenario, for which there is four times that, or "
+	"it\n"
+	"                      fails\n"
 	"  --budget-share N    a budget of N per cent of SOAK_HOURS (in the environment; default "
 	"1)\n"
 	"  --first-call N      how the fresh process begins: 0 recover, 1 receive, 2 receive with "
@@ -284,7 +284,8 @@ static void print_name(const char *what, uint32_t scenario)
 /* Whether each scenario was tried at all, where that is asked for. */
 static uint32_t judge_coverage(void)
 {
-	uint32_t enough = 0, complete = 0, named = 0, least = UINT32_MAX;
+	uint32_t wanted = (uint32_t)settings.sweep.sample + 2, enough = 0, complete = 0, named = 0,
+		 least = UINT32_MAX;
 
 	for (uint32_t i = 0; i < job_count; i++) {
 		uint32_t points = atomic_load(&board->points[jobs[i].scenario]);
@@ -292,7 +293,7 @@ static uint32_t judge_coverage(void)
 		if (jobs[i].pass != 0)
 			continue;
 		/* One that fails at once is left, and counts as it is. */
-		if (points >= POINTS_MIN || atomic_load(&board->failed[jobs[i].scenario]))
+		if (points >= wanted || atomic_load(&board->failed[jobs[i].scenario]))
 			enough++;
 		else if (settings.budget_ns && named++ < NAMED_MAX)
 			print_name("too few kill points:", jobs[i].scenario);
@@ -306,7 +307,7 @@ static uint32_t judge_coverage(void)
 	printf("FAIL: %u scenarios were tried with fewer than %u kill points: %.0f s were not "
 	       "enough; "
 	       "--budget gives more\n",
-	       scenario_count - enough, POINTS_MIN,
+	       scenario_count - enough, wanted,
 	       (double)(PATIENCE_BUDGETS * settings.budget_ns) / 1e9);
 	return 1;
 }
