@@ -32,6 +32,7 @@
 
 #include "abi/queue.h"
 #include "core/clock.h"
+#include "core/copy.h"
 #include "core/deathwatch.h"
 #include "core/gate.h"
 #include "core/object.h"

@@ -71,7 +71,7 @@ static int take_out(struct tni_call *call, const struct tenon_receive_options *o
 	}
 	tni_poll_raise(queue, TNI_RECEIVE);
 	if (bytes > 0)
-		memcpy(target->buffer, item.data, bytes);
+		tni_copy(target->buffer, item.data, bytes);
 	if (target->message)
 		*target->message = item.message;
 	return tni_item_finish(queue, &item, TNI_RECEIVED);
@@ -87,7 +87,7 @@ static int finish_long(struct tni_call *call, const struct target *target,
 	if (bytes > target->capacity_bytes)
 		bytes = target->capacity_bytes;
 	if (bytes > 0)
-		memcpy(target->buffer, lease->data, bytes);
+		tni_copy(target->buffer, lease->data, bytes);
 	result = tni_side_lock(call, TNI_RECEIVE, INT64_MAX);
 	if (result != 0)
 		return result;

@@ -56,7 +56,7 @@ static int append_in_slot(struct tenon_queue *queue, struct tni_append *append, 
 		return result;
 	tni_slot_label(queue, slot, bytes, options->key);
 	if (bytes > 0)
-		memcpy(tni_slot_data(queue, index), data, bytes);
+		tni_copy(tni_slot_data(queue, index), data, bytes);
 	if (ret_receipt) {
 		result = tni_receipt_take(queue, &append->txn, index, &receipt);
 		if (result != 0)
@@ -335,7 +335,7 @@ static int send_long(struct tni_call *call, const struct tenon_slice *slice,
 
 	if (result != 0)
 		return result;
-	memcpy(tni_slot_data(queue, slot), slice->data, slice->bytes);
+	tni_copy(tni_slot_data(queue, slot), slice->data, slice->bytes);
 	result = deliver(call, &parcel, options, ret_sent);
 	if (result == 0)
 		return 0;

@@ -272,7 +272,7 @@ int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,
 
 		bytes = bytes < capacity_bytes ? bytes : capacity_bytes;
 		if (bytes > 0)
-			memcpy(buffer, item.data, bytes);
+			tni_copy(buffer, item.data, bytes);
 		if (ret_message)
 			*ret_message = item.message;
 	}
