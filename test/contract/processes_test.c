@@ -325,6 +325,73 @@ static void test_number_of_an_owner_is_taken(void)
 	contract_kill(stranger);
 }
 
+static void attach_and_die(void *context)
+{
+	(void)context;
+	contract_open("/processes");
+	kill(getpid(), SIGKILL);
+}
+
+static void take_and_die(void *name)
+{
+	struct tenon_receive_options options = {.size = sizeof(options), .flags = TENON_NONBLOCK};
+	struct tenon_queue *queue = contract_open(name);
+	struct tenon_lease lease;
+
+	EXPECT_IS(tenon_queue_take(queue, &options, &lease), 0);
+	kill(getpid(), SIGKILL);
+}
+
+static struct {
+	struct tenon_queue *queue;
+	uint32_t begun, ended;
+} recovery;
+
+static void *recover(void *context)
+{
+	(void)context;
+	__atomic_store_n(&recovery.begun, 1, __ATOMIC_SEQ_CST);
+	EXPECT_IS(tenon_queue_recover(recovery.queue, NULL), 0);
+	__atomic_store_n(&recovery.ended, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* Threads that brought back what the dead had of different queues once waited for each other, and so for
+ * a stopped process in one of these. */
+static void test_stopped_in_another_queue(void)
+{
+	struct tenon_queue_options options = {
+		.size = sizeof(options), .capacity = 64, .max_message_bytes = 64};
+	struct tenon_queue *queue = begin(TENON_QUEUE_FIFO);
+	struct tenon_queue *other = contract_create("/other", &options);
+	pid_t stopped = contract_start(hold_and_stop, NULL), taker;
+	uint64_t number = 0;
+	pthread_t thread;
+
+	await_state(stopped, WSTOPPED);
+	recovery.queue = queue;
+	taker = contract_start(attach_and_die, NULL);
+	EXPECT(waitpid(taker, NULL, 0) == taker);
+	REQUIRE(pthread_create(&thread, NULL, recover, NULL) == 0);
+	while (!__atomic_load_n(&recovery.begun, __ATOMIC_SEQ_CST))
+		sched_yield();
+
+	for (uint32_t i = 0; i < 20; i++) {
+		EXPECT_IS(contract_send(other, i, 0), 0);
+		taker = contract_start(take_and_die, "/other");
+		EXPECT(waitpid(taker, NULL, 0) == taker);
+		EXPECT_IS(contract_receive(other, &number, SECOND_NS), 0);
+		EXPECT_IS((int64_t)number, (int64_t)i);
+	}
+	other = tenon_queue_close(other);
+	EXPECT(!__atomic_load_n(&recovery.ended, __ATOMIC_SEQ_CST));
+	kill(stopped, SIGCONT);
+	pthread_join(thread, NULL);
+	contract_await(stopped);
+	contract_expect_sound(queue);
+	queue = tenon_queue_close(queue);
+}
+
 static void receive_one(void *context)
 {
 	struct tenon_queue *queue = contract_open("/processes");
@@ -378,6 +445,7 @@ int main(void)
 		{"two handles in one process", test_two_handles, NULL},
 		{"a handle is closed beside another", test_close_beside_another_handle, NULL},
 		{"stopped in a gate", test_stopped_in_a_gate, NULL},
+		{"stopped in a gate of another queue", test_stopped_in_another_queue, NULL},
 		{"a zombie in a gate", test_zombie_in_a_gate, NULL},
 		{"a zombie in a gate, of whom the kernel does not tell",
 		 test_zombie_in_a_gate_untold, NULL},
