@@ -442,8 +442,6 @@ int tenon_queue_open(const char *namespace_path, const char *name, uint32_t flag
 		queue->directory = path_of(directory_fd, namespace_path);
 	result = queue && queue->directory ? open_in(directory_fd, bare, flags, &checked, queue)
 					   : -ENOMEM;
-	if (result == 0 && (flags & TENON_QUEUE_CREATE))
-		tni_poll_prepare(queue, directory_fd);
 	close(directory_fd);
 	if (result != 0) {
 		if (queue)

@@ -26,9 +26,6 @@
  * An empty FIFO is left over only if R1 and R2 both fell between M1 and M2 and the maker was killed before
  * M4, or the remover between R1 and R2: `tenon doctor` names it.  There is no lock that both hold, since
  * a stopped process must not keep others from removing a queue.
- *
- * In a sticky folder only the maker of a FIFO may remove it, so there the owner of the queue makes both
- * when it makes the queue.
  */
 
 #include <errno.h>
@@ -119,23 +116,6 @@ static int open_fifo(const struct tenon_queue *queue, uint32_t side, bool make)
 	fd = make ? make_fifo(queue, directory, name) : open_named(directory, name, &status);
 	close(directory);
 	return fd;
-}
-
-void tni_poll_prepare(struct tenon_queue *queue, int directory_fd)
-{
-	struct stat directory, queue_file;
-	char name[64];
-	int fd;
-
-	if (fstat(directory_fd, &directory) != 0 || !(directory.st_mode & S_ISVTX) ||
-	    look_at_file(queue, &queue_file) != 0 || queue_file.st_uid != geteuid())
-		return;
-	for (uint32_t side = 0; side < TNI_GATES; side++) {
-		file_name(queue->object.header.id, side, name, sizeof(name));
-		fd = make_fifo(queue, directory_fd, name);
-		if (fd >= 0)
-			close(fd);
-	}
 }
 
 /* The descriptor that `side` raises, or a negative errno. */

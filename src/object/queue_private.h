@@ -496,9 +496,6 @@ void tni_poll_raise(struct tenon_queue *queue, uint32_t side);
 void tni_poll_raise_returned(struct tenon_queue *queue);
 /* Behind an operation of a side, without a lock: the other side's descriptor may have to fall. */
 void tni_poll_lower(struct tni_call *call, uint32_t side);
-/* Makes what others of a sticky folder could make and not remove; nothing in any other folder, and
- * nothing for who does not own the queue. */
-void tni_poll_prepare(struct tenon_queue *queue, int directory_fd);
 void tni_poll_remove(int directory_fd, uint64_t id);
 
 /* queue_options.c */
