@@ -354,7 +354,9 @@ enum step_end step_jump(struct step_victim *victim, const struct step_trace *tra
 	enum step_end end;
 	uint64_t anchor;
 
-	if (trace->count == 0)
+	/* One that is woken by chance would run on to the breakpoint, and may hold a lock there that
+	 * on_sleep needs. */
+	if (trace->count == 0 || victim->plan->may_sleep)
 		return step_to(victim, steps);
 	anchor = trace->anchor[steps < trace->count ? steps : trace->count - 1];
 	/* A breakpoint costs as much as a few steps. */

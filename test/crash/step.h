@@ -73,7 +73,8 @@ int step_start(struct step_victim *victim, const struct step_plan *plan);
 /* Goes on until `steps` instructions in all are executed. */
 enum step_end step_to(struct step_victim *victim, uint64_t steps);
 
-/* The same, fast, by the addresses of an earlier run; for the first call on a victim only. */
+/* The same, by the addresses of an earlier run; for the first call on a victim only.  Fast, unless the
+ * operation may sleep. */
 enum step_end step_jump(struct step_victim *victim, const struct step_trace *trace, uint64_t steps);
 
 /* Steps to the end of the operation, or to `limit`, and notes the addresses. */
