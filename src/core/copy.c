@@ -9,9 +9,20 @@
 
 #include "core/copy.h"
 
+#include <stdbool.h>
+
 #include "abi/atomic.h"
 
-#if defined(__x86_64__)
+#if defined(__has_feature)
+#define IS_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED 1
+#else
+#define IS_SANITIZED 0
+#endif
+
+/* A sanitizer knows what memcpy() touches. */
+#if defined(__x86_64__) && !IS_SANITIZED
 
 #include <cpuid.h>
 
@@ -20,35 +31,44 @@
 
 enum { UNKNOWN, BY_LIBC, BY_PROCESSOR };
 
-static struct tni_a32 way;
-
-static uint32_t find_way(void)
+static bool is_by_processor(void)
 {
-	uint32_t eax, ebx = 0, ecx, edx;
-	uint32_t found = __get_cpuid_count(LEAF_FEATURES, 0, &eax, &ebx, &ecx, &edx) &&
-					 ebx & ENHANCED_REP_MOVSB
-				 ? BY_PROCESSOR
-				 : BY_LIBC;
+	static struct tni_a32 way;
+	uint32_t known = tni_get32(&way), eax, ebx = 0, ecx, edx;
 
-	tni_set32(&way, found);
-	return found;
+	if (known == UNKNOWN) {
+		known = __get_cpuid_count(LEAF_FEATURES, 0, &eax, &ebx, &ecx, &edx) &&
+					ebx & ENHANCED_REP_MOVSB
+				? BY_PROCESSOR
+				: BY_LIBC;
+		tni_set32(&way, known);
+	}
+	return known == BY_PROCESSOR;
 }
 
-void tni_copy_long(void *to, const void *from, uint64_t bytes)
+static void copy_by_processor(void *to, const void *from, uint64_t bytes)
 {
-	uint32_t known = tni_get32(&way);
-
-	if ((known == UNKNOWN ? find_way() : known) == BY_PROCESSOR)
-		__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
-	else
-		memcpy(to, from, bytes);
+	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
 }
 
 #else
 
-void tni_copy_long(void *to, const void *from, uint64_t bytes)
+static bool is_by_processor(void)
+{
+	return false;
+}
+
+static void copy_by_processor(void *to, const void *from, uint64_t bytes)
 {
 	memcpy(to, from, bytes);
 }
 
 #endif
+
+void tni_copy_long(void *to, const void *from, uint64_t bytes)
+{
+	if (is_by_processor())
+		copy_by_processor(to, from, bytes);
+	else
+		memcpy(to, from, bytes);
+}

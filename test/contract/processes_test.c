@@ -344,13 +344,12 @@ static void take_and_die(void *name)
 
 static struct {
 	struct tenon_queue *queue;
-	uint32_t begun, ended;
+	uint32_t ended;
 } recovery;
 
 static void *recover(void *context)
 {
 	(void)context;
-	__atomic_store_n(&recovery.begun, 1, __ATOMIC_SEQ_CST);
 	EXPECT_IS(tenon_queue_recover(recovery.queue, NULL), 0);
 	__atomic_store_n(&recovery.ended, 1, __ATOMIC_SEQ_CST);
 	return NULL;
@@ -373,7 +372,7 @@ static void test_stopped_in_another_queue(void)
 	taker = contract_start(attach_and_die, NULL);
 	EXPECT(waitpid(taker, NULL, 0) == taker);
 	REQUIRE(pthread_create(&thread, NULL, recover, NULL) == 0);
-	while (!__atomic_load_n(&recovery.begun, __ATOMIC_SEQ_CST))
+	while (!(tni_get64(&queue->house.gate[TNI_SEND]->word) & TNI_GATE_WAITERS))
 		sched_yield();
 
 	for (uint32_t i = 0; i < 20; i++) {

@@ -55,9 +55,6 @@ extern struct outputs {
 /* What the trials that follow are about. */
 void about(const char *what);
 
-/* Of the next trial it is known that it fails, and why. */
-void trial_is_known(const char *reason);
-
 /* For use by the two below.  True in the process of the trial, which ends in trial_end(). */
 bool trial_begin(const char *name);
 void trial_end(int actual, int expected, bool changes_nothing) __attribute__((noreturn));
