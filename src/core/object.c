@@ -17,7 +17,8 @@
  *		S3 mark free, unlock
  *
  * Memory is mapped through another open file description, on which there is never a lock: see map().
- * A forked child lets go of the description that it inherits, and attaches anew at its first call.
+ * A forked child lets go of the description that it inherits, and attaches anew at its first call;
+ * where it was forked while another thread had opened and not yet attached, that thread does: see enter().
  *
  * Lock order: an object's burying, registry_mutex, the gates of one object; the stakes' mutex is the last.
  * Nobody waits for `burying`: who has it is at what is to be done.
@@ -50,6 +51,7 @@
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct tni_object *registry;
+static uint64_t forks; /* that this process made, under the mutex */
 
 #define FIGURES_OF_MEMBER(structure, member) \
 	offsetof(struct structure, member), sizeof(((struct structure *)NULL)->member),
@@ -201,6 +203,97 @@ static bool is_foreign(int directory_fd, const struct stat *status)
 	       (directory.st_uid != status->st_uid && !(directory.st_mode & 022));
 }
 
+/* A file of one's own in place of one that a child may have as well.  The registry is locked. */
+static int renew_file(struct tni_object *object)
+{
+	int fd, result = tni_file_reopen(object->fd, &fd);
+
+	if (result != 0)
+		return result;
+	if (dup3(fd, object->fd, O_CLOEXEC) < 0)
+		result = -errno;
+	close(fd);
+	return result;
+}
+
+static void fork_prepare(void)
+{
+	pthread_mutex_lock(&registry_mutex);
+	forks++;
+	tni_stake_lock();
+}
+
+static void fork_parent(void)
+{
+	tni_stake_unlock();
+	pthread_mutex_unlock(&registry_mutex);
+}
+
+/* The locks belong to the open file description, which the child shares: it must let go of it, or
+ * its parent would seem alive for as long as the child lives. */
+static void fork_child(void)
+{
+	for (struct tni_object *object = registry; object; object = object->next) {
+		pthread_mutex_init(&object->burying, NULL);
+		if (renew_file(object) != 0) {
+			/* Without one of its own the child must do without the object. */
+			close(object->fd);
+			object->fd = -1;
+		}
+	}
+	pthread_mutex_init(&registry_mutex, NULL);
+	tni_stake_renew();
+}
+
+static void register_fork_handlers(void)
+{
+	pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+static uint64_t forks_so_far(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	uint64_t count;
+
+	pthread_once(&once, register_fork_handlers);
+	pthread_mutex_lock(&registry_mutex);
+	count = forks;
+	pthread_mutex_unlock(&registry_mutex);
+	return count;
+}
+
+/* From here on fork_child() knows of the object; a child that was forked since its file was opened has
+ * that file. */
+static int enter(struct tni_object *object)
+{
+	int result = 0;
+
+	pthread_mutex_lock(&registry_mutex);
+	if (object->forks != forks)
+		result = renew_file(object);
+	if (result == 0) {
+		object->next = registry;
+		object->previous = NULL;
+		if (registry)
+			registry->previous = object;
+		registry = object;
+	}
+	pthread_mutex_unlock(&registry_mutex);
+	return result;
+}
+
+static void leave(struct tni_object *object)
+{
+	pthread_mutex_lock(&registry_mutex);
+	if (object->previous)
+		object->previous->next = object->next;
+	else
+		registry = object->next;
+	if (object->next)
+		object->next->previous = object->previous;
+	pthread_mutex_unlock(&registry_mutex);
+}
+
 int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 		    struct tni_object *ret_object)
 {
@@ -208,6 +301,7 @@ int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 	struct stat status;
 	int result;
 
+	object.forks = forks_so_far();
 	object.fd = openat(directory_fd, file_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (object.fd < 0)
 		return errno == ELOOP ? -EPERM : -errno;
@@ -379,80 +473,33 @@ static int find_entry(struct tni_object *object)
 	return -EUSERS;
 }
 
-static void fork_prepare(void)
-{
-	pthread_mutex_lock(&registry_mutex);
-	tni_stake_lock();
-}
-
-static void fork_parent(void)
-{
-	tni_stake_unlock();
-	pthread_mutex_unlock(&registry_mutex);
-}
-
-/* The locks belong to the open file description, which the child shares: it must let go of it, or
- * its parent would seem alive for as long as the child lives. */
-static void fork_child(void)
-{
-	for (struct tni_object *object = registry; object; object = object->next) {
-		int fd;
-
-		pthread_mutex_init(&object->burying, NULL);
-
-		if (tni_file_reopen(object->fd, &fd) == 0) {
-			dup3(fd, object->fd, O_CLOEXEC);
-			close(fd);
-		} else {
-			/* Without one of its own the child must do without the object. */
-			close(object->fd);
-			object->fd = -1;
-		}
-	}
-	pthread_mutex_init(&registry_mutex, NULL);
-	tni_stake_renew();
-}
-
-static void register_fork_handlers(void)
-{
-	pthread_atfork(fork_prepare, fork_parent, fork_child);
-}
-
 int tni_object_attach(struct tni_object *object)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	uint32_t generation = tni_process_generation();
-	int result;
+	int result = enter(object);
 
-	pthread_once(&once, register_fork_handlers);
-	result = find_entry(object);
 	if (result != 0)
 		return result;
-	tni_set32(&object->generation, generation);
-	pthread_mutex_lock(&registry_mutex);
-	object->next = registry;
-	object->previous = NULL;
-	if (registry)
-		registry->previous = object;
-	registry = object;
-	pthread_mutex_unlock(&registry_mutex);
-	return 0;
+	result = find_entry(object);
+	if (result == 0)
+		tni_set32(&object->generation, generation);
+	else
+		leave(object);
+	return result;
 }
 
 int tni_object_reattach(struct tni_object *object)
 {
 	uint32_t generation = tni_process_generation();
-	int fd, result = 0;
+	int result = 0;
 
 	if (tni_get32(&object->generation) == generation)
 		return 0;
 	pthread_mutex_lock(&registry_mutex);
 	if (tni_get32(&object->generation) != generation) {
 		/* Anew even behind fork_child(): raw clones do not run it. */
-		result = tni_file_reopen(object->fd, &fd);
+		result = renew_file(object);
 		if (result == 0) {
-			dup3(fd, object->fd, O_CLOEXEC);
-			close(fd);
 			object->participant = UINT32_MAX;
 			tni_stake_release(&object->stake, tni_thread_self());
 			result = find_entry(object);
@@ -549,14 +596,7 @@ void tni_object_close(struct tni_object *object)
 		tni_stake_release(&object->stake, tni_thread_self());
 		if (is_clear)
 			set_free(object, object->participant);
-		pthread_mutex_lock(&registry_mutex);
-		if (object->previous)
-			object->previous->next = object->next;
-		else
-			registry = object->next;
-		if (object->next)
-			object->next->previous = object->previous;
-		pthread_mutex_unlock(&registry_mutex);
+		leave(object);
 	}
 	munmap(object->base, object->extent_bytes);
 	close(object->fd);

@@ -31,6 +31,7 @@ struct tni_object {
 	struct tni_a32 generation;	    /* of the process that attached; 0 none */
 	struct tni_a32 known;		    /* participant entries whose memory is there */
 	struct tni_object *next, *previous; /* all that this process has open */
+	uint64_t forks;			    /* of this process before the file was opened */
 	struct tni_stake stake;
 	uint64_t stakes_offset; /* of the stakes' pages in the file; set by the kind */
 	struct tni_a64 stakes_known[TNI_STAKE_KNOWN_WORDS]; /* pages whose memory is there */

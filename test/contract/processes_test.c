@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <pthread.h>
 #include <sched.h>
@@ -325,6 +326,46 @@ static void test_number_of_an_owner_is_taken(void)
 	contract_kill(stranger);
 }
 
+static uint32_t *child_of_opener; /* shared */
+static uint32_t *entry_of_opener;
+
+/* As if another thread forked between the two steps of opening. */
+static void fork_in_opening(void *context)
+{
+	struct tni_object object;
+	int directory = open(contract_folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	pid_t child;
+
+	(void)context;
+	REQUIRE(directory >= 0 &&
+		tni_object_open(directory, "q.processes", TENON_KIND_QUEUE, &object) == 0);
+	child = fork();
+	if (child == 0)
+		for (;;)
+			pause();
+	__atomic_store_n(child_of_opener, (uint32_t)child, __ATOMIC_SEQ_CST);
+	EXPECT_IS(tni_object_attach(&object), 0);
+	__atomic_store_n(entry_of_opener, object.participant, __ATOMIC_SEQ_CST);
+	kill(getpid(), SIGKILL);
+}
+
+/* The child had the open file whose lock said that its parent was alive. */
+static void test_fork_in_opening(void)
+{
+	struct tenon_queue *queue = begin(TENON_QUEUE_FIFO);
+	pid_t opener;
+
+	child_of_opener = contract_share(sizeof(*child_of_opener));
+	entry_of_opener = contract_share(sizeof(*entry_of_opener));
+	opener = contract_start(fork_in_opening, NULL);
+	EXPECT(waitpid(opener, NULL, 0) == opener);
+	REQUIRE(*child_of_opener != 0);
+	EXPECT(*entry_of_opener > 0);
+	EXPECT(tni_object_is_dead(&queue->object, *entry_of_opener));
+	kill((pid_t)*child_of_opener, SIGKILL);
+	queue = tenon_queue_close(queue);
+}
+
 static void attach_and_die(void *context)
 {
 	(void)context;
@@ -443,6 +484,7 @@ int main(void)
 		{"a child outlives a lease holder", test_child_outlives_lease_holder, NULL},
 		{"two handles in one process", test_two_handles, NULL},
 		{"a handle is closed beside another", test_close_beside_another_handle, NULL},
+		{"a fork in the middle of opening", test_fork_in_opening, NULL},
 		{"stopped in a gate", test_stopped_in_a_gate, NULL},
 		{"stopped in a gate of another queue", test_stopped_in_another_queue, NULL},
 		{"a zombie in a gate", test_zombie_in_a_gate, NULL},
