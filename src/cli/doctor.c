@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <limits.h>
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { OPTION_JSON = 256 };
@@ -197,16 +199,6 @@ static void examine_use(struct doctor *doctor, const char *name,
 			      "its mode, %04o, lets every user fill and drain it", status->mode);
 }
 
-static void remember(struct doctor *doctor, uint64_t id)
-{
-	uint64_t *moved = realloc(doctor->ids, (doctor->known + 1) * sizeof(*moved));
-
-	if (!moved)
-		return;
-	doctor->ids = moved;
-	doctor->ids[doctor->known++] = id;
-}
-
 static void examine_queue(struct doctor *doctor, const char *name)
 {
 	CLI_CLEANUP(cli_cleanup_queue) struct tenon_queue *queue = NULL;
@@ -234,7 +226,6 @@ static void examine_queue(struct doctor *doctor, const char *name)
 		report_unopened(doctor, name, error);
 		return;
 	}
-	remember(doctor, status.id);
 	if (status.damaged)
 		doctor_report(doctor, DOCTOR_DAMAGE, name,
 			      "receive what still comes, remove it with 'tenon rm', make it anew",
@@ -258,29 +249,43 @@ static int visit(uint32_t kind, const char *name, void *context)
 	return 0;
 }
 
-/* A queue that somebody polls has pipes beside it, `.q.ID.r` and `.q.ID.w`, which go with it.  They
- * are left behind if the remover, or a first poller beside it, is killed. */
-static bool is_pipe(const char *name, uint64_t *ret_id)
+/* A queue that somebody polls has pipes beside it, `.q.INODE.ID.r` and `.q.INODE.ID.w`, which go with it.
+ * They are left behind if the remover, or a first poller beside it, is killed. */
+static bool is_pipe(const char *name, ino_t *ret_inode)
 {
+	uint64_t inode, id;
 	char side;
 	int bytes = 0;
 
-	return sscanf(name, ".q.%16" SCNx64 ".%c%n", ret_id, &side, &bytes) == 2 && bytes == 21 &&
-	       !name[bytes] && (side == 'r' || side == 'w');
+	if (sscanf(name, ".q.%16" SCNx64 ".%16" SCNx64 ".%c%n", &inode, &id, &side, &bytes) != 3 ||
+	    bytes != 38 || name[bytes] || (side != 'r' && side != 'w'))
+		return false;
+	*ret_inode = (ino_t)inode;
+	return true;
 }
 
-static void examine_pipe(struct doctor *doctor, const char *name, uint64_t id)
+static bool is_there(ino_t inode)
+{
+	const struct dirent *entry;
+	DIR *directory = opendir(cli_namespace());
+	struct stat status;
+	bool found = !directory;
+
+	while (!found && (entry = readdir(directory)))
+		found = entry->d_name[0] != '.' &&
+			!fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) &&
+			status.st_ino == inode;
+	if (directory)
+		closedir(directory);
+	return found;
+}
+
+static void examine_pipe(struct doctor *doctor, const char *name, ino_t inode)
 {
 	char path[PATH_MAX];
-	unsigned int i;
 
-	/* It may belong to one of those that could not be looked at. */
-	if (doctor->known < doctor->objects)
+	if (is_there(inode))
 		return;
-	for (i = 0; i < doctor->known; ++i) {
-		if (doctor->ids[i] == id)
-			return;
-	}
 	snprintf(path, sizeof(path), "%s/%s", cli_namespace(), name);
 	doctor_report(doctor, DOCTOR_NOTE, path,
 		      "remove it with 'rm' when nobody has that queue open any more",
@@ -292,7 +297,7 @@ static void examine_strangers(struct doctor *doctor)
 {
 	const struct dirent *entry;
 	unsigned int count = 0, pipes = 0;
-	uint64_t id;
+	ino_t inode;
 	DIR *directory = opendir(cli_namespace());
 
 	if (!directory)
@@ -300,8 +305,8 @@ static void examine_strangers(struct doctor *doctor)
 	while ((entry = readdir(directory))) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
-		if (is_pipe(entry->d_name, &id)) {
-			examine_pipe(doctor, entry->d_name, id);
+		if (is_pipe(entry->d_name, &inode)) {
+			examine_pipe(doctor, entry->d_name, inode);
 			++pipes;
 		} else {
 			++count;
@@ -370,7 +375,6 @@ static int run(int argc, char **argv)
 			return cli_system_error("doctor", -ENOMEM);
 	}
 	status = examine(&doctor);
-	free(doctor.ids);
 	return status;
 }
 

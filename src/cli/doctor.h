@@ -13,8 +13,6 @@ struct doctor {
 	struct json_object *array;
 	unsigned int counts[4];
 	unsigned int objects; /* that were listed */
-	unsigned int known;   /* of these, whose id is in `ids` */
-	uint64_t *ids;
 };
 
 /* A finding: of what, what, and what to do about it (NULL: nothing). */

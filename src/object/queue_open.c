@@ -471,7 +471,6 @@ struct tenon_queue *tenon_queue_close(struct tenon_queue *queue)
 
 int tenon_queue_remove(const char *namespace_path, const char *name)
 {
-	struct tni_object_header header;
 	char file_name[TNI_NAME_MAX + 1];
 	const char *bare;
 	int directory_fd, fd, result = tni_name_check(name, &bare);
@@ -485,8 +484,8 @@ int tenon_queue_remove(const char *namespace_path, const char *name)
 	if (unlinkat(directory_fd, file_name, 0) != 0)
 		result = -errno;
 	if (fd >= 0) {
-		if (result == 0 && pread(fd, &header, sizeof(header), 0) == sizeof(header))
-			tni_poll_remove(directory_fd, header.id);
+		if (result == 0)
+			tni_poll_remove(directory_fd, fd);
 		close(fd);
 	}
 	close(directory_fd);

@@ -39,10 +39,11 @@
 #include "core/namespace.h"
 #include "object/queue_private.h"
 
-static void file_name(uint64_t id, uint32_t side, char *name, size_t capacity_bytes)
+/* The identity alone would not do: it stands in memory that others write, and may be another queue's. */
+static void file_name(uint64_t inode, uint64_t id, uint32_t side, char *name, size_t capacity_bytes)
 {
-	snprintf(name, capacity_bytes, ".q.%016llx.%c", (unsigned long long)id,
-		 side == TNI_SEND ? 'r' : 'w');
+	snprintf(name, capacity_bytes, ".q.%016llx.%016llx.%c", (unsigned long long)inode,
+		 (unsigned long long)id, side == TNI_SEND ? 'r' : 'w');
 }
 
 /* Whether the queue still has its name; -ENOENT: it was removed. */
@@ -112,8 +113,13 @@ static int open_fifo(const struct tenon_queue *queue, uint32_t side, bool make)
 
 	if (directory < 0)
 		return -errno;
-	file_name(queue->object.header.id, side, name, sizeof(name));
-	fd = make ? make_fifo(queue, directory, name) : open_named(directory, name, &status);
+	if (fstat(queue->object.fd, &status) != 0) {
+		fd = -errno;
+	} else {
+		file_name(status.st_ino, queue->object.header.id, side, name, sizeof(name));
+		fd = make ? make_fifo(queue, directory, name)
+			  : open_named(directory, name, &status);
+	}
 	close(directory);
 	return fd;
 }
@@ -263,12 +269,16 @@ int tenon_queue_writable_fd(struct tenon_queue *queue, int *ret_fd)
 	return get_descriptor(queue, TNI_RECEIVE, ret_fd);
 }
 
-void tni_poll_remove(int directory_fd, uint64_t id)
+void tni_poll_remove(int directory_fd, int fd)
 {
+	struct tni_object_header header;
+	struct stat status;
 	char name[64];
 
+	if (fstat(fd, &status) != 0 || pread(fd, &header, sizeof(header), 0) != sizeof(header))
+		return;
 	for (uint32_t side = 0; side < TNI_GATES; side++) {
-		file_name(id, side, name, sizeof(name));
+		file_name(status.st_ino, header.id, side, name, sizeof(name));
 		unlinkat(directory_fd, name, 0);
 	}
 }

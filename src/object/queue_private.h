@@ -496,7 +496,8 @@ void tni_poll_raise(struct tenon_queue *queue, uint32_t side);
 void tni_poll_raise_returned(struct tenon_queue *queue);
 /* Behind an operation of a side, without a lock: the other side's descriptor may have to fall. */
 void tni_poll_lower(struct tni_call *call, uint32_t side);
-void tni_poll_remove(int directory_fd, uint64_t id);
+/* Removes the FIFOs of the queue whose file this is. */
+void tni_poll_remove(int directory_fd, int fd);
 
 /* queue_options.c */
 /* Copies a caller's options, whose size may be smaller or larger than `known_bytes`. */

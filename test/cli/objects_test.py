@@ -301,7 +301,7 @@ def test_doctor_knows_the_pipes_of_queues(namespace):
     worker.kill()
     worker.wait()
     namespace.run('rm', 'q')
-    os.mkfifo(os.path.join(namespace.path, '.q.0123456789abcdef.r'))
+    os.mkfifo(os.path.join(namespace.path, '.q.0123456789abcdef.0123456789abcdef.r'))
     text = namespace.run('doctor')
     equal(text.count(b'left over by a queue that was removed'), 1 + os.path.exists(
         os.path.join(namespace.path, pipe)), text)

@@ -340,6 +340,41 @@ static void disturb(const struct part *part)
 	queue = tenon_queue_close(queue);
 }
 
+static bool is_readable(int fd)
+{
+	return poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0) == 1;
+}
+
+/* A queue that says in its header that it is another one had that one's FIFOs. */
+static void test_borrowed_identity(void)
+{
+	struct tenon_queue *queue = contract_create("/polled", NULL);
+	struct tenon_queue *hostile = contract_create("/hostile", NULL);
+	uint64_t number;
+	int fd, other;
+
+	EXPECT_IS(tenon_queue_readable_fd(queue, &fd), 0);
+	EXPECT_IS(contract_send(queue, 1, 0), 0);
+	EXPECT(is_readable(fd));
+	hostile->object.shared->id = queue->object.header.id;
+	hostile = tenon_queue_close(hostile);
+	hostile = contract_open("/hostile");
+	EXPECT_IS(tenon_queue_readable_fd(hostile, &other), 0);
+	EXPECT(is_readable(fd));
+	EXPECT(!is_readable(other));
+	EXPECT_IS(tenon_queue_remove(contract_folder, "/hostile"), 0);
+	hostile = tenon_queue_close(hostile);
+	EXPECT_IS(contract_receive(queue, &number, 0), 0);
+	EXPECT_IS(contract_receive(queue, &number, 0), -ETIMEDOUT);
+	EXPECT(!is_readable(fd));
+	/* Who comes now finds the FIFO there. */
+	hostile = contract_open("/polled");
+	EXPECT_IS(contract_send(hostile, 2, 0), 0);
+	EXPECT(is_readable(fd));
+	hostile = tenon_queue_close(hostile);
+	queue = tenon_queue_close(queue);
+}
+
 static void test_another_user(void)
 {
 	struct tenon_queue *queue;
@@ -366,6 +401,7 @@ int main(void)
 		 NULL},
 		{"what is given back behind a deadline waits for an owner that lives",
 		 test_given_back_behind_the_deadline, NULL},
+		{"a queue that takes another's identity", test_borrowed_identity, NULL},
 		{"truncated under its users", test_truncated_under_users, NULL},
 		{"who may not write may not truncate", test_who_may_not_write, NULL},
 	};
