@@ -14,12 +14,14 @@
  *
  * One free chunk stays whole: the log can always go on.
  *
- * Chunks are given back only where nobody else is attached.  Receivers look at the front of the log without a
- * lock (object/queue_fast.c); one that was stopped there would find a hole, and where all memory is taken again
- * by then, a signal.  A process that attaches later knows of no chunk's memory.
+ * Chunks are given back only where nobody else is attached, by a process that has never had a second thread.
+ * Receivers look at the front of the log without a lock (object/queue_fast.c); one that was stopped there would
+ * find a hole, and where all memory is taken again by then, a signal.  A process that attaches later knows of no
+ * chunk's memory.
  */
 
 #include <errno.h>
+#include <sys/single_threaded.h>
 
 #include "core/file.h"
 #include "object/queue_private.h"
@@ -84,6 +86,8 @@ static bool is_alone(struct tenon_queue *queue)
 {
 	struct tni_object *object = &queue->object;
 
+	if (!__libc_single_threaded)
+		return false;
 	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
 		const struct tni_participant *entry = tni_object_participant(object, i);
 
@@ -102,8 +106,9 @@ static void release_chunks(struct tenon_queue *queue)
 	const struct tni_table *table = &queue->chunks;
 	uint64_t top = most_free(queue, pool, table), link;
 
-	if (table->entry_bytes <= TNI_PAGE_BYTES || !is_alone(queue) ||
-	    !collect_free(queue, &queue->control->send.chunks, &queue->chunks))
+	/* First what is free, then who is there: whoever attaches behind that finds the front elsewhere. */
+	if (table->entry_bytes <= TNI_PAGE_BYTES ||
+	    !collect_free(queue, &queue->control->send.chunks, &queue->chunks) || !is_alone(queue))
 		return;
 	link = tni_get64(&pool->free_link);
 	for (uint64_t i = 0; link != 0 && i < top; i++) {

@@ -432,6 +432,72 @@ static void test_stopped_in_another_queue(void)
 	queue = tenon_queue_close(queue);
 }
 
+#define LONG_BYTES 1000u
+#define LONG_COUNT 2500u
+
+/* Fills the log with messages, takes them out, and asks for the memory back: so much is left. */
+static uint64_t left_of_log(struct tenon_queue *queue, uint64_t *ret_before)
+{
+	struct tenon_queue_status status = {.size = sizeof(status)};
+	char bytes[LONG_BYTES] = "";
+
+	for (uint32_t i = 0; i < LONG_COUNT; i++)
+		EXPECT_IS(tenon_queue_send(queue, bytes, sizeof(bytes), NULL), 0);
+	for (uint32_t i = 0; i < LONG_COUNT; i++)
+		EXPECT_IS(tenon_queue_receive(queue, bytes, sizeof(bytes), NULL, NULL), 0);
+	EXPECT_IS(tenon_queue_status(queue, &status), 0);
+	*ret_before = status.memory_bytes;
+	EXPECT_IS(tenon_queue_recover(queue, NULL), 0);
+	EXPECT_IS(tenon_queue_status(queue, &status), 0);
+	return status.memory_bytes;
+}
+
+static void attach_and_wait(void *context)
+{
+	struct tenon_queue *queue = contract_open("/log");
+
+	(void)context;
+	say_ready();
+	for (;;)
+		pause();
+	queue = tenon_queue_close(queue);
+}
+
+static void *wait_for_lock(void *mutex)
+{
+	pthread_mutex_lock(mutex);
+	pthread_mutex_unlock(mutex);
+	return NULL;
+}
+
+/* Somebody may just be looking at the front of the log, without a lock: another process, or another thread
+ * of this one.  What it looks at was given back, and with the file system full it got SIGBUS. */
+static void test_log_is_looked_at(void)
+{
+	struct tenon_queue_options options = {.size = sizeof(options),
+					      .capacity = TENON_QUEUE_UNBOUNDED,
+					      .max_message_bytes = LONG_BYTES};
+	struct tenon_queue *queue = contract_create("/log", &options);
+	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	pthread_t thread;
+	uint64_t before;
+	pid_t child;
+
+	ready = contract_share(sizeof(*ready));
+	EXPECT(left_of_log(queue, &before) < before / 2);
+	child = contract_start(attach_and_wait, NULL);
+	await_ready(1);
+	EXPECT(left_of_log(queue, &before) == before);
+	contract_kill(child);
+	EXPECT(left_of_log(queue, &before) < before / 2);
+	pthread_mutex_lock(&mutex);
+	REQUIRE(pthread_create(&thread, NULL, wait_for_lock, &mutex) == 0);
+	EXPECT(left_of_log(queue, &before) == before);
+	pthread_mutex_unlock(&mutex);
+	pthread_join(thread, NULL);
+	queue = tenon_queue_close(queue);
+}
+
 static void receive_one(void *context)
 {
 	struct tenon_queue *queue = contract_open("/processes");
@@ -487,6 +553,7 @@ int main(void)
 		{"a fork in the middle of opening", test_fork_in_opening, NULL},
 		{"stopped in a gate", test_stopped_in_a_gate, NULL},
 		{"stopped in a gate of another queue", test_stopped_in_another_queue, NULL},
+		{"the front of the log is looked at", test_log_is_looked_at, NULL},
 		{"a zombie in a gate", test_zombie_in_a_gate, NULL},
 		{"a zombie in a gate, of whom the kernel does not tell",
 		 test_zombie_in_a_gate_untold, NULL},
