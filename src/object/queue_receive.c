@@ -215,7 +215,8 @@ static inline int receive_quick(struct tni_call *call, struct tenon_queue *queue
 			tni_poll_lower(call, TNI_RECEIVE);
 			return -EAGAIN;
 		}
-		if (!tni_spin(queue, &none, options ? options->deadline_ns : INT64_MAX))
+		if (!tni_spin(queue, &none,
+			      options && options->deadline_ns ? options->deadline_ns : INT64_MAX))
 			return -EAGAIN;
 	}
 	result = tni_fast_receive(call, buffer, capacity_bytes, count, options, messages);

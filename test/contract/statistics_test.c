@@ -316,6 +316,56 @@ static void test_last_processes(void)
 	queue = tenon_queue_close(queue);
 }
 
+#define TRIPS 2000u
+#define ECHO NAME "-echo"
+
+static void echo(void *context)
+{
+	struct tenon_queue *there = contract_open(NAME), *back = contract_open(ECHO);
+	uint64_t number;
+
+	(void)context;
+	for (uint32_t i = 0; i < 2 * TRIPS; i++) {
+		EXPECT_IS(tenon_queue_receive(there, &number, sizeof(number), NULL, NULL), 0);
+		EXPECT_IS(tenon_queue_send(back, &number, sizeof(number), NULL), 0);
+	}
+	there = tenon_queue_close(there);
+	back = tenon_queue_close(back);
+}
+
+static uint64_t waits_of_trips(struct tenon_queue *there, struct tenon_queue *back,
+			       const struct tenon_receive_options *options)
+{
+	uint64_t before = look(back).receive_waits, number = 0;
+
+	for (uint32_t i = 0; i < TRIPS; i++) {
+		EXPECT_IS(tenon_queue_send(there, &number, sizeof(number), NULL), 0);
+		EXPECT_IS(tenon_queue_receive(back, &number, sizeof(number), options, NULL), 0);
+	}
+	return look(back).receive_waits - before;
+}
+
+/* Who gave options, and in them no deadline, went to sleep at once. */
+static void test_options_without_a_deadline(void)
+{
+	const struct tenon_queue_options options = {
+		.size = sizeof(options), .capacity = 4, .max_message_bytes = 64};
+	const struct tenon_receive_options receive = {.size = sizeof(receive)};
+	struct tenon_queue *there = begin(TENON_QUEUE_FIFO, 4);
+	struct tenon_queue *back = contract_create(ECHO, &options);
+	pid_t child = contract_start(echo, NULL);
+	uint64_t usual = waits_of_trips(there, back, NULL);
+	uint64_t waits = waits_of_trips(there, back, &receive);
+
+	printf("# %llu waits, and %llu without options\n", (unsigned long long)waits,
+	       (unsigned long long)usual);
+	/* On one processor, or where others are at work, both sleep. */
+	EXPECT(waits <= 2 * usual + TRIPS / 4);
+	contract_await(child);
+	there = tenon_queue_close(there);
+	back = tenon_queue_close(back);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -331,6 +381,7 @@ int main(void)
 		{"who was last, and when, by priority", test_last_ones_ordered, NULL},
 		{"who was last, and when, by type", test_last_ones_typed, NULL},
 		{"other processes were last", test_last_processes, NULL},
+		{"options without a deadline", test_options_without_a_deadline, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
