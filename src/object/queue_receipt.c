@@ -229,8 +229,8 @@ static void forgo(struct tni_receipt *receipt, struct tni_slot *slot)
 }
 
 /* Takes a message back that nobody has received yet.  -EALREADY: somebody has, or has it under
- * lease. */
-static int withdraw(struct tni_call *call, struct tni_receipt *receipt)
+ * lease, which a receipt that is kept will tell of. */
+static int withdraw(struct tni_call *call, struct tni_receipt *receipt, bool keep)
 {
 	struct tenon_queue *queue = call->queue;
 	struct tenon_receive_options any = {.size = sizeof(any)};
@@ -246,7 +246,8 @@ static int withdraw(struct tni_call *call, struct tni_receipt *receipt)
 	} else if ((tni_get64(&receipt->state_pid) & TNI_RECEIPT_STATE_MASK) != TNI_RECEIPT_OPEN) {
 		result = -EALREADY;
 	} else if (is_leased(queue, index)) {
-		forgo(receipt, slot);
+		if (!keep)
+			forgo(receipt, slot);
 		result = -EALREADY;
 	} else {
 		forgo(receipt, slot);
@@ -269,12 +270,16 @@ int tni_receipt_rendezvous(struct tni_call *call, uint64_t receipt, bool keep, i
 	if (result == 0 && keep)
 		return 0;
 	if (result != 0)
-		withdrawn = withdraw(call, entry);
+		withdrawn = withdraw(call, entry, keep);
 	/* Under lease is received: whether the holder is ever done is not waited for, since who wrote
 	 * the lease is not known. */
-	if (end_receipt(call, receipt, &state) != 0)
-		return result;
-	return withdrawn == 0 ? result : 0;
+	if (withdrawn == -EALREADY)
+		result = 0;
+	else if (withdrawn != 0)
+		result = withdrawn;
+	if (result != 0 || !keep)
+		end_receipt(call, receipt, &state);
+	return result;
 }
 
 bool tni_receipt_has_taker(struct tenon_queue *queue)

@@ -93,6 +93,9 @@ static int finish_long(struct tni_call *call, const struct target *target,
 		return result;
 	tni_poll_raise(queue, TNI_RECEIVE);
 	result = tni_lease_end(queue, lease->opaque, true);
+	/* It was this call's own. */
+	if (result == -EINVAL)
+		result = -EBADMSG;
 	tni_side_unlock(call, TNI_RECEIVE);
 	if (result == 0 && target->message)
 		*target->message = lease->message;

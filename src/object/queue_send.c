@@ -318,8 +318,10 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 	if (result != 0)
 		return result;
 	tni_poll_lower(call, TNI_SEND);
-	if (rendezvous)
-		return meet(call, receipt, options);
+	if (rendezvous) {
+		result = meet(call, receipt, options);
+		return result == -EBADMSG ? tni_queue_damaged(queue) : result;
+	}
 	if (wants_receipt)
 		tni_receipt_remember(queue, receipt);
 	return 0;

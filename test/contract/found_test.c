@@ -441,6 +441,46 @@ static void test_receipt_of_a_rendezvous(void)
 	queue = tenon_queue_close(queue);
 }
 
+static uint32_t *may_end; /* shared */
+
+static void take_for_long(void *context)
+{
+	struct tenon_queue *queue = contract_open(NAME);
+	struct tenon_lease lease;
+
+	(void)context;
+	EXPECT_IS(tenon_queue_take(queue, NULL, &lease), 0);
+	while (!__atomic_load_n(may_end, __ATOMIC_SEQ_CST))
+		sched_yield();
+	EXPECT_IS(tenon_queue_done(queue, &lease), 0);
+	queue = tenon_queue_close(queue);
+}
+
+/* Taken under lease when the deadline passed: sent, but the receipt had ended, and its number could be that
+ * of another one. */
+static void test_receipt_of_a_long_rendezvous(void)
+{
+	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, TENON_QUEUE_RENDEZVOUS, 64);
+	struct tenon_send_options options = {.size = sizeof(options), .flags = TENON_WANT_RECEIPT};
+	uint64_t receipt = 0, number = 1;
+	pid_t receiver;
+	int32_t pid = 0;
+
+	may_end = contract_share(sizeof(*may_end));
+	receiver = contract_start(take_for_long, NULL);
+	contract_await_receivers(queue, 1);
+	options.deadline_ns = tenon_deadline_after(SECOND_NS / 2);
+	EXPECT_IS(tenon_queue_send(queue, &number, sizeof(number), &options), 0);
+	EXPECT_IS(tenon_queue_last_receipt(queue, &receipt), 0);
+	EXPECT_IS(tenon_queue_receipt(queue, receipt, -1, &pid), -ETIMEDOUT);
+	__atomic_store_n(may_end, 1, __ATOMIC_SEQ_CST);
+	EXPECT_IS(tenon_queue_receipt(queue, receipt, 0, &pid), 0);
+	EXPECT_IS(pid, receiver);
+	contract_await(receiver);
+	contract_expect_sound(queue);
+	queue = tenon_queue_close(queue);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -458,6 +498,8 @@ int main(void)
 		{"batch: through many chunks", test_batch_of_many_chunks, NULL},
 		{"typed: a type for each message", test_type_for_each, NULL},
 		{"rendezvous: with a receipt", test_receipt_of_a_rendezvous, NULL},
+		{"rendezvous: with a receipt, under lease", test_receipt_of_a_long_rendezvous,
+		 NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));

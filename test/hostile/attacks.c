@@ -508,6 +508,72 @@ static void message_in_motion(struct stage *stage)
 		_exit(8);
 }
 
+static void *hide_the_front(void *context)
+{
+	struct stage *stage = context;
+
+	while (tni_get64(&stage->control->send.sent_seen) == 0)
+		sched_yield();
+	for (uint32_t i = 0; i < 2; i++)
+		tni_set64(&stage->control->receive.state[i].head, 0x7777777777777777);
+	return NULL;
+}
+
+/* Whether the message was received cannot be known: it is not said that it was. */
+static void rendezvous_without_front(struct stage *stage)
+{
+	struct tenon_send_options options = {.size = sizeof(options),
+					     .deadline_ns = tenon_deadline_after(WAIT_NS * 50)};
+	pthread_t attacker;
+
+	set_stage(stage, TENON_QUEUE_FIFO, TENON_QUEUE_RENDEZVOUS, 100);
+	if (pthread_create(&attacker, NULL, hide_the_front, stage) != 0)
+		_exit(3);
+	if (tenon_queue_send(stage->queue, stage->bytes, 8, &options) == 0)
+		_exit(4);
+	pthread_join(attacker, NULL);
+}
+
+static struct tni_a32 begun;
+
+static void *disown_lease(void *context)
+{
+	struct stage *stage = context;
+	struct tni_lease *leases = entry_of(stage, &stage->queue->leases, 0);
+
+	tni_set32(&begun, 1);
+	while (!tni_get32(&over))
+		for (uint32_t i = 0; i < 8; i++)
+			tni_set64(&leases[i].state_participant, 0x7777);
+	return NULL;
+}
+
+/* A long message is received under a lease, which is another's when the copy is done. */
+static void received_under_a_lost_lease(struct stage *stage)
+{
+	struct tenon_receive_options options;
+	pthread_t attacker;
+	int result = 0;
+
+	set_stage(stage, TENON_QUEUE_FIFO, 10, 60000);
+	if (send_bytes(stage, 60000) != 0 || receive_bytes(stage) != 0 ||
+	    pthread_create(&attacker, NULL, disown_lease, stage) != 0)
+		_exit(3);
+	while (!tni_get32(&begun))
+		sched_yield();
+	for (uint32_t i = 0; i < 100000 && result == 0; i++) {
+		options = receiving();
+		result = send_bytes(stage, 60000);
+		if (result == 0)
+			result = tenon_queue_receive(stage->queue, stage->bytes, 60000, &options,
+						     NULL);
+	}
+	tni_set32(&over, 1);
+	pthread_join(attacker, NULL);
+	if (result == -EINVAL)
+		_exit(4);
+}
+
 static const struct attack {
 	const char *name;
 	void (*run)(struct stage *stage);
@@ -535,6 +601,8 @@ static const struct attack {
 	{"tables used as far as they can be, walked through", endless_tables},
 	{"a taken message changes, and names another sender; a received one is a copy",
 	 message_in_motion},
+	{"a rendezvous whose end cannot be known", rendezvous_without_front},
+	{"a long message under a lease that was taken away", received_under_a_lost_lease},
 };
 
 static void on_signal(int number)
