@@ -238,7 +238,8 @@ TENON_PUBLIC int tenon_queue_loan(struct tenon_queue *queue, uint64_t bytes,
 				  struct tenon_loan *ret_loan);
 
 /* Sends the first `bytes` bytes of the loan, as tenon_queue_send would, and ends the loan.  On an
- * error the loan is still held.  -EINVAL: no such loan (it has ended, is another queue's, or the
+ * error the loan is still held, except behind a RENDEZVOUS that nobody came to: a message that was
+ * withdrawn is gone, and the loan with it.  -EINVAL: no such loan (it has ended, is another queue's, or the
  * parent's, of a handle that was inherited over fork), or more bytes than it has room for, whatever
  * `loan->bytes` has been changed to. */
 TENON_PUBLIC int tenon_queue_commit(struct tenon_queue *queue, struct tenon_loan *loan,
@@ -322,7 +323,8 @@ TENON_PUBLIC int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, in
  * as long as the queue lives: a system call or two whenever it turns empty or full or stops being
  * so, and up to two descriptors for each handle (three more for who asked for the readable one).
  *
- * What it tells comes through a FIFO beside the queue's file, which goes with the queue's name.
+ * What it tells comes through a FIFO beside the queue's file, which goes with the queue's name (in a
+ * sticky folder only if who removes the queue may remove it: it belongs to whoever asked first).
  * Ask for a descriptor before the queue is removed: afterwards there is none to be had (-ENOENT),
  * and of those that were had only processes tell which have told of something before.
  *

@@ -25,7 +25,8 @@
  *
  * An empty FIFO is left over only if R1 and R2 both fell between M1 and M2 and the maker was killed before
  * M4, or the remover between R1 and R2: `tenon doctor` names it.  There is no lock that both hold, since
- * a stopped process must not keep others from removing a queue.
+ * a stopped process must not keep others from removing a queue.  In a sticky folder R2 does not remove what
+ * another user made: it stays.
  */
 
 #include <errno.h>
