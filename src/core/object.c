@@ -18,9 +18,9 @@
  *
  * Memory is mapped through another open file description, on which there is never a lock: see map().
  * A forked child lets go of the description that it inherits, and attaches anew at its first call;
- * where it was forked while another thread had opened and not yet attached, that thread does: see enter().
+ * where it was forked while another thread had opened and not yet attached, that thread does: see core/registry.c.
  *
- * Lock order: an object's burying, registry_mutex, the gates of one object; the stakes' mutex is the last.
+ * Lock order: an object's burying, the registry's, the gates of one object; the stakes' mutex is the last.
  * Nobody waits for `burying`: who has it is at what is to be done.
  *
  * ORD participant: whoever attaches fills the entry in and then marks it attached; whoever finds it
@@ -45,13 +45,10 @@
 #include "core/file.h"
 #include "core/layout.h"
 #include "core/namespace.h"
+#include "core/registry.h"
 
 /* No kind of object asks for as much address space. */
 #define EXTENT_MOST_BYTES (UINT64_C(1) << 44)
-
-static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct tni_object *registry;
-static uint64_t forks; /* that this process made, under the mutex */
 
 #define FIGURES_OF_MEMBER(structure, member) \
 	offsetof(struct structure, member), sizeof(((struct structure *)NULL)->member),
@@ -203,97 +200,6 @@ static bool is_foreign(int directory_fd, const struct stat *status)
 	       (directory.st_uid != status->st_uid && !(directory.st_mode & 022));
 }
 
-/* A file of one's own in place of one that a child may have as well.  The registry is locked. */
-static int renew_file(struct tni_object *object)
-{
-	int fd, result = tni_file_reopen(object->fd, &fd);
-
-	if (result != 0)
-		return result;
-	if (dup3(fd, object->fd, O_CLOEXEC) < 0)
-		result = -errno;
-	close(fd);
-	return result;
-}
-
-static void fork_prepare(void)
-{
-	pthread_mutex_lock(&registry_mutex);
-	forks++;
-	tni_stake_lock();
-}
-
-static void fork_parent(void)
-{
-	tni_stake_unlock();
-	pthread_mutex_unlock(&registry_mutex);
-}
-
-/* The locks belong to the open file description, which the child shares: it must let go of it, or
- * its parent would seem alive for as long as the child lives. */
-static void fork_child(void)
-{
-	for (struct tni_object *object = registry; object; object = object->next) {
-		pthread_mutex_init(&object->burying, NULL);
-		if (renew_file(object) != 0) {
-			/* Without one of its own the child must do without the object. */
-			close(object->fd);
-			object->fd = -1;
-		}
-	}
-	pthread_mutex_init(&registry_mutex, NULL);
-	tni_stake_renew();
-}
-
-static void register_fork_handlers(void)
-{
-	pthread_atfork(fork_prepare, fork_parent, fork_child);
-}
-
-static uint64_t forks_so_far(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	uint64_t count;
-
-	pthread_once(&once, register_fork_handlers);
-	pthread_mutex_lock(&registry_mutex);
-	count = forks;
-	pthread_mutex_unlock(&registry_mutex);
-	return count;
-}
-
-/* From here on fork_child() knows of the object; a child that was forked since its file was opened has
- * that file. */
-static int enter(struct tni_object *object)
-{
-	int result = 0;
-
-	pthread_mutex_lock(&registry_mutex);
-	if (object->forks != forks)
-		result = renew_file(object);
-	if (result == 0) {
-		object->next = registry;
-		object->previous = NULL;
-		if (registry)
-			registry->previous = object;
-		registry = object;
-	}
-	pthread_mutex_unlock(&registry_mutex);
-	return result;
-}
-
-static void leave(struct tni_object *object)
-{
-	pthread_mutex_lock(&registry_mutex);
-	if (object->previous)
-		object->previous->next = object->next;
-	else
-		registry = object->next;
-	if (object->next)
-		object->next->previous = object->previous;
-	pthread_mutex_unlock(&registry_mutex);
-}
-
 int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 		    struct tni_object *ret_object)
 {
@@ -301,7 +207,7 @@ int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 	struct stat status;
 	int result;
 
-	object.forks = forks_so_far();
+	object.forks = tni_registry_forks();
 	object.fd = openat(directory_fd, file_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (object.fd < 0)
 		return errno == ELOOP ? -EPERM : -errno;
@@ -476,7 +382,7 @@ static int find_entry(struct tni_object *object)
 int tni_object_attach(struct tni_object *object)
 {
 	uint32_t generation = tni_process_generation();
-	int result = enter(object);
+	int result = tni_registry_enter(object);
 
 	if (result != 0)
 		return result;
@@ -484,7 +390,7 @@ int tni_object_attach(struct tni_object *object)
 	if (result == 0)
 		tni_set32(&object->generation, generation);
 	else
-		leave(object);
+		tni_registry_leave(object);
 	return result;
 }
 
@@ -495,10 +401,10 @@ int tni_object_reattach(struct tni_object *object)
 
 	if (tni_get32(&object->generation) == generation)
 		return 0;
-	pthread_mutex_lock(&registry_mutex);
+	tni_registry_lock();
 	if (tni_get32(&object->generation) != generation) {
 		/* Anew even behind fork_child(): raw clones do not run it. */
-		result = renew_file(object);
+		result = tni_registry_renew(object);
 		if (result == 0) {
 			object->participant = UINT32_MAX;
 			tni_stake_release(&object->stake, tni_thread_self());
@@ -507,7 +413,7 @@ int tni_object_reattach(struct tni_object *object)
 		if (result == 0)
 			tni_set32(&object->generation, generation);
 	}
-	pthread_mutex_unlock(&registry_mutex);
+	tni_registry_unlock();
 	return result;
 }
 
@@ -596,7 +502,7 @@ void tni_object_close(struct tni_object *object)
 		tni_stake_release(&object->stake, tni_thread_self());
 		if (is_clear)
 			set_free(object, object->participant);
-		leave(object);
+		tni_registry_leave(object);
 	}
 	munmap(object->base, object->extent_bytes);
 	close(object->fd);

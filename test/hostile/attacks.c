@@ -23,72 +23,9 @@
 #include <tenon/queue.h>
 
 #include "../crash/folder.h"
-#include "object/queue_private.h"
+#include "stage.h"
 
 #define PATIENCE_S 5u
-#define WAIT_NS 2000000
-/* Too long for the log of an ordered queue: lies in a slot. */
-#define SLOT_BYTES 300
-
-struct stage {
-	struct tenon_queue *queue;	   /* the victim's */
-	struct tni_queue_control *control; /* through the attacker's mapping */
-	uint8_t *base;
-	uint8_t bytes[70000];
-};
-
-static struct tenon_send_options sending(void)
-{
-	return (struct tenon_send_options){.size = sizeof(struct tenon_send_options),
-					   .deadline_ns = tenon_deadline_after(WAIT_NS)};
-}
-
-static struct tenon_receive_options receiving(void)
-{
-	return (struct tenon_receive_options){.size = sizeof(struct tenon_receive_options),
-					      .deadline_ns = tenon_deadline_after(WAIT_NS)};
-}
-
-static int send_bytes(struct stage *stage, uint64_t bytes)
-{
-	struct tenon_send_options options = sending();
-
-	return tenon_queue_send(stage->queue, stage->bytes, bytes, &options);
-}
-
-static int receive_bytes(struct stage *stage)
-{
-	struct tenon_receive_options options = receiving();
-
-	return tenon_queue_receive(stage->queue, stage->bytes, sizeof(stage->bytes), &options,
-				   NULL);
-}
-
-static void set_stage(struct stage *stage, uint32_t order, uint64_t capacity, uint64_t bytes)
-{
-	struct tenon_queue_options options = {.size = sizeof(options),
-					      .order = order,
-					      .capacity = capacity,
-					      .max_message_bytes = bytes,
-					      .mode = 0600,
-					      .max_participants = 4};
-
-	if (tenon_queue_open(NULL, "attack", TENON_QUEUE_CREATE, &options, &stage->queue) != 0)
-		_exit(3);
-	stage->base = mmap(NULL, stage->queue->object.extent_bytes, PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_NORESERVE, stage->queue->object.fd, 0);
-	if (stage->base == MAP_FAILED)
-		_exit(3);
-	stage->control = (struct tni_queue_control *)(stage->base +
-						      ((uint8_t *)stage->queue->control -
-						       stage->queue->object.base));
-}
-
-static void *entry_of(struct stage *stage, const struct tni_table *table, uint64_t index)
-{
-	return stage->base + table->offset + index * table->entry_bytes;
-}
-
 /* A withdrawing sender asks every lease whether it holds the message. */
 static void endless_leases(struct stage *stage)
 {
@@ -220,47 +157,6 @@ static void last_journal_past_the_end(struct stage *stage)
 {
 	set_stage(stage, TENON_QUEUE_PRIORITY, 10, 60000);
 	repair_with(stage, 1, stage->queue->object.extent_bytes - 8);
-}
-
-static struct tni_a32 over;
-
-static void *lead_astray(void *context)
-{
-	struct stage *stage = context;
-
-	while (!tni_get32(&over))
-		for (uint32_t i = 0; i < 16; i++) {
-			tni_set64(&stage->control->send.journal.entry[i].offset, UINT64_C(1) << 45);
-			tni_set64(&stage->control->receive.journal.entry[i].offset, UINT64_C(1)
-											    << 45);
-		}
-	return NULL;
-}
-
-/* Operations that are taken back: their journal changes in between. */
-static void astray_journal(struct stage *stage)
-{
-	struct tni_slot *slot;
-	pthread_t attacker;
-	int64_t end;
-
-	set_stage(stage, TENON_QUEUE_PRIORITY, 10, SLOT_BYTES);
-	send_bytes(stage, SLOT_BYTES);
-	slot = entry_of(stage, &stage->queue->slots, 0);
-	if (pthread_create(&attacker, NULL, lead_astray, stage) != 0)
-		_exit(3);
-	end = tenon_deadline_after(INT64_C(2000000000));
-	while (tenon_deadline_after(0) < end) {
-		/* A chunk that cannot be: the send fails behind its first steps. */
-		tni_set64(&stage->control->send.state[0].tail, UINT64_MAX);
-		tni_set64(&stage->control->send.state[1].tail, UINT64_MAX);
-		tni_set64(&stage->control->send.slots.pool.free_link, 0);
-		tni_set64(&stage->control->send.slots.pool.top, 1);
-		tni_set64(&slot->sequence, 0);
-		send_bytes(stage, SLOT_BYTES);
-	}
-	tni_set32(&over, 1);
-	pthread_join(attacker, NULL);
 }
 
 /* More messages are announced than there are. */
@@ -506,72 +402,6 @@ static void message_in_motion(struct stage *stage)
 	memset(entry_of(stage, &stage->queue->data, 1), 'x', 64);
 	if (memcmp(stage->bytes, "\0\0\0\0\0\0\0\0", 8) != 0 || message.bytes != SLOT_BYTES)
 		_exit(8);
-}
-
-static void *hide_the_front(void *context)
-{
-	struct stage *stage = context;
-
-	while (tni_get64(&stage->control->send.sent_seen) == 0)
-		sched_yield();
-	for (uint32_t i = 0; i < 2; i++)
-		tni_set64(&stage->control->receive.state[i].head, 0x7777777777777777);
-	return NULL;
-}
-
-/* Whether the message was received cannot be known: it is not said that it was. */
-static void rendezvous_without_front(struct stage *stage)
-{
-	struct tenon_send_options options = {.size = sizeof(options),
-					     .deadline_ns = tenon_deadline_after(WAIT_NS * 50)};
-	pthread_t attacker;
-
-	set_stage(stage, TENON_QUEUE_FIFO, TENON_QUEUE_RENDEZVOUS, 100);
-	if (pthread_create(&attacker, NULL, hide_the_front, stage) != 0)
-		_exit(3);
-	if (tenon_queue_send(stage->queue, stage->bytes, 8, &options) == 0)
-		_exit(4);
-	pthread_join(attacker, NULL);
-}
-
-static struct tni_a32 begun;
-
-static void *disown_lease(void *context)
-{
-	struct stage *stage = context;
-	struct tni_lease *leases = entry_of(stage, &stage->queue->leases, 0);
-
-	tni_set32(&begun, 1);
-	while (!tni_get32(&over))
-		for (uint32_t i = 0; i < 8; i++)
-			tni_set64(&leases[i].state_participant, 0x7777);
-	return NULL;
-}
-
-/* A long message is received under a lease, which is another's when the copy is done. */
-static void received_under_a_lost_lease(struct stage *stage)
-{
-	struct tenon_receive_options options;
-	pthread_t attacker;
-	int result = 0;
-
-	set_stage(stage, TENON_QUEUE_FIFO, 10, 60000);
-	if (send_bytes(stage, 60000) != 0 || receive_bytes(stage) != 0 ||
-	    pthread_create(&attacker, NULL, disown_lease, stage) != 0)
-		_exit(3);
-	while (!tni_get32(&begun))
-		sched_yield();
-	for (uint32_t i = 0; i < 100000 && result == 0; i++) {
-		options = receiving();
-		result = send_bytes(stage, 60000);
-		if (result == 0)
-			result = tenon_queue_receive(stage->queue, stage->bytes, 60000, &options,
-						     NULL);
-	}
-	tni_set32(&over, 1);
-	pthread_join(attacker, NULL);
-	if (result == -EINVAL)
-		_exit(4);
 }
 
 static const struct attack {

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The objects that this process has open, for its forks.
+ *
+ * A participant's lock belongs to an open file description, which a forked child shares: whatever the fork
+ * handlers know of gets a description of its own in the child.  What another thread was just opening they do
+ * not know of.  So whoever enters an object here opens its file anew if the process forked since it was
+ * opened:
+ *
+ *	E1 count the forks	E2 open the file	fork: the child has the file	E3 enter: another file
+ *	E4 lock a byte		fork: the handlers know of the object
+ */
+
+#include "core/registry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/stake.h"
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct tni_object *registry;
+static uint64_t forks; /* that this process made */
+
+int tni_registry_renew(struct tni_object *object)
+{
+	int fd, result = tni_file_reopen(object->fd, &fd);
+
+	if (result != 0)
+		return result;
+	if (dup3(fd, object->fd, O_CLOEXEC) < 0)
+		result = -errno;
+	close(fd);
+	return result;
+}
+
+static void fork_prepare(void)
+{
+	pthread_mutex_lock(&mutex);
+	forks++;
+	tni_stake_lock();
+}
+
+static void fork_parent(void)
+{
+	tni_stake_unlock();
+	pthread_mutex_unlock(&mutex);
+}
+
+/* The locks belong to the open file description, which the child shares: it must let go of it, or
+ * its parent would seem alive for as long as the child lives. */
+static void fork_child(void)
+{
+	for (struct tni_object *object = registry; object; object = object->next) {
+		pthread_mutex_init(&object->burying, NULL);
+		if (tni_registry_renew(object) != 0) {
+			/* Without one of its own the child must do without the object. */
+			close(object->fd);
+			object->fd = -1;
+		}
+	}
+	pthread_mutex_init(&mutex, NULL);
+	tni_stake_renew();
+}
+
+static void register_fork_handlers(void)
+{
+	pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+uint64_t tni_registry_forks(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	uint64_t count;
+
+	pthread_once(&once, register_fork_handlers);
+	pthread_mutex_lock(&mutex);
+	count = forks;
+	pthread_mutex_unlock(&mutex);
+	return count;
+}
+
+int tni_registry_enter(struct tni_object *object)
+{
+	int result = 0;
+
+	pthread_mutex_lock(&mutex);
+	if (object->forks != forks)
+		result = tni_registry_renew(object);
+	if (result == 0) {
+		object->next = registry;
+		object->previous = NULL;
+		if (registry)
+			registry->previous = object;
+		registry = object;
+	}
+	pthread_mutex_unlock(&mutex);
+	return result;
+}
+
+void tni_registry_leave(struct tni_object *object)
+{
+	pthread_mutex_lock(&mutex);
+	if (object->previous)
+		object->previous->next = object->next;
+	else
+		registry = object->next;
+	if (object->next)
+		object->next->previous = object->previous;
+	pthread_mutex_unlock(&mutex);
+}
+
+void tni_registry_lock(void)
+{
+	pthread_mutex_lock(&mutex);
+}
+
+void tni_registry_unlock(void)
+{
+	pthread_mutex_unlock(&mutex);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_CORE_REGISTRY_H
+#define TNI_CORE_REGISTRY_H
+
+/* The objects that this process has open.  Thread-safe. */
+
+#include "core/object.h"
+
+/* How often this process has forked, for object->forks before its file is opened. */
+uint64_t tni_registry_forks(void);
+
+/* From here on a forked child lets go of the object's file.  Before any lock on it is taken. */
+int tni_registry_enter(struct tni_object *object);
+void tni_registry_leave(struct tni_object *object);
+
+/* Keeps this process from forking. */
+void tni_registry_lock(void);
+void tni_registry_unlock(void);
+
+/* A file of one's own in place of one that another process may have as well.  Locked. */
+int tni_registry_renew(struct tni_object *object);
+
+#endif
