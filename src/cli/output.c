@@ -293,6 +293,14 @@ const char *cli_format_duration(int64_t ns)
 	return buffer;
 }
 
+const char *cli_format_messages(uint64_t count)
+{
+	char *buffer = next_buffer();
+
+	snprintf(buffer, 64, "%llu message%s", (unsigned long long)count, count == 1 ? "" : "s");
+	return buffer;
+}
+
 const char *cli_format_time(int64_t ns)
 {
 	char *buffer = next_buffer();

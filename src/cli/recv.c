@@ -79,7 +79,7 @@ static int report_receive(struct recv_job *job, int error)
 		return CLI_OK;
 	if (job->view.quiet)
 		return CLI_NOTHING;
-	if (error == -ETIMEDOUT)
+	if (error == -ETIMEDOUT && job->wait.timeout_ns > 0)
 		cli_queue_warn(job->name, "no message within %s (%llu were received)",
 			       cli_format_duration(job->wait.timeout_ns),
 			       (unsigned long long)job->received);

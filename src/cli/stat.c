@@ -52,20 +52,20 @@ static void traffic_row(const char *label, uint64_t messages, uint64_t bytes, in
 			int32_t last_pid)
 {
 	if (last_ns)
-		row(label, "%llu messages, %s; last %s by process %d", (unsigned long long)messages,
+		row(label, "%s, %s; last %s by process %d", cli_format_messages(messages),
 		    cli_format_bytes(bytes), cli_format_time(last_ns), last_pid);
 	else
-		row(label, "%llu messages, %s; last never", (unsigned long long)messages,
+		row(label, "%s, %s; last never", cli_format_messages(messages),
 		    cli_format_bytes(bytes));
 }
 
 static void print_figures(const struct tenon_queue_status *status)
 {
-	row("queued", "%llu messages, %s", (unsigned long long)status->messages,
+	row("queued", "%s, %s", cli_format_messages(status->messages),
 	    cli_format_bytes(status->message_bytes));
 	row("held", "%llu under lease, %llu loaned", (unsigned long long)status->leased,
 	    (unsigned long long)status->loaned);
-	row("most", "%llu messages, %s", (unsigned long long)status->high_messages,
+	row("most", "%s, %s", cli_format_messages(status->high_messages),
 	    cli_format_bytes(status->high_bytes));
 	row("memory", "%s", cli_format_bytes(status->memory_bytes));
 	traffic_row("sent", status->sent, status->sent_bytes, status->last_send_ns,

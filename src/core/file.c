@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -23,13 +24,27 @@ static bool is_beyond_limit(int fd, uint64_t to)
 	return fstat(fd, &status) != 0 || (uint64_t)status.st_size < to;
 }
 
+/* Older kernels stop at a signal and give back what they had taken: beside a timer that is faster, nothing
+ * would ever come of it, so that from the second time on signals wait. */
 static int take_memory(int fd, int mode, uint64_t from, uint64_t to)
 {
-	while (to > from && fallocate(fd, mode, (off_t)from, (off_t)(to - from)) != 0) {
-		if (errno != EINTR)
-			return errno == ENOMEM ? -ENOSPC : -errno;
+	sigset_t all, before;
+	int result = 0;
+
+	if (to <= from || fallocate(fd, mode, (off_t)from, (off_t)(to - from)) == 0)
+		return 0;
+	if (errno == EINTR) {
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &before);
+		do
+			result = fallocate(fd, mode, (off_t)from, (off_t)(to - from)) == 0 ? 0
+											   : errno;
+		while (result == EINTR);
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	} else {
+		result = errno;
 	}
-	return 0;
+	return result == ENOMEM ? -ENOSPC : -result;
 }
 
 int tni_file_reserve(int fd, uint64_t offset, uint64_t bytes)
@@ -85,6 +100,15 @@ int tni_file_reopen(int fd, int *ret_fd)
 		return -errno;
 	*ret_fd = fresh;
 	return 0;
+}
+
+uint64_t tni_file_inode(int directory_fd, const char *name)
+{
+	struct stat status;
+
+	return fstatat(directory_fd, name, &status, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0
+		       ? status.st_ino
+		       : 0;
 }
 
 uint64_t tni_file_memory(int fd)

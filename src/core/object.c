@@ -98,7 +98,8 @@ bool tni_object_is_dead(struct tni_object *object, uint32_t participant)
 
 int tni_object_make(int directory_fd, const char *file_name, const char *name, mode_t mode,
 		    struct tni_object_header *header,
-		    int (*fill)(int fd, uint8_t *base, const void *context), const void *context)
+		    int (*fill)(int fd, uint8_t *base, const void *context), const void *context,
+		    uint64_t *ret_inode)
 {
 	uint8_t *base;
 	int fd, result = tni_file_make(directory_fd, mode, &fd);
@@ -126,6 +127,7 @@ int tni_object_make(int directory_fd, const char *file_name, const char *name, m
 		result = fill(fd, base, context);
 	}
 	munmap(base, header->extent_bytes);
+	*ret_inode = tni_file_inode(fd, "");
 	if (result == 0)
 		result = tni_file_name(fd, directory_fd, file_name);
 	close(fd);
@@ -347,7 +349,7 @@ static int claim(struct tni_object *object, uint32_t index)
 		return -ENOSPC;
 	result = byte_lock(object->fd, index, F_WRLCK);
 	if (result != 0)
-		return -EAGAIN;
+		return result == -ENOLCK ? -ENOMEM : result;
 	while (top <= index && !tni_cas32(&object->shared->participants_top, &top, index + 1))
 		;
 	note_namespace(object);

@@ -43,11 +43,12 @@ struct tni_object {
 /*
  * Makes the file of an object: `header` but for magic, version, fingerprint, order, id and time is
  * the caller's; `fill` writes the rest of the mapping, for which it reserves memory.  Gives the file
- * its name.  -EEXIST.
+ * its name, and tells its inode.  -EEXIST.
  */
 int tni_object_make(int directory_fd, const char *file_name, const char *name, mode_t mode,
 		    struct tni_object_header *header,
-		    int (*fill)(int fd, uint8_t *base, const void *context), const void *context);
+		    int (*fill)(int fd, uint8_t *base, const void *context), const void *context,
+		    uint64_t *ret_inode);
 
 /* Opens and maps.  -EPROTO another layout; -EBADMSG not an object; -EPERM unexpected owner. */
 int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,

@@ -24,7 +24,7 @@ static struct tni_a32 no_mark;
 struct tni_apointer tni_fork_mark_ = {&no_mark};
 struct tni_a32 tni_generation_;
 
-static uint32_t generation_pid;
+static struct tni_a32 generation_pid;
 static struct tni_a32 serials;
 
 static void make_mark(void)
@@ -35,7 +35,7 @@ static void make_mark(void)
 		munmap(page, 4096);
 		page = MAP_FAILED;
 	}
-	generation_pid = (uint32_t)getpid();
+	tni_set32(&generation_pid, (uint32_t)getpid());
 	if (page != MAP_FAILED)
 		tni_store_release_pointer(&tni_fork_mark_, page); /* ORD(fork) */
 }
@@ -51,8 +51,8 @@ uint32_t tni_process_generation(void)
 	if (mark == &no_mark) {
 		uint32_t pid = (uint32_t)getpid();
 
-		if (pid != generation_pid || tni_get32(&tni_generation_) == 0) {
-			generation_pid = pid;
+		if (pid != tni_get32(&generation_pid) || tni_get32(&tni_generation_) == 0) {
+			tni_set32(&generation_pid, pid);
 			tni_fetch_add32(&tni_generation_, 1);
 		}
 	} else if (tni_cas32(mark, &unset, 1)) {

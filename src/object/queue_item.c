@@ -123,7 +123,7 @@ static int find_indexed(struct tenon_queue *queue, const struct tenon_receive_op
 			struct tni_item *item)
 {
 	uint64_t index;
-	int result = -EAGAIN;
+	int result = -EAGAIN, drained;
 
 	if (tni_order_is_log(queue, options))
 		return find_in_log(queue, item);
@@ -131,12 +131,17 @@ static int find_indexed(struct tenon_queue *queue, const struct tenon_receive_op
 	if (queue->attributes.order == TENON_QUEUE_TYPED &&
 	    options->select != TENON_SELECT_LOWEST_TO)
 		result = tni_order_select(queue, options->select, options->select_key, &index);
-	if (result == -EAGAIN)
-		result = tni_order_drain(queue);
-	else if (result == 0)
-		return tni_item_of_slot(queue, index, item);
 	if (result == 0)
-		result = tni_order_select(queue, options->select, options->select_key, &index);
+		return tni_item_of_slot(queue, index, item);
+	if (result != -EAGAIN)
+		return result;
+	drained = tni_order_drain(queue);
+	if (drained != 0 && drained != -ENOSPC)
+		return drained;
+	result = tni_order_select(queue, options->select, options->select_key, &index);
+	/* No memory for the index: what is in it can still be received. */
+	if (result == -EAGAIN)
+		return drained == -ENOSPC ? drained : result;
 	return result == 0 ? tni_item_of_slot(queue, index, item) : result;
 }
 

@@ -208,7 +208,7 @@ static int fill(int fd, uint8_t *base, const void *context)
 }
 
 static int create(int directory_fd, const char *file_name, const char *name,
-		  const struct tenon_queue_options *options)
+		  const struct tenon_queue_options *options, uint64_t *ret_inode)
 {
 	struct tni_object_header header = {.kind = TENON_KIND_QUEUE,
 					   .participants_max = options->max_participants};
@@ -220,7 +220,7 @@ static int create(int directory_fd, const char *file_name, const char *name,
 	header.extent_bytes = tables_of(&birth.attributes, options->max_participants,
 					&birth.control_offset, &birth.tables);
 	return tni_object_make(directory_fd, file_name, name, (mode_t)options->mode, &header, fill,
-			       &birth);
+			       &birth, ret_inode);
 }
 
 /* The attributes in the file, if this library would have written them. */
@@ -386,10 +386,29 @@ static char *path_of(int directory_fd, const char *namespace_path)
 	return strdup(path);
 }
 
+/* Of a call that failed nothing is left behind; what has the name meanwhile is another's. */
+static int open_created(int directory_fd, const char *file_name, uint64_t inode,
+			struct tenon_queue *queue)
+{
+	int result = open_existing(directory_fd, file_name, queue);
+
+	if (result != 0) {
+		if (tni_file_inode(directory_fd, file_name) == inode)
+			unlinkat(directory_fd, file_name, 0);
+		return result;
+	}
+	if (tni_file_inode(queue->object.fd, "") == inode)
+		return 0;
+	tni_object_close(&queue->object);
+	free_all_pages(queue);
+	return -EEXIST;
+}
+
 static int open_in(int directory_fd, const char *name, uint32_t flags,
 		   const struct tenon_queue_options *options, struct tenon_queue *queue)
 {
 	char file_name[TNI_NAME_MAX + 1];
+	uint64_t inode;
 	int result;
 
 	tni_namespace_file(TNI_QUEUE_LETTER, name, file_name);
@@ -400,16 +419,11 @@ static int open_in(int directory_fd, const char *name, uint32_t flags,
 			if (result != -ENOENT || !(flags & TENON_QUEUE_CREATE))
 				return result;
 		}
-		result = create(directory_fd, file_name, name, options);
+		result = create(directory_fd, file_name, name, options, &inode);
 		if (result != 0 && (result != -EEXIST || (flags & TENON_QUEUE_EXCLUSIVE)))
 			return result;
-		if (flags & TENON_QUEUE_EXCLUSIVE) {
-			result = open_existing(directory_fd, file_name, queue);
-			/* Nothing is left behind of a call that failed. */
-			if (result != 0)
-				unlinkat(directory_fd, file_name, 0);
-			return result;
-		}
+		if (flags & TENON_QUEUE_EXCLUSIVE)
+			return open_created(directory_fd, file_name, inode, queue);
 	}
 	return -EAGAIN;
 }

@@ -357,9 +357,6 @@ int tni_order_drain(struct tenon_queue *queue)
 		jumped = record.kind == TNI_RECORD_JUMP;
 		result = jumped ? tni_log_leave_chunk(queue, &view, &record)
 				: drain_one(queue, &view, &record, &slot);
-		/* No memory for the index: what is in it can still be received. */
-		if (result == -ENOSPC && view.ready > 0)
-			return 0;
 		if (result != 0)
 			return result;
 	}
@@ -414,14 +411,6 @@ bool tni_order_is_log(struct tenon_queue *queue, const struct tenon_receive_opti
 	}
 	scan->from = view.drained;
 	return scan_log(queue, scan);
-}
-
-bool tni_order_is_drained(struct tenon_queue *queue)
-{
-	struct tni_record record;
-
-	return tni_log_read(queue, tni_receive_view(&queue->control->receive).head, &record) == 0 &&
-	       record.kind == 0;
 }
 
 static int first_of(struct tenon_queue *queue, uint64_t node, uint64_t *ret_slot)
@@ -503,55 +492,92 @@ static int peek_by_key(struct tenon_queue *queue, uint64_t position, uint64_t *r
 	return result;
 }
 
-/* By age over all keys: the buckets' lists are merged, always going on with the oldest front. */
+/* Counts the messages over all keys whose number in the queue is at most `limit`. */
+struct age_count {
+	uint64_t limit;
+	uint64_t top; /* more there cannot be */
+	uint64_t count;
+	uint64_t youngest; /* of those that count, and where it lies */
+	uint64_t slot;
+};
+
+static int count_list(struct tenon_queue *queue, uint64_t link, struct age_count *ages)
+{
+	uint64_t older = 0, before = ages->count;
+
+	while (link != 0) {
+		const struct tni_slot *slot = linked(queue, link);
+		uint64_t number;
+
+		if (!slot || ages->count > ages->top)
+			return -EBADMSG;
+		number = tni_get64(&slot->sequence);
+		if (number < older)
+			return -EBADMSG;
+		if (number > ages->limit)
+			break;
+		ages->count++;
+		if (number >= ages->youngest) {
+			ages->youngest = number;
+			ages->slot = link - 1;
+		}
+		older = number;
+		link = tni_get64(&slot->younger_link);
+	}
+	/* The tree promised one. */
+	return ages->count > before ? 0 : -EBADMSG;
+}
+
+static int count_ages(struct tenon_queue *queue, uint64_t limit, struct age_count *ret_ages)
+{
+	struct tni_index by_age = index_of(queue, TNI_TREE_AGE);
+	uint64_t node;
+	int result = tni_index_first(&by_age, &node);
+
+	*ret_ages = (struct age_count){
+		.limit = limit,
+		.top = tni_pool_top(&queue->control->send.slots.pool, &queue->slots) +
+		       tni_pool_top(&queue->control->receive.held, &queue->held),
+	};
+	while (result == 0) {
+		const struct tni_node *bucket = tni_table_at(&queue->nodes, node);
+		uint64_t first = tni_get64(&bucket->key[TNI_TREE_AGE]);
+
+		if (first > limit)
+			return 0;
+		result = count_list(queue, tni_get64(&bucket->first_link), ret_ages);
+		if (result == 0)
+			result = tni_index_next(&by_age, first, &node);
+	}
+	return result == -ENOENT ? 0 : result;
+}
+
+/* By age over all keys: bisects for the number up to which there are `position` + 1 messages, since
+ * the lists of the buckets have no common order. */
 static int peek_by_age(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot)
 {
 	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
-	uint64_t top = tni_pool_top(&queue->control->send.slots.pool, &queue->slots) +
-		       tni_pool_top(&queue->control->receive.held, &queue->held);
-	uint64_t after = 0;
-	bool any = false;
+	uint64_t from = 0, to = view.drained;
 
 	if (position >= view.ready)
 		return -ENOENT;
-	for (uint64_t i = 0; i <= position; i++) {
-		uint64_t best = UINT64_MAX, best_slot = 0, node;
-		struct tni_index by_age = index_of(queue, TNI_TREE_AGE);
-		int result = tni_index_first(&by_age, &node);
+	while (from < to) {
+		uint64_t middle = from + (to - from) / 2;
+		struct age_count ages;
+		int result = count_ages(queue, middle, &ages);
 
-		while (result == 0) {
-			const struct tni_node *bucket = tni_table_at(&queue->nodes, node);
-			uint64_t age = tni_get64(&bucket->key[TNI_TREE_AGE]), slot, link;
-
-			if (age >= best)
-				break;
-			link = tni_get64(&bucket->first_link);
-			for (uint64_t step = 0; link != 0 && step <= top; step++) {
-				if (!linked(queue, link))
-					return -EBADMSG;
-				slot = link - 1;
-				age = tni_get64(&tni_slot_at(queue, slot)->sequence);
-				if (!any || age > after) {
-					if (age < best) {
-						best = age;
-						best_slot = slot;
-					}
-					break;
-				}
-				link = tni_get64(&tni_slot_at(queue, slot)->younger_link);
-			}
-			result = tni_index_next(&by_age, tni_get64(&bucket->key[TNI_TREE_AGE]),
-						&node);
-		}
-		if (result != 0 && result != -ENOENT)
+		if (result != 0)
 			return result;
-		if (best == UINT64_MAX)
-			return -ENOENT;
-		after = best;
-		any = true;
-		*ret_slot = best_slot;
+		if (ages.count == position + 1) {
+			*ret_slot = ages.slot;
+			return 0;
+		}
+		if (ages.count <= position)
+			from = middle + 1;
+		else
+			to = middle;
 	}
-	return 0;
+	return -EBADMSG;
 }
 
 int tni_order_peek(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot)

@@ -344,9 +344,8 @@ static inline uint64_t tni_order_nodes(const struct tni_queue_attributes *attrib
 
 /* Whether the front of the log is what a receiver with this selection gets, if there is anything. */
 bool tni_order_is_log(struct tenon_queue *queue, const struct tenon_receive_options *options);
-/* Moves the log into the index, as far as there is memory for that. */
+/* Moves the log into the index.  -ENOSPC: as far as there was memory for that. */
 int tni_order_drain(struct tenon_queue *queue);
-bool tni_order_is_drained(struct tenon_queue *queue);
 /* Moves the message at the very front of the log into the index: *ret_slot. */
 int tni_order_drain_front(struct tenon_queue *queue, uint64_t *ret_slot);
 int tni_order_insert(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot);
@@ -450,10 +449,13 @@ struct tni_reason {
 	bool or_room; /* MESSAGE: or room, for which the version of the receivers' side tells, too */
 	struct tni_seen seen;		   /* MESSAGE; ROOM: `done` alone */
 	const struct tni_receipt *receipt; /* RECEIPT */
+	bool spun;			   /* it has once been said to look again, and ... */
+	struct tni_seen spun_seen;	   /* ... this had been seen before */
 };
 
-/* Spins for a while, if that promises anything.  True: look again. */
-bool tni_spin(struct tenon_queue *queue, const struct tni_reason *reason, int64_t deadline_ns);
+/* Spins for a while, if that promises anything.  True: look again.  Not twice about the same: where a
+ * look finds nothing though the words say otherwise, only sleeping and its repairs get any further. */
+bool tni_spin(struct tenon_queue *queue, struct tni_reason *reason, int64_t deadline_ns);
 
 /* Sleeps until the reason may be gone.  0: look again (the thread's pending entry stays at a gate: lock
  * one next, or call tni_wait_leave()).  -ETIMEDOUT, -EINTR, -EBADMSG. */

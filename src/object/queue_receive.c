@@ -281,9 +281,8 @@ static int receive_next(struct tni_call *call, const struct tenon_receive_option
 }
 
 /* What else is there and fits, behind the `received` ones that the target was filled with. */
-static int receive_rest(struct tni_call *call, const struct tenon_receive_options *options,
-			struct target *target, uint32_t count, uint32_t received,
-			uint32_t *ret_count)
+static uint32_t receive_rest(struct tni_call *call, const struct tenon_receive_options *options,
+			     struct target *target, uint32_t count, uint32_t received)
 {
 	bool plain = tni_receive_is_plain(call->queue, options);
 	int more = (int)received;
@@ -298,8 +297,10 @@ static int receive_rest(struct tni_call *call, const struct tenon_receive_option
 			break;
 		received += (uint32_t)more;
 	}
-	*ret_count = received;
-	return more == -EBADMSG ? tni_queue_damaged(call->queue) : 0;
+	/* What was received is not kept from the caller: the next call says what is the matter. */
+	if (more == -EBADMSG)
+		tni_queue_damaged(call->queue);
+	return received;
 }
 
 int tenon_queue_receive_batch(struct tenon_queue *queue, void *buffer, uint64_t capacity_bytes,
@@ -326,10 +327,9 @@ int tenon_queue_receive_batch(struct tenon_queue *queue, void *buffer, uint64_t 
 		return result;
 	checked.flags &= ~TENON_TRUNCATE;
 	target.in_batch = true;
-	result = receive_rest(&call, &checked, &target, count, quick > 0 ? (uint32_t)quick : 1,
-			      ret_count);
+	*ret_count = receive_rest(&call, &checked, &target, count, quick > 0 ? (uint32_t)quick : 1);
 	tni_poll_lower(&call, TNI_RECEIVE);
-	return result;
+	return 0;
 }
 
 int tenon_queue_take(struct tenon_queue *queue, const struct tenon_receive_options *options,

@@ -203,12 +203,13 @@ static int put(struct tenon_queue *queue, const struct parcel *parcel,
 }
 
 /* A full queue: 0 try again, 1 the message is to be dropped, or an error. */
-static int when_full(struct tni_call *call, const struct tenon_send_options *options)
+static int when_full(struct tni_call *call, const struct tenon_send_options *options,
+		     struct tni_reason *full)
 {
-	const struct tni_reason full = {.class = TNI_CLASS_ROOM, .seen.done = call->looked_done};
 	struct tenon_queue *queue = call->queue;
 	int result;
 
+	full->seen.done = call->looked_done;
 	switch (queue->attributes.full) {
 	case TENON_QUEUE_FAIL:
 		return -EAGAIN;
@@ -232,9 +233,9 @@ static int when_full(struct tni_call *call, const struct tenon_send_options *opt
 	default:
 		if (options->flags & TENON_NONBLOCK)
 			return -EAGAIN;
-		if (tni_spin(queue, &full, options->deadline_ns))
+		if (tni_spin(queue, full, options->deadline_ns))
 			return 0;
-		return tni_wait(call, &full, options->deadline_ns);
+		return tni_wait(call, full, options->deadline_ns);
 	}
 }
 
@@ -279,6 +280,7 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 	bool rendezvous = queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS;
 	bool wants_receipt = rendezvous || (options->flags & TENON_WANT_RECEIPT);
 	bool plain = !parcel->is_loan && !wants_receipt;
+	struct tni_reason full = {.class = TNI_CLASS_ROOM};
 	uint64_t receipt = 0;
 	uint32_t buried;
 	int result = 0;
@@ -307,7 +309,7 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 		if (result != -EAGAIN || (rendezvous && options->flags & TENON_NONBLOCK))
 			break;
 		tni_poll_lower(call, TNI_SEND);
-		result = when_full(call, options);
+		result = when_full(call, options, &full);
 		if (result > 0)
 			return drop_newest(call, parcel, ret_sent);
 		if (result != 0)

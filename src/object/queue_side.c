@@ -177,6 +177,11 @@ int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 	return 0;
 }
 
+static uint32_t at_most_32(uint64_t count)
+{
+	return count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
+}
+
 static uint32_t receivers_to_wake(const struct tni_call *call)
 {
 	struct tenon_queue *queue = call->queue;
@@ -188,7 +193,7 @@ static uint32_t receivers_to_wake(const struct tni_call *call)
 	if (call->wake_all)
 		return UINT32_MAX;
 	if (queue->attributes.order != TENON_QUEUE_TYPED)
-		return available > UINT32_MAX ? UINT32_MAX : (uint32_t)available;
+		return at_most_32(available);
 	sent = tni_get64(&send->sent_seen);
 	redelivered = tni_get64(&receive->redelivered);
 	return sent != tni_get64(&send->woken_sent) ||
@@ -210,8 +215,9 @@ static void plan(void *context, uint64_t flags, struct tni_wakes *ret_wakes)
 		ret_wakes->count[TNI_CLASS_MESSAGE] = receivers_to_wake(call);
 	}
 	if (flags & TNI_GATE_FLAG(TNI_CLASS_ROOM))
-		ret_wakes->count[TNI_CLASS_ROOM] = call->wake_all ? UINT32_MAX
-								  : (uint32_t)tni_queue_room(queue);
+		ret_wakes->count[TNI_CLASS_ROOM] = call->wake_all
+							   ? UINT32_MAX
+							   : at_most_32(tni_queue_room(queue));
 	call->done = tni_get64(&queue->control->receive.done_seen);
 	if ((flags & TNI_GATE_FLAG(TNI_CLASS_RECEIPT)) &&
 	    call->done != tni_get64(&queue->control->receive.woken_done))

@@ -203,16 +203,17 @@ static int find_at(struct tenon_queue *queue, uint64_t position, struct tni_item
 	struct tni_receive_view view;
 	uint64_t link, slot;
 	bool jumped = false;
-	int result;
+	int result, drained;
 
 	memset(ret_item, 0, sizeof(*ret_item));
 	if (queue->attributes.order != TENON_QUEUE_FIFO) {
-		result = tni_order_drain(queue);
-		if (result == 0)
-			result = tni_order_peek(queue, position, &slot);
+		drained = tni_order_drain(queue);
+		if (drained != 0 && drained != -ENOSPC)
+			return drained;
+		result = tni_order_peek(queue, position, &slot);
 		/* Not all could be looked through: there was no memory for the index. */
-		if (result == -ENOENT && !tni_order_is_drained(queue))
-			result = -ENOSPC;
+		if (result == -ENOENT && drained != 0)
+			return drained;
 		return result == 0 ? tni_item_of_slot(queue, slot, ret_item) : result;
 	}
 	link = tni_get64(&queue->control->receive.returned_link);

@@ -124,12 +124,20 @@ static void let_room_grow(struct tenon_queue *queue, const struct tni_reason *re
 	}
 }
 
-bool tni_spin(struct tenon_queue *queue, const struct tni_reason *reason, int64_t deadline_ns)
+static bool is_same(const struct tni_seen *one, const struct tni_seen *other)
+{
+	return one->version == other->version && one->head == other->head &&
+	       one->sent == other->sent && one->done == other->done;
+}
+
+bool tni_spin(struct tenon_queue *queue, struct tni_reason *reason, int64_t deadline_ns)
 {
 	uint32_t waiter = waiter_of(reason->class);
 	bool trusted = tni_get32(&queue->spin_trust[waiter]), found = false;
 	int64_t now_ns, end_ns;
 
+	if (reason->spun && is_same(&reason->spun_seen, &reason->seen))
+		return false;
 	if (reason->class == TNI_CLASS_MESSAGE)
 		tni_note_idle(queue);
 	/* Where spinning was worth it the last time, the other side's processor is not looked up: its
@@ -150,6 +158,10 @@ bool tni_spin(struct tenon_queue *queue, const struct tni_reason *reason, int64_
 	}
 	if (found && reason->class == TNI_CLASS_ROOM)
 		let_room_grow(queue, reason);
+	if (found) {
+		reason->spun = true;
+		reason->spun_seen = reason->seen;
+	}
 	if (found != trusted)
 		tni_set32(&queue->spin_trust[waiter], found);
 	if (found && tni_get32(&queue->spin_ns[waiter]) != SPIN_FULL_NS)

@@ -316,9 +316,11 @@ static void test_number_of_an_owner_is_taken(void)
 
 	EXPECT(waitpid(child, NULL, 0) == child);
 	stranger = (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
-	if (stranger == 0)
+	if (stranger == 0) {
+		contract_child_begins();
 		for (;;)
 			pause();
+	}
 	if (stranger < 0)
 		contract_skip("this process may not choose the number of a child");
 	EXPECT_IS(contract_send(queue, 1, LIMIT_NS), 0);

@@ -404,6 +404,35 @@ static void message_in_motion(struct stage *stage)
 		_exit(8);
 }
 
+/* What the log says and what a look finds are not the same: no spinning until they are. */
+static void index_without_room(struct stage *stage)
+{
+	struct tni_receive_side *side;
+
+	set_stage(stage, TENON_QUEUE_TYPED, 10, 64);
+	if (send_bytes(stage, 8) != 0)
+		_exit(3);
+	side = &stage->control->receive;
+	tni_set64(&side->nodes.top, stage->queue->nodes.max);
+	for (uint32_t i = 0; i < 2; i++)
+		tni_set64(&side->state[i].ready, 1);
+	tni_set32(&stage->control->send.gate.cpu, UINT32_MAX);
+	if (receive_bytes(stage) == 0)
+		_exit(4);
+}
+
+static void message_not_counted(struct stage *stage)
+{
+	set_stage(stage, TENON_QUEUE_FIFO, 10, 64);
+	if (send_bytes(stage, 8) != 0)
+		_exit(3);
+	tni_set64(&stage->control->send.sent_seen, 0);
+	tni_set32(&stage->control->send.gate.cpu, UINT32_MAX);
+	if (tenon_queue_wait(stage->queue, TENON_READABLE, tenon_deadline_after(WAIT_NS), NULL) ==
+	    0)
+		_exit(4);
+}
+
 static const struct attack {
 	const char *name;
 	void (*run)(struct stage *stage);
@@ -433,6 +462,8 @@ static const struct attack {
 	 message_in_motion},
 	{"a rendezvous whose end cannot be known", rendezvous_without_front},
 	{"a long message under a lease that was taken away", received_under_a_lost_lease},
+	{"a message in the log for which the index has no room", index_without_room},
+	{"a message in the log that is not counted, waited for", message_not_counted},
 };
 
 static void on_signal(int number)
