@@ -102,13 +102,14 @@ int tni_file_reopen(int fd, int *ret_fd)
 	return 0;
 }
 
-uint64_t tni_file_inode(int directory_fd, const char *name)
+int tni_file_inode(int directory_fd, const char *name, uint64_t *ret_inode)
 {
 	struct stat status;
 
-	return fstatat(directory_fd, name, &status, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0
-		       ? status.st_ino
-		       : 0;
+	if (fstatat(directory_fd, name, &status, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0)
+		return -errno;
+	*ret_inode = status.st_ino;
+	return 0;
 }
 
 uint64_t tni_file_memory(int fd)

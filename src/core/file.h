@@ -26,8 +26,8 @@ int tni_file_name(int fd, int directory_fd, const char *name);
 /* Opens the same file anew: an open file description of one's own. */
 int tni_file_reopen(int fd, int *ret_fd);
 
-/* The inode of the file of that name, or of the descriptor itself if the name is empty; 0: none. */
-uint64_t tni_file_inode(int directory_fd, const char *name);
+/* The inode of the file of that name, or of the descriptor itself if the name is empty. */
+int tni_file_inode(int directory_fd, const char *name, uint64_t *ret_inode);
 
 /* Memory that the file has taken. */
 uint64_t tni_file_memory(int fd);

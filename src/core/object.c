@@ -127,7 +127,8 @@ int tni_object_make(int directory_fd, const char *file_name, const char *name, m
 		result = fill(fd, base, context);
 	}
 	munmap(base, header->extent_bytes);
-	*ret_inode = tni_file_inode(fd, "");
+	if (result == 0)
+		result = tni_file_inode(fd, "", ret_inode);
 	if (result == 0)
 		result = tni_file_name(fd, directory_fd, file_name);
 	close(fd);
@@ -219,6 +220,7 @@ int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 	if (result == 0) {
 		object.extent_bytes = object.header.extent_bytes;
 		object.file_bytes = (uint64_t)status.st_size;
+		object.inode = status.st_ino;
 		object.base = map(directory_fd, file_name, &object, &status);
 		if (object.base == MAP_FAILED)
 			result = -errno;

@@ -24,6 +24,7 @@ struct tni_object {
 	uint8_t *base;
 	uint64_t extent_bytes;
 	uint64_t file_bytes; /* as long as the file was when it was opened */
+	uint64_t inode;
 	struct tni_object_header *shared;
 	struct tni_object_header header; /* checked copy */
 	struct tni_participant *participants;

@@ -391,13 +391,14 @@ static int open_created(int directory_fd, const char *file_name, uint64_t inode,
 			struct tenon_queue *queue)
 {
 	int result = open_existing(directory_fd, file_name, queue);
+	uint64_t named;
 
 	if (result != 0) {
-		if (tni_file_inode(directory_fd, file_name) == inode)
+		if (tni_file_inode(directory_fd, file_name, &named) == 0 && named == inode)
 			unlinkat(directory_fd, file_name, 0);
 		return result;
 	}
-	if (tni_file_inode(queue->object.fd, "") == inode)
+	if (queue->object.inode == inode)
 		return 0;
 	tni_object_close(&queue->object);
 	free_all_pages(queue);
