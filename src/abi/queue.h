@@ -261,10 +261,11 @@ struct tni_loan {
 	struct tni_a64 next_link;
 	struct tni_a64 slot;
 	struct tni_a64 state_participant; /* state, participant index << 32 */
-	uint64_t reserved;
+	struct tni_a64 serial;		  /* tells it from earlier ones in this entry */
 };
 
 _Static_assert(sizeof(struct tni_loan) == 32, "loan");
+_Static_assert(offsetof(struct tni_loan, serial) == 24, "loan");
 
 #define TNI_LEASE_FREE 0u
 #define TNI_LEASE_TAKEN 1u
@@ -295,7 +296,7 @@ struct tni_receipt {
 	struct tni_a64 next_link;
 	struct tni_a64 state_pid; /* state and flag, receiver's pid << 32 */
 	struct tni_a64 slot;
-	struct tni_a64 owner; /* participant index */
+	struct tni_a64 owner; /* participant index, serial << 32 */
 };
 
 _Static_assert(sizeof(struct tni_receipt) == 32, "receipt");

@@ -258,6 +258,7 @@ const char *cli_colour(int fd, enum cli_colour colour);
 const char *cli_format_bytes(uint64_t bytes);
 /* "3.2 s" or "12 min", same. */
 const char *cli_format_duration(int64_t ns);
+/* "1 message" or "5 messages", as above. */
 const char *cli_format_messages(uint64_t count);
 /* Local date and time of nanoseconds since 1970, "never" for 0, same. */
 const char *cli_format_time(int64_t ns);

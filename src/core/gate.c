@@ -92,9 +92,11 @@
 
 static struct tni_a32 no_waitv; /* 1: the kernel has none */
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half of a gate comes first");
+
 static uint32_t *futex_of(struct tni_gate *gate)
 {
-	return (uint32_t *)&gate->word; /* the low half; little endian is checked at open */
+	return (uint32_t *)&gate->word;
 }
 
 static uint32_t flag_free(uint64_t word, uint32_t class)

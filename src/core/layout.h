@@ -118,7 +118,7 @@
 
 #define TNI_LAYOUT_LOAN(M) \
 	M(tni_loan, next_link) M(tni_loan, slot) M(tni_loan, state_participant) \
-	M(tni_loan, reserved)
+	M(tni_loan, serial)
 
 #define TNI_LAYOUT_LEASE(M) \
 	M(tni_lease, next_link) M(tni_lease, state_participant) M(tni_lease, sequence) \

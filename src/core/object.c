@@ -101,6 +101,7 @@ int tni_object_make(int directory_fd, const char *file_name, const char *name, m
 		    int (*fill)(int fd, uint8_t *base, const void *context), const void *context,
 		    uint64_t *ret_inode)
 {
+	uint64_t inode;
 	uint8_t *base;
 	int fd, result = tni_file_make(directory_fd, mode, &fd);
 
@@ -128,10 +129,12 @@ int tni_object_make(int directory_fd, const char *file_name, const char *name, m
 	}
 	munmap(base, header->extent_bytes);
 	if (result == 0)
-		result = tni_file_inode(fd, "", ret_inode);
+		result = tni_file_inode(fd, "", &inode);
 	if (result == 0)
 		result = tni_file_name(fd, directory_fd, file_name);
 	close(fd);
+	if (result == 0)
+		*ret_inode = inode;
 	return result;
 }
 

@@ -53,7 +53,7 @@ int tni_slot_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t bytes
 	return 0;
 }
 
-int tni_loan_take(struct tni_call *call, uint64_t bytes, int64_t deadline_ns, uint64_t *ret_loan,
+int tni_loan_take(struct tni_call *call, uint64_t bytes, int64_t deadline_ns, uint64_t *ret_opaque,
 		  uint64_t *ret_slot)
 {
 	struct tenon_queue *queue = call->queue;
@@ -62,6 +62,7 @@ int tni_loan_take(struct tni_call *call, uint64_t bytes, int64_t deadline_ns, ui
 	struct tni_slot *slot;
 	struct tni_loan *loan;
 	struct tni_txn txn;
+	uint64_t index;
 	bool released = false;
 	int result = tni_side_lock(call, TNI_SEND, deadline_ns);
 
@@ -71,11 +72,13 @@ int tni_loan_take(struct tni_call *call, uint64_t bytes, int64_t deadline_ns, ui
 again:
 	view = tni_send_view(side);
 	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
-	result = tni_pool_take(&txn, &side->loans, &queue->loans, ret_loan);
+	result = tni_pool_take(&txn, &side->loans, &queue->loans, &index);
 	if (result == 0)
 		result = tni_slot_take(queue, &txn, bytes, ret_slot, &slot);
 	if (result == 0) {
-		loan = tni_table_at(&queue->loans, *ret_loan);
+		loan = tni_table_at(&queue->loans, index);
+		tni_set64(&loan->serial, tni_serial(side));
+		*ret_opaque = (index + 1) | tni_get64(&loan->serial) << 32;
 		tni_txn_set(&txn, &loan->slot, *ret_slot);
 		tni_txn_set(&txn, &loan->state_participant,
 			    TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32);
@@ -137,7 +140,7 @@ int tni_loan_free_all(struct tenon_queue *queue, uint32_t participant)
 int tenon_queue_loan(struct tenon_queue *queue, uint64_t bytes, struct tenon_loan *ret_loan)
 {
 	struct tni_call call;
-	uint64_t index, slot;
+	uint64_t opaque, slot;
 	int result;
 
 	if (!queue || !ret_loan)
@@ -146,12 +149,12 @@ int tenon_queue_loan(struct tenon_queue *queue, uint64_t bytes, struct tenon_loa
 		return -EMSGSIZE;
 	result = tni_call_begin(&call, queue);
 	if (result == 0)
-		result = tni_loan_take(&call, bytes, INT64_MAX, &index, &slot);
+		result = tni_loan_take(&call, bytes, INT64_MAX, &opaque, &slot);
 	if (result != 0)
 		return result;
 	ret_loan->data = tni_slot_data(queue, slot);
 	ret_loan->bytes = bytes;
-	ret_loan->opaque = (index + 1) | slot << 32;
+	ret_loan->opaque = opaque;
 	return 0;
 }
 
@@ -160,7 +163,7 @@ int tenon_queue_loan(struct tenon_queue *queue, uint64_t bytes, struct tenon_loa
 int tni_loan_find(struct tenon_queue *queue, const struct tenon_loan *loan, uint64_t bytes,
 		  uint64_t *ret_index)
 {
-	uint64_t index = (loan->opaque & 0xffffffff) - 1, slot_index = loan->opaque >> 32;
+	uint64_t index = (loan->opaque & 0xffffffff) - 1;
 	const struct tni_loan *entry;
 	const struct tni_slot *slot;
 
@@ -171,9 +174,9 @@ int tni_loan_find(struct tenon_queue *queue, const struct tenon_loan *loan, uint
 	if (!entry ||
 	    tni_get64(&entry->state_participant) !=
 		    (TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32) ||
-	    tni_get64(&entry->slot) != slot_index)
+	    (uint32_t)tni_get64(&entry->serial) != loan->opaque >> 32)
 		return -EINVAL;
-	slot = tni_slot_at(queue, slot_index);
+	slot = tni_slot_at(queue, tni_get64(&entry->slot));
 	if (!slot || bytes > queue->attributes.max_message_bytes ||
 	    bytes > tni_get64(&slot->room_bytes))
 		return -EINVAL;

@@ -386,7 +386,8 @@ static char *path_of(int directory_fd, const char *namespace_path)
 	return strdup(path);
 }
 
-/* Of a call that failed nothing is left behind; what has the name meanwhile is another's. */
+/* Of a call that failed nothing is left behind; what has the name meanwhile is another's, as far as can
+ * be told: there is no system call that removes a name only if it is a certain file's. */
 static int open_created(int directory_fd, const char *file_name, uint64_t inode,
 			struct tenon_queue *queue)
 {
@@ -423,8 +424,11 @@ static int open_in(int directory_fd, const char *name, uint32_t flags,
 		result = create(directory_fd, file_name, name, options, &inode);
 		if (result != 0 && (result != -EEXIST || (flags & TENON_QUEUE_EXCLUSIVE)))
 			return result;
-		if (flags & TENON_QUEUE_EXCLUSIVE)
-			return open_created(directory_fd, file_name, inode, queue);
+		if (flags & TENON_QUEUE_EXCLUSIVE) {
+			result = open_created(directory_fd, file_name, inode, queue);
+			if (result != -ENOENT)
+				return result;
+		}
 	}
 	return -EAGAIN;
 }

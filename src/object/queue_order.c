@@ -492,60 +492,72 @@ static int peek_by_key(struct tenon_queue *queue, uint64_t position, uint64_t *r
 	return result;
 }
 
-/* Counts the messages over all keys whose number in the queue is at most `limit`. */
+/* Of the messages over all keys, by their sequence numbers. */
 struct age_count {
-	uint64_t limit;
-	uint64_t top; /* more there cannot be */
+	uint64_t limit; /* up to this number they count */
+	uint64_t top;	/* more there cannot be */
 	uint64_t count;
-	uint64_t youngest; /* of those that count, and where it lies */
-	uint64_t slot;
+	uint64_t last, last_slot; /* of those that count */
+	uint64_t next, next_slot; /* of those that do not, the first; UINT64_MAX none */
 };
+
+static void note_next(struct age_count *ages, uint64_t sequence, uint64_t slot)
+{
+	if (sequence >= ages->next)
+		return;
+	ages->next = sequence;
+	ages->next_slot = slot;
+}
 
 static int count_list(struct tenon_queue *queue, uint64_t link, struct age_count *ages)
 {
-	uint64_t older = 0, before = ages->count;
+	uint64_t previous = 0, before = ages->count;
 
 	while (link != 0) {
 		const struct tni_slot *slot = linked(queue, link);
-		uint64_t number;
+		uint64_t sequence;
 
 		if (!slot || ages->count > ages->top)
 			return -EBADMSG;
-		number = tni_get64(&slot->sequence);
-		if (number < older)
+		sequence = tni_get64(&slot->sequence);
+		if (ages->count > before && sequence <= previous)
 			return -EBADMSG;
-		if (number > ages->limit)
+		if (sequence > ages->limit) {
+			note_next(ages, sequence, link - 1);
 			break;
-		ages->count++;
-		if (number >= ages->youngest) {
-			ages->youngest = number;
-			ages->slot = link - 1;
 		}
-		older = number;
+		ages->count++;
+		if (sequence >= ages->last) {
+			ages->last = sequence;
+			ages->last_slot = link - 1;
+		}
+		previous = sequence;
 		link = tni_get64(&slot->younger_link);
 	}
 	/* The tree promised one. */
 	return ages->count > before ? 0 : -EBADMSG;
 }
 
-static int count_ages(struct tenon_queue *queue, uint64_t limit, struct age_count *ret_ages)
+static int count_ages(struct tenon_queue *queue, uint64_t limit, uint64_t top,
+		      struct age_count *ret_ages)
 {
 	struct tni_index by_age = index_of(queue, TNI_TREE_AGE);
 	uint64_t node;
 	int result = tni_index_first(&by_age, &node);
 
-	*ret_ages = (struct age_count){
-		.limit = limit,
-		.top = tni_pool_top(&queue->control->send.slots.pool, &queue->slots) +
-		       tni_pool_top(&queue->control->receive.held, &queue->held),
-	};
+	*ret_ages = (struct age_count){.limit = limit, .top = top, .next = UINT64_MAX};
 	while (result == 0) {
 		const struct tni_node *bucket = tni_table_at(&queue->nodes, node);
 		uint64_t first = tni_get64(&bucket->key[TNI_TREE_AGE]);
+		uint64_t link = tni_get64(&bucket->first_link);
 
-		if (first > limit)
+		if (first > limit) {
+			if (link == 0 || !linked(queue, link))
+				return -EBADMSG;
+			note_next(ret_ages, first, link - 1);
 			return 0;
-		result = count_list(queue, tni_get64(&bucket->first_link), ret_ages);
+		}
+		result = count_list(queue, link, ret_ages);
 		if (result == 0)
 			result = tni_index_next(&by_age, first, &node);
 	}
@@ -553,31 +565,45 @@ static int count_ages(struct tenon_queue *queue, uint64_t limit, struct age_coun
 }
 
 /* By age over all keys: bisects for the number up to which there are `position` + 1 messages, since
- * the lists of the buckets have no common order. */
+ * the lists of the buckets have no common order.  Who looks at one after the other is spared that. */
 static int peek_by_age(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot)
 {
 	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
-	uint64_t from = 0, to = view.drained;
+	uint64_t version = tni_get64(&queue->control->receive.version);
+	uint64_t from = 0, to = view.drained, top = slots_there(queue);
+	struct tni_peek *peeked = &queue->peeked;
+	struct age_count ages;
+	int result;
 
 	if (position >= view.ready)
 		return -ENOENT;
+	if (peeked->version == version && position == peeked->position + 1) {
+		result = count_ages(queue, peeked->sequence, top, &ages);
+		if (result == 0 && ages.count == position && ages.next != UINT64_MAX) {
+			ages.last = ages.next;
+			ages.last_slot = ages.next_slot;
+			goto found;
+		}
+	}
 	while (from < to) {
 		uint64_t middle = from + (to - from) / 2;
-		struct age_count ages;
-		int result = count_ages(queue, middle, &ages);
 
+		result = count_ages(queue, middle, top, &ages);
 		if (result != 0)
 			return result;
-		if (ages.count == position + 1) {
-			*ret_slot = ages.slot;
-			return 0;
-		}
+		if (ages.count == position + 1)
+			goto found;
 		if (ages.count <= position)
 			from = middle + 1;
 		else
 			to = middle;
 	}
 	return -EBADMSG;
+found:
+	*peeked = (struct tni_peek){
+		.version = version, .position = position, .sequence = ages.last};
+	*ret_slot = ages.last_slot;
+	return 0;
 }
 
 int tni_order_peek(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot)

@@ -53,6 +53,11 @@ struct tni_scan {
 	uint64_t from, to, position, key;
 };
 
+/* Which message of a typed queue was looked at last, and at which version of the receivers' side. */
+struct tni_peek {
+	uint64_t version, position, sequence;
+};
+
 struct tenon_queue {
 	struct tni_object object; /* first: bury() is given this */
 	struct tni_gatehouse house;
@@ -67,6 +72,7 @@ struct tenon_queue {
 	struct tni_a32 poll_fd[2];    /* + 1 */
 	struct tni_deathwatch watch;  /* of the readable one */
 	struct tni_scan scan;
+	struct tni_peek peeked;
 	uint32_t pid;
 	uint32_t chunk_shift; /* log2 of chunk_bytes */
 	/* Ordered: so many messages have memory in the index, and outside the log; senders' lock. */
@@ -462,6 +468,12 @@ bool tni_spin(struct tenon_queue *queue, struct tni_reason *reason, int64_t dead
 int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t deadline_ns);
 void tni_wait_leave(struct tni_call *call);
 
+/* Tells what lies in an entry now from what lay there before; under the senders' lock. */
+static inline uint64_t tni_serial(const struct tni_send_side *side)
+{
+	return (uint32_t)tni_get64(&side->version);
+}
+
 /* queue_receipt.c */
 /* A receipt for the message that will be in `slot`. */
 int tni_receipt_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot,
@@ -562,7 +574,7 @@ int tni_chunk_fill(struct tenon_queue *queue, uint64_t index);
 int tni_slot_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t bytes,
 		  uint64_t *ret_index, struct tni_slot **ret_slot);
 /* Loans a slot to this process.  Locks. */
-int tni_loan_take(struct tni_call *call, uint64_t bytes, int64_t deadline_ns, uint64_t *ret_loan,
+int tni_loan_take(struct tni_call *call, uint64_t bytes, int64_t deadline_ns, uint64_t *ret_opaque,
 		  uint64_t *ret_slot);
 /* The entry of a loan that this process holds.  -EINVAL. */
 int tni_loan_find(struct tenon_queue *queue, const struct tenon_loan *loan, uint64_t bytes,

@@ -58,9 +58,9 @@ int tni_receipt_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t sl
 	receipt = tni_table_at(&queue->receipts, index);
 	tni_txn_set(txn, &receipt->state_pid, TNI_RECEIPT_OPEN);
 	tni_set64(&receipt->slot, slot_index);
-	tni_set64(&receipt->owner, queue->object.participant);
+	tni_set64(&receipt->owner, queue->object.participant | tni_serial(side) << 32);
 	tni_set32(&slot->receipt_link, (uint32_t)index + 1);
-	*ret_receipt = index;
+	*ret_receipt = index | tni_serial(side) << 32;
 	return 0;
 }
 
@@ -95,7 +95,8 @@ int tni_receipt_orphan_all(struct tenon_queue *queue, uint32_t participant)
 			return -EBADMSG;
 		state = tni_get64(&receipt->state_pid);
 		if ((state & TNI_RECEIPT_STATE_MASK) == TNI_RECEIPT_FREE ||
-		    (state & TNI_RECEIPT_ORPHAN) || tni_get64(&receipt->owner) != participant)
+		    (state & TNI_RECEIPT_ORPHAN) ||
+		    (uint32_t)tni_get64(&receipt->owner) != participant)
 			continue;
 		/* Dying in between leaves a count too low: the orphan is found by the next. */
 		tni_fetch_or64(&receipt->state_pid, TNI_RECEIPT_ORPHAN);
@@ -118,22 +119,23 @@ int tenon_queue_last_receipt(struct tenon_queue *queue, uint64_t *ret_receipt)
 	return 0;
 }
 
-static struct tni_receipt *own_receipt(struct tenon_queue *queue, uint64_t index)
+static struct tni_receipt *own_receipt(struct tenon_queue *queue, uint64_t number)
 {
 	struct tni_receipt *receipt;
-	uint64_t state;
+	uint64_t state, index = (uint32_t)number, serial = number >> 32;
 
 	if (index >= tni_pool_top(&queue->control->send.receipts, &queue->receipts))
 		return NULL;
 	receipt = tni_table_at(&queue->receipts, index);
 	state = receipt ? tni_get64(&receipt->state_pid) & TNI_RECEIPT_STATE_MASK : 0;
-	if (state == TNI_RECEIPT_FREE || tni_get64(&receipt->owner) != queue->object.participant)
+	if (state == TNI_RECEIPT_FREE ||
+	    tni_get64(&receipt->owner) != (queue->object.participant | serial << 32))
 		return NULL;
 	return receipt;
 }
 
 /* Gives the entry back.  Answers what stood in it. */
-static int end_receipt(struct tni_call *call, uint64_t index, uint64_t *ret_state)
+static int end_receipt(struct tni_call *call, uint64_t number, uint64_t *ret_state)
 {
 	struct tenon_queue *queue = call->queue;
 	struct tni_send_side *side = &queue->control->send;
@@ -144,13 +146,13 @@ static int end_receipt(struct tni_call *call, uint64_t index, uint64_t *ret_stat
 
 	if (result != 0)
 		return result;
-	receipt = own_receipt(queue, index);
+	receipt = own_receipt(queue, number);
 	if (receipt) {
 		*ret_state = tni_get64(&receipt->state_pid);
 		view = tni_send_view(side);
 		tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
 		tni_txn_set(&txn, &receipt->state_pid, TNI_RECEIPT_FREE);
-		result = tni_pool_give(&txn, &side->receipts, &queue->receipts, index);
+		result = tni_pool_give(&txn, &side->receipts, &queue->receipts, (uint32_t)number);
 		if (result == 0)
 			tni_send_commit(side, &view);
 		else
@@ -196,9 +198,11 @@ int tenon_queue_receipt(struct tenon_queue *queue, uint64_t receipt, int64_t dea
 		result = end_receipt(&call, receipt, &state);
 	if (result != 0)
 		return result;
+	if ((state & TNI_RECEIPT_STATE_MASK) == TNI_RECEIPT_CANCELLED)
+		return -ECANCELED;
 	if (ret_receiver_pid)
 		*ret_receiver_pid = (int32_t)(state >> 32);
-	return (state & TNI_RECEIPT_STATE_MASK) == TNI_RECEIPT_CANCELLED ? -ECANCELED : 0;
+	return 0;
 }
 
 /* Under the receivers' lock: whether somebody has the message of a slot under lease. */
@@ -263,7 +267,7 @@ static int withdraw(struct tni_call *call, struct tni_receipt *receipt, bool kee
 
 int tni_receipt_rendezvous(struct tni_call *call, uint64_t receipt, bool keep, int64_t deadline_ns)
 {
-	struct tni_receipt *entry = tni_table_at(&call->queue->receipts, receipt);
+	struct tni_receipt *entry = tni_table_at(&call->queue->receipts, (uint32_t)receipt);
 	int result = await(call, entry, deadline_ns), withdrawn = 0;
 	uint64_t state = 0;
 

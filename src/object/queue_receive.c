@@ -316,7 +316,7 @@ int tenon_queue_receive_batch(struct tenon_queue *queue, void *buffer, uint64_t 
 	if (!queue || !buffer || !ret_messages || !ret_count || count == 0)
 		return -EINVAL;
 	quick = receive_quick(&call, queue, buffer, capacity_bytes, count, options, ret_messages);
-	if (quick == (int)count) {
+	if (quick > 0 && (uint32_t)quick == count) {
 		*ret_count = count;
 		return 0;
 	}

@@ -334,9 +334,12 @@ static int send_long(struct tni_call *call, const struct tenon_slice *slice,
 {
 	struct tenon_queue *queue = call->queue;
 	struct parcel parcel = {.is_loan = true, .loan_bytes = slice->bytes};
+	struct tenon_loan loan = {.bytes = slice->bytes};
 	uint64_t slot;
-	int result = tni_loan_take(call, slice->bytes, options->deadline_ns, &parcel.loan, &slot);
+	int result = tni_loan_take(call, slice->bytes, options->deadline_ns, &loan.opaque, &slot);
 
+	if (result == 0)
+		result = tni_loan_find(queue, &loan, slice->bytes, &parcel.loan);
 	if (result != 0)
 		return result;
 	tni_copy(tni_slot_data(queue, slot), slice->data, slice->bytes);
@@ -345,11 +348,7 @@ static int send_long(struct tni_call *call, const struct tenon_slice *slice,
 		return 0;
 	/* Not sent; withdrawn by a rendezvous, it is not a loan any more. */
 	if (tni_side_lock(call, TNI_SEND, INT64_MAX) == 0) {
-		const struct tni_loan *loan = tni_table_at(&queue->loans, parcel.loan);
-
-		if (tni_get64(&loan->state_participant) ==
-			    (TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32) &&
-		    tni_get64(&loan->slot) == slot)
+		if (tni_loan_find(queue, &loan, 0, &parcel.loan) == 0)
 			tni_loan_free(queue, parcel.loan);
 		tni_side_unlock(call, TNI_SEND);
 	}
@@ -482,9 +481,10 @@ int tenon_queue_commit(struct tenon_queue *queue, struct tenon_loan *loan, uint6
 	if (result != 0)
 		return result;
 	result = deliver(&call, &parcel, &checked, &sent);
-	if (result != 0)
+	/* Withdrawn by a rendezvous it is gone, too. */
+	if (result != 0 && tni_loan_find(queue, loan, 0, &parcel.loan) == 0)
 		return result;
 	loan->data = NULL;
 	loan->opaque = 0;
-	return 0;
+	return result;
 }

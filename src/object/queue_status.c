@@ -260,10 +260,15 @@ int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,
 	if (result != 0)
 		return result;
 	/* Surely not so many: nobody need walk there. */
-	if (position >= TENON_QUEUE_MAX_CAPACITY || (position >= tni_queue_available(queue) &&
-						     (tni_queue_bring_back(&call, INT64_MAX) <= 0 ||
-						      position >= tni_queue_available(queue))))
+	if (position >= TENON_QUEUE_MAX_CAPACITY)
 		return -ENOENT;
+	if (position >= tni_queue_available(queue)) {
+		result = tni_queue_bring_back(&call, INT64_MAX);
+		if (result < 0)
+			return result;
+		if (position >= tni_queue_available(queue))
+			return -ENOENT;
+	}
 	result = tni_side_lock(&call, TNI_RECEIVE, INT64_MAX);
 	if (result != 0)
 		return result;

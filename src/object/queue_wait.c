@@ -384,7 +384,10 @@ int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t dea
 
 	if (start_ns >= deadline_ns) {
 		result = tni_queue_bring_back(call, 0);
-		return result > 0 ? 0 : result < 0 ? result : -ETIMEDOUT;
+		if (result > 0)
+			return 0;
+		tni_wait_leave(call);
+		return result < 0 ? result : -ETIMEDOUT;
 	}
 	/* What is repaired or buried meanwhile leaves the entry as it is here. */
 	tni_pending_set(call->thread, &queue->house.gate[0]->word);

@@ -196,6 +196,10 @@ static void receiving_batches(void)
 		tenon_queue_receive_batch(at.empty, bytes, room, 2,
 					  RECEIVE(.flags = TENON_NONBLOCK), out.messages,
 					  &out.count));
+	REFUSED("empty, and asked for as many as EAGAIN is below nothing", -EAGAIN,
+		tenon_queue_receive_batch(at.empty, bytes, room, UINT32_MAX - 10,
+					  RECEIVE(.flags = TENON_NONBLOCK), out.messages,
+					  &out.count));
 	REFUSED_OPTIONS(tenon_receive_options, RECEIVE, receive_batch_with);
 }
 
@@ -290,7 +294,7 @@ static void ending_loans(const char *what, int (*end)(struct tenon_queue *, stru
 	REFUSED("a loan of the next entry", -EINVAL, end(at.fifo, loan_but(at.loan.opaque + 1)));
 	REFUSED("a loan of the last entry", -EINVAL,
 		end(at.fifo, loan_but(at.loan.opaque | UINT32_MAX)));
-	REFUSED("a loan of another slot", -EINVAL,
+	REFUSED("a loan of another time", -EINVAL,
 		end(at.fifo, loan_but(at.loan.opaque ^ UINT64_C(1) << 32)));
 	REFUSED("a loan of all ones", -EINVAL, end(at.fifo, loan_but(UINT64_MAX)));
 	ACCEPTED("twice", end(at.fifo, &at.loan) != 0 || end(at.fifo, &at.loan) != -EINVAL);

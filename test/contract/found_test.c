@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "contract.h"
+#include "core/thread.h"
 
 #define NAME "/found"
 #define LONG_BYTES 20000u
@@ -481,6 +482,82 @@ static void test_receipt_of_a_long_rendezvous(void)
 	queue = tenon_queue_close(queue);
 }
 
+/* The next one lies in the same entry, and is not meant. */
+static void test_of_another_time(void)
+{
+	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, 8, 64);
+	struct tenon_send_options options = {.size = sizeof(options), .flags = TENON_WANT_RECEIPT};
+	struct tenon_loan loan, before, after;
+	uint64_t receipt, next;
+
+	EXPECT_IS(tenon_queue_loan(queue, 8, &loan), 0);
+	before = loan;
+	EXPECT_IS(tenon_queue_abandon(queue, &loan), 0);
+	EXPECT_IS(tenon_queue_loan(queue, 8, &after), 0);
+	EXPECT_IS(tenon_queue_abandon(queue, &before), -EINVAL);
+	EXPECT_IS(tenon_queue_commit(queue, &before, 8, NULL), -EINVAL);
+	EXPECT_IS(tenon_queue_abandon(queue, &after), 0);
+
+	EXPECT_IS(tenon_queue_send(queue, "x", 1, &options), 0);
+	EXPECT_IS(tenon_queue_last_receipt(queue, &receipt), 0);
+	EXPECT_IS(tenon_queue_receive(queue, NULL, 0,
+				      &(struct tenon_receive_options){
+					      .size = sizeof(struct tenon_receive_options),
+					      .flags = TENON_TRUNCATE},
+				      NULL),
+		  0);
+	EXPECT_IS(tenon_queue_receipt(queue, receipt, 0, NULL), 0);
+	EXPECT_IS(tenon_queue_send(queue, "y", 1, &options), 0);
+	EXPECT_IS(tenon_queue_last_receipt(queue, &next), 0);
+	EXPECT_IS(tenon_queue_receipt(queue, receipt, -1, NULL), -EINVAL);
+	EXPECT_IS(tenon_queue_receipt(queue, next, -1, NULL), -ETIMEDOUT);
+	queue = tenon_queue_close(queue);
+}
+
+static void test_withdrawn_loan(void)
+{
+	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, TENON_QUEUE_RENDEZVOUS, 64);
+	struct tenon_send_options options = {.size = sizeof(options)};
+	struct tenon_queue_status status = {.size = sizeof(status)};
+	struct tenon_loan loan;
+
+	EXPECT_IS(tenon_queue_loan(queue, 8, &loan), 0);
+	options.deadline_ns = tenon_deadline_after(SECOND_NS / 50);
+	EXPECT_IS(tenon_queue_commit(queue, &loan, 8, &options), -ETIMEDOUT);
+	EXPECT(loan.data == NULL);
+	EXPECT_IS(tenon_queue_status(queue, &status), 0);
+	EXPECT_IS(status.loaned, 0);
+	queue = tenon_queue_close(queue);
+}
+
+static void wait_and_look(void *context)
+{
+	(void)context;
+	EXPECT_IS(tenon_queue_wait(contract_open(NAME), TENON_READABLE,
+				   tenon_deadline_after(SECOND_NS / 2), NULL),
+		  -ETIMEDOUT);
+	EXPECT(tni_pending_get(tni_thread_self()) == NULL);
+}
+
+/* Woken for a message that somebody else has by now, and the time is up: the thread's robust list names no
+ * gate behind the call. */
+static void test_woken_too_late(void)
+{
+	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, 8, 64);
+	pid_t waiter = contract_start(wait_and_look, NULL);
+	uint64_t number;
+
+	contract_await_receivers(queue, 1);
+	kill(waiter, SIGSTOP);
+	EXPECT(waitpid(waiter, NULL, WUNTRACED) == waiter);
+	EXPECT_IS(tenon_queue_send(queue, "message", 8, NULL), 0);
+	EXPECT_IS(tenon_queue_receive(queue, &number, sizeof(number), NULL, NULL), 0);
+	nanosleep(&(struct timespec){.tv_nsec = SECOND_NS / 2 + SECOND_NS / 10}, NULL);
+	kill(waiter, SIGCONT);
+	contract_await(waiter);
+	queue = tenon_queue_close(queue);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -500,6 +577,9 @@ int main(void)
 		{"rendezvous: with a receipt", test_receipt_of_a_rendezvous, NULL},
 		{"rendezvous: with a receipt, under lease", test_receipt_of_a_long_rendezvous,
 		 NULL},
+		{"a loan and a receipt of another time", test_of_another_time, NULL},
+		{"rendezvous: a loan that was withdrawn", test_withdrawn_loan, NULL},
+		{"wait: woken, and too late", test_woken_too_late, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));

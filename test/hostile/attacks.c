@@ -346,6 +346,24 @@ static void age_ring_peeked(struct stage *stage)
 	(void)!tenon_queue_peek(stage->queue, 1, stage->bytes, 64, &message);
 }
 
+/* Counted as often as there could be messages, it is said, under the lock. */
+static void own_younger_peeked(struct stage *stage)
+{
+	struct tenon_message message;
+	struct tni_slot *slot;
+
+	set_stage(stage, TENON_QUEUE_TYPED, TENON_QUEUE_UNBOUNDED, 64);
+	if (send_bytes(stage, 8) != 0 || send_bytes(stage, 8) != 0 ||
+	    tenon_queue_peek(stage->queue, 0, stage->bytes, 64, &message) != 0)
+		_exit(3);
+	slot = entry_of(stage, &stage->queue->held, 0);
+	tni_set64(&slot->younger_link, stage->queue->slots.max + 1);
+	tni_set64(&stage->control->receive.held.top, UINT64_MAX);
+	tni_set64(&stage->control->send.slots.pool.top, UINT64_MAX);
+	if (tenon_queue_peek(stage->queue, 1, stage->bytes, 64, &message) != -EBADMSG)
+		_exit(4);
+}
+
 static int count_one(const struct tenon_participant *participant, void *context)
 {
 	(void)participant;
@@ -457,6 +475,7 @@ static const struct attack {
 	{"a bucket of the index in a ring, returned to", bucket_ring_returned},
 	{"a bucket of the index in a ring, peeked far behind", bucket_ring_peeked},
 	{"messages by age in a ring, peeked", age_ring_peeked},
+	{"a message that is its own younger one, peeked", own_younger_peeked},
 	{"tables used as far as they can be, walked through", endless_tables},
 	{"a taken message changes, and names another sender; a received one is a copy",
 	 message_in_motion},
