@@ -17,8 +17,8 @@
  *				 tenon_receive_options)
  *
  * Promises.  A send that returned 0 is delivered to exactly one receiver; only if that receiver had
- * taken it (tenon_queue_take) and died before tenon_queue_done is it delivered again, first in its
- * order, with a raised delivery count.  A send that did not return, because its process was killed,
+ * taken it (tenon_queue_take) and died before tenon_queue_done, or died while it received one of
+ * more than 16 KiB, is it delivered again, first in its order, with a raised delivery count.  A send that did not return, because its process was killed,
  * is delivered once and whole, or not at all.  The death of any process at any moment leaves the
  * queue usable for the others.  Bytes that another process wrote wrongly into the shared memory
  * give -EBADMSG, and the queue is marked damaged; they never crash the caller.
@@ -46,7 +46,7 @@
  * -EDEADLK the call came from a signal handler that interrupted a call of the same thread on this
  * queue, which holds the lock: nothing was done; -EFBIG the queue's file would become longer than
  * the RLIMIT_FSIZE of this process allows; no SIGXFSZ is sent.  The file is sparse: it begins with
- * 64 MiB of length or more, of which some 15 pages are memory.  Making a queue, sends and loans
+ * 64 MiB of length or more, of which some 16 pages are memory.  Making a queue, sends and loans
  * make it longer; receiving does not.
  */
 
@@ -68,7 +68,8 @@ struct tenon_queue;
 /* What a send does when the queue is full. */
 #define TENON_QUEUE_WAIT 0u	   /* waits for room (or gives -EAGAIN when it may not wait) */
 #define TENON_QUEUE_FAIL 1u	   /* gives -EAGAIN */
-#define TENON_QUEUE_DROP_OLDEST 2u /* makes room: the message that would leave next is dropped */
+#define TENON_QUEUE_DROP_OLDEST 2u /* makes room: the message that would leave next is dropped; */
+				   /* -EAGAIN when all of them are under lease */
 #define TENON_QUEUE_DROP_NEWEST 3u /* succeeds, and the message that was to be sent is dropped */
 
 /* Capacities with a meaning of their own. */
@@ -173,8 +174,8 @@ struct tenon_message {
  * when that does not happen in time.
  *
  * Errors: -EMSGSIZE longer than max_message_bytes; -EINVAL options, or a key that is no priority of
- * a PRIORITY queue; -E2BIG; -EAGAIN full (NONBLOCK or FAIL), or nobody is waiting to receive
- * (RENDEZVOUS with NONBLOCK); -ETIMEDOUT; -EINTR a signal handler ran while it waited (never if the
+ * a PRIORITY queue; -E2BIG; -EAGAIN full (NONBLOCK or FAIL; DROP_OLDEST: of messages under
+ * lease), or nobody is waiting to receive (RENDEZVOUS with NONBLOCK); -ETIMEDOUT; -EINTR a signal handler ran while it waited (never if the
  * handler was installed with SA_RESTART, on a kernel with futex_waitv(2)).  On an error nothing was
  * sent.  A receiver's death while this call waits wakes it if that makes room.
  */
@@ -188,10 +189,12 @@ struct tenon_slice {
 
 /*
  * Sends `count` messages in order, with one key; cheaper than one by one.  Waits until at least one
- * is sent, then sends what fits without waiting; `ret_sent` says how many were.  Other senders'
- * messages may come between two batches of this call, not into one that fitted.  Errors as
- * tenon_queue_send, if any of the messages gives it; nothing was sent then.  -EINVAL: also a count
- * of 0.  Not for RENDEZVOUS queues, nor with WANT_RECEIPT (-EOPNOTSUPP).
+ * is sent, then sends what fits without waiting; `ret_sent` says how many were.  They go in runs:
+ * a run ends at a message of more than 16 KiB and where the log goes on elsewhere, and other
+ * senders' messages may come between two.  Errors as tenon_queue_send, -EMSGSIZE and -EINVAL if any
+ * of the messages gives it; nothing was sent then.  An error behind the first run ends the batch
+ * with 0, and the next call gives it.  -EINVAL: also a count of 0.  Not for RENDEZVOUS queues, nor
+ * with WANT_RECEIPT (-EOPNOTSUPP).
  */
 TENON_PUBLIC int tenon_queue_send_batch(struct tenon_queue *queue, const struct tenon_slice *slices,
 					uint32_t count, const struct tenon_send_options *options,
@@ -205,7 +208,7 @@ TENON_PUBLIC int tenon_queue_send_batch(struct tenon_queue *queue, const struct 
  * -EAGAIN none, or none that was selected (NONBLOCK); -EMSGSIZE the message is longer than
  * `capacity_bytes` and TRUNCATE was not given (it stays in the queue); -ETIMEDOUT; -EINTR.  On an
  * error nothing was received.  If this process dies in this call the message is either still queued
- * or received.
+ * or received; one of more than 16 KiB may then come with a raised delivery count.
  */
 TENON_PUBLIC int tenon_queue_receive(struct tenon_queue *queue, void *buffer,
 				     uint64_t capacity_bytes,
@@ -214,8 +217,9 @@ TENON_PUBLIC int tenon_queue_receive(struct tenon_queue *queue, void *buffer,
 
 /*
  * Receives up to `count` messages, one behind the other, into one buffer.  ret_messages[i].bytes
- * says where each ends.  Waits for the first only; ends when the next does not fit.  Errors as
- * tenon_queue_receive; -EINVAL: also a count of 0, and NULL for any but the options.
+ * says where each ends.  Waits for the first only; ends when the next does not fit, or gives
+ * an error: then the answer is 0 with what was received, and the next call gives the error.  Errors
+ * as tenon_queue_receive; -EINVAL: also a count of 0, and NULL for any but the options.
  */
 TENON_PUBLIC int tenon_queue_receive_batch(struct tenon_queue *queue, void *buffer,
 					   uint64_t capacity_bytes, uint32_t count,
@@ -263,10 +267,16 @@ struct tenon_lease {
  *
  * Any number of threads may take, and any thread of the process may end a lease.  When the process
  * dies, the kernel tells those who wait at once, as soon as it has taken the dead process apart.
- * It cannot where the process has more than 120 others who take beside it, where the thread that
- * took first has ended and none took since or has taken from 1024 queues, in a signal handler that
- * interrupted such a call, and with a C library whose robust mutexes are of another kind than
- * glibc's: then those who wait look for the dead every 100 ms.  A child made by _Fork(3) or a raw
+ * It cannot, and those who wait look for the dead every 100 ms,
+ *
+ *	where more than 120 processes take beside it
+ *	where the thread that took first has ended, and no other took since
+ *	where that thread has taken from 1024 queues
+ *	in a signal handler that interrupted such a call
+ *	with a C library whose robust mutexes are of another kind than glibc's
+ *	on kernels without futex_waitv(2)
+ *
+ * A child made by _Fork(3) or a raw
  * clone(2) keeps its parent from being known as dead until its own first call.
  */
 TENON_PUBLIC int tenon_queue_take(struct tenon_queue *queue,
@@ -298,7 +308,8 @@ TENON_PUBLIC int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, 
 /*
  * Waits until a receive of any message would find one (READABLE), or there is room (WRITABLE; a
  * RENDEZVOUS queue always has it, and a DROP_OLDEST or DROP_NEWEST queue takes messages without
- * it); both: until one of them.  Somebody else may be faster afterwards.  `ret_events` may be NULL.
+ * it); both: until one of them (on kernels without futex_waitv(2) room alone is noticed up to 100 ms
+ * late).  Somebody else may be faster afterwards.  `ret_events` may be NULL.
  *
  * The deadline is one as it stands: 0 has passed, as any moment before now, and the call looks and
  * does not wait; TENON_NO_DEADLINE waits for ever.  (In options and for receipts 0 stands for
@@ -364,6 +375,7 @@ struct tenon_queue_status {
 	uint32_t damaged;			     /* 1: -EBADMSG was given to somebody */
 	uint32_t receivers_waiting, senders_waiting; /* processes asleep in a call */
 	/* since it was made */
+	/* `sent` counts what DROP_NEWEST dropped, `sent_bytes` does not */
 	uint64_t sent, sent_bytes, received, received_bytes;
 	uint64_t dropped, redelivered;
 	uint64_t send_waits, receive_waits; /* how often somebody went to sleep */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+/* Deadlines of the public interface; the rest is in the header. */
+
 #include "core/clock.h"
 
 #include <tenon/tenon.h>

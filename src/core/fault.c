@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+/* Which mistake a library with seeded faults makes. */
+
 #include "core/fault.h"
 
 #ifdef TNI_SEEDED_FAULTS

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+/*
+ * The file behind an object: unnamed until it is whole, and given memory before that is touched.  Without
+ * /proc, which names descriptors, only who may search every folder can make one.
+ */
+
 #include "core/file.h"
 
 #include <errno.h>

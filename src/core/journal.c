@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+/* Taking back what an operation, or a dead owner of the lock, has written.  See core/journal.h. */
+
 #include "core/journal.h"
 
 #include <errno.h>

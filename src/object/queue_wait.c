@@ -9,6 +9,10 @@
  * word that the awaited side will write: each other word of that side that is looked at costs it a
  * line when it next writes, which is just what is being waited for.
  *
+ * Spinning says once of the same words that it is worth looking.  A look that finds nothing where they
+ * promise something has met the work of a sender that died in between, or of somebody who writes what he
+ * likes: falling asleep repairs the one and bears the other.
+ *
  * While there are leases, a sleeper is also told of the death of who holds one, and looks for dead
  * holders from time to time where that could not be had: see core/stake.c.
  */
