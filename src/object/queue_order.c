@@ -24,7 +24,7 @@
 /* From here on the length of a list is checked against the memory there is. */
 #define LONG_LIST 4096u
 
-static struct tni_index index_of(struct tenon_queue *queue, uint32_t tree)
+struct tni_index tni_order_index(struct tenon_queue *queue, uint32_t tree)
 {
 	struct tni_receive_side *side = &queue->control->receive;
 
@@ -46,7 +46,7 @@ static uint64_t bucket_key(const struct tenon_queue *queue, const struct tni_slo
 	return is_typed(queue) ? key : TENON_QUEUE_PRIORITY_MAX - key;
 }
 
-static struct tni_slot *linked(struct tenon_queue *queue, uint64_t link)
+struct tni_slot *tni_order_linked(struct tenon_queue *queue, uint64_t link)
 {
 	return link == 0 ? NULL : tni_slot_at(queue, link - 1);
 }
@@ -68,8 +68,8 @@ int64_t tni_slot_bytes(struct tenon_queue *queue, uint64_t index, const struct t
 static int new_bucket(struct tenon_queue *queue, struct tni_txn *txn, struct tni_slot *slot,
 		      uint64_t slot_link, uint64_t key)
 {
-	struct tni_index by_key = index_of(queue, TNI_TREE_KEY);
-	struct tni_index by_age = index_of(queue, TNI_TREE_AGE);
+	struct tni_index by_key = tni_order_index(queue, TNI_TREE_KEY);
+	struct tni_index by_age = tni_order_index(queue, TNI_TREE_AGE);
 	struct tni_node *bucket;
 	uint64_t node;
 	int result = tni_pool_take(txn, by_key.pool, by_key.table, &node);
@@ -139,8 +139,8 @@ int tni_order_back_slow(struct tenon_queue *queue, uint64_t sent, uint64_t more,
 static int set_first(struct tenon_queue *queue, struct tni_txn *txn, struct tni_node *bucket,
 		     uint64_t node, uint64_t slot_link)
 {
-	struct tni_index by_age = index_of(queue, TNI_TREE_AGE);
-	const struct tni_slot *slot = linked(queue, slot_link);
+	struct tni_index by_age = tni_order_index(queue, TNI_TREE_AGE);
+	const struct tni_slot *slot = tni_order_linked(queue, slot_link);
 	int result;
 
 	if (!slot)
@@ -157,7 +157,7 @@ static int set_first(struct tenon_queue *queue, struct tni_txn *txn, struct tni_
 }
 
 /* How many slots there is memory for: what bounds a list whose links lead in a circle. */
-static uint64_t slots_there(const struct tenon_queue *queue)
+uint64_t tni_order_slots_there(const struct tenon_queue *queue)
 {
 	return tni_file_memory(queue->object.fd) / sizeof(struct tni_slot);
 }
@@ -168,7 +168,7 @@ static int find_older(struct tenon_queue *queue, const struct tni_node *bucket, 
 		      uint64_t *ret_older)
 {
 	uint64_t link = tni_get64(&bucket->last_link), older = 0;
-	const struct tni_slot *slot = linked(queue, link);
+	const struct tni_slot *slot = tni_order_linked(queue, link);
 	uint64_t bound = tni_slots_max(queue); /* the bucket's count may be anything */
 
 	if (!slot)
@@ -179,11 +179,11 @@ static int find_older(struct tenon_queue *queue, const struct tni_node *bucket, 
 	}
 	link = tni_get64(&bucket->first_link);
 	for (uint64_t i = 0; i <= bound; i++) {
-		slot = linked(queue, link);
+		slot = tni_order_linked(queue, link);
 		if (!slot)
 			return -EBADMSG;
-		if (i == LONG_LIST && bound > slots_there(queue))
-			bound = slots_there(queue);
+		if (i == LONG_LIST && bound > tni_order_slots_there(queue))
+			bound = tni_order_slots_there(queue);
 		if (tni_get64(&slot->sequence) > sequence) {
 			*ret_older = older;
 			return 0;
@@ -196,7 +196,7 @@ static int find_older(struct tenon_queue *queue, const struct tni_node *bucket, 
 
 int tni_order_insert(struct tenon_queue *queue, struct tni_txn *txn, uint64_t index)
 {
-	struct tni_index by_key = index_of(queue, TNI_TREE_KEY);
+	struct tni_index by_key = tni_order_index(queue, TNI_TREE_KEY);
 	struct tni_slot *slot = tni_slot_at(queue, index), *older, *younger;
 	uint64_t node, older_link, younger_link;
 	struct tni_node *bucket;
@@ -213,9 +213,9 @@ int tni_order_insert(struct tenon_queue *queue, struct tni_txn *txn, uint64_t in
 	result = find_older(queue, bucket, tni_get64(&slot->sequence), &older_link);
 	if (result != 0)
 		return result;
-	older = linked(queue, older_link);
+	older = tni_order_linked(queue, older_link);
 	younger_link = older ? tni_get64(&older->younger_link) : tni_get64(&bucket->first_link);
-	younger = linked(queue, younger_link);
+	younger = tni_order_linked(queue, younger_link);
 	tni_set64(&slot->older_link, older_link);
 	tni_set64(&slot->younger_link, younger_link);
 	if (older)
@@ -230,8 +230,8 @@ int tni_order_insert(struct tenon_queue *queue, struct tni_txn *txn, uint64_t in
 
 int tni_order_remove(struct tenon_queue *queue, struct tni_txn *txn, uint64_t index)
 {
-	struct tni_index by_key = index_of(queue, TNI_TREE_KEY);
-	struct tni_index by_age = index_of(queue, TNI_TREE_AGE);
+	struct tni_index by_key = tni_order_index(queue, TNI_TREE_KEY);
+	struct tni_index by_age = tni_order_index(queue, TNI_TREE_AGE);
 	const struct tni_slot *slot = tni_slot_at(queue, index);
 	struct tni_slot *older, *younger;
 	struct tni_node *bucket;
@@ -241,8 +241,8 @@ int tni_order_remove(struct tenon_queue *queue, struct tni_txn *txn, uint64_t in
 	if (!slot || tni_index_find(&by_key, bucket_key(queue, slot), &node) != 0)
 		return -EBADMSG;
 	bucket = tni_table_at(&queue->nodes, node);
-	older = linked(queue, tni_get64(&slot->older_link));
-	younger = linked(queue, tni_get64(&slot->younger_link));
+	older = tni_order_linked(queue, tni_get64(&slot->older_link));
+	younger = tni_order_linked(queue, tni_get64(&slot->younger_link));
 	tni_txn_set(txn, &bucket->count, tni_get64(&bucket->count) - 1);
 	if (!older && !younger) {
 		result = tni_index_remove(txn, &by_key, bucket_key(queue, slot));
@@ -413,12 +413,12 @@ bool tni_order_is_log(struct tenon_queue *queue, const struct tenon_receive_opti
 	return scan_log(queue, scan);
 }
 
-static int first_of(struct tenon_queue *queue, uint64_t node, uint64_t *ret_slot)
+int tni_order_first(struct tenon_queue *queue, uint64_t node, uint64_t *ret_slot)
 {
 	const struct tni_node *bucket = tni_table_at(&queue->nodes, node);
 	uint64_t link = tni_get64(&bucket->first_link);
 
-	if (link == 0 || !linked(queue, link))
+	if (link == 0 || !tni_order_linked(queue, link))
 		return -EBADMSG;
 	*ret_slot = link - 1;
 	return 0;
@@ -426,8 +426,8 @@ static int first_of(struct tenon_queue *queue, uint64_t node, uint64_t *ret_slot
 
 int tni_order_select(struct tenon_queue *queue, uint32_t select, uint64_t key, uint64_t *ret_slot)
 {
-	struct tni_index by_key = index_of(queue, TNI_TREE_KEY);
-	struct tni_index by_age = index_of(queue, TNI_TREE_AGE);
+	struct tni_index by_key = tni_order_index(queue, TNI_TREE_KEY);
+	struct tni_index by_age = tni_order_index(queue, TNI_TREE_AGE);
 	const struct tni_node *bucket;
 	uint64_t node;
 	int result;
@@ -459,157 +459,5 @@ int tni_order_select(struct tenon_queue *queue, uint32_t select, uint64_t key, u
 	}
 	if (result != 0)
 		return result == -ENOENT ? -EAGAIN : result;
-	return first_of(queue, node, ret_slot);
-}
-
-/* By key, then by age: for priority queues. */
-static int peek_by_key(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot)
-{
-	struct tni_index by_key = index_of(queue, TNI_TREE_KEY);
-	uint64_t node, slot;
-	int result = tni_index_first(&by_key, &node);
-
-	while (result == 0) {
-		const struct tni_node *bucket = tni_table_at(&queue->nodes, node);
-		uint64_t count = tni_get64(&bucket->count);
-
-		if (position < count) {
-			result = first_of(queue, node, &slot);
-			for (; result == 0 && position > 0; position--) {
-				uint64_t link = tni_get64(&tni_slot_at(queue, slot)->younger_link);
-
-				if (link == 0 || !linked(queue, link))
-					return -EBADMSG;
-				slot = link - 1;
-			}
-			if (result == 0)
-				*ret_slot = slot;
-			return result;
-		}
-		position -= count;
-		result = tni_index_next(&by_key, tni_get64(&bucket->key[TNI_TREE_KEY]), &node);
-	}
-	return result;
-}
-
-/* Of the messages over all keys, by their sequence numbers. */
-struct age_count {
-	uint64_t limit; /* up to this number they count */
-	uint64_t top;	/* more there cannot be */
-	uint64_t count;
-	uint64_t last, last_slot; /* of those that count */
-	uint64_t next, next_slot; /* of those that do not, the first; UINT64_MAX none */
-};
-
-static void note_next(struct age_count *ages, uint64_t sequence, uint64_t slot)
-{
-	if (sequence >= ages->next)
-		return;
-	ages->next = sequence;
-	ages->next_slot = slot;
-}
-
-static int count_list(struct tenon_queue *queue, uint64_t link, struct age_count *ages)
-{
-	uint64_t previous = 0, before = ages->count;
-
-	while (link != 0) {
-		const struct tni_slot *slot = linked(queue, link);
-		uint64_t sequence;
-
-		if (!slot || ages->count > ages->top)
-			return -EBADMSG;
-		sequence = tni_get64(&slot->sequence);
-		if (ages->count > before && sequence <= previous)
-			return -EBADMSG;
-		if (sequence > ages->limit) {
-			note_next(ages, sequence, link - 1);
-			break;
-		}
-		ages->count++;
-		if (sequence >= ages->last) {
-			ages->last = sequence;
-			ages->last_slot = link - 1;
-		}
-		previous = sequence;
-		link = tni_get64(&slot->younger_link);
-	}
-	/* The tree promised one. */
-	return ages->count > before ? 0 : -EBADMSG;
-}
-
-static int count_ages(struct tenon_queue *queue, uint64_t limit, uint64_t top,
-		      struct age_count *ret_ages)
-{
-	struct tni_index by_age = index_of(queue, TNI_TREE_AGE);
-	uint64_t node;
-	int result = tni_index_first(&by_age, &node);
-
-	*ret_ages = (struct age_count){.limit = limit, .top = top, .next = UINT64_MAX};
-	while (result == 0) {
-		const struct tni_node *bucket = tni_table_at(&queue->nodes, node);
-		uint64_t first = tni_get64(&bucket->key[TNI_TREE_AGE]);
-		uint64_t link = tni_get64(&bucket->first_link);
-
-		if (first > limit) {
-			if (link == 0 || !linked(queue, link))
-				return -EBADMSG;
-			note_next(ret_ages, first, link - 1);
-			return 0;
-		}
-		result = count_list(queue, link, ret_ages);
-		if (result == 0)
-			result = tni_index_next(&by_age, first, &node);
-	}
-	return result == -ENOENT ? 0 : result;
-}
-
-/* By age over all keys: bisects for the number up to which there are `position` + 1 messages, since
- * the lists of the buckets have no common order.  Who looks at one after the other is spared that. */
-static int peek_by_age(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot)
-{
-	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
-	uint64_t version = tni_get64(&queue->control->receive.version);
-	uint64_t from = 0, to = view.drained, top = slots_there(queue);
-	struct tni_peek *peeked = &queue->peeked;
-	struct age_count ages;
-	int result;
-
-	if (position >= view.ready)
-		return -ENOENT;
-	if (peeked->version == version && position == peeked->position + 1) {
-		result = count_ages(queue, peeked->sequence, top, &ages);
-		if (result == 0 && ages.count == position && ages.next != UINT64_MAX) {
-			ages.last = ages.next;
-			ages.last_slot = ages.next_slot;
-			goto found;
-		}
-	}
-	while (from < to) {
-		uint64_t middle = from + (to - from) / 2;
-
-		result = count_ages(queue, middle, top, &ages);
-		if (result != 0)
-			return result;
-		if (ages.count == position + 1)
-			goto found;
-		if (ages.count <= position)
-			from = middle + 1;
-		else
-			to = middle;
-	}
-	return -EBADMSG;
-found:
-	*peeked = (struct tni_peek){
-		.version = version, .position = position, .sequence = ages.last};
-	*ret_slot = ages.last_slot;
-	return 0;
-}
-
-int tni_order_peek(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot)
-{
-	if (position >= tni_slots_max(queue))
-		return -ENOENT;
-	return is_typed(queue) ? peek_by_age(queue, position, ret_slot)
-			       : peek_by_key(queue, position, ret_slot);
+	return tni_order_first(queue, node, ret_slot);
 }

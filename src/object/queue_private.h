@@ -21,6 +21,7 @@
  *	queue_receive.c	receive, take, done, return
  *	queue_fast.c	the short way: the fast path of send and receive
  *	queue_receipt.c	receipts, and the meeting of a rendezvous
+ *	queue_peek.c	looking at messages and leaving them there
  *	queue_poll.c	descriptors to poll
  *	queue_options.c	checking options
  *	queue_wait.c	spinning and sleeping
@@ -35,6 +36,7 @@
 #include "core/copy.h"
 #include "core/deathwatch.h"
 #include "core/gate.h"
+#include "core/index.h"
 #include "core/object.h"
 #include "core/table.h"
 
@@ -358,8 +360,12 @@ int tni_order_insert(struct tenon_queue *queue, struct tni_txn *txn, uint64_t sl
 int tni_order_remove(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot);
 /* The slot that a receiver with this selection gets.  -EAGAIN none. */
 int tni_order_select(struct tenon_queue *queue, uint32_t select, uint64_t key, uint64_t *ret_slot);
-/* The slot `position` places behind the first one.  -ENOENT. */
-int tni_order_peek(struct tenon_queue *queue, uint64_t position, uint64_t *ret_slot);
+/* For queue_peek.c.  One of the two trees of buckets; the slot behind a link, or NULL; how many slots there
+ * is memory for: what bounds a list whose links lead in a circle; the first slot of a bucket. */
+struct tni_index tni_order_index(struct tenon_queue *queue, uint32_t tree);
+struct tni_slot *tni_order_linked(struct tenon_queue *queue, uint64_t link);
+uint64_t tni_order_slots_there(const struct tenon_queue *queue);
+int tni_order_first(struct tenon_queue *queue, uint64_t node, uint64_t *ret_slot);
 
 /* Slots are numbered through: first those that senders write into, then those that receivers move
  * short messages into, out of the log. */

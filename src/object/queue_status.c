@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Looking into a queue: status, participants, peeking; and clearing up after the dead on demand. */
+/* Looking into a queue: status, participants; and clearing up after the dead on demand. */
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -195,93 +193,4 @@ int tenon_queue_recover(struct tenon_queue *queue, uint32_t *ret_freed)
 	if (ret_freed)
 		*ret_freed = buried;
 	return 0;
-}
-
-/* Finds the message `position` places behind the next one, under the receivers' lock. */
-static int find_at(struct tenon_queue *queue, uint64_t position, struct tni_item *ret_item)
-{
-	struct tni_receive_view view;
-	uint64_t link, slot;
-	bool jumped = false;
-	int result, drained;
-
-	memset(ret_item, 0, sizeof(*ret_item));
-	if (queue->attributes.order != TENON_QUEUE_FIFO) {
-		drained = tni_order_drain(queue);
-		if (drained != 0 && drained != -ENOSPC)
-			return drained;
-		result = tni_order_peek(queue, position, &slot);
-		/* Not all could be looked through: there was no memory for the index. */
-		if (result == -ENOENT && drained != 0)
-			return drained;
-		return result == 0 ? tni_item_of_slot(queue, slot, ret_item) : result;
-	}
-	link = tni_get64(&queue->control->receive.returned_link);
-	view = tni_receive_view(&queue->control->receive);
-	for (uint64_t i = 0; link != 0; i++) {
-		const struct tni_lease *lease = tni_table_at(&queue->leases, link - 1);
-
-		if (!lease || i >= queue->leases.max)
-			return -EBADMSG;
-		if (position-- == 0)
-			return tni_item_of_lease(queue, link - 1, ret_item);
-		link = tni_get64(&lease->next_link);
-	}
-	for (;;) {
-		struct tni_record record;
-
-		result = tni_log_read(queue, view.head, &record);
-		if (result != 0 || record.kind == 0)
-			return result == 0 ? -ENOENT : result;
-		view.head = record.next;
-		if (record.kind == TNI_RECORD_JUMP && jumped)
-			return -EBADMSG;
-		jumped = record.kind == TNI_RECORD_JUMP;
-		if (jumped)
-			continue;
-		if (position-- == 0) {
-			ret_item->message.sequence = view.drained;
-			return tni_item_of_record(queue, &record, ret_item);
-		}
-		view.drained++;
-	}
-}
-
-int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,
-		     uint64_t capacity_bytes, struct tenon_message *ret_message)
-{
-	struct tni_call call;
-	struct tni_item item;
-	int result;
-
-	if (!queue || (!buffer && capacity_bytes > 0))
-		return -EINVAL;
-	result = tni_call_begin(&call, queue);
-	if (result != 0)
-		return result;
-	/* Surely not so many: nobody need walk there. */
-	if (position >= TENON_QUEUE_MAX_CAPACITY)
-		return -ENOENT;
-	if (position >= tni_queue_available(queue)) {
-		result = tni_queue_bring_back(&call, INT64_MAX);
-		if (result < 0)
-			return result;
-		if (position >= tni_queue_available(queue))
-			return -ENOENT;
-	}
-	result = tni_side_lock(&call, TNI_RECEIVE, INT64_MAX);
-	if (result != 0)
-		return result;
-	result = find_at(queue, position, &item);
-	if (result == 0) {
-		uint64_t bytes = item.message.bytes;
-
-		bytes = bytes < capacity_bytes ? bytes : capacity_bytes;
-		if (bytes > 0)
-			tni_copy(buffer, item.data, bytes);
-		if (ret_message)
-			*ret_message = item.message;
-	}
-	tni_side_unlock(&call, TNI_RECEIVE);
-	return result == -EBADMSG ? tni_queue_damaged(queue) : result;
 }
