@@ -170,7 +170,8 @@ struct tni_receive_side {
 	struct tni_a64 level;	       /* readable descriptor */
 	struct tni_a64 woken_returned; /* typed: `redelivered` then */
 	struct tni_a64 woken_done;     /* `done` when those who wait for receipts were last woken */
-	uint64_t reserved2[4];
+	struct tni_a64 voids;	       /* records of that kind from head on; journaled */
+	uint64_t reserved2[3];
 	struct tni_pool leases;
 	struct tni_pool nodes;
 	struct tni_a64 returned_link; /* FIFO: leases, oldest message first; journaled */
@@ -224,6 +225,7 @@ _Static_assert(sizeof(struct tni_queue_control) <= 2 * TNI_PAGE_BYTES, "queue co
 #define TNI_RECORD_INLINE 1u	   /* low half: bytes; then the message, padded to 8 */
 #define TNI_RECORD_SLOT 2u	   /* low half: bytes; then a word: index of the slot */
 #define TNI_RECORD_JUMP 3u	   /* low half: the next chunk */
+#define TNI_RECORD_VOID 4u	   /* was SLOT: withdrawn, amid the log of a FIFO rendezvous */
 
 struct tni_chunk {
 	struct tni_a64 next_link; /* in a free list */

@@ -268,10 +268,15 @@ static void wake(struct tni_gatehouse *house, uint32_t which, uint32_t class, ui
 		drop_flag(house->gate[which], class, released);
 }
 
-static void count_and_wake(struct tni_gatehouse *house, uint32_t class)
+void tni_gatehouse_wake(struct tni_gatehouse *house, uint32_t class, uint32_t count)
 {
 	tni_fetch_add32(&house->waitroom->event[class], 1); /* ORD(event) */
-	futex_wake(&house->waitroom->event[class], 1);
+	futex_wake(&house->waitroom->event[class], count);
+}
+
+static void count_and_wake(struct tni_gatehouse *house, uint32_t class)
+{
+	tni_gatehouse_wake(house, class, 1);
 }
 
 /* G5, but for the repairing. */
@@ -375,6 +380,8 @@ int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_t
 		spins = 0;
 		/* Interruptions do not put it off. */
 		now_ns = tni_clock_ns(CLOCK_MONOTONIC);
+		if (now_ns >= deadline_ns)
+			return -ETIMEDOUT;
 		if (now_ns >= suspicion_ns) {
 			suspect_owner(house, gate, thread, pending);
 			suspicion_ns = now_ns + SUSPICION_NS;

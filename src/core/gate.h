@@ -136,6 +136,10 @@ static inline bool tni_gate_is_orphaned(const struct tni_gate *gate)
 	return (word & TNI_GATE_OWNER_DIED) && !(word & TNI_GATE_OWNER);
 }
 
+/* Wakes up to `count` who sleep for a class, who look for themselves whether they can go on; without a
+ * lock. */
+void tni_gatehouse_wake(struct tni_gatehouse *house, uint32_t class, uint32_t count);
+
 /* Clears a dead participant's bits. */
 void tni_gatehouse_forget(struct tni_gatehouse *house, uint32_t participant);
 

@@ -94,7 +94,7 @@
 	M(tni_receive_side, withdrawn) M(tni_receive_side, withdrawn_bytes) \
 	M(tni_receive_side, redelivered) M(tni_receive_side, waits) M(tni_receive_side, level) \
 	M(tni_receive_side, woken_returned) M(tni_receive_side, woken_done) \
-	M(tni_receive_side, reserved2) M(tni_receive_side, leases) M(tni_receive_side, nodes) \
+	M(tni_receive_side, voids) M(tni_receive_side, reserved2) M(tni_receive_side, leases) M(tni_receive_side, nodes) \
 	M(tni_receive_side, returned_link) M(tni_receive_side, key_root) \
 	M(tni_receive_side, age_root) M(tni_receive_side, held) M(tni_receive_side, reserved3) \
 	M(tni_receive_side, journal) M(tni_receive_side, reserved4)
@@ -166,7 +166,7 @@
 	TNI_FREED_PUSH_ONE, TNI_FREED_PUSHES, TNI_FREED_GRAB_ONE, TNI_FREED_GRABS, \
 	TNI_GRAB_VALID, TNI_LIMBO_VALID, TNI_LIMBO_DROPPED, TNI_RECORD_BYTES_MASK, \
 	TNI_RECORD_KIND_SHIFT, TNI_RECORD_KIND_MASK, TNI_RECORD_SENDER_SHIFT, \
-	TNI_RECORD_INLINE, TNI_RECORD_SLOT, TNI_RECORD_JUMP, TNI_SLOT_CANCELLED, \
+	TNI_RECORD_INLINE, TNI_RECORD_SLOT, TNI_RECORD_JUMP, TNI_RECORD_VOID, TNI_SLOT_CANCELLED, \
 	TNI_LOAN_FREE, TNI_LOAN_HELD, TNI_LEASE_FREE, TNI_LEASE_TAKEN, TNI_LEASE_RETURNED, \
 	TNI_LEASE_IN_SLOT, TNI_RECEIPT_FREE, TNI_RECEIPT_OPEN, TNI_RECEIPT_DONE, \
 	TNI_RECEIPT_CANCELLED, TNI_RECEIPT_STATE_MASK, TNI_RECEIPT_ORPHAN, TNI_TREE_KEY, \

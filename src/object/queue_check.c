@@ -120,20 +120,26 @@ static int check_send(struct check *check)
 
 static int check_log(struct check *check, const struct tni_receive_view *view)
 {
-	uint64_t position = view->head;
+	uint64_t position = view->head, jumps = 0, voids = 0;
 	uint64_t top = tni_pool_top(&check->queue->control->send.chunks.pool,
 				    &check->queue->chunks);
-	uint64_t bound = (top + 1) * (check->queue->attributes.chunk_bytes / 8), jumps = 0;
+	struct tni_walk walk = {0, 0};
 
-	for (uint64_t i = 0; i < bound; i++) {
+	while (tni_walk_on(check->queue, &walk)) {
 		struct tni_record record;
 		struct tni_item item = {0};
 
 		if (tni_log_read(check->queue, position, &record) != 0)
 			return fault(check, "the log holds a broken record at %llu",
 				     (unsigned long long)position);
+		if (record.kind == 0 && voids != tni_get64(&check->queue->control->receive.voids))
+			return fault(check, "the log has %llu withdrawn messages, %llu are counted",
+				     (unsigned long long)voids,
+				     (unsigned long long)tni_get64(
+					     &check->queue->control->receive.voids));
 		if (record.kind == 0)
 			return 0;
+		voids += record.kind == TNI_RECORD_VOID;
 		if (record.kind == TNI_RECORD_JUMP && jumps++ > top)
 			return fault(check, "the log's chunks form a ring");
 		if (record.kind == TNI_RECORD_SLOT &&
@@ -207,13 +213,15 @@ static int check_index(struct check *check, const struct tni_receive_view *view)
 
 static int check_returned(const struct check *check, const struct tni_receive_view *view)
 {
-	uint64_t link = tni_get64(&check->queue->control->receive.returned_link), count = 0;
+	struct tni_receive_side *side = &check->queue->control->receive;
+	uint64_t extent = tni_pool_extent(&side->leases, &check->queue->leases);
+	uint64_t link = tni_get64(&side->returned_link), count = 0;
 
 	while (link != 0) {
 		const struct tni_lease *lease = tni_table_at(&check->queue->leases, link - 1);
 		struct tni_item item = {0};
 
-		if (!lease || count >= view->ready ||
+		if (!lease || count >= view->ready || count > extent ||
 		    (tni_get64(&lease->state_participant) & UINT32_MAX) != TNI_LEASE_RETURNED ||
 		    tni_item_of_lease(check->queue, link - 1, &item) != 0)
 			return fault(check, "the list of returned messages leads astray at %llu",

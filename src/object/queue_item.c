@@ -94,12 +94,28 @@ int tni_item_of_lease(struct tenon_queue *queue, uint64_t lease_index, struct tn
 	return result;
 }
 
+/* What was withdrawn was counted then. */
+static int pass_void(struct tenon_queue *queue, struct tni_receive_view *view,
+		     const struct tni_record *record)
+{
+	struct tni_receive_side *side = &queue->control->receive;
+	struct tni_txn txn;
+
+	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
+	tni_txn_set(&txn, &side->voids, tni_get64(&side->voids) - 1);
+	view->head = record->next;
+	view->drained++;
+	view->done++;
+	return tni_receive_commit(queue, view);
+}
+
 static int find_in_log(struct tenon_queue *queue, struct tni_item *item)
 {
 	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
+	struct tni_walk walk = {0, 0};
+	bool jumped = false;
 
-	/* A jump leads to a record, never to another jump. */
-	for (uint32_t jumps = 0; jumps < 2; jumps++) {
+	while (tni_walk_on(queue, &walk)) {
 		struct tni_record record;
 		int result = tni_log_read(queue, view.head, &record);
 
@@ -107,12 +123,17 @@ static int find_in_log(struct tenon_queue *queue, struct tni_item *item)
 			return result;
 		if (record.kind == 0)
 			return -EAGAIN;
-		if (record.kind != TNI_RECORD_JUMP) {
+		if (record.kind == TNI_RECORD_INLINE || record.kind == TNI_RECORD_SLOT) {
 			item->origin = TNI_ITEM_RECORD;
 			item->message.sequence = view.drained;
 			return tni_item_of_record(queue, &record, item);
 		}
-		result = tni_log_leave_chunk(queue, &view, &record);
+		/* A jump leads to a record, never to another jump. */
+		if (jumped && record.kind == TNI_RECORD_JUMP)
+			break;
+		jumped = record.kind == TNI_RECORD_JUMP;
+		result = jumped ? tni_log_leave_chunk(queue, &view, &record)
+				: pass_void(queue, &view, &record);
 		if (result != 0)
 			return result;
 	}
@@ -161,7 +182,9 @@ static int find_any(struct tenon_queue *queue, const struct tenon_receive_option
 int tni_item_find(struct tenon_queue *queue, const struct tenon_receive_options *options,
 		  struct tni_item *ret_item)
 {
-	for (;;) {
+	struct tni_walk walk = {0, 0};
+
+	while (tni_walk_on(queue, &walk)) {
 		struct tni_item item = {.slot = 0};
 		int result = find_any(queue, options, &item);
 
@@ -178,6 +201,7 @@ int tni_item_find(struct tenon_queue *queue, const struct tenon_receive_options 
 		*ret_item = item;
 		return 0;
 	}
+	return -EBADMSG;
 }
 
 /* Lets go of the memory of a record in the log: of its chunk, if that was the last lease in it. */
@@ -302,6 +326,69 @@ int tni_item_finish(struct tenon_queue *queue, const struct tni_item *item, uint
 			result = free_lease(queue, &txn, item->lease);
 	}
 	return commit_or_abort(queue, &txn, &view, result);
+}
+
+/* A record of a slot amid the log, behind others: the record stays, and says nothing any more. */
+static int make_void(struct tenon_queue *queue, const struct tni_item *item)
+{
+	struct tni_receive_side *side = &queue->control->receive;
+	struct tni_receive_view view = tni_receive_view(side);
+	struct tni_a64 *word = (struct tni_a64 *)tni_log_word(queue, item->position);
+	struct tni_txn txn;
+
+	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
+	tni_txn_set(&txn, word, tni_record_word(queue, TNI_RECORD_VOID, 0));
+	add(&txn, &side->voids, 1);
+	add(&txn, &side->withdrawn, 1);
+	add(&txn, &side->withdrawn_bytes, item->message.bytes);
+	view.bytes += item->message.bytes;
+	view.limbo_slot = tni_limbo(&queue->control->send.slots, item->slot) | TNI_LIMBO_DROPPED;
+	return tni_receive_commit(queue, &view);
+}
+
+static int withdraw_from_log(struct tenon_queue *queue, uint64_t slot)
+{
+	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
+	struct tni_walk walk = {0, 0};
+
+	while (tni_walk_on(queue, &walk)) {
+		struct tni_item item = {.origin = TNI_ITEM_RECORD};
+		struct tni_record record;
+		int result = tni_log_read(queue, view.head, &record);
+
+		if (result != 0 || record.kind == 0)
+			return result;
+		if (record.kind == TNI_RECORD_SLOT && record.slot == slot) {
+			result = tni_item_of_record(queue, &record, &item);
+			return result == 0 ? make_void(queue, &item) : result;
+		}
+		view.head = record.next;
+	}
+	return -EBADMSG;
+}
+
+int tni_item_withdraw(struct tenon_queue *queue, uint64_t index)
+{
+	static const struct tenon_receive_options any = {.size = sizeof(any)};
+	struct tni_slot *slot = tni_slot_at(queue, index);
+	struct tni_item item = {.slot = 0};
+	int result;
+
+	if (!slot)
+		return -EBADMSG;
+	if (queue->attributes.order != TENON_QUEUE_FIFO) {
+		result = tni_order_drain(queue);
+		if (result == 0)
+			result = tni_item_of_slot(queue, index, &item);
+		if (result != -ENOSPC)
+			return result == 0 ? tni_item_finish(queue, &item, TNI_WITHDRAWN) : result;
+	}
+	/* Where it stands at the front now, or later, looking for the next message clears it away. */
+	tni_set32(&slot->flags_sender, tni_get32(&slot->flags_sender) | TNI_SLOT_CANCELLED);
+	result = tni_item_find(queue, &any, &item);
+	if (result != 0)
+		return result == -EAGAIN ? 0 : result;
+	return queue->attributes.order == TENON_QUEUE_FIFO ? withdraw_from_log(queue, index) : 0;
 }
 
 /* Tells a lease from an earlier one of the same message by the same entry, too. */

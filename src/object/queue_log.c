@@ -22,7 +22,20 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "object/queue_private.h"
+
+/* From here on a walk's length is checked against the memory there is, which takes a system call. */
+#define LONG_WALK 4096u
+
+bool tni_walk_on(const struct tenon_queue *queue, struct tni_walk *walk)
+{
+	if (++walk->steps < LONG_WALK)
+		return true;
+	if (walk->most == 0)
+		walk->most = tni_file_memory(queue->object.fd) / queue->head_bytes + LONG_WALK;
+	return walk->steps < walk->most;
+}
 
 #define ROLL_FORWARD_STEPS (4u * TNI_RUN_MAX)
 
@@ -80,6 +93,11 @@ int tni_log_read(struct tenon_queue *queue, uint64_t position, struct tni_record
 			record.key = tni_get64(at + 1);
 		record.slot = tni_get64(at + head / 8);
 		if (record.slot >= queue->slots.max)
+			return -EBADMSG;
+		break;
+	case TNI_RECORD_VOID:
+		record.next = position + head + 8;
+		if (left < head + 16)
 			return -EBADMSG;
 		break;
 	case TNI_RECORD_JUMP:

@@ -241,6 +241,8 @@ int tni_order_remove(struct tenon_queue *queue, struct tni_txn *txn, uint64_t in
 	if (!slot || tni_index_find(&by_key, bucket_key(queue, slot), &node) != 0)
 		return -EBADMSG;
 	bucket = tni_table_at(&queue->nodes, node);
+	if ((tni_get64(&slot->older_link) == 0) != (tni_get64(&bucket->first_link) == index + 1))
+		return -EBADMSG;
 	older = tni_order_linked(queue, tni_get64(&slot->older_link));
 	younger = tni_order_linked(queue, tni_get64(&slot->younger_link));
 	tni_txn_set(txn, &bucket->count, tni_get64(&bucket->count) - 1);
@@ -342,10 +344,11 @@ int tni_order_drain_front(struct tenon_queue *queue, uint64_t *ret_slot)
 int tni_order_drain(struct tenon_queue *queue)
 {
 	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
+	struct tni_walk walk = {0, 0};
 	bool jumped = false;
 	uint64_t slot;
 
-	for (;;) {
+	while (tni_walk_on(queue, &walk)) {
 		struct tni_record record;
 		int result = tni_log_read(queue, view.head, &record);
 
@@ -360,13 +363,17 @@ int tni_order_drain(struct tenon_queue *queue)
 		if (result != 0)
 			return result;
 	}
+	return -EBADMSG;
 }
 
 /* Goes on with the scan over the log, whose messages up to `scan->to` have one key.  Whether all of
  * them have. */
 static bool scan_log(struct tenon_queue *queue, struct tni_scan *scan)
 {
-	for (;;) {
+	struct tni_walk walk = {0, 0};
+
+	/* Beyond what the queue has memory for: a log that leads in a circle. */
+	while (tni_walk_on(queue, &walk)) {
 		struct tni_record record;
 
 		if (tni_log_read(queue, scan->position, &record) != 0)
@@ -380,11 +387,9 @@ static bool scan_log(struct tenon_queue *queue, struct tni_scan *scan)
 				return false;
 			scan->to++;
 		}
-		/* Beyond what the queue can hold: a log that leads in a circle. */
-		if (scan->to - scan->from > tni_slots_max(queue))
-			return false;
 		scan->position = record.next;
 	}
+	return false;
 }
 
 bool tni_order_is_log(struct tenon_queue *queue, const struct tenon_receive_options *options)

@@ -168,6 +168,7 @@ static int peek_ordered(struct tenon_queue *queue, uint64_t position, uint64_t *
 static int find_at(struct tenon_queue *queue, uint64_t position, struct tni_item *ret_item)
 {
 	struct tni_receive_view view;
+	struct tni_walk walk = {0, 0};
 	uint64_t link, slot;
 	bool jumped = false;
 	int result, drained;
@@ -194,13 +195,17 @@ static int find_at(struct tenon_queue *queue, uint64_t position, struct tni_item
 			return tni_item_of_lease(queue, link - 1, ret_item);
 		link = tni_get64(&lease->next_link);
 	}
-	for (;;) {
+	while (tni_walk_on(queue, &walk)) {
 		struct tni_record record;
 
 		result = tni_log_read(queue, view.head, &record);
 		if (result != 0 || record.kind == 0)
 			return result == 0 ? -ENOENT : result;
 		view.head = record.next;
+		if (record.kind == TNI_RECORD_VOID) {
+			view.drained++;
+			continue;
+		}
 		if (record.kind == TNI_RECORD_JUMP && jumped)
 			return -EBADMSG;
 		jumped = record.kind == TNI_RECORD_JUMP;
@@ -212,6 +217,7 @@ static int find_at(struct tenon_queue *queue, uint64_t position, struct tni_item
 		}
 		view.drained++;
 	}
+	return -EBADMSG;
 }
 
 int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,

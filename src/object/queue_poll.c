@@ -32,12 +32,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/namespace.h"
+#include "core/registry.h"
 #include "object/queue_private.h"
 
 /* Empties any FIFO, were it not filled meanwhile by somebody who has no business there. */
@@ -201,7 +201,8 @@ static void settle(struct tni_call *call, uint32_t side)
 	int fd = descriptor(queue, side, false);
 	char bytes[64];
 
-	if (fd < 0 || tni_side_lock(call, side, INT64_MAX) != 0)
+	/* Who is stopped with the lock leaves the hint as it is, for the next one who looks. */
+	if (fd < 0 || tni_side_lock(call, side, tni_grace_ns()) != 0)
 		return;
 	if (is_ready(queue, side)) {
 		if (tni_get64(level_of(queue, side)) == 0 || !has_byte(fd))
@@ -226,9 +227,8 @@ void tni_poll_lower(struct tni_call *call, uint32_t side)
  * had. */
 static int watched(struct tenon_queue *queue, int fd)
 {
-	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-
-	pthread_mutex_lock(&mutex);
+	/* One thread at a time, and no fork meanwhile, whose child could not go on. */
+	tni_registry_lock();
 	/* The parent's is not this process's own. */
 	if (tni_get32(&queue->watch.generation) != tni_process_generation()) {
 		tni_deathwatch_close(&queue->watch);
@@ -236,7 +236,7 @@ static int watched(struct tenon_queue *queue, int fd)
 	}
 	if (tni_get32(&queue->watch.generation) != 0)
 		fd = queue->watch.set_fd;
-	pthread_mutex_unlock(&mutex);
+	tni_registry_unlock();
 	return fd;
 }
 

@@ -126,6 +126,8 @@ static inline bool tni_call_quick(struct tni_call *call, struct tenon_queue *que
 int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns);
 /* Unlocks and wakes whom the state lets go on. */
 void tni_side_unlock(struct tni_call *call, uint32_t side);
+/* How long who does not wait has for a lock, for what lies there for the taking. */
+int64_t tni_grace_ns(void);
 /* Takes over gates whose owners died. */
 int tni_call_heal(struct tni_call *call, int64_t deadline_ns);
 int tni_queue_bury(struct tni_object *object, uint32_t participant, int64_t deadline_ns);
@@ -287,6 +289,14 @@ static inline void tni_note_received(struct tenon_queue *queue)
 	tni_set64(&queue->control->receive.last_ns, (uint64_t)tni_now_ns());
 }
 
+/* A walk over what lies in shared memory, of which nothing else says how long it is. */
+struct tni_walk {
+	uint64_t steps, most;
+};
+
+/* Whether to go on: there may be as many things as there is memory for, each as large as the smallest record. */
+bool tni_walk_on(const struct tenon_queue *queue, struct tni_walk *walk);
+
 /* queue_log.c */
 static inline uint64_t tni_padded(uint64_t bytes)
 {
@@ -435,6 +445,8 @@ int tni_item_of_lease(struct tenon_queue *queue, uint64_t lease, struct tni_item
 
 /* Ends it.  Commits. */
 int tni_item_finish(struct tenon_queue *queue, const struct tni_item *item, uint32_t outcome);
+/* Its sender takes the message of a slot back, wherever it stands.  Commits. */
+int tni_item_withdraw(struct tenon_queue *queue, uint64_t slot);
 /* To be called before it is leased.  The item may lie elsewhere afterwards.  Commits. */
 int tni_item_settle(struct tenon_queue *queue, struct tni_item *item);
 /* Leases it to this process.  Commits. */
@@ -484,6 +496,8 @@ static inline uint64_t tni_serial(const struct tni_send_side *side)
 /* A receipt for the message that will be in `slot`. */
 int tni_receipt_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot,
 		     uint64_t *ret_receipt);
+/* A receipt for a message that was dropped instead of sent.  Commits. */
+int tni_receipt_of_dropped(struct tenon_queue *queue, uint64_t *ret_receipt);
 /* The message of a slot is gone: fills in its receipt, if it has one. */
 void tni_receipt_finish(struct tenon_queue *queue, uint64_t slot, bool dropped);
 /* What tenon_queue_last_receipt() will answer. */

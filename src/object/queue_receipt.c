@@ -64,6 +64,30 @@ int tni_receipt_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t sl
 	return 0;
 }
 
+int tni_receipt_of_dropped(struct tenon_queue *queue, uint64_t *ret_receipt)
+{
+	struct tni_send_side *side = &queue->control->send;
+	struct tni_send_view view = tni_send_view(side);
+	struct tni_receipt *receipt;
+	struct tni_txn txn;
+	uint64_t index;
+	int result;
+
+	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
+	result = tni_pool_take(&txn, &side->receipts, &queue->receipts, &index);
+	if (result != 0) {
+		tni_txn_abort(&txn);
+		return result;
+	}
+	receipt = tni_table_at(&queue->receipts, index);
+	tni_txn_set(&txn, &receipt->state_pid, TNI_RECEIPT_CANCELLED);
+	tni_set64(&receipt->slot, UINT64_MAX);
+	tni_set64(&receipt->owner, queue->object.participant | tni_serial(side) << 32);
+	*ret_receipt = index | tni_serial(side) << 32;
+	tni_send_commit(side, &view);
+	return 0;
+}
+
 void tni_receipt_finish(struct tenon_queue *queue, uint64_t slot_index, bool dropped)
 {
 	const struct tni_slot *slot = tni_slot_at(queue, slot_index);
@@ -237,8 +261,6 @@ static void forgo(struct tni_receipt *receipt, struct tni_slot *slot)
 static int withdraw(struct tni_call *call, struct tni_receipt *receipt, bool keep)
 {
 	struct tenon_queue *queue = call->queue;
-	struct tenon_receive_options any = {.size = sizeof(any)};
-	struct tni_item item;
 	uint64_t index = tni_get64(&receipt->slot);
 	struct tni_slot *slot = tni_slot_at(queue, index);
 	int result = tni_side_lock(call, TNI_RECEIVE, INT64_MAX);
@@ -255,11 +277,7 @@ static int withdraw(struct tni_call *call, struct tni_receipt *receipt, bool kee
 		result = -EALREADY;
 	} else {
 		forgo(receipt, slot);
-		tni_set32(&slot->flags_sender, tni_get32(&slot->flags_sender) | TNI_SLOT_CANCELLED);
-		/* Looking for the next message clears withdrawn ones away. */
-		result = tni_item_find(queue, &any, &item);
-		if (result == -EAGAIN)
-			result = 0;
+		result = tni_item_withdraw(queue, index);
 	}
 	tni_side_unlock(call, TNI_RECEIVE);
 	return result;

@@ -271,7 +271,7 @@ static bool advance(struct target *target, uint32_t count)
 static int receive_next(struct tni_call *call, const struct tenon_receive_options *options,
 			const struct target *target)
 {
-	int result = tni_side_lock(call, TNI_RECEIVE, INT64_MAX);
+	int result = tni_side_lock(call, TNI_RECEIVE, tni_grace_ns());
 
 	if (result != 0)
 		return result;

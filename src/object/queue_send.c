@@ -202,6 +202,14 @@ static int put(struct tenon_queue *queue, const struct parcel *parcel,
 	return done > 0 ? 0 : result;
 }
 
+static bool is_overfull(const struct tenon_queue *queue)
+{
+	uint64_t sent = tni_send_view(&queue->control->send).sent;
+	int64_t held = (int64_t)(sent - tni_get64(&queue->control->receive.done_seen));
+
+	return held > 0 && (uint64_t)held > queue->attributes.capacity;
+}
+
 /* A full queue: 0 try again, 1 the message is to be dropped, or an error. */
 static int when_full(struct tni_call *call, const struct tenon_send_options *options,
 		     struct tni_reason *full)
@@ -216,6 +224,9 @@ static int when_full(struct tni_call *call, const struct tenon_send_options *opt
 	case TENON_QUEUE_DROP_NEWEST:
 		return 1;
 	case TENON_QUEUE_DROP_OLDEST:
+		/* More than there is room for there cannot be, however often one is dropped. */
+		if (is_overfull(queue))
+			return -EBADMSG;
 		result = tni_side_lock(call, TNI_RECEIVE, options->deadline_ns);
 		if (result != 0)
 			return result;
@@ -240,15 +251,22 @@ static int when_full(struct tni_call *call, const struct tenon_send_options *opt
 }
 
 /* The message itself is dropped, and with it the loan that it is in. */
-static int drop_newest(struct tni_call *call, const struct parcel *parcel, uint32_t *ret_sent)
+static int drop_newest(struct tni_call *call, const struct parcel *parcel,
+		       const struct tenon_send_options *options, uint32_t *ret_sent)
 {
 	struct tni_send_side *side = &call->queue->control->send;
 	uint32_t count = parcel->is_loan ? 1 : parcel->count;
-	int result = tni_side_lock(call, TNI_SEND, INT64_MAX);
+	uint64_t receipt;
+	int result = tni_side_lock(call, TNI_SEND, options->deadline_ns);
 
 	if (result != 0)
 		return result;
-	if (parcel->is_loan)
+	if (options->flags & TENON_WANT_RECEIPT) {
+		result = tni_receipt_of_dropped(call->queue, &receipt);
+		if (result == 0)
+			tni_receipt_remember(call->queue, receipt);
+	}
+	if (result == 0 && parcel->is_loan)
 		result = tni_loan_free(call->queue, parcel->loan);
 	if (result == 0)
 		tni_set64(&side->dropped, tni_get64(&side->dropped) + count);
@@ -311,9 +329,9 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 		tni_poll_lower(call, TNI_SEND);
 		result = when_full(call, options, &full);
 		if (result > 0)
-			return drop_newest(call, parcel, ret_sent);
+			return drop_newest(call, parcel, options, ret_sent);
 		if (result != 0)
-			return result;
+			break;
 	}
 	if (result == -EBADMSG)
 		return tni_queue_damaged(queue);

@@ -25,8 +25,12 @@
 #include "core/file.h"
 #include "object/queue_private.h"
 
-/* Who does not wait has this long for a lock, for what lies there for the taking. */
 #define GRACE_NS TNI_MILLISECOND_NS
+
+int64_t tni_grace_ns(void)
+{
+	return tni_clock_ns(CLOCK_MONOTONIC) + GRACE_NS;
+}
 
 int tni_queue_damaged(struct tenon_queue *queue)
 {
@@ -86,6 +90,8 @@ uint64_t tni_queue_available(const struct tenon_queue *queue)
 	uint64_t gone = tni_load_acquire64(&queue->control->receive.gone_seen); /* ORD(seen) */
 	uint64_t sent = tni_load_acquire64(&queue->control->send.sent_seen);
 
+	if (queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS)
+		gone += tni_get64(&queue->control->receive.voids);
 	return sent > gone ? sent - gone : 0;
 }
 
@@ -321,16 +327,17 @@ int tni_queue_bring_back(struct tni_call *call, int64_t deadline_ns)
 	struct tni_object *object = &call->queue->object;
 	uint64_t holders[TNI_BITMAP_WORDS];
 	bool told = tni_is_watching(call->queue) && tni_deathwatch_take(&call->queue->watch);
-	int back = is_orphaned(call->queue);
-	int result = back ? tni_call_heal(call, deadline_ns == 0 ? INT64_MAX : deadline_ns) : 0;
+	int back = is_orphaned(call->queue), result = 0;
 
+	if (deadline_ns == 0)
+		deadline_ns = tni_grace_ns();
+	if (back)
+		result = tni_call_heal(call, deadline_ns);
 	/* Only a side that is whole tells of its leases. */
 	if (result < 0)
 		return result == -ETIMEDOUT ? 0 : result;
 	if (__builtin_expect(!tni_has_foreign_leases(call->queue), 1))
 		return back;
-	if (deadline_ns == 0)
-		deadline_ns = tni_clock_ns(CLOCK_MONOTONIC) + GRACE_NS;
 	tni_queue_find_holders(call->queue, holders);
 	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
 		if (!(holders[i / 64] >> (i % 64) & 1))

@@ -28,7 +28,7 @@ static void fill_now(struct tenon_queue *queue, struct tenon_queue_status *statu
 	struct tni_receive_view view = tni_receive_view(receive);
 	uint64_t sent = tni_get64(&send->sent_seen);
 
-	status->messages = above(sent, view.drained - view.ready);
+	status->messages = above(sent, view.drained - view.ready + tni_get64(&receive->voids));
 	status->leased = above(view.drained - view.ready, view.done);
 	status->message_bytes = above(tni_get64(&send->bytes_seen),
 				      tni_get64(&receive->bytes_seen));
@@ -55,7 +55,8 @@ static void fill_ever(struct tenon_queue *queue, struct tenon_queue_status *stat
 
 	status->sent = above(tni_get64(&send->sent_seen), withdrawn) + tni_get64(&send->dropped);
 	status->sent_bytes = above(tni_get64(&send->bytes_seen), withdrawn_bytes);
-	status->received = above(tni_get64(&receive->done_seen), dropped + withdrawn);
+	status->received = above(tni_get64(&receive->done_seen) + tni_get64(&receive->voids),
+				 dropped + withdrawn);
 	status->received_bytes = above(tni_get64(&receive->bytes_seen),
 				       tni_get64(&receive->dropped_bytes) + withdrawn_bytes);
 	status->dropped = dropped + tni_get64(&send->dropped);
@@ -86,8 +87,8 @@ int tenon_queue_status(struct tenon_queue *queue, struct tenon_queue_status *ret
 		return -EINVAL;
 	result = tni_call_begin(&call, queue);
 	if (result == 0)
-		result = tni_call_heal(&call, INT64_MAX);
-	if (result != 0 && result != -EBADMSG)
+		result = tni_call_heal(&call, tni_grace_ns());
+	if (result != 0 && result != -EBADMSG && result != -ETIMEDOUT)
 		return result;
 	attributes = &queue->attributes;
 	status.order = attributes->order;

@@ -360,6 +360,11 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 		result = fall_asleep(call, &sleeper, deadline_ns);
 		if (result < 0)
 			break;
+		/* Words that others change again and again do not keep it beyond its time. */
+		if (result == 0 && !sleeper.ticked && tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
+			result = -ETIMEDOUT;
+		if (result < 0)
+			break;
 		sleeper.woken = result > 0;
 		/* Woken for two reasons at once, one is told of one. */
 		result = find_dead(call, &sleeper, reason,
@@ -372,9 +377,8 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 	 * whatever reason, has the others look. */
 	if (tni_has_foreign_leases(queue) &&
 	    ((sleeper.told_ns != 0 && sleeper.blind) || has_seen_death(&sleeper))) {
-		call->wake_all = true;
-		if (tni_side_lock(call, TNI_RECEIVE, INT64_MAX) == 0)
-			tni_side_unlock(call, TNI_RECEIVE);
+		for (uint32_t class = TNI_CLASS_MESSAGE; class < TNI_CLASSES; class ++)
+			tni_gatehouse_wake(&queue->house, class, UINT32_MAX);
 	}
 	return result;
 }
@@ -410,9 +414,8 @@ int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t dea
 /* Hands the wake on that this call was given and did not use. */
 static void leave_awake(struct tni_call *call)
 {
-	for (uint32_t side = 0; side < TNI_GATES; side++)
-		if (tni_side_lock(call, side, INT64_MAX) == 0)
-			tni_side_unlock(call, side);
+	tni_gatehouse_wake(&call->queue->house, TNI_CLASS_MESSAGE, 1);
+	tni_gatehouse_wake(&call->queue->house, TNI_CLASS_ROOM, 1);
 	tni_wait_leave(call);
 }
 
