@@ -238,7 +238,11 @@ int cli_view_check(struct cli_view *view);
 /* Ends a program whose output nobody reads as SIGPIPE would have; reports other errors. */
 int cli_output_error(int error);
 
-/* Flushes stdio's standard output and reports what went wrong with it. */
+/* Puts a stream into the place of stdio's standard output that remembers why writing failed. */
+int cli_begin_stdout(void);
+
+/* Flushes it and reports, once, what went wrong with it.  For the end, and wherever others are to
+ * see at once what was printed. */
 int cli_finish_stdout(int status);
 
 int cli_write_all(int fd, const void *data, size_t bytes);

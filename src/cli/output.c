@@ -224,15 +224,38 @@ int cli_output_error(int error)
 	return cli_system_error("standard output", error);
 }
 
+/* The first error of writing stdio's standard output, which stdio would forget; 0: none. */
+static int stdout_error;
+
+static ssize_t write_stdout(void *cookie, const char *data, size_t bytes)
+{
+	(void)cookie;
+	if (!stdout_error)
+		stdout_error = cli_write_all(STDOUT_FILENO, data, bytes);
+	errno = -stdout_error;
+	return stdout_error ? 0 : (ssize_t)bytes;
+}
+
+int cli_begin_stdout(void)
+{
+	FILE *stream = fopencookie(NULL, "w", (cookie_io_functions_t){.write = write_stdout});
+
+	if (!stream)
+		return cli_system_error("standard output", -errno);
+	setvbuf(stream, NULL, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF, BUFSIZ);
+	stdout = stream;
+	return CLI_OK;
+}
+
 int cli_finish_stdout(int status)
 {
-	int error;
+	static bool reported;
 
-	errno = 0;
-	if (!ferror(stdout) && !fflush(stdout))
+	fflush(stdout);
+	if (!stdout_error || reported)
 		return status;
-	error = errno ? -errno : -EIO;
-	return cli_output_error(error);
+	reported = true;
+	return cli_output_error(stdout_error);
 }
 
 const char *cli_colour(int fd, enum cli_colour colour)

@@ -101,7 +101,7 @@ static int print_receipt_json(const struct send_job *job, size_t bytes, int erro
 	else
 		json_object_object_add(object, "receiver_pid", json_object_new_int(pid));
 	cli_json_print(object, false);
-	return fflush(stdout) ? cli_finish_stdout(CLI_OK) : CLI_OK;
+	return cli_finish_stdout(CLI_OK);
 }
 
 /* Waits until somebody has received what was sent last, and says who. */
@@ -135,7 +135,7 @@ static int print_receipt(struct send_job *job, size_t bytes)
 	if (job->json)
 		return status;
 	printf("%d\n", pid);
-	return fflush(stdout) ? cli_finish_stdout(CLI_OK) : CLI_OK;
+	return cli_finish_stdout(CLI_OK);
 }
 
 static int send_one(struct send_job *job, const void *data, size_t bytes)

@@ -211,10 +211,10 @@ static int watch_view(struct view *view, bool json, int64_t interval_ns)
 		else if (view->before_ns && !json)
 			putchar('\n');
 		status = show(view, json, true);
+		if (!status)
+			status = cli_finish_stdout(CLI_OK);
 		if (status)
 			return status;
-		if (fflush(stdout))
-			return CLI_OK;
 		nanosleep(&pause, NULL);
 	}
 }

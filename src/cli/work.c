@@ -385,7 +385,7 @@ static int print_summary(const struct work *work)
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); ++i)
 		json_object_object_add(object, rows[i].key, json_object_new_uint64(rows[i].number));
 	cli_json_print(object, false);
-	return fflush(stdout) ? cli_finish_stdout(CLI_OK) : CLI_OK;
+	return cli_finish_stdout(CLI_OK);
 }
 
 static int open_dead(struct work *work, uint64_t max_message_bytes)
@@ -459,9 +459,8 @@ static int work_run(struct work *work, sigset_t *old_mask)
 			   work->exit_when_empty ? queue_status.messages : 0,
 			   !work->show_progress && isatty(STDOUT_FILENO));
 	status = work_loop(work);
-	if (work->json && print_summary(work) && !status)
-		status = CLI_FAILED;
-	return status;
+	error = work->json ? print_summary(work) : CLI_OK;
+	return status ? status : error;
 }
 
 static int parse_option(int option, struct work *work)
