@@ -362,8 +362,8 @@ static int run(int argc, char **argv)
 			bench.json = true;
 		else if (option != OPTION_DURATION)
 			return cli_option_status(option);
-		else if (cli_parse_duration(optarg, &bench.duration_ns) || !bench.duration_ns)
-			return cli_usage("--duration '%s': not a duration (500ms, 2s, 1m)", optarg);
+		else if (cli_option_duration("--duration", 1, &bench.duration_ns))
+			return CLI_USAGE;
 	}
 	if (optind < argc)
 		return cli_usage("'%s' is too much: the benchmark makes queues of its own",

@@ -316,12 +316,45 @@ const char *cli_format_duration(int64_t ns)
 	return buffer;
 }
 
-const char *cli_format_messages(uint64_t count)
+const char *cli_format_exactly(int64_t ns)
+{
+	static const struct {
+		const char *name;
+		int64_t ns;
+	} units[] = {
+		{"h", INT64_C(3600000000000)},
+		{"min", INT64_C(60000000000)},
+		{"s", 1000000000},
+		{"ms", 1000000},
+		{"µs", 1000},
+		{"ns", 1},
+	};
+	char *buffer = next_buffer();
+	size_t i = 0;
+
+	/* Minutes and hours must come out even, which fractions of them seldom do. */
+	while (units[i].ns > 1 && (ns < units[i].ns || (i < 2 && ns % units[i].ns)))
+		++i;
+	snprintf(buffer, 64, "%.15g %s", (double)ns / (double)units[i].ns, units[i].name);
+	return buffer;
+}
+
+const char *cli_format_count(uint64_t count, const char *one, const char *many)
 {
 	char *buffer = next_buffer();
 
-	snprintf(buffer, 64, "%llu message%s", (unsigned long long)count, count == 1 ? "" : "s");
+	snprintf(buffer, 64, "%llu %s", (unsigned long long)count, count == 1 ? one : many);
 	return buffer;
+}
+
+const char *cli_format_messages(uint64_t count)
+{
+	return cli_format_count(count, "message", "messages");
+}
+
+const char *cli_format_messages_were(uint64_t count)
+{
+	return cli_format_count(count, "message was", "messages were");
 }
 
 const char *cli_format_time(int64_t ns)

@@ -305,8 +305,10 @@ static void take_signals(struct work *work)
 			work->stop_signal = (int)information.ssi_signo;
 			work->stopping = true;
 			if (work->running && isatty(STDERR_FILENO))
-				cli_warn("%u commands are running; once more ends them",
-					 work->running);
+				cli_warn("%s running; once more ends %s",
+					 cli_format_count(work->running, "command is",
+							  "commands are"),
+					 work->running == 1 ? "it" : "them");
 		}
 	}
 }
