@@ -117,7 +117,7 @@ ROWS = (
     ('send fifo --timeout soon', USAGE, "--timeout 'soon'"),
     ('send fifo --timeout 1.s', USAGE, '--timeout'),
     ('send fifo --timeout -1s', USAGE, '--timeout'),
-    *((f'send fifo --timeout {text}', USAGE, f"--timeout '{text}': too long; it must be below 36500d")
+    *((f'send fifo --timeout {text}', USAGE, f"'{text}': too long; it must be below 36500d")
       for text in ('999999999999d', '99999999d', '36500d', '99999999999999999999')),
     ('recv empty --timeout 0x1ms', USAGE, "--timeout '0x1ms': not a duration"),
     ('send fifo --timeout 1s --no-wait', USAGE, 'do not go together'),

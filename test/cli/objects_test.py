@@ -433,10 +433,10 @@ def test_permission_of_the_folder(namespace):
     namespace.run('create', 'queue', 'q', '--mode', '0600')
     os.mkdir(inner)
     os.chmod(namespace.path, 0o700)
-    for words, folder in ((('stat', 'q'), namespace.path), (('create', 'queue', 'n'), namespace.path),
-                          (('ls',), namespace.path), (('ls', '--namespace', inner), namespace.path)):
-        namespace.run(*words, status=4, error=f"the folder '{folder}' does not admit you", **nobody)
-        namespace.run(*words, status=4, error=f"'ls -ld {folder}' shows whose it is", **nobody)
+    for words in (('stat', 'q'), ('create', 'queue', 'n'), ('ls',), ('ls', '--namespace', inner)):
+        for part in (f"the folder '{namespace.path}' does not admit you",
+                     f"'ls -ld {namespace.path}' shows whose it is"):
+            namespace.run(*words, status=4, error=part, **nobody)
 
 
 def test_doctor_says_what_it_could_not_look_at(namespace):
