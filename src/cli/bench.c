@@ -46,6 +46,7 @@ struct bench_result {
 
 struct bench {
 	struct tenon_queue *there, *back;
+	char name[64]; /* of the last that was made, for errors */
 	int64_t duration_ns;
 	bool json;
 	char *buffer;
@@ -216,17 +217,17 @@ static int open_queues(struct bench *bench)
 		.mode = 0600,
 	};
 	struct tenon_queue **queues[] = {&bench->there, &bench->back};
-	char name[64];
 	size_t i;
 	int error;
 
 	for (i = 0; i < 2; ++i) {
-		snprintf(name, sizeof(name), "/tenon-bench.%d.%zu", (int)getpid(), i);
-		error = tenon_queue_open(NULL, name, TENON_QUEUE_CREATE | TENON_QUEUE_EXCLUSIVE,
-					 &options, queues[i]);
+		snprintf(bench->name, sizeof(bench->name), "/tenon-bench.%d.%zu", (int)getpid(), i);
+		error = tenon_queue_open(NULL, bench->name,
+					 TENON_QUEUE_CREATE | TENON_QUEUE_EXCLUSIVE, &options,
+					 queues[i]);
 		if (error)
 			return error;
-		error = tenon_queue_remove(NULL, name);
+		error = tenon_queue_remove(NULL, bench->name);
 		if (error)
 			return error;
 	}
@@ -255,7 +256,6 @@ static int measure(struct bench *bench, const struct bench_case *bench_case,
 	error = open_queues(bench);
 	if (error)
 		return error;
-	fflush(stdout);
 	child = fork();
 	if (child < 0)
 		return -errno;
@@ -317,7 +317,7 @@ static int measure_all(struct bench *bench)
 {
 	struct json_object *array = bench->json ? json_object_new_array() : NULL;
 	size_t i;
-	int error;
+	int error, status;
 
 	for (i = 0; i < sizeof(bench_cases) / sizeof(bench_cases[0]); ++i) {
 		struct bench_result result = {.messages = 0};
@@ -326,12 +326,18 @@ static int measure_all(struct bench *bench)
 		close_queues(bench);
 		if (error) {
 			json_object_put(array);
-			return cli_queue_error("(of the benchmark)", error);
+			return cli_queue_error(bench->name, error);
 		}
 		if (bench->json)
 			add_json(array, &bench_cases[i], &result);
 		else
 			print_text(&bench_cases[i], &result);
+		/* Each row at once, and none of them in the next child's buffer. */
+		status = cli_finish_stdout(CLI_OK);
+		if (status) {
+			json_object_put(array);
+			return status;
+		}
 	}
 	if (bench->json)
 		cli_json_print(array, true);
@@ -356,8 +362,8 @@ static int run(int argc, char **argv)
 			bench.json = true;
 		else if (option != OPTION_DURATION)
 			return cli_option_status(option);
-		else if (cli_parse_duration(optarg, &bench.duration_ns) || !bench.duration_ns)
-			return cli_usage("--duration '%s': not a duration (500ms, 2s, 1m)", optarg);
+		else if (cli_option_duration("--duration", 1, &bench.duration_ns))
+			return CLI_USAGE;
 	}
 	if (optind < argc)
 		return cli_usage("'%s' is too much: the benchmark makes queues of its own",

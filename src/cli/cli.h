@@ -102,22 +102,49 @@ char *cli_queue_error_text(const char *name, int error);
 /* Same for a file or a call that has nothing to do with a queue. */
 int cli_system_error(const char *what, int error);
 
+/* Same for the namespace. */
+int cli_namespace_error(int error);
+
 /* Opens a queue that exists and reads its status, or reports why not. */
 int cli_queue_open(const char *name, uint32_t flags, struct tenon_queue **ret_queue,
 		   struct tenon_queue_status *ret_status);
+
+/* namespace.c */
 
 /* The namespace in use, for messages; whether somebody has chosen it; and whether it is missing. */
 const char *cli_namespace(void);
 bool cli_namespace_is_named(void);
 bool cli_namespace_is_missing(void);
 
+/* What to do if it is missing. */
+const char *cli_namespace_remedy(void);
+
+/* The folder that keeps this user from looking into the namespace: that one, or one above it.  NULL
+ * if none does. */
+const char *cli_namespace_barrier(void);
+
+/* Messages there would be written to a disk. */
+bool cli_is_on_disk(const char *path);
+
+/* The names of its queues, sorted by their bytes; begins as zeros. */
+struct cli_listing {
+	char **names;
+	size_t count, capacity;
+};
+
+/* 0 or a negative errno. */
+int cli_listing_read(struct cli_listing *listing);
+void cli_cleanup_listing(struct cli_listing *listing);
+
 /* parse.c: each returns 0 or -EINVAL and prints nothing. */
 
 int cli_parse_number(const char *text, uint64_t *ret_number); /* decimal or 0x… */
 int cli_parse_count(const char *text, uint64_t *ret_count);   /* the same, with K, M or G */
 int cli_parse_size(const char *text, uint64_t *ret_bytes);    /* with K, M or G */
-int cli_parse_duration(const char *text, int64_t *ret_ns);    /* 500ms, 1.5s, 2m; seconds */
 int cli_parse_mode(const char *text, uint32_t *ret_mode);     /* octal, at most 0777 */
+
+/* Reads `optarg`: 500ms, 1.5s, 2m; seconds.  Reports what is wrong with it and returns CLI_USAGE. */
+int cli_option_duration(const char *option, int64_t least_ns, int64_t *ret_ns);
 
 /* Writes the name with its leading slash; reports a bad one and returns CLI_USAGE. */
 int cli_parse_name(const char *text, char ret_name[static 258]);
@@ -238,7 +265,11 @@ int cli_view_check(struct cli_view *view);
 /* Ends a program whose output nobody reads as SIGPIPE would have; reports other errors. */
 int cli_output_error(int error);
 
-/* Flushes stdio's standard output and reports what went wrong with it. */
+/* Puts a stream into the place of stdio's standard output that remembers why writing failed. */
+int cli_begin_stdout(void);
+
+/* Flushes it and reports, once, what went wrong with it.  For the end, and wherever others are to
+ * see at once what was printed. */
 int cli_finish_stdout(int status);
 
 int cli_write_all(int fd, const void *data, size_t bytes);
@@ -258,8 +289,13 @@ const char *cli_colour(int fd, enum cli_colour colour);
 const char *cli_format_bytes(uint64_t bytes);
 /* "3.2 s" or "12 min", same. */
 const char *cli_format_duration(int64_t ns);
-/* "1 message" or "5 messages", as above. */
+/* The same without rounding, for what the user has given: "1.5 ms", "90 min". */
+const char *cli_format_exactly(int64_t ns);
+/* "1 queue is" or "5 queues are", as above. */
+const char *cli_format_count(uint64_t count, const char *one, const char *many);
+/* "1 message" or "5 messages", and the same with "was" or "were", as above. */
 const char *cli_format_messages(uint64_t count);
+const char *cli_format_messages_were(uint64_t count);
 /* Local date and time of nanoseconds since 1970, "never" for 0, same. */
 const char *cli_format_time(int64_t ns);
 

@@ -160,10 +160,8 @@ static int create(const char *name, const struct create_request *request)
 	if (!error)
 		error = tenon_queue_status(queue, &status);
 	if (error == -ENOENT) {
-		cli_queue_warn(name,
-			       "there is no namespace folder '%s'; make it with 'mkdir -m 700', or "
-			       "look at TENON_NAMESPACE and --namespace",
-			       cli_namespace());
+		cli_queue_warn(name, "there is no namespace folder '%s'; %s", cli_namespace(),
+			       cli_namespace_remedy());
 		return CLI_MISSING;
 	}
 	if (error)
@@ -176,6 +174,11 @@ static int create(const char *name, const struct create_request *request)
 			       difference, name);
 		return CLI_EXISTS;
 	}
+	if (cli_is_on_disk(cli_namespace()))
+		cli_queue_warn(name,
+			       "it lies in '%s', which is not on tmpfs: messages are written to a "
+			       "disk",
+			       cli_namespace());
 	return request->json ? print_queue(name, &status) : CLI_OK;
 }
 

@@ -41,12 +41,14 @@ static void print_finding(enum doctor_grade grade, const char *object, const cha
 	};
 	CLI_CLEANUP(cli_cleanup_free) char *shown = cli_escape(object, strlen(object), NULL);
 	CLI_CLEANUP(cli_cleanup_free) char *shown_text = cli_escape(text, strlen(text), NULL);
+	CLI_CLEANUP(cli_cleanup_free)
+	char *shown_remedy = remedy ? cli_escape(remedy, strlen(remedy), NULL) : NULL;
 
 	printf("%s%-8s%s %s: %s\n", cli_colour(STDOUT_FILENO, colours[grade]), grade_words[grade],
 	       cli_colour(STDOUT_FILENO, CLI_PLAIN), shown ? shown : "?",
 	       shown_text ? shown_text : "?");
-	if (remedy)
-		printf("         → %s\n", remedy);
+	if (shown_remedy)
+		printf("         → %s\n", shown_remedy);
 }
 
 static void add_finding(struct doctor *doctor, enum doctor_grade grade, const char *object,
@@ -58,7 +60,7 @@ static void add_finding(struct doctor *doctor, enum doctor_grade grade, const ch
 	cli_json_add_text(finding, "object", object, strlen(object));
 	cli_json_add_text(finding, "finding", text, strlen(text));
 	if (remedy)
-		json_object_object_add(finding, "remedy", json_object_new_string(remedy));
+		cli_json_add_text(finding, "remedy", remedy, strlen(remedy));
 	json_object_array_add(doctor->array, finding);
 }
 
@@ -103,6 +105,7 @@ static void report_unopened(struct doctor *doctor, const char *name, int error)
 		/* It was removed since it was listed. */
 		break;
 	case EACCES:
+		++doctor->unseen;
 		doctor_report(doctor, DOCTOR_NOTE, name, "look at it as its owner or as root",
 			      "you may not use it, and so it was not looked at");
 		break;
@@ -165,14 +168,16 @@ static void examine_leftovers(struct doctor *doctor, const char *name, struct te
 			      "leftovers could not be looked for: %s", strerror(-error));
 	else if (freed)
 		doctor_report(doctor, DOCTOR_NOTE, name, NULL,
-			      "%u dead processes had held %llu messages under lease and %llu "
-			      "loans; that has been freed, and the messages are queued again",
-			      freed, (unsigned long long)leftovers.leases,
-			      (unsigned long long)leftovers.loans);
+			      "%s had held %s under lease and %s; that has been freed, and what "
+			      "was under lease is queued again",
+			      cli_format_count(freed, "dead process", "dead processes"),
+			      cli_format_messages(leftovers.leases),
+			      cli_format_count(leftovers.loans, "loan", "loans"));
 	else if (leftovers.processes)
 		doctor_report(doctor, DOCTOR_NOTE, name, "look again with 'tenon doctor'",
-			      "%u processes have just died; somebody is cleaning up after them",
-			      leftovers.processes);
+			      "%s just died; somebody is cleaning up",
+			      cli_format_count(leftovers.processes, "process has",
+					       "processes have"));
 }
 
 static void examine_use(struct doctor *doctor, const char *name,
@@ -182,18 +187,19 @@ static void examine_use(struct doctor *doctor, const char *name,
 		       status->capacity != TENON_QUEUE_RENDEZVOUS;
 
 	if (bounded && status->messages + status->leased >= status->capacity)
-		doctor_report(doctor, DOCTOR_NOTE, name,
-			      "receive from it, or make it anew with more --capacity",
-			      "it is full: %llu messages queued and %llu under lease; %u senders "
-			      "wait, %u receivers",
-			      (unsigned long long)status->messages,
-			      (unsigned long long)status->leased, status->senders_waiting,
-			      status->receivers_waiting);
+		doctor_report(
+			doctor, DOCTOR_NOTE, name,
+			"receive from it, or make it anew with more --capacity",
+			"it is full: %s queued and %llu under lease; %s, %s",
+			cli_format_messages(status->messages), (unsigned long long)status->leased,
+			cli_format_count(status->senders_waiting, "sender waits", "senders wait"),
+			cli_format_count(status->receivers_waiting, "receiver waits",
+					 "receivers wait"));
 	if (status->participants * 10 >= status->max_participants * 9)
 		doctor_report(doctor, DOCTOR_NOTE, name, "make it anew with more --participants",
 			      "%u of at most %u processes are attached", status->participants,
 			      status->max_participants);
-	if (status->mode & 0006)
+	if ((status->mode & 0006) == 0006)
 		doctor_report(doctor, DOCTOR_NOTE, name,
 			      "if that is not meant, make it anew with --mode 0600 or 0660",
 			      "its mode, %04o, lets every user fill and drain it", status->mode);
@@ -232,21 +238,23 @@ static void examine_queue(struct doctor *doctor, const char *name)
 			      "somebody was refused damaged memory; what is there now is sound");
 	else
 		doctor_report(doctor, DOCTOR_FINE, name, NULL,
-			      "sound; %llu messages, %s of memory, %llu repairs since it was made",
-			      (unsigned long long)status.messages,
+			      "sound; %s, %s of memory, %s since it was made",
+			      cli_format_messages(status.messages),
 			      cli_format_bytes(status.memory_bytes),
-			      (unsigned long long)status.repairs);
+			      cli_format_count(status.repairs, "repair", "repairs"));
 	examine_use(doctor, name, &status);
 }
 
-static int visit(uint32_t kind, const char *name, void *context)
+static int examine_queues(struct doctor *doctor)
 {
-	struct doctor *doctor = context;
+	CLI_CLEANUP(cli_cleanup_listing) struct cli_listing listing = {NULL, 0, 0};
+	int error = cli_listing_read(&listing);
+	size_t i;
 
-	++doctor->objects;
-	if (kind == TENON_KIND_QUEUE)
-		examine_queue(doctor, name);
-	return 0;
+	for (i = 0; !error && i < listing.count; ++i)
+		examine_queue(doctor, listing.names[i]);
+	doctor->objects = (unsigned int)listing.count;
+	return error;
 }
 
 /* A queue that somebody polls has pipes beside it, `.q.INODE.ID.r` and `.q.INODE.ID.w`, which go with it.
@@ -321,7 +329,27 @@ static void examine_strangers(struct doctor *doctor)
 	else if (count > doctor->objects)
 		doctor_report(doctor, DOCTOR_NOTE, cli_namespace(),
 			      "look at them with 'ls -A', and remove what nobody needs",
-			      "%u of the files there are none of tenon's", count - doctor->objects);
+			      "%s none of tenon's",
+			      cli_format_count(count - doctor->objects, "of the files there is",
+					       "of the files there are"));
+}
+
+static void print_sum(const struct doctor *doctor)
+{
+	unsigned int damaged = doctor->counts[DOCTOR_DAMAGE];
+	unsigned int warnings = doctor->counts[DOCTOR_WARNING];
+	const char *unseen = cli_format_count(doctor->unseen, "queue", "queues");
+
+	if (damaged || warnings)
+		printf("%u damaged, %s", damaged,
+		       cli_format_count(warnings, "warning", "warnings"));
+	else if (doctor->unseen)
+		fputs("Nothing is wrong with what could be looked at", stdout);
+	else
+		fputs("Nothing is wrong.", stdout);
+	if (doctor->unseen)
+		printf("; %s could not be looked at", unseen);
+	putchar('\n');
 }
 
 static int examine(struct doctor *doctor)
@@ -329,7 +357,7 @@ static int examine(struct doctor *doctor)
 	int error = 0;
 
 	if (doctor_examine_system(doctor))
-		error = tenon_namespace_list(NULL, visit, doctor);
+		error = examine_queues(doctor);
 	if (!error)
 		examine_strangers(doctor);
 	else
@@ -340,11 +368,8 @@ static int examine(struct doctor *doctor)
 					      : strerror(-error));
 	if (doctor->json)
 		cli_json_print(doctor->array, true);
-	else if (!doctor->counts[DOCTOR_WARNING] && !doctor->counts[DOCTOR_DAMAGE])
-		puts("Nothing is wrong.");
 	else
-		printf("%u damaged, %u warnings\n", doctor->counts[DOCTOR_DAMAGE],
-		       doctor->counts[DOCTOR_WARNING]);
+		print_sum(doctor);
 	if (doctor->counts[DOCTOR_DAMAGE])
 		return CLI_DAMAGED;
 	return doctor->counts[DOCTOR_WARNING] ? CLI_NOTHING : CLI_OK;

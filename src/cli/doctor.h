@@ -13,6 +13,7 @@ struct doctor {
 	struct json_object *array;
 	unsigned int counts[4];
 	unsigned int objects; /* that were listed */
+	unsigned int unseen;  /* of these, those that this user may not open */
 };
 
 /* A finding: of what, what, and what to do about it (NULL: nothing). */

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -82,7 +81,7 @@ static void examine_space(struct doctor *doctor, const char *path)
 
 	if (statfs(path, &information))
 		return;
-	if (information.f_type != TMPFS_MAGIC && information.f_type != RAMFS_MAGIC)
+	if (cli_is_on_disk(path))
 		doctor_report(doctor, DOCTOR_WARNING, path,
 			      "choose a folder on tmpfs, for instance under /dev/shm",
 			      "it is not on tmpfs: messages would be written to a disk");
@@ -125,9 +124,7 @@ static void report_missing_folder(struct doctor *doctor, const char *path)
 	struct stat information;
 
 	if (cli_namespace_is_named()) {
-		doctor_report(doctor, DOCTOR_WARNING, path,
-			      "make it with 'mkdir -m 700', or look at TENON_NAMESPACE and "
-			      "--namespace",
+		doctor_report(doctor, DOCTOR_WARNING, path, cli_namespace_remedy(),
 			      "there is no such folder");
 		return;
 	}

@@ -8,7 +8,6 @@
 #include "cli.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,27 +28,6 @@ void cli_cleanup_fd(int *fd)
 void cli_cleanup_queue(struct tenon_queue **queue)
 {
 	*queue = tenon_queue_close(*queue);
-}
-
-const char *cli_namespace(void)
-{
-	static char path[PATH_MAX];
-
-	if (tenon_namespace_path(path, sizeof(path)))
-		return "?";
-	return path;
-}
-
-bool cli_namespace_is_named(void)
-{
-	const char *named = getenv("TENON_NAMESPACE");
-
-	return named && named[0];
-}
-
-bool cli_namespace_is_missing(void)
-{
-	return access(cli_namespace(), F_OK) && errno == ENOENT;
 }
 
 /* Where the next sentence goes instead of to the terminal; see cli_queue_error_text(). */
@@ -153,11 +131,9 @@ static void report_missing(const char *name)
 {
 	struct nearest_search search = {.wanted = name + 1};
 
-	if (cli_namespace_is_missing()) {
-		cli_queue_warn(name,
-			       "there is no such queue, and no namespace folder '%s'; look at "
-			       "TENON_NAMESPACE and --namespace",
-			       cli_namespace());
+	if (cli_namespace_is_named() && cli_namespace_is_missing()) {
+		cli_queue_warn(name, "there is no namespace folder '%s'; %s", cli_namespace(),
+			       cli_namespace_remedy());
 		return;
 	}
 	tenon_namespace_list(NULL, visit_nearest, &search);
@@ -203,14 +179,38 @@ static void report_exhausted(const char *name, int error)
 	}
 }
 
+/* Whose permission is missing: that of the folder to look into it or to change it, or the queue's. */
+static void report_denied(const char *name)
+{
+	CLI_CLEANUP(cli_cleanup_queue) struct tenon_queue *queue = NULL;
+	const char *folder = cli_namespace_barrier();
+
+	if (folder)
+		cli_queue_warn(name,
+			       "permission denied: the folder '%s' does not admit you; 'ls -ld %s' "
+			       "shows whose it is",
+			       folder, folder);
+	else if (cli_namespace_is_missing())
+		cli_queue_warn(name, "permission denied: the folder '%s' cannot be made; %s",
+			       cli_namespace(), cli_namespace_remedy());
+	else if (cli_current == &cli_command_rm ||
+		 tenon_queue_open(NULL, name, 0, NULL, &queue) == -ENOENT)
+		cli_queue_warn(name,
+			       "permission denied: you may not make or remove anything in '%s'; "
+			       "'ls -ld %s' shows whose it is",
+			       cli_namespace(), cli_namespace());
+	else
+		cli_queue_warn(name,
+			       "permission denied: the queue's mode does not admit you; 'ls -l "
+			       "%s' shows whose it is",
+			       cli_namespace());
+}
+
 static void report_refused(const char *name, int error)
 {
 	switch (-error) {
 	case EACCES:
-		cli_queue_warn(name,
-			       "permission denied; the mode of the queue or of '%s' does not "
-			       "admit you ('ls -l %s' shows the owners)",
-			       cli_namespace(), cli_namespace());
+		report_denied(name);
 		break;
 	case EPERM:
 		cli_queue_warn(name,
@@ -261,7 +261,8 @@ int cli_queue_error(const char *name, int error)
 		cli_queue_warn(name, "a message is longer than the queue takes");
 		return CLI_TOO_LONG;
 	case EAGAIN:
-		cli_queue_warn(name, "it would have to wait");
+		cli_queue_warn(name, "it is full; receive from it, or make it anew with a larger "
+				     "--capacity");
 		return CLI_NOTHING;
 	case ETIMEDOUT:
 		cli_queue_warn(name, "the time ran out");
@@ -283,6 +284,40 @@ int cli_queue_error(const char *name, int error)
 		cli_queue_warn(name, "%s", strerror(-error));
 		return CLI_FAILED;
 	}
+}
+
+int cli_namespace_error(int error)
+{
+	const char *path = cli_namespace(), *folder;
+
+	switch (-error) {
+	case EACCES:
+		folder = cli_namespace_barrier();
+		if (!folder)
+			break;
+		cli_warn("namespace '%s': permission denied: the folder '%s' does not admit you "
+			 "('ls -ld %s' shows whose it is); set TENON_NAMESPACE or --namespace to "
+			 "a folder of your own",
+			 path, folder, folder);
+		return CLI_DENIED;
+	case EPERM:
+		cli_warn("namespace '%s': refused: the folder belongs to somebody else; set "
+			 "TENON_NAMESPACE or --namespace to a folder of your own",
+			 path);
+		return CLI_DENIED;
+	case ENOTDIR:
+		cli_warn("namespace '%s': it is no folder; set TENON_NAMESPACE or --namespace to "
+			 "a folder on tmpfs",
+			 path);
+		return CLI_FAILED;
+	case ENOENT:
+		cli_warn("namespace '%s': there is no such folder; %s", path,
+			 cli_namespace_remedy());
+		return CLI_MISSING;
+	default:
+		break;
+	}
+	return cli_system_error(path, error);
 }
 
 char *cli_queue_error_text(const char *name, int error)

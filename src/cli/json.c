@@ -99,10 +99,12 @@ struct json_object *cli_json_unopened(const char *name, int error)
 struct json_object *cli_json_status(const char *name, const struct tenon_queue_status *status)
 {
 	struct json_object *object = json_object_new_object();
-	char mode[8];
+	char mode[8], id[24];
 
 	if (!object)
 		return NULL;
+	/* Beyond 2^53 a number would not reach every reader of JSON whole. */
+	snprintf(id, sizeof(id), "%016llx", (unsigned long long)status->id);
 	snprintf(mode, sizeof(mode), "%04o", status->mode & 07777);
 	add_string(object, "kind", "queue");
 	cli_json_add_text(object, "name", name, strlen(name));
@@ -114,7 +116,7 @@ struct json_object *cli_json_status(const char *name, const struct tenon_queue_s
 	add_number(object, "uid", status->uid);
 	add_number(object, "gid", status->gid);
 	add_number(object, "max_participants", status->max_participants);
-	add_number(object, "id", status->id);
+	add_string(object, "id", id);
 	add_number(object, "messages", status->messages);
 	add_number(object, "message_bytes", status->message_bytes);
 	add_number(object, "leased", status->leased);

@@ -12,47 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-struct listing {
-	char **names;
-	size_t count, capacity;
-};
-
-static int visit(uint32_t kind, const char *name, void *context)
-{
-	struct listing *listing = context;
-
-	if (kind != TENON_KIND_QUEUE)
-		return 0;
-	if (listing->count == listing->capacity) {
-		size_t grown = listing->capacity ? listing->capacity * 2 : 64;
-		char **moved = realloc(listing->names, grown * sizeof(*moved));
-
-		if (!moved)
-			return -ENOMEM;
-		listing->names = moved;
-		listing->capacity = grown;
-	}
-	listing->names[listing->count] = strdup(name);
-	if (!listing->names[listing->count])
-		return -ENOMEM;
-	++listing->count;
-	return 0;
-}
-
-static void cleanup_listing(struct listing *listing)
-{
-	size_t i;
-
-	for (i = 0; i < listing->count; ++i)
-		free(listing->names[i]);
-	free(listing->names);
-}
-
-static int compare(const void *left, const void *right)
-{
-	return strcmp(*(char *const *)left, *(char *const *)right);
-}
-
 static int read_status(const char *name, struct tenon_queue_status *ret_status)
 {
 	CLI_CLEANUP(cli_cleanup_queue) struct tenon_queue *queue = NULL;
@@ -112,7 +71,7 @@ static void print_long(const char *name, char end)
 }
 
 /* A queue that went away since it was listed is left out; another trouble is told in its entry. */
-static int print_json(const struct listing *listing)
+static int print_json(const struct cli_listing *listing)
 {
 	struct json_object *array = json_object_new_array();
 	size_t i;
@@ -137,28 +96,16 @@ static int print_json(const struct listing *listing)
 
 static int list(bool details, bool json, char end)
 {
-	CLI_CLEANUP(cleanup_listing) struct listing listing = {NULL, 0, 0};
+	CLI_CLEANUP(cli_cleanup_listing) struct cli_listing listing = {NULL, 0, 0};
 	int error;
 	size_t i;
 
-	error = tenon_namespace_list(NULL, visit, &listing);
-	if (error == -EPERM) {
-		cli_warn("namespace '%s': refused: the folder belongs to somebody else; set "
-			 "TENON_NAMESPACE or --namespace to a folder of your own",
-			 cli_namespace());
-		return CLI_DENIED;
-	}
-	if (error)
-		return cli_system_error(cli_namespace(), error);
+	error = cli_listing_read(&listing);
 	/* The usual folder is made with the first queue; another one somebody has mistyped. */
-	if (!listing.count && cli_namespace_is_named() && cli_namespace_is_missing()) {
-		cli_warn("namespace '%s': there is no such folder; look at TENON_NAMESPACE and "
-			 "--namespace",
-			 cli_namespace());
-		return CLI_MISSING;
-	}
-	if (listing.count)
-		qsort(listing.names, listing.count, sizeof(*listing.names), compare);
+	if (!error && !listing.count && cli_namespace_is_named() && cli_namespace_is_missing())
+		error = -ENOENT;
+	if (error)
+		return cli_namespace_error(error);
 	if (json)
 		return print_json(&listing);
 	if (details && listing.count && isatty(STDOUT_FILENO))
@@ -218,6 +165,7 @@ const struct cli_command cli_command_ls = {
 		"  -l, --long   with kind, mode, owner, order, messages, capacity, memory and\n"
 		"               attached processes before the name\n"
 		"  -0, --null   a null byte after each, for names with newlines\n"
-		"      --json   an array with everything 'tenon stat --json' tells of each\n",
+		"      --json   an array of what 'tenon stat --json' tells of each, without "
+		"processes\n",
 	.run = run,
 };

@@ -129,14 +129,14 @@ const struct cli_command cli_command_version = {
 
 static void print_overview(FILE *stream)
 {
+	int fd = stream == stdout ? STDOUT_FILENO : STDERR_FILENO;
 	size_t i;
 
 	fprintf(stream, "Usage: tenon [--namespace DIR] COMMAND [ARGUMENT…]\n\n"
 			"Named message queues that survive the death of any process.\n\n");
 	for (i = 0; cli_commands[i]; ++i)
-		fprintf(stream, "  %s%-8s%s %s\n", cli_colour(fileno(stream), CLI_BOLD),
-			cli_commands[i]->name, cli_colour(fileno(stream), CLI_PLAIN),
-			cli_commands[i]->summary);
+		fprintf(stream, "  %s%-8s%s %s\n", cli_colour(fd, CLI_BOLD), cli_commands[i]->name,
+			cli_colour(fd, CLI_PLAIN), cli_commands[i]->summary);
 	fprintf(stream,
 		"\n"
 		"  --namespace DIR   the folder of the objects; also TENON_NAMESPACE\n"
@@ -229,6 +229,9 @@ int main(int argc, char **argv)
 	/* So is a file that may not be as large as a queue. */
 	signal(SIGXFSZ, SIG_IGN);
 
+	status = cli_begin_stdout();
+	if (status)
+		return status;
 	status = parse_global(argc, argv, &index);
 	if (status || !index)
 		return cli_finish_stdout(status);

@@ -63,6 +63,22 @@ const char *cli_nearest(const char *word, const char *const *words)
 	return nearest;
 }
 
+/* The beginning of several options? */
+static bool report_ambiguous(const char *word, const struct option *longs)
+{
+	const char *found[2] = {NULL};
+	size_t count = 0;
+
+	for (; longs->name && count < 2; ++longs) {
+		if (!strncmp(longs->name, word, strlen(word)))
+			found[count++] = longs->name;
+	}
+	if (count < 2)
+		return false;
+	cli_usage("ambiguous option '--%s': could be '--%s' or '--%s'", word, found[0], found[1]);
+	return true;
+}
+
 static void report_long_option(const char *text, const struct option *longs)
 {
 	char word[WORD_BYTES + 1];
@@ -73,11 +89,13 @@ static void report_long_option(const char *text, const struct option *longs)
 	snprintf(word, sizeof(word), "%.*s", (int)strcspn(text + 2, "="), text + 2);
 	for (i = 0; longs[i].name && i + 1 < sizeof(names) / sizeof(names[0]); ++i)
 		names[i] = longs[i].name;
+	if (report_ambiguous(word, longs))
+		return;
 	nearest = cli_nearest(word, names);
 	if (nearest)
 		cli_usage("unknown option '--%s'; did you mean '--%s'?", word, nearest);
 	else
-		cli_usage("unknown or ambiguous option '--%s'", word);
+		cli_usage("unknown option '--%s'", word);
 }
 
 /* The name of an option as the user knows it, for an error about its argument. */

@@ -224,15 +224,38 @@ int cli_output_error(int error)
 	return cli_system_error("standard output", error);
 }
 
+/* The first error of writing stdio's standard output, which stdio would forget; 0: none. */
+static int stdout_error;
+
+static ssize_t write_stdout(void *cookie, const char *data, size_t bytes)
+{
+	(void)cookie;
+	if (!stdout_error)
+		stdout_error = cli_write_all(STDOUT_FILENO, data, bytes);
+	errno = -stdout_error;
+	return stdout_error ? 0 : (ssize_t)bytes;
+}
+
+int cli_begin_stdout(void)
+{
+	FILE *stream = fopencookie(NULL, "w", (cookie_io_functions_t){.write = write_stdout});
+
+	if (!stream)
+		return cli_system_error("standard output", -errno);
+	setvbuf(stream, NULL, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF, BUFSIZ);
+	stdout = stream;
+	return CLI_OK;
+}
+
 int cli_finish_stdout(int status)
 {
-	int error;
+	static bool reported;
 
-	errno = 0;
-	if (!ferror(stdout) && !fflush(stdout))
+	fflush(stdout);
+	if (!stdout_error || reported)
 		return status;
-	error = errno ? -errno : -EIO;
-	return cli_output_error(error);
+	reported = true;
+	return cli_output_error(stdout_error);
 }
 
 const char *cli_colour(int fd, enum cli_colour colour)
@@ -293,12 +316,45 @@ const char *cli_format_duration(int64_t ns)
 	return buffer;
 }
 
-const char *cli_format_messages(uint64_t count)
+const char *cli_format_exactly(int64_t ns)
+{
+	static const struct {
+		const char *name;
+		int64_t ns;
+	} units[] = {
+		{"h", INT64_C(3600000000000)},
+		{"min", INT64_C(60000000000)},
+		{"s", 1000000000},
+		{"ms", 1000000},
+		{"µs", 1000},
+		{"ns", 1},
+	};
+	char *buffer = next_buffer();
+	size_t i = 0;
+
+	/* Minutes and hours must come out even, which fractions of them seldom do. */
+	while (units[i].ns > 1 && (ns < units[i].ns || (i < 2 && ns % units[i].ns)))
+		++i;
+	snprintf(buffer, 64, "%.15g %s", (double)ns / (double)units[i].ns, units[i].name);
+	return buffer;
+}
+
+const char *cli_format_count(uint64_t count, const char *one, const char *many)
 {
 	char *buffer = next_buffer();
 
-	snprintf(buffer, 64, "%llu message%s", (unsigned long long)count, count == 1 ? "" : "s");
+	snprintf(buffer, 64, "%llu %s", (unsigned long long)count, count == 1 ? one : many);
 	return buffer;
+}
+
+const char *cli_format_messages(uint64_t count)
+{
+	return cli_format_count(count, "message", "messages");
+}
+
+const char *cli_format_messages_were(uint64_t count)
+{
+	return cli_format_count(count, "message was", "messages were");
 }
 
 const char *cli_format_time(int64_t ns)

@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A deadline that far away still fits. */
+#define MAX_DURATION_DAYS 36500ULL
+
 const char *const cli_order_words[] = {
 	[TENON_QUEUE_FIFO] = "fifo",
 	[TENON_QUEUE_PRIORITY] = "priority",
@@ -63,7 +66,7 @@ static int parse_prefix(const char *text, int base, uint64_t *ret_number, const 
 	errno = 0;
 	number = strtoull(text, &end, base);
 	if (errno || end == text)
-		return -EINVAL;
+		return errno ? -errno : -EINVAL;
 	*ret_number = number;
 	*ret_rest = end;
 	return 0;
@@ -128,7 +131,27 @@ int cli_parse_size(const char *text, uint64_t *ret_bytes)
 	return 0;
 }
 
-int cli_parse_duration(const char *text, int64_t *ret_ns)
+/* A decimal number with up to nine digits of a fraction, as billionths; more of them nobody means. */
+static int parse_decimal(const char *text, uint64_t *ret_whole, uint64_t *ret_billionths,
+			 const char **ret_rest)
+{
+	uint64_t scale = 1000000000;
+	int error;
+
+	error = parse_prefix(text, 10, ret_whole, ret_rest);
+	*ret_billionths = 0;
+	if (error || (*ret_rest)[0] != '.')
+		return error;
+	if (!isdigit((unsigned char)(*ret_rest)[1]))
+		return -EINVAL;
+	for (++*ret_rest; isdigit((unsigned char)(*ret_rest)[0]); ++*ret_rest) {
+		scale /= 10;
+		*ret_billionths += scale * (uint64_t)((*ret_rest)[0] - '0');
+	}
+	return 0;
+}
+
+static int parse_duration(const char *text, int64_t *ret_ns)
 {
 	static const struct {
 		const char *suffix;
@@ -144,34 +167,39 @@ int cli_parse_duration(const char *text, int64_t *ret_ns)
 		{"h", UINT64_C(3600000000000)},
 		{"d", UINT64_C(86400000000000)},
 	};
-	uint64_t whole, fraction = 0, scale = 1, ns;
+	uint64_t whole, billionths;
 	const char *rest;
 	size_t i;
+	int error;
 
-	if (parse_prefix(text, 10, &whole, &rest))
-		return -EINVAL;
-	if (rest[0] == '.') {
-		if (!isdigit((unsigned char)rest[1]))
-			return -EINVAL;
-		for (++rest; isdigit((unsigned char)rest[0]); ++rest) {
-			/* Nobody means less than a billionth of the unit. */
-			if (scale == 1000000000)
-				continue;
-			fraction = fraction * 10 + (uint64_t)(rest[0] - '0');
-			scale *= 10;
-		}
-	}
-	for (i = 0; i < sizeof(units) / sizeof(units[0]); ++i) {
+	error = parse_decimal(text, &whole, &billionths, &rest);
+	for (i = 0; !error && i < sizeof(units) / sizeof(units[0]); ++i) {
 		if (strcmp(rest, units[i].suffix))
 			continue;
-		if (whole >= (uint64_t)INT64_MAX / 2 / units[i].ns)
-			return -EINVAL;
-		ns = whole * units[i].ns;
-		ns += (uint64_t)((double)fraction / (double)scale * (double)units[i].ns);
-		*ret_ns = (int64_t)ns;
+		if (whole >= MAX_DURATION_DAYS * UINT64_C(86400000000000) / units[i].ns)
+			return -ERANGE;
+		*ret_ns = (int64_t)(whole * units[i].ns);
+		*ret_ns += (int64_t)((double)billionths / 1e9 * (double)units[i].ns + 0.5);
 		return 0;
 	}
-	return -EINVAL;
+	return error ? error : -EINVAL;
+}
+
+int cli_option_duration(const char *option, int64_t least_ns, int64_t *ret_ns)
+{
+	int64_t ns = 0;
+	int error = parse_duration(optarg, &ns);
+
+	if (error == -ERANGE)
+		return cli_usage("%s '%s': too long; it must be below %llud", option, optarg,
+				 MAX_DURATION_DAYS);
+	if (error)
+		return cli_usage("%s '%s': not a duration (500ms, 2s, 1m)", option, optarg);
+	if (ns < least_ns)
+		return cli_usage("%s '%s': too short; it must be %s at least", option, optarg,
+				 cli_format_exactly(least_ns));
+	*ret_ns = ns;
+	return CLI_OK;
 }
 
 int cli_parse_mode(const char *text, uint32_t *ret_mode)
@@ -196,7 +224,7 @@ int cli_parse_name(const char *text, char ret_name[static 258])
 				 "--namespace",
 				 text);
 	if (!strcmp(name, ".") || !strcmp(name, ".."))
-		return cli_usage("'%s' is no name", text);
+		return cli_usage("'%s' is no name: it means a folder", text);
 	if (strlen(name) > 255)
 		return cli_usage("'%.32s…' is no name: it has more than 255 bytes", text);
 	snprintf(ret_name, 258, "/%s", name);

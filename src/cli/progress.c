@@ -42,12 +42,13 @@ static void draw(struct cli_progress *progress, int64_t now_ns)
 	uint64_t done = progress->unit == CLI_PROGRESS_BYTES ? progress->bytes : progress->messages;
 	double s = (double)(now_ns - progress->begin_ns) / 1e9;
 
-	fprintf(stderr, "\r\033[K%llu messages %s, %s, %.0f/s, %s/s",
-		(unsigned long long)progress->messages, progress->verb,
-		cli_format_bytes(progress->bytes), (double)progress->messages / s,
+	fprintf(stderr, "\r\033[K%s %s, %s, %.0f/s, %s/s", cli_format_messages(progress->messages),
+		progress->verb, cli_format_bytes(progress->bytes), (double)progress->messages / s,
 		cli_format_bytes((uint64_t)((double)progress->bytes / s)));
 	if (progress->total && done && done <= progress->total)
-		fprintf(stderr, ", %.0f %%, %s left", 100 * (double)done / (double)progress->total,
+		fprintf(stderr, ", %.0f %%", 100 * (double)done / (double)progress->total);
+	if (done && done < progress->total)
+		fprintf(stderr, ", %s left",
 			cli_format_duration((int64_t)(s * 1e9 * (double)(progress->total - done) /
 						      (double)done)));
 	fflush(stderr);
@@ -84,8 +85,7 @@ void cli_progress_end(struct cli_progress *progress)
 	cli_progress_clear();
 	if (!progress->shown)
 		return;
-	fprintf(stderr, "%llu messages %s, %s in %s, %.0f/s\n",
-		(unsigned long long)progress->messages, progress->verb,
-		cli_format_bytes(progress->bytes), cli_format_duration(ns),
+	fprintf(stderr, "%s %s, %s in %s, %.0f/s\n", cli_format_messages(progress->messages),
+		progress->verb, cli_format_bytes(progress->bytes), cli_format_duration(ns),
 		(double)progress->messages * 1e9 / (double)ns);
 }

@@ -80,13 +80,13 @@ static int report_receive(struct recv_job *job, int error)
 	if (job->view.quiet)
 		return CLI_NOTHING;
 	if (error == -ETIMEDOUT && job->wait.timeout_ns > 0)
-		cli_queue_warn(job->name, "no message within %s (%llu were received)",
-			       cli_format_duration(job->wait.timeout_ns),
-			       (unsigned long long)job->received);
+		cli_queue_warn(job->name, "no message within %s (%s received)",
+			       cli_format_exactly(job->wait.timeout_ns),
+			       cli_format_messages_were(job->received));
 	else
-		cli_queue_warn(job->name, "there is no message%s (%llu were received)",
+		cli_queue_warn(job->name, "there is no message%s (%s received)",
 			       job->options.select ? " of that type" : "",
-			       (unsigned long long)job->received);
+			       cli_format_messages_were(job->received));
 	return CLI_NOTHING;
 }
 

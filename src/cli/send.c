@@ -45,29 +45,28 @@ static int report_too_long(const struct send_job *job, const char *what)
 {
 	cli_queue_warn(job->name,
 		       "%s is longer than the %llu bytes it takes; make it with --message-size "
-		       "(%llu messages were sent)",
+		       "(%s sent)",
 		       what, (unsigned long long)job->status.max_message_bytes,
-		       (unsigned long long)job->sent);
+		       cli_format_messages_were(job->sent));
 	return CLI_TOO_LONG;
 }
 
 static int report_send(const struct send_job *job, int error)
 {
-	unsigned long long sent = job->sent;
+	const char *sent = cli_format_messages_were(job->sent);
 
 	if (error == -EMSGSIZE)
 		return report_too_long(job, "a message");
 	if (error == -EAGAIN && job->status.capacity == TENON_QUEUE_RENDEZVOUS)
-		cli_queue_warn(job->name, "nobody is waiting to receive (%llu messages were sent)",
-			       sent);
+		cli_queue_warn(job->name, "nobody is waiting to receive (%s sent)", sent);
 	else if (error == -EAGAIN)
-		cli_queue_warn(job->name, "it is full (%llu messages were sent)", sent);
+		cli_queue_warn(job->name, "it is full (%s sent)", sent);
 	else if (error == -ETIMEDOUT && job->status.capacity == TENON_QUEUE_RENDEZVOUS)
-		cli_queue_warn(job->name, "nobody received within %s (%llu messages were sent)",
-			       cli_format_duration(job->wait.timeout_ns), sent);
+		cli_queue_warn(job->name, "nobody received within %s (%s sent)",
+			       cli_format_exactly(job->wait.timeout_ns), sent);
 	else if (error == -ETIMEDOUT)
-		cli_queue_warn(job->name, "no room within %s (%llu messages were sent)",
-			       cli_format_duration(job->wait.timeout_ns), sent);
+		cli_queue_warn(job->name, "no room within %s (%s sent)",
+			       cli_format_exactly(job->wait.timeout_ns), sent);
 	else
 		return cli_queue_error(job->name, error);
 	return CLI_NOTHING;
@@ -101,7 +100,7 @@ static int print_receipt_json(const struct send_job *job, size_t bytes, int erro
 	else
 		json_object_object_add(object, "receiver_pid", json_object_new_int(pid));
 	cli_json_print(object, false);
-	return fflush(stdout) ? cli_finish_stdout(CLI_OK) : CLI_OK;
+	return cli_finish_stdout(CLI_OK);
 }
 
 /* Waits until somebody has received what was sent last, and says who. */
@@ -123,7 +122,7 @@ static int print_receipt(struct send_job *job, size_t bytes)
 		status = print_receipt_json(job, bytes, error, pid);
 	if (error == -ETIMEDOUT) {
 		cli_queue_warn(job->name, "it was sent, and nobody received it within %s",
-			       cli_format_duration(job->wait.timeout_ns));
+			       cli_format_exactly(job->wait.timeout_ns));
 		return CLI_NOTHING;
 	}
 	if (error == -ECANCELED) {
@@ -135,7 +134,7 @@ static int print_receipt(struct send_job *job, size_t bytes)
 	if (job->json)
 		return status;
 	printf("%d\n", pid);
-	return fflush(stdout) ? cli_finish_stdout(CLI_OK) : CLI_OK;
+	return cli_finish_stdout(CLI_OK);
 }
 
 static int send_one(struct send_job *job, const void *data, size_t bytes)
@@ -196,9 +195,9 @@ static int report_input(const struct send_job *job, const struct cli_input *inpu
 		cli_queue_warn(job->name,
 			       "%s would be %llu bytes long by its prefix, and none may be longer "
 			       "than 1 GiB; is there a length of four bytes, big endian, before "
-			       "each message? (%llu messages were sent)",
+			       "each message? (%s sent)",
 			       what, (unsigned long long)input->claimed,
-			       (unsigned long long)job->sent);
+			       cli_format_messages_were(job->sent));
 		return CLI_TOO_LONG;
 	}
 	if (error == -EPROTO) {

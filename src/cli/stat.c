@@ -37,8 +37,7 @@ static void print_attributes(const struct tenon_queue_status *status)
 	else if (status->capacity == TENON_QUEUE_RENDEZVOUS)
 		snprintf(capacity, sizeof(capacity), "rendezvous");
 	else
-		snprintf(capacity, sizeof(capacity), "%llu messages",
-			 (unsigned long long)status->capacity);
+		snprintf(capacity, sizeof(capacity), "%s", cli_format_messages(status->capacity));
 	row("made as", "%s, %s of up to %s, when full %s", cli_word(cli_order_words, status->order),
 	    capacity, cli_format_bytes(status->max_message_bytes),
 	    cli_word(cli_full_words, status->full));
@@ -211,10 +210,10 @@ static int watch_view(struct view *view, bool json, int64_t interval_ns)
 		else if (view->before_ns && !json)
 			putchar('\n');
 		status = show(view, json, true);
+		if (!status)
+			status = cli_finish_stdout(CLI_OK);
 		if (status)
 			return status;
-		if (fflush(stdout))
-			return CLI_OK;
 		nanosleep(&pause, NULL);
 	}
 }
@@ -272,9 +271,8 @@ static int run(int argc, char **argv)
 			json = true;
 			break;
 		case OPTION_INTERVAL:
-			if (cli_parse_duration(optarg, &interval_ns) || interval_ns < 10000000)
-				return cli_usage("--interval '%s': not a duration from 10ms on",
-						 optarg);
+			if (cli_option_duration("--interval", 10000000, &interval_ns))
+				return CLI_USAGE;
 			watch = true;
 			break;
 		case 'w':

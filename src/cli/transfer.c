@@ -29,10 +29,7 @@ bool cli_wait_option(int option, struct cli_wait *wait, int *ret_status)
 		*ret_status = CLI_OK;
 		return true;
 	case 't':
-		*ret_status = CLI_OK;
-		if (cli_parse_duration(optarg, &wait->timeout_ns))
-			*ret_status = cli_usage("--timeout '%s': not a duration (500ms, 2s, 1m)",
-						optarg);
+		*ret_status = cli_option_duration("--timeout", 0, &wait->timeout_ns);
 		return true;
 	default:
 		return false;

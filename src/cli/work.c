@@ -305,8 +305,10 @@ static void take_signals(struct work *work)
 			work->stop_signal = (int)information.ssi_signo;
 			work->stopping = true;
 			if (work->running && isatty(STDERR_FILENO))
-				cli_warn("%u commands are running; once more ends them",
-					 work->running);
+				cli_warn("%s running; once more ends %s",
+					 cli_format_count(work->running, "command is",
+							  "commands are"),
+					 work->running == 1 ? "it" : "them");
 		}
 	}
 }
@@ -385,7 +387,7 @@ static int print_summary(const struct work *work)
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); ++i)
 		json_object_object_add(object, rows[i].key, json_object_new_uint64(rows[i].number));
 	cli_json_print(object, false);
-	return fflush(stdout) ? cli_finish_stdout(CLI_OK) : CLI_OK;
+	return cli_finish_stdout(CLI_OK);
 }
 
 static int open_dead(struct work *work, uint64_t max_message_bytes)
@@ -459,9 +461,8 @@ static int work_run(struct work *work, sigset_t *old_mask)
 			   work->exit_when_empty ? queue_status.messages : 0,
 			   !work->show_progress && isatty(STDOUT_FILENO));
 	status = work_loop(work);
-	if (work->json && print_summary(work) && !status)
-		status = CLI_FAILED;
-	return status;
+	error = work->json ? print_summary(work) : CLI_OK;
+	return status ? status : error;
 }
 
 static int parse_option(int option, struct work *work)
@@ -558,13 +559,15 @@ const struct cli_command cli_command_work = {
 		"the\n"
 		"message is its standard input.  The message leaves the queue when the command "
 		"has\n"
-		"succeeded; it goes back when it fails or is killed, or when 'tenon work' itself "
-		"is.\n"
+		"succeeded; it goes back, and is tried again at once, when it fails or is killed, "
+		"or\n"
+		"when 'tenon work' itself is.\n"
 		"\n"
 		"  -j, --jobs N           run so many at once (1)\n"
 		"      --tries N          give a message up after so many deliveries (3), or\n"
 		"                         'unlimited'\n"
-		"      --dead QUEUE       where given up messages go; they are dropped otherwise\n"
+		"      --dead QUEUE       where given up messages go; they are dropped, and lost,\n"
+		"                         otherwise\n"
 		"      --exit-when-empty  end when nothing is queued or under lease any more\n"
 		"      --progress         show how far it is even if standard output is the "
 		"terminal\n"

@@ -256,6 +256,44 @@ def test_reader_goes_away(namespace):
     equal(error, '')
 
 
+def long_writers(namespace):
+    """Commands that write more than once, or more than stdio keeps; each with its input."""
+    namespace.run('create', 'queue', 'q')
+    namespace.run('create', 'queue', 'e', '--capacity', 'unbounded')
+    for number in range(20):
+        namespace.run('create', 'queue', f'{number:0255}')
+    yield ('ls',)
+    yield ('stat', '--interval', '10ms', 'q')
+    yield ('stat', '--json', '--watch', 'q')
+    yield ('bench', '--duration', '10ms')
+    for words in ((), ('--json',)):
+        receiver = namespace.start('recv', 'e')
+        yield ('send', 'e', '--receipt', *words, '-m', 'R', '-m', 'R')
+        finish(receiver)
+        namespace.run('recv', '-q', 'e', '--all', status=1)
+    yield ('work', 'q', '--exit-when-empty', '--json', '--', 'true')
+
+
+def test_reader_of_a_long_output_goes_away(namespace):
+    """What had been flushed before the end of the command was told as "Input/output error"."""
+    for words in long_writers(namespace):
+        reading, writing = os.pipe()
+        os.close(reading)
+        child = namespace.start(*words, stdout=writing)
+        os.close(writing)
+        equal(finish(child, status=-signal.SIGPIPE), (None, ''), words)
+
+
+def test_full_disk_under_a_long_output(namespace):
+    """The same, and then twice."""
+    if not os.path.exists('/dev/full'):
+        raise harness.Skip('no /dev/full')
+    for words in long_writers(namespace):
+        with open('/dev/full', 'wb') as full:
+            _, error = finish(namespace.start(*words, stdout=full), status=5)
+        equal(error, 'tenon: standard output: No space left on device\n', words)
+
+
 def test_lease_keeps_what_could_not_be_written(namespace):
     if not os.path.exists('/dev/full'):
         raise harness.Skip('no /dev/full')

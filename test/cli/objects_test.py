@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 import harness
 from harness import contains, equal, finish
@@ -58,6 +59,10 @@ def test_create_json(namespace):
     namespace.run('send', 'q', '-m', 'x')
     again = json.loads(namespace.run('create', 'queue', '--json', 'q'))
     equal([again[key] for key in ('id', 'capacity', 'messages')], [made['id'], 7, 1])
+    # A number of 64 bits would be rounded by many a reader of JSON.
+    contains(namespace.run('stat', 'q').decode(), f', id {made["id"]}\n')
+    namespace.run('create', 'queue', 'u', '--capacity', 'unbounded')
+    equal(status(namespace, 'u')['capacity'], 'unbounded')
     equal(namespace.run('create', 'queue', 'q', '--json', '--capacity', '8', status=7,
                         error='--capacity'), b'')
     equal(namespace.run('create', 'queue', 'q', '--json', '--exclusive', status=7,
@@ -82,6 +87,9 @@ def test_full_queues(namespace):
     namespace.run('create', 'queue', 'fail', '--capacity', '2', '--full', 'fail')
     namespace.run('send', 'fail', stdin='1\n2\n3\n', status=1,
                   error='it is full (2 messages were sent)')
+    namespace.run('recv', 'fail')
+    namespace.run('send', 'fail', stdin='4\n5\n', status=1,
+                  error='it is full (1 message was sent)')
 
 
 def test_rendezvous(namespace):
@@ -167,6 +175,8 @@ def test_stat_text(namespace):
     namespace.run('create', 'queue', 'q')
     namespace.run('send', 'q', stdin='one\ntwo\n')
     text = namespace.run('stat', 'q').decode()
+    namespace.run('create', 'queue', 'one', '--capacity', '1')
+    contains(namespace.run('stat', 'one').decode(), 'fifo, 1 message of up to')
     for part in ('queue /q', '2 messages, 6 B', '0 messages, 0 B; last never\n', 'fifo, 1024 messages of up to 8.0 KiB'):
         contains(text, part)
     if '\033' in text:
@@ -221,7 +231,9 @@ def test_doctor(namespace):
     findings = json.loads(namespace.run('doctor', '--json'))
     grades = {(f['object'], f['grade']) for f in findings}
     equal({('/q', 'fine'), ('/q', 'note'), ('kernel', 'fine')} - grades, set())
-    contains([f['finding'] for f in findings if f['grade'] == 'note'][0], 'it is full')
+    equal([f['finding'] for f in findings if f['grade'] == 'note'],
+          ['it is full: 1 message queued and 0 under lease; 0 senders wait, 0 receivers wait'])
+    contains([f['finding'] for f in findings if f['object'] == '/q'][0], 'sound; 1 message, ')
     equal(namespace.run('recv', 'q'), b'x\n')
 
 
@@ -237,8 +249,11 @@ def test_doctor_frees_what_the_dead_held(namespace):
 
 
 def test_doctor_without_a_folder(namespace):
-    text = namespace.run('doctor', os.path.join(namespace.scratch, 'nothing'), status=1)
+    folder = os.path.join(namespace.scratch, 'nothing')
+    text = namespace.run('doctor', folder, status=1)
     contains(text, b'there is no such folder')
+    contains(text, f"make it with 'mkdir -m 700 {folder}'".encode())
+    contains(text, b'\n0 damaged, 1 warning\n')
     namespace.run('doctor', os.devnull, status=1)
 
 
@@ -369,19 +384,85 @@ def test_memory_is_full(namespace):
     contains(done.stderr, b"queue '/q': the memory behind")
 
 
-def test_permission(namespace):
-    """Another user is told whose mode is in the way."""
+def test_queue_on_a_disk(namespace):
+    """It was made without a word; doctor alone warned of it."""
+    for parent in ('/var/tmp', '/tmp', '.'):
+        kind = subprocess.run(['stat', '-f', '-c', '%T', parent], capture_output=True, check=False)
+        if kind.stdout.strip() not in (b'', b'tmpfs', b'ramfs'):
+            break
+    else:
+        raise harness.Skip('no folder on a disk')
+    with tempfile.TemporaryDirectory(prefix='tenon-test-cli.', dir=parent) as folder:
+        child = namespace.start('create', 'queue', 'q', '--namespace', folder)
+        _, error = finish(child)
+        contains(error, 'which is not on tmpfs: messages are written to a disk')
+        equal(error.count('\n'), 1)
+
+
+def as_nobody(namespace):
+    """How to run the command as another user, who may look into the namespace."""
+    nobody = {'user': 65534, 'group': 65534, 'extra_groups': []}
     if os.geteuid():
         raise harness.Skip('needs root, to become somebody else')
     os.chmod(namespace.path, 0o755)
-    if subprocess.run([namespace.command, 'version'], user=65534, group=65534, extra_groups=[],
-                      capture_output=True, check=False).returncode:
+    if subprocess.run([namespace.command, 'version'], **nobody, capture_output=True,
+                      check=False).returncode:
         raise harness.Skip('nobody cannot run the command where it lies')
+    return nobody
+
+
+def test_permission(namespace):
+    """Another user is told whose mode is in the way."""
+    nobody = as_nobody(namespace)
     namespace.run('create', 'queue', 'q', '--mode', '0600')
-    for words in (('send', 'q'), ('recv', 'q'), ('stat', 'q'), ('rm', 'q')):
-        namespace.run(*words, status=4, error="queue '/q': ", user=65534, group=65534,
-                      extra_groups=[])
+    for words in (('send', 'q'), ('recv', 'q'), ('stat', 'q'), ('create', 'queue', 'q')):
+        namespace.run(*words, status=4, **nobody,
+                      error="queue '/q': permission denied: the queue's mode does not admit you; "
+                            f"'ls -l {namespace.path}' shows")
+    namespace.run('rm', 'q', status=4, error=f"'ls -ld {namespace.path}' shows", **nobody)
+    namespace.run('create', 'queue', 'new', status=4, **nobody,
+                  error="queue '/new': permission denied: you may not make or remove anything in")
+    namespace.run('bench', status=4, error="queue '/tenon-bench.", **nobody)
     equal(namespace.run('ls'), b'/q\n')
+
+
+def test_permission_of_the_folder(namespace):
+    """The advice was 'ls -l' of the folder, which failed by the same mode."""
+    nobody = as_nobody(namespace)
+    inner = os.path.join(namespace.path, 'inner')
+    namespace.run('create', 'queue', 'q', '--mode', '0600')
+    os.mkdir(inner)
+    os.chmod(namespace.path, 0o700)
+    for words in (('stat', 'q'), ('create', 'queue', 'n'), ('ls',), ('ls', '--namespace', inner)):
+        for part in (f"the folder '{namespace.path}' does not admit you",
+                     f"'ls -ld {namespace.path}' shows whose it is"):
+            namespace.run(*words, status=4, error=part, **nobody)
+
+
+def test_doctor_says_what_it_could_not_look_at(namespace):
+    """It said that nothing was wrong."""
+    nobody = as_nobody(namespace)
+    namespace.run('create', 'queue', 'q')
+    text = namespace.run('doctor', **nobody)
+    contains(text, b'Nothing is wrong with what could be looked at; 1 queue could not be looked at')
+    namespace.run('create', 'queue', 'p')
+    contains(namespace.run('doctor', **nobody), b'; 2 queues could not be looked at')
+
+
+def test_doctor_sorts_by_name(namespace):
+    names = [f'/{number}' for number in range(9)]
+    for name in names[::2] + names[1::2]:
+        namespace.run('create', 'queue', name)
+    findings = json.loads(namespace.run('doctor', '--json'))
+    equal([finding['object'] for finding in findings if finding['object'] in names], names)
+
+
+def test_doctor_of_a_mode(namespace):
+    """Whoever may only read can neither fill nor drain it, and was said to do both."""
+    for mode, open_to_all in (('0644', False), ('0602', False), ('0606', True), ('0666', True)):
+        namespace.run('create', 'queue', mode, '--mode', mode, umask=0)
+        text = namespace.run('doctor').decode()
+        equal(f'its mode, {mode}, lets every user fill and drain it' in text, open_to_all, text)
 
 
 def test_bench(namespace):

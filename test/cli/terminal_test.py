@@ -132,6 +132,17 @@ def test_progress_of_work(namespace):
         equal(b'25 messages done' in shown, expected, shown)
 
 
+def test_progress_at_the_end(namespace):
+    """It ended with "1 messages done, 1 B, 1/s, 1 B/s, 100 %, 0 ns left"."""
+    namespace.run('create', 'queue', 'q')
+    namespace.run('send', 'q', '-m', 'x')
+    shown = on_terminal(namespace, 'work', 'q', '--exit-when-empty', '--progress', '--', 'sleep',
+                        '1.1')
+    contains(shown, b'1 message done, ')
+    contains(shown, b', 100 %')
+    equal(b'left' in shown, False, shown)
+
+
 def test_short_work_shows_no_progress(namespace):
     namespace.run('create', 'queue', 'q')
     equal(on_terminal(namespace, 'send', 'q', '-m', 'x', stdin=None, streams=('stderr',)), b'')

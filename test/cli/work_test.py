@@ -100,7 +100,8 @@ def test_nothing_is_lost_when_the_dead_are_full(namespace):
     namespace.run('create', 'queue', 'dead', '--capacity', '1')
     namespace.run('send', 'dead', '-m', 'occupied')
     namespace.run('work', 'q', '--tries', '1', '--dead', 'dead', '--', 'false', status=1,
-                  error='put back, because it cannot be moved')
+                  error="put back, because it cannot be moved:\ntenon: queue '/dead': it is full; "
+                        'receive from it')
     equal(namespace.run('peek', 'q'), b'bad\n')
 
 

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The namespace in use: its folder, and the queues in it, sorted by name. */
+
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+const char *cli_namespace(void)
+{
+	static char path[PATH_MAX];
+
+	if (tenon_namespace_path(path, sizeof(path)))
+		return "?";
+	return path;
+}
+
+bool cli_namespace_is_named(void)
+{
+	const char *named = getenv("TENON_NAMESPACE");
+
+	return named && named[0];
+}
+
+bool cli_namespace_is_missing(void)
+{
+	return access(cli_namespace(), F_OK) && errno == ENOENT;
+}
+
+bool cli_is_on_disk(const char *path)
+{
+	struct statfs information;
+
+	return !statfs(path, &information) && information.f_type != TMPFS_MAGIC &&
+	       information.f_type != RAMFS_MAGIC;
+}
+
+const char *cli_namespace_remedy(void)
+{
+	static char remedy[PATH_MAX + 128];
+
+	if (!cli_namespace_is_named())
+		return "'tenon doctor' says what is in the way";
+	snprintf(remedy, sizeof(remedy),
+		 "make it with 'mkdir -m 700 %s', or look at TENON_NAMESPACE and --namespace",
+		 cli_namespace());
+	return remedy;
+}
+
+const char *cli_namespace_barrier(void)
+{
+	static char path[PATH_MAX];
+	struct stat information;
+	char *slash;
+
+	if (!faccessat(AT_FDCWD, cli_namespace(), R_OK | X_OK, AT_EACCESS) || errno != EACCES)
+		return NULL;
+	snprintf(path, sizeof(path), "%s", cli_namespace());
+	/* Of a folder that cannot even be seen, the one above it is in the way. */
+	while (stat(path, &information) && errno == EACCES) {
+		slash = strrchr(path, '/');
+		if (!slash)
+			return ".";
+		slash[slash == path] = 0;
+	}
+	return path;
+}
+
+static int visit(uint32_t kind, const char *name, void *context)
+{
+	struct cli_listing *listing = context;
+
+	if (kind != TENON_KIND_QUEUE)
+		return 0;
+	if (listing->count == listing->capacity) {
+		size_t grown = listing->capacity ? listing->capacity * 2 : 64;
+		char **moved = realloc(listing->names, grown * sizeof(*moved));
+
+		if (!moved)
+			return -ENOMEM;
+		listing->names = moved;
+		listing->capacity = grown;
+	}
+	listing->names[listing->count] = strdup(name);
+	if (!listing->names[listing->count])
+		return -ENOMEM;
+	++listing->count;
+	return 0;
+}
+
+static int compare(const void *left, const void *right)
+{
+	return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+int cli_listing_read(struct cli_listing *listing)
+{
+	int error = tenon_namespace_list(NULL, visit, listing);
+
+	if (!error && listing->count)
+		qsort(listing->names, listing->count, sizeof(*listing->names), compare);
+	return error;
+}
+
+void cli_cleanup_listing(struct cli_listing *listing)
+{
+	size_t i;
+
+	for (i = 0; i < listing->count; ++i)
+		free(listing->names[i]);
+	free(listing->names);
+}
