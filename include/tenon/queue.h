@@ -31,8 +31,8 @@
  * a debugger, a frozen cgroup) holds it until it goes on or dies, and so long the others wait:
  *
  *	with a deadline		 end with -ETIMEDOUT, NONBLOCK or not; only the last step, when
- *				 what was waited for is there, or a long message is copied,
- *				 waits on
+ *				 what was waited for is there, a long message is copied, or a
+ *				 RENDEZVOUS withdraws its message, waits on
  *	without one		 wait on, NONBLOCK or not; so do _open, _close, _loan, _abandon,
  *				 _done, _return, _peek, _recover, _check, _readable_fd and
  *				 _writable_fd, which have none
@@ -175,7 +175,8 @@ struct tenon_message {
  *
  * Errors: -EMSGSIZE longer than max_message_bytes; -EINVAL options, or a key that is no priority of
  * a PRIORITY queue; -E2BIG; -EAGAIN full (NONBLOCK or FAIL; DROP_OLDEST: of messages under
- * lease), or nobody is waiting to receive (RENDEZVOUS with NONBLOCK); -ETIMEDOUT; -EINTR a signal handler ran while it waited (never if the
+ * lease), or nobody is waiting to receive that has no message coming, of whatever key (RENDEZVOUS
+ * with NONBLOCK); -ETIMEDOUT; -EINTR a signal handler ran while it waited (never if the
  * handler was installed with SA_RESTART, on a kernel with futex_waitv(2)).  On an error nothing was
  * sent.  A receiver's death while this call waits wakes it if that makes room.
  */
@@ -352,8 +353,8 @@ TENON_PUBLIC int tenon_queue_writable_fd(struct tenon_queue *queue, int *ret_fd)
  * ends the receipt; a deadline of 0 stands for TENON_NO_DEADLINE as in the options, a negative one
  * has passed, and `ret_receiver_pid` may be NULL.  Errors: -ETIMEDOUT, -EINTR the receipt is still
  * held; -EINVAL no such receipt (it has ended, is another's, or the thread's last send with a
- * receipt was not to this queue); -ECANCELED the message was dropped (DROP_OLDEST) and the receipt
- * is ended.
+ * receipt was not to this queue); -ECANCELED the message was dropped (DROP_OLDEST, DROP_NEWEST) and
+ * the receipt is ended.
  */
 TENON_PUBLIC int tenon_queue_last_receipt(struct tenon_queue *queue, uint64_t *ret_receipt);
 TENON_PUBLIC int tenon_queue_receipt(struct tenon_queue *queue, uint64_t receipt,

@@ -512,7 +512,8 @@ void tni_object_close(struct tni_object *object)
 		tni_registry_leave(object);
 	}
 	munmap(object->base, object->extent_bytes);
-	close(object->fd);
+	if (object->fd >= 0)
+		close(object->fd);
 }
 
 int tni_object_recover_one(struct tni_object *object, uint32_t participant, int64_t deadline_ns)

@@ -111,6 +111,9 @@ void tni_registry_leave(struct tni_object *object)
 		registry = object->next;
 	if (object->next)
 		object->next->previous = object->previous;
+	/* Before a fork can come, whose child would keep it. */
+	close(object->fd);
+	object->fd = -1;
 	pthread_mutex_unlock(&mutex);
 }
 

@@ -11,6 +11,7 @@ uint64_t tni_registry_forks(void);
 
 /* From here on a forked child lets go of the object's file.  Before any lock on it is taken. */
 int tni_registry_enter(struct tni_object *object);
+/* Closes the file. */
 void tni_registry_leave(struct tni_object *object);
 
 /* Keeps this process from forking. */

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "object/queue_order.h"
 #include "object/queue_private.h"
 
 /* Of the log, ahead of what is written or read now.  Senders do so only while there is that much room,

@@ -18,6 +18,7 @@
 
 #include <errno.h>
 
+#include "object/queue_order.h"
 #include "object/queue_private.h"
 
 static int item_in_slot(struct tenon_queue *queue, uint64_t index, struct tni_item *item)

@@ -32,8 +32,11 @@ bool tni_walk_on(const struct tenon_queue *queue, struct tni_walk *walk)
 {
 	if (++walk->steps < LONG_WALK)
 		return true;
-	if (walk->most == 0)
-		walk->most = tni_file_memory(queue->object.fd) / queue->head_bytes + LONG_WALK;
+	if (walk->most == 0) {
+		uint64_t bytes = tni_file_memory(queue->object.fd);
+
+		walk->most = bytes > 0 ? bytes / queue->head_bytes + LONG_WALK : UINT32_MAX;
+	}
 	return walk->steps < walk->most;
 }
 

@@ -17,6 +17,7 @@
 
 #include "core/file.h"
 #include "core/namespace.h"
+#include "object/queue_order.h"
 #include "object/queue_private.h"
 
 #define CHUNK_LEAST_BYTES 4096u

@@ -19,10 +19,8 @@
 
 #include "core/file.h"
 #include "core/index.h"
+#include "object/queue_order.h"
 #include "object/queue_private.h"
-
-/* From here on the length of a list is checked against the memory there is. */
-#define LONG_LIST 4096u
 
 struct tni_index tni_order_index(struct tenon_queue *queue, uint32_t tree)
 {
@@ -156,12 +154,6 @@ static int set_first(struct tenon_queue *queue, struct tni_txn *txn, struct tni_
 	return result == -EEXIST ? -EBADMSG : result;
 }
 
-/* How many slots there is memory for: what bounds a list whose links lead in a circle. */
-uint64_t tni_order_slots_there(const struct tenon_queue *queue)
-{
-	return tni_file_memory(queue->object.fd) / sizeof(struct tni_slot);
-}
-
 /* Finds the message behind which one of age `sequence` belongs: none (link 0) for a returned one, as
  * a rule; the youngest for a new one. */
 static int find_older(struct tenon_queue *queue, const struct tni_node *bucket, uint64_t sequence,
@@ -169,7 +161,7 @@ static int find_older(struct tenon_queue *queue, const struct tni_node *bucket, 
 {
 	uint64_t link = tni_get64(&bucket->last_link), older = 0;
 	const struct tni_slot *slot = tni_order_linked(queue, link);
-	uint64_t bound = tni_slots_max(queue); /* the bucket's count may be anything */
+	struct tni_walk walk = {0, 0}; /* the bucket's count may be anything */
 
 	if (!slot)
 		return -EBADMSG;
@@ -178,12 +170,10 @@ static int find_older(struct tenon_queue *queue, const struct tni_node *bucket, 
 		return 0;
 	}
 	link = tni_get64(&bucket->first_link);
-	for (uint64_t i = 0; i <= bound; i++) {
+	while (tni_walk_on(queue, &walk)) {
 		slot = tni_order_linked(queue, link);
 		if (!slot)
 			return -EBADMSG;
-		if (i == LONG_LIST && bound > tni_order_slots_there(queue))
-			bound = tni_order_slots_there(queue);
 		if (tni_get64(&slot->sequence) > sequence) {
 			*ret_older = older;
 			return 0;

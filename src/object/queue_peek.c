@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/index.h"
+#include "object/queue_order.h"
 #include "object/queue_private.h"
 
 /* By key, then by age: for priority queues. */
@@ -44,7 +45,6 @@ static int peek_by_key(struct tenon_queue *queue, uint64_t position, uint64_t *r
 /* Of the messages over all keys, by their sequence numbers. */
 struct age_count {
 	uint64_t limit; /* up to this number they count */
-	uint64_t top;	/* more there cannot be */
 	uint64_t count;
 	uint64_t last, last_slot; /* of those that count */
 	uint64_t next, next_slot; /* of those that do not, the first; UINT64_MAX none */
@@ -61,12 +61,13 @@ static void note_next(struct age_count *ages, uint64_t sequence, uint64_t slot)
 static int count_list(struct tenon_queue *queue, uint64_t link, struct age_count *ages)
 {
 	uint64_t previous = 0, before = ages->count;
+	struct tni_walk walk = {0, 0};
 
 	while (link != 0) {
 		const struct tni_slot *slot = tni_order_linked(queue, link);
 		uint64_t sequence;
 
-		if (!slot || ages->count > ages->top)
+		if (!slot || !tni_walk_on(queue, &walk))
 			return -EBADMSG;
 		sequence = tni_get64(&slot->sequence);
 		if (ages->count > before && sequence <= previous)
@@ -87,14 +88,13 @@ static int count_list(struct tenon_queue *queue, uint64_t link, struct age_count
 	return ages->count > before ? 0 : -EBADMSG;
 }
 
-static int count_ages(struct tenon_queue *queue, uint64_t limit, uint64_t top,
-		      struct age_count *ret_ages)
+static int count_ages(struct tenon_queue *queue, uint64_t limit, struct age_count *ret_ages)
 {
 	struct tni_index by_age = tni_order_index(queue, TNI_TREE_AGE);
 	uint64_t node;
 	int result = tni_index_first(&by_age, &node);
 
-	*ret_ages = (struct age_count){.limit = limit, .top = top, .next = UINT64_MAX};
+	*ret_ages = (struct age_count){.limit = limit, .next = UINT64_MAX};
 	while (result == 0) {
 		const struct tni_node *bucket = tni_table_at(&queue->nodes, node);
 		uint64_t first = tni_get64(&bucket->key[TNI_TREE_AGE]);
@@ -119,7 +119,7 @@ static int peek_by_age(struct tenon_queue *queue, uint64_t position, uint64_t *r
 {
 	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
 	uint64_t version = tni_get64(&queue->control->receive.version);
-	uint64_t from = 0, to = view.drained, top = tni_order_slots_there(queue);
+	uint64_t from = 0, to = view.drained;
 	struct tni_peek *peeked = &queue->peeked;
 	struct age_count ages;
 	int result;
@@ -127,7 +127,7 @@ static int peek_by_age(struct tenon_queue *queue, uint64_t position, uint64_t *r
 	if (position >= view.ready)
 		return -ENOENT;
 	if (peeked->version == version && position == peeked->position + 1) {
-		result = count_ages(queue, peeked->sequence, top, &ages);
+		result = count_ages(queue, peeked->sequence, &ages);
 		if (result == 0 && ages.count == position && ages.next != UINT64_MAX) {
 			ages.last = ages.next;
 			ages.last_slot = ages.next_slot;
@@ -137,7 +137,7 @@ static int peek_by_age(struct tenon_queue *queue, uint64_t position, uint64_t *r
 	while (from < to) {
 		uint64_t middle = from + (to - from) / 2;
 
-		result = count_ages(queue, middle, top, &ages);
+		result = count_ages(queue, middle, &ages);
 		if (result != 0)
 			return result;
 		if (ages.count == position + 1)

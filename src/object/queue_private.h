@@ -36,7 +36,6 @@
 #include "core/copy.h"
 #include "core/deathwatch.h"
 #include "core/gate.h"
-#include "core/index.h"
 #include "core/object.h"
 #include "core/table.h"
 
@@ -352,30 +351,6 @@ static inline uint64_t tni_chunk_start(const struct tenon_queue *queue, uint64_t
 {
 	return chunk * queue->attributes.chunk_bytes + sizeof(struct tni_chunk);
 }
-
-/* queue_order.c */
-/* Nodes that a message of an ordered queue may need: a bucket of its own, and a fork in each tree. */
-static inline uint64_t tni_order_nodes(const struct tni_queue_attributes *attributes)
-{
-	return attributes->order == TENON_QUEUE_TYPED ? 3 : 2;
-}
-
-/* Whether the front of the log is what a receiver with this selection gets, if there is anything. */
-bool tni_order_is_log(struct tenon_queue *queue, const struct tenon_receive_options *options);
-/* Moves the log into the index.  -ENOSPC: as far as there was memory for that. */
-int tni_order_drain(struct tenon_queue *queue);
-/* Moves the message at the very front of the log into the index: *ret_slot. */
-int tni_order_drain_front(struct tenon_queue *queue, uint64_t *ret_slot);
-int tni_order_insert(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot);
-int tni_order_remove(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot);
-/* The slot that a receiver with this selection gets.  -EAGAIN none. */
-int tni_order_select(struct tenon_queue *queue, uint32_t select, uint64_t key, uint64_t *ret_slot);
-/* For queue_peek.c.  One of the two trees of buckets; the slot behind a link, or NULL; how many slots there
- * is memory for: what bounds a list whose links lead in a circle; the first slot of a bucket. */
-struct tni_index tni_order_index(struct tenon_queue *queue, uint32_t tree);
-struct tni_slot *tni_order_linked(struct tenon_queue *queue, uint64_t link);
-uint64_t tni_order_slots_there(const struct tenon_queue *queue);
-int tni_order_first(struct tenon_queue *queue, uint64_t node, uint64_t *ret_slot);
 
 /* Slots are numbered through: first those that senders write into, then those that receivers move
  * short messages into, out of the log. */

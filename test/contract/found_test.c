@@ -482,54 +482,6 @@ static void test_receipt_of_a_long_rendezvous(void)
 	queue = tenon_queue_close(queue);
 }
 
-/* The next one lies in the same entry, and is not meant. */
-static void test_of_another_time(void)
-{
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, 8, 64);
-	struct tenon_send_options options = {.size = sizeof(options), .flags = TENON_WANT_RECEIPT};
-	struct tenon_loan loan, before, after;
-	uint64_t receipt, next;
-
-	EXPECT_IS(tenon_queue_loan(queue, 8, &loan), 0);
-	before = loan;
-	EXPECT_IS(tenon_queue_abandon(queue, &loan), 0);
-	EXPECT_IS(tenon_queue_loan(queue, 8, &after), 0);
-	EXPECT_IS(tenon_queue_abandon(queue, &before), -EINVAL);
-	EXPECT_IS(tenon_queue_commit(queue, &before, 8, NULL), -EINVAL);
-	EXPECT_IS(tenon_queue_abandon(queue, &after), 0);
-
-	EXPECT_IS(tenon_queue_send(queue, "x", 1, &options), 0);
-	EXPECT_IS(tenon_queue_last_receipt(queue, &receipt), 0);
-	EXPECT_IS(tenon_queue_receive(queue, NULL, 0,
-				      &(struct tenon_receive_options){
-					      .size = sizeof(struct tenon_receive_options),
-					      .flags = TENON_TRUNCATE},
-				      NULL),
-		  0);
-	EXPECT_IS(tenon_queue_receipt(queue, receipt, 0, NULL), 0);
-	EXPECT_IS(tenon_queue_send(queue, "y", 1, &options), 0);
-	EXPECT_IS(tenon_queue_last_receipt(queue, &next), 0);
-	EXPECT_IS(tenon_queue_receipt(queue, receipt, -1, NULL), -EINVAL);
-	EXPECT_IS(tenon_queue_receipt(queue, next, -1, NULL), -ETIMEDOUT);
-	queue = tenon_queue_close(queue);
-}
-
-static void test_withdrawn_loan(void)
-{
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, TENON_QUEUE_RENDEZVOUS, 64);
-	struct tenon_send_options options = {.size = sizeof(options)};
-	struct tenon_queue_status status = {.size = sizeof(status)};
-	struct tenon_loan loan;
-
-	EXPECT_IS(tenon_queue_loan(queue, 8, &loan), 0);
-	options.deadline_ns = tenon_deadline_after(SECOND_NS / 50);
-	EXPECT_IS(tenon_queue_commit(queue, &loan, 8, &options), -ETIMEDOUT);
-	EXPECT(loan.data == NULL);
-	EXPECT_IS(tenon_queue_status(queue, &status), 0);
-	EXPECT_IS(status.loaned, 0);
-	queue = tenon_queue_close(queue);
-}
-
 static void wait_and_look(void *context)
 {
 	(void)context;
@@ -558,6 +510,39 @@ static void test_woken_too_late(void)
 	queue = tenon_queue_close(queue);
 }
 
+static void *ask_again_and_again(void *context)
+{
+	int fd;
+
+	while (!is_stopped())
+		EXPECT_IS(tenon_queue_readable_fd(context, &fd), 0);
+	return NULL;
+}
+
+/* A child has no thread that would end what another one was at. */
+static void test_fork_beside_polling(void)
+{
+	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, 8, 64);
+	pthread_t threads[2];
+
+	for (uint32_t i = 0; i < 2; i++)
+		start_thread(&threads[i], ask_again_and_again, queue);
+	for (uint32_t i = 0; i < 300; i++) {
+		pid_t child = fork();
+		int fd;
+
+		if (child == 0) {
+			contract_child_begins();
+			alarm(5);
+			EXPECT_IS(tenon_queue_readable_fd(queue, &fd), 0);
+			contract_child_ends();
+		}
+		contract_await(child);
+	}
+	join_all(threads, 2);
+	queue = tenon_queue_close(queue);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -577,9 +562,8 @@ int main(void)
 		{"rendezvous: with a receipt", test_receipt_of_a_rendezvous, NULL},
 		{"rendezvous: with a receipt, under lease", test_receipt_of_a_long_rendezvous,
 		 NULL},
-		{"a loan and a receipt of another time", test_of_another_time, NULL},
-		{"rendezvous: a loan that was withdrawn", test_withdrawn_loan, NULL},
 		{"wait: woken, and too late", test_woken_too_late, NULL},
+		{"readable: forked beside threads that ask for it", test_fork_beside_polling, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));

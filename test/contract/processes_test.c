@@ -283,6 +283,27 @@ static void test_stopped_in_a_gate(void)
 	EXPECT_IS(tni_get32(&queue->house.gate[TNI_SEND]->repairs), 0);
 }
 
+/* The same, and somebody polls. */
+static void test_stopped_in_a_gate_polled(void)
+{
+	struct tenon_queue *queue = begin(TENON_QUEUE_FIFO);
+	struct tenon_receive_options options = {.size = sizeof(options), .flags = TENON_NONBLOCK};
+	uint64_t number;
+	pid_t child;
+	int fd;
+
+	EXPECT_IS(tenon_queue_readable_fd(queue, &fd), 0);
+	EXPECT_IS(tenon_queue_writable_fd(queue, &fd), 0);
+	child = contract_start(hold_and_stop, NULL);
+	await_state(child, WSTOPPED);
+	options.deadline_ns = tenon_deadline_after(SECOND_NS / 10);
+	EXPECT_IS(tenon_queue_receive(queue, &number, sizeof(number), &options, NULL), -EAGAIN);
+	EXPECT_IS(contract_send(queue, 1, SECOND_NS / 10), -ETIMEDOUT);
+	kill(child, SIGCONT);
+	EXPECT_IS(contract_send(queue, 1, LIMIT_NS), 0);
+	contract_await(child);
+}
+
 /* Dead in a gate, and nobody reaps it. */
 static void test_zombie_in_a_gate(void)
 {
@@ -554,6 +575,7 @@ int main(void)
 		{"a handle is closed beside another", test_close_beside_another_handle, NULL},
 		{"a fork in the middle of opening", test_fork_in_opening, NULL},
 		{"stopped in a gate", test_stopped_in_a_gate, NULL},
+		{"stopped in a gate, and somebody polls", test_stopped_in_a_gate_polled, NULL},
 		{"stopped in a gate of another queue", test_stopped_in_another_queue, NULL},
 		{"the front of the log is looked at", test_log_is_looked_at, NULL},
 		{"a zombie in a gate", test_zombie_in_a_gate, NULL},

@@ -483,6 +483,18 @@ static const struct attack {
 	{"a long message under a lease that was taken away", received_under_a_lost_lease},
 	{"a message in the log for which the index has no room", index_without_room},
 	{"a message in the log that is not counted, waited for", message_not_counted},
+	{"a log of jumps in a ring, looked through for its priorities", jump_ring_scanned},
+	{"withdrawn messages in a ring of the log", withdrawn_record_ring},
+	{"a withdrawn message that was given back, and is its own next", withdrawn_lease_ring},
+	{"a withdrawn message that stays the first of its bucket", withdrawn_in_bucket},
+	{"a log of voids in a ring", void_ring},
+	{"a returned message that is its own next, checked", returned_ring_checked},
+	{"a queue that is full however many are dropped", endless_dropping},
+	{"short messages in a ring of an unbounded log, received", unbounded_ring_received},
+	{"short messages in a ring of an unbounded log, peeked far behind", unbounded_ring_peeked},
+	{"short messages in a ring of an unbounded log, checked", unbounded_ring_checked},
+	{"long messages in a ring of an unbounded log, another selected", unbounded_slots_selected},
+	{"an owner that died and lives, and calls that have no time", doubtful_owner},
 };
 
 static void on_signal(int number)

@@ -35,4 +35,18 @@ void astray_journal(struct stage *stage);
 void rendezvous_without_front(struct stage *stage);
 void received_under_a_lost_lease(struct stage *stage);
 
+/* rings.c */
+void jump_ring_scanned(struct stage *stage);
+void withdrawn_record_ring(struct stage *stage);
+void withdrawn_lease_ring(struct stage *stage);
+void withdrawn_in_bucket(struct stage *stage);
+void void_ring(struct stage *stage);
+void returned_ring_checked(struct stage *stage);
+void endless_dropping(struct stage *stage);
+void unbounded_ring_received(struct stage *stage);
+void unbounded_ring_peeked(struct stage *stage);
+void unbounded_ring_checked(struct stage *stage);
+void unbounded_slots_selected(struct stage *stage);
+void doubtful_owner(struct stage *stage);
+
 #endif
