@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Prints the targets of a run of tenon-bench as the tables of docs/PERFORMANCE.md.
+
+    build/bench/tenon-bench --quick --json FILE
+    scripts/performance_tables.py FILE
+"""
+
+import json
+import sys
+
+
+def figure(target, value):
+    if target['judged'] == 'ratio':
+        return f'{value:.3g} ×'
+    if target['judged'].startswith('cpu share'):
+        return f'{100 * value:.3g} %'
+    if target['what'].startswith('blocked '):
+        return f'{value:.3g}'
+    return f'{value / 1000:.3g} µs'
+
+
+def row(target):
+    sign = '≤' if target['bound'] == 'at most' else '≥'
+    rival = target.get('rival') or '–'
+    return (f'| {target["what"]} | {rival} | {sign} {figure(target, target["target"])} '
+            f'| {figure(target, target["result"])} |')
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    with open(sys.argv[1], encoding='utf-8') as stream:
+        targets = json.load(stream)['targets']
+    judged = [target for target in targets if target.get('result') is not None]
+    blocked = [target for target in judged if target['what'].startswith('blocked ')]
+    for title, met in (('Missed', False), ('Met', True)):
+        rows = [target for target in judged if target['met'] is met and target not in blocked]
+        print(f'{title} ({len(rows)}):\n\n| what | against | target | result |\n|---|---|---|---|')
+        print('\n'.join(row(target) for target in rows), end='\n\n')
+    for target in blocked:
+        if not target['met']:
+            print(row(target))
+    print(f'Of {len(blocked)} targets of processes that are blocked, '
+          f'{sum(target["met"] for target in blocked)} are met; '
+          f'{len(targets) - len(judged)} targets have no rival here.')
+
+
+if __name__ == '__main__':
+    main()
