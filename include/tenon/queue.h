@@ -39,6 +39,10 @@
  *	_status, _participants,	 take a lock only if its holder has died
  *	_last_receipt, _remove
  *
+ * Ordered queues are put in order by receivers and peekers, each message once: the first call that has to
+ * choose behind a long backlog takes some 3 us for each message that was sent since, under the receivers'
+ * lock, whatever its deadline.
+ *
  * Errors that every call may give: -EBADMSG the shared memory of the queue is damaged; -ENOSPC the
  * memory behind the namespace is full, or 2^20 loans, receipts or leases of the queue are open;
  * -EIO the file system behind the namespace gave it; -ENOMEM; -EMFILE, -ENFILE; -EUSERS the queue

@@ -105,11 +105,13 @@ bool tni_deathwatch_take(struct tni_deathwatch *watch)
 	return read(watch->timer_fd, &ticks, sizeof(ticks)) > 0 || told;
 }
 
-void tni_deathwatch_again(struct tni_deathwatch *watch)
+void tni_deathwatch_again(struct tni_deathwatch *watch, bool is_held_up)
 {
 	uint32_t again = tni_get32(&watch->again);
 	struct itimerspec when;
 
+	if (is_held_up)
+		again = AGAIN_MOST - 1;
 	if (again >= AGAIN_MOST)
 		return;
 	when = (struct itimerspec){.it_value = tni_timespec(TNI_MILLISECOND_NS << again)};

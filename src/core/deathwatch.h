@@ -23,7 +23,8 @@ void tni_deathwatch_close(struct tni_deathwatch *watch);
 /* Takes what was told.  True: somebody may have died; look now. */
 bool tni_deathwatch_take(struct tni_deathwatch *watch);
 
-/* Nobody was found dead.  Who is just dying may have kept its lock: tell once more, soon. */
-void tni_deathwatch_again(struct tni_deathwatch *watch);
+/* Nobody was found dead.  Who is just dying may have kept its lock: tell once more, soon, and
+ * not for ever, unless somebody who is stopped kept what the dead had from being brought back (`is_held_up`). */
+void tni_deathwatch_again(struct tni_deathwatch *watch, bool is_held_up);
 
 #endif

@@ -69,6 +69,11 @@ static inline void tni_txn_set(struct tni_txn *txn, struct tni_a64 *word, uint64
 	tni_set64(word, value);
 }
 
+static inline void tni_txn_add(struct tni_txn *txn, struct tni_a64 *counter, uint64_t value)
+{
+	tni_txn_set(txn, counter, tni_get64(counter) + value);
+}
+
 /* The same for a word that an operation writes again and again, one of a few: its first old value is all that
  * is needed. */
 static inline void tni_txn_set_again(struct tni_txn *txn, struct tni_a64 *word, uint64_t value)

@@ -293,11 +293,14 @@ int tenon_queue_check(struct tenon_queue *queue, char *ret_text, uint64_t capaci
 		.queue = queue, .text = ret_text, .capacity_bytes = ret_text ? capacity_bytes : 0};
 	struct tni_call call;
 	uint64_t version, received;
+	uint32_t repairs;
 	int result;
 
 	if (!queue)
 		return -EINVAL;
 	result = tni_call_begin(&call, queue);
+	if (result == 0)
+		result = tni_call_heal(&call, INT64_MAX);
 	if (result == 0)
 		result = tni_side_lock(&call, TNI_SEND, INT64_MAX);
 	if (result != 0)
@@ -305,6 +308,7 @@ int tenon_queue_check(struct tenon_queue *queue, char *ret_text, uint64_t capaci
 	result = check_send(&check);
 	version = tni_get64(&queue->control->send.version);
 	received = tni_get64(&queue->control->receive.version);
+	repairs = tni_get32(&queue->control->receive.gate.repairs);
 	tni_side_unlock(&call, TNI_SEND);
 	if (result == 0) {
 		result = tni_side_lock(&call, TNI_RECEIVE, INT64_MAX);
@@ -314,7 +318,8 @@ int tenon_queue_check(struct tenon_queue *queue, char *ret_text, uint64_t capaci
 		result = check_receive(&check);
 		/* Exact only if nobody did anything since the senders' side was looked at. */
 		if (result == 0 && tni_get64(&queue->control->send.version) == version &&
-		    tni_get64(&queue->control->receive.version) == received)
+		    tni_get64(&queue->control->receive.version) == received &&
+		    tni_get32(&queue->control->receive.gate.repairs) == repairs)
 			result = check_slots(&check);
 		tni_side_unlock(&call, TNI_RECEIVE);
 	}

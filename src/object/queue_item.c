@@ -221,14 +221,8 @@ static int unpin(struct tenon_queue *queue, struct tni_txn *txn, struct tni_rece
 	return 0;
 }
 
-static void add(struct tni_txn *txn, struct tni_a64 *counter, uint64_t value)
-{
-	tni_txn_set(txn, counter, tni_get64(counter) + value);
-}
-
-/* The message is no more: counts it, and frees what it lay in. */
-static int end_message(struct tenon_queue *queue, struct tni_txn *txn,
-		       struct tni_receive_view *view, const struct tni_item *item, uint32_t outcome)
+int tni_item_end(struct tenon_queue *queue, struct tni_txn *txn, struct tni_receive_view *view,
+		 const struct tni_item *item, uint32_t outcome)
 {
 	struct tni_receive_side *side = &queue->control->receive;
 	int result = 0;
@@ -242,11 +236,11 @@ static int end_message(struct tenon_queue *queue, struct tni_txn *txn,
 		view->limbo_slot = tni_limbo(&queue->control->send.slots, item->slot) |
 				   (outcome == TNI_RECEIVED ? 0 : TNI_LIMBO_DROPPED);
 	if (outcome == TNI_DROPPED) {
-		add(txn, &side->dropped, 1);
-		add(txn, &side->dropped_bytes, item->message.bytes);
+		tni_txn_add(txn, &side->dropped, 1);
+		tni_txn_add(txn, &side->dropped_bytes, item->message.bytes);
 	} else if (outcome == TNI_WITHDRAWN) {
-		add(txn, &side->withdrawn, 1);
-		add(txn, &side->withdrawn_bytes, item->message.bytes);
+		tni_txn_add(txn, &side->withdrawn, 1);
+		tni_txn_add(txn, &side->withdrawn_bytes, item->message.bytes);
 	}
 	return result;
 }
@@ -263,7 +257,7 @@ static int unlink_returned(struct tenon_queue *queue, struct tni_txn *txn, uint6
 	return 0;
 }
 
-static int free_lease(struct tenon_queue *queue, struct tni_txn *txn, uint64_t index)
+int tni_item_free_lease(struct tenon_queue *queue, struct tni_txn *txn, uint64_t index)
 {
 	struct tni_lease *lease = tni_table_at(&queue->leases, index);
 
@@ -289,8 +283,8 @@ static int detach(struct tenon_queue *queue, struct tni_txn *txn, struct tni_rec
 	}
 }
 
-static int commit_or_abort(struct tenon_queue *queue, struct tni_txn *txn,
-			   const struct tni_receive_view *view, int result)
+int tni_item_commit(struct tenon_queue *queue, struct tni_txn *txn,
+		    const struct tni_receive_view *view, int result)
 {
 	if (result != 0) {
 		tni_txn_abort(txn);
@@ -319,77 +313,14 @@ int tni_item_finish(struct tenon_queue *queue, const struct tni_item *item, uint
 	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
 	result = detach(queue, &txn, &view, item);
 	if (result == 0)
-		result = end_message(queue, &txn, &view, item, outcome);
+		result = tni_item_end(queue, &txn, &view, item, outcome);
 	if (result == 0 && item->origin == TNI_ITEM_RETURNED) {
 		if (!item->in_slot)
 			result = unpin(queue, &txn, &view, item->position);
 		if (result == 0)
-			result = free_lease(queue, &txn, item->lease);
+			result = tni_item_free_lease(queue, &txn, item->lease);
 	}
-	return commit_or_abort(queue, &txn, &view, result);
-}
-
-/* A record of a slot amid the log, behind others: the record stays, and says nothing any more. */
-static int make_void(struct tenon_queue *queue, const struct tni_item *item)
-{
-	struct tni_receive_side *side = &queue->control->receive;
-	struct tni_receive_view view = tni_receive_view(side);
-	struct tni_a64 *word = (struct tni_a64 *)tni_log_word(queue, item->position);
-	struct tni_txn txn;
-
-	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
-	tni_txn_set(&txn, word, tni_record_word(queue, TNI_RECORD_VOID, 0));
-	add(&txn, &side->voids, 1);
-	add(&txn, &side->withdrawn, 1);
-	add(&txn, &side->withdrawn_bytes, item->message.bytes);
-	view.bytes += item->message.bytes;
-	view.limbo_slot = tni_limbo(&queue->control->send.slots, item->slot) | TNI_LIMBO_DROPPED;
-	return tni_receive_commit(queue, &view);
-}
-
-static int withdraw_from_log(struct tenon_queue *queue, uint64_t slot)
-{
-	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
-	struct tni_walk walk = {0, 0};
-
-	while (tni_walk_on(queue, &walk)) {
-		struct tni_item item = {.origin = TNI_ITEM_RECORD};
-		struct tni_record record;
-		int result = tni_log_read(queue, view.head, &record);
-
-		if (result != 0 || record.kind == 0)
-			return result;
-		if (record.kind == TNI_RECORD_SLOT && record.slot == slot) {
-			result = tni_item_of_record(queue, &record, &item);
-			return result == 0 ? make_void(queue, &item) : result;
-		}
-		view.head = record.next;
-	}
-	return -EBADMSG;
-}
-
-int tni_item_withdraw(struct tenon_queue *queue, uint64_t index)
-{
-	static const struct tenon_receive_options any = {.size = sizeof(any)};
-	struct tni_slot *slot = tni_slot_at(queue, index);
-	struct tni_item item = {.slot = 0};
-	int result;
-
-	if (!slot)
-		return -EBADMSG;
-	if (queue->attributes.order != TENON_QUEUE_FIFO) {
-		result = tni_order_drain(queue);
-		if (result == 0)
-			result = tni_item_of_slot(queue, index, &item);
-		if (result != -ENOSPC)
-			return result == 0 ? tni_item_finish(queue, &item, TNI_WITHDRAWN) : result;
-	}
-	/* Where it stands at the front now, or later, looking for the next message clears it away. */
-	tni_set32(&slot->flags_sender, tni_get32(&slot->flags_sender) | TNI_SLOT_CANCELLED);
-	result = tni_item_find(queue, &any, &item);
-	if (result != 0)
-		return result == -EAGAIN ? 0 : result;
-	return queue->attributes.order == TENON_QUEUE_FIFO ? withdraw_from_log(queue, index) : 0;
+	return tni_item_commit(queue, &txn, &view, result);
 }
 
 /* Tells a lease from an earlier one of the same message by the same entry, too. */
@@ -433,7 +364,7 @@ int tni_item_lease(struct tenon_queue *queue, const struct tni_item *item, uint6
 	if (result == 0)
 		result = detach(queue, &txn, &view, item);
 	if (result != 0)
-		return commit_or_abort(queue, &txn, &view, result);
+		return tni_item_commit(queue, &txn, &view, result);
 	lease = tni_table_at(&queue->leases, index);
 	if (item->origin == TNI_ITEM_RECORD && item->in_slot)
 		tni_set64(&tni_slot_at(queue, item->slot)->sequence, item->message.sequence);
@@ -489,7 +420,7 @@ static int put_back(struct tenon_queue *queue, struct tni_txn *txn, struct tni_r
 	int result;
 
 	view->ready++;
-	add(txn, &side->redelivered, 1);
+	tni_txn_add(txn, &side->redelivered, 1);
 	if (queue->attributes.order == TENON_QUEUE_FIFO) {
 		tni_txn_set(txn, &lease->bytes_deliveries, counts + (UINT64_C(1) << 32));
 		tni_txn_set(txn, &lease->state_participant, TNI_LEASE_RETURNED);
@@ -501,7 +432,7 @@ static int put_back(struct tenon_queue *queue, struct tni_txn *txn, struct tni_r
 	/* Not journaled: undone, it would count a delivery too many, which it may well have been. */
 	tni_set32(&slot->deliveries, (uint32_t)(counts >> 32) + 1);
 	result = tni_order_insert(queue, txn, where & ~TNI_LEASE_IN_SLOT);
-	return result == 0 ? free_lease(queue, txn, index) : result;
+	return result == 0 ? tni_item_free_lease(queue, txn, index) : result;
 }
 
 static int finish_lease(struct tenon_queue *queue, struct tni_txn *txn,
@@ -518,10 +449,10 @@ static int finish_lease(struct tenon_queue *queue, struct tni_txn *txn,
 
 	if (item.in_slot && !tni_slot_at(queue, item.slot))
 		return -EBADMSG;
-	result = end_message(queue, txn, view, &item, TNI_RECEIVED);
+	result = tni_item_end(queue, txn, view, &item, TNI_RECEIVED);
 	if (result == 0 && !item.in_slot)
 		result = unpin(queue, txn, view, where);
-	return result == 0 ? free_lease(queue, txn, index) : result;
+	return result == 0 ? tni_item_free_lease(queue, txn, index) : result;
 }
 
 static int end_lease(struct tenon_queue *queue, uint64_t index, bool done)
@@ -534,7 +465,7 @@ static int end_lease(struct tenon_queue *queue, uint64_t index, bool done)
 	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
 	result = done ? finish_lease(queue, &txn, &view, index)
 		      : put_back(queue, &txn, &view, index);
-	return commit_or_abort(queue, &txn, &view, result);
+	return tni_item_commit(queue, &txn, &view, result);
 }
 
 int tni_lease_end(struct tenon_queue *queue, uint64_t opaque, bool done)
@@ -578,6 +509,8 @@ int tni_lease_return_all(struct tenon_queue *queue, uint32_t participant)
 		if (result != 0)
 			return result;
 	}
+	if (raised)
+		tni_poll_confirm_returned(queue);
 	return 0;
 }
 

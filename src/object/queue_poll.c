@@ -194,15 +194,26 @@ static bool has_byte(int fd)
 	return poll(&entry, 1, 0) == 1;
 }
 
-/* Makes the descriptor that `side` raises say what is. */
-static void settle(struct tni_call *call, uint32_t side)
+void tni_poll_confirm_returned(struct tenon_queue *queue)
+{
+	int fd;
+
+	if (!wanted(queue, TNI_SEND) || !is_ready(queue, TNI_SEND))
+		return;
+	fd = descriptor(queue, TNI_SEND, false);
+	if (fd >= 0 && !has_byte(fd))
+		(void)!write(fd, "", 1);
+}
+
+/* Makes the descriptor that `side` raises say what is.  Messages are put back under the receivers' lock, and
+ * told of before and behind that: whoever looks last, here or there, sees that there are some and no byte. */
+static void settle(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 {
 	struct tenon_queue *queue = call->queue;
 	int fd = descriptor(queue, side, false);
 	char bytes[64];
 
-	/* Who is stopped with the lock leaves the hint as it is, for the next one who looks. */
-	if (fd < 0 || tni_side_lock(call, side, tni_grace_ns()) != 0)
+	if (fd < 0 || tni_side_lock(call, side, deadline_ns) != 0)
 		return;
 	if (is_ready(queue, side)) {
 		if (tni_get64(level_of(queue, side)) == 0 || !has_byte(fd))
@@ -211,6 +222,8 @@ static void settle(struct tni_call *call, uint32_t side)
 		for (uint32_t i = 0; i < FIFO_READS && read(fd, bytes, sizeof(bytes)) > 0; i++)
 			;
 		tni_set64(level_of(queue, side), 0);
+		if (is_ready(queue, side))
+			raise_level(queue, side);
 	}
 	tni_side_unlock(call, side);
 }
@@ -219,8 +232,9 @@ void tni_poll_lower(struct tni_call *call, uint32_t side)
 {
 	uint32_t other = side == TNI_SEND ? TNI_RECEIVE : TNI_SEND;
 
+	/* Who is stopped with the lock leaves the hint as it is, for the next one who looks. */
 	if (wanted(call->queue, other) && !is_ready(call->queue, other))
-		settle(call, other);
+		settle(call, other, tni_grace_ns());
 }
 
 /* The descriptor to poll for messages: also told of by the death of who has taken one, where that can be
@@ -258,7 +272,7 @@ static int get_descriptor(struct tenon_queue *queue, uint32_t side, int *ret_fd)
 	before = tni_get32(&queue->control->poll_wanted);
 	while (!tni_cas32(&queue->control->poll_wanted, &before, before | flag))
 		;
-	settle(&call, side);
+	settle(&call, side, INT64_MAX);
 	*ret_fd = side == TNI_SEND ? watched(queue, fd) : fd;
 	return 0;
 }

@@ -25,6 +25,7 @@
  *	queue_poll.c	descriptors to poll
  *	queue_options.c	checking options
  *	queue_wait.c	spinning and sleeping
+ *	queue_withdraw.c	a rendezvous takes its message back
  *	queue_status.c	looking inside
  *	queue_check.c	checking the whole structure
  */
@@ -420,6 +421,15 @@ int tni_item_of_lease(struct tenon_queue *queue, uint64_t lease, struct tni_item
 
 /* Ends it.  Commits. */
 int tni_item_finish(struct tenon_queue *queue, const struct tni_item *item, uint32_t outcome);
+/* Steps of that: counts it, and frees what it lay in; frees a lease's entry; commits, or undoes what was done if
+ * `result` is an error, which it answers. */
+int tni_item_end(struct tenon_queue *queue, struct tni_txn *txn, struct tni_receive_view *view,
+		 const struct tni_item *item, uint32_t outcome);
+int tni_item_free_lease(struct tenon_queue *queue, struct tni_txn *txn, uint64_t index);
+int tni_item_commit(struct tenon_queue *queue, struct tni_txn *txn,
+		    const struct tni_receive_view *view, int result);
+
+/* queue_withdraw.c */
 /* Its sender takes the message of a slot back, wherever it stands.  Commits. */
 int tni_item_withdraw(struct tenon_queue *queue, uint64_t slot);
 /* To be called before it is leased.  The item may lie elsewhere afterwards.  Commits. */
@@ -503,6 +513,8 @@ bool tni_fast_is_empty(struct tni_call *call);
 void tni_poll_raise(struct tenon_queue *queue, uint32_t side);
 /* Before messages are put back, under the receivers' lock. */
 void tni_poll_raise_returned(struct tenon_queue *queue);
+/* And behind that, under the same lock, or by who repairs that side. */
+void tni_poll_confirm_returned(struct tenon_queue *queue);
 /* Behind an operation of a side, without a lock: the other side's descriptor may have to fall. */
 void tni_poll_lower(struct tni_call *call, uint32_t side);
 /* Removes the FIFOs of the queue whose file this is. */

@@ -40,6 +40,17 @@ static int take_back_orphans(struct tenon_queue *queue, struct tni_txn *txn)
 	return 0;
 }
 
+static int take_entry(struct tenon_queue *queue, struct tni_txn *txn, uint64_t *ret_index)
+{
+	struct tni_send_side *side = &queue->control->send;
+	int result = 0;
+
+	if (tni_get64(&side->orphans) > 0 && tni_get64(&side->receipts.free_link) == 0)
+		result = take_back_orphans(queue, txn);
+	return result == 0 ? tni_pool_take(txn, &side->receipts, &queue->receipts, ret_index)
+			   : result;
+}
+
 int tni_receipt_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot_index,
 		     uint64_t *ret_receipt)
 {
@@ -49,10 +60,7 @@ int tni_receipt_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t sl
 	uint64_t index;
 	int result = 0;
 
-	if (tni_get64(&side->orphans) > 0 && tni_get64(&side->receipts.free_link) == 0)
-		result = take_back_orphans(queue, txn);
-	if (result == 0)
-		result = tni_pool_take(txn, &side->receipts, &queue->receipts, &index);
+	result = take_entry(queue, txn, &index);
 	if (result != 0)
 		return result;
 	receipt = tni_table_at(&queue->receipts, index);
@@ -74,7 +82,7 @@ int tni_receipt_of_dropped(struct tenon_queue *queue, uint64_t *ret_receipt)
 	int result;
 
 	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
-	result = tni_pool_take(&txn, &side->receipts, &queue->receipts, &index);
+	result = take_entry(queue, &txn, &index);
 	if (result != 0) {
 		tni_txn_abort(&txn);
 		return result;

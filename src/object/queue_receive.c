@@ -364,6 +364,8 @@ static int end_lease(struct tenon_queue *queue, struct tenon_lease *lease, bool 
 	else
 		tni_poll_raise_returned(queue);
 	result = tni_lease_end(queue, lease->opaque, done);
+	if (!done)
+		tni_poll_confirm_returned(queue);
 	tni_side_unlock(&call, TNI_RECEIVE);
 	if (result == -EBADMSG)
 		return tni_queue_damaged(queue);

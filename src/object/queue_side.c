@@ -150,6 +150,7 @@ static int repair_receive(struct tenon_queue *queue)
 	if (result == 0)
 		result = resolve_limbo(queue, tni_get64(&state->limbo_slot),
 				       tni_get64(&state->limbo_chunk));
+	tni_poll_confirm_returned(queue);
 	return result;
 }
 
@@ -328,12 +329,15 @@ int tni_queue_bring_back(struct tni_call *call, int64_t deadline_ns)
 	uint64_t holders[TNI_BITMAP_WORDS];
 	bool told = tni_is_watching(call->queue) && tni_deathwatch_take(&call->queue->watch);
 	int back = is_orphaned(call->queue), result = 0;
+	bool is_held_up = false; /* by somebody who is stopped with a lock */
 
 	if (deadline_ns == 0)
 		deadline_ns = tni_grace_ns();
 	if (back)
 		result = tni_call_heal(call, deadline_ns);
 	/* Only a side that is whole tells of its leases. */
+	if (result < 0 && told)
+		tni_deathwatch_again(&call->queue->watch, true);
 	if (result < 0)
 		return result == -ETIMEDOUT ? 0 : result;
 	if (__builtin_expect(!tni_has_foreign_leases(call->queue), 1))
@@ -346,9 +350,10 @@ int tni_queue_bring_back(struct tni_call *call, int64_t deadline_ns)
 		if (result < 0 && result != -ETIMEDOUT)
 			return result;
 		back |= result > 0;
+		is_held_up |= result == -ETIMEDOUT;
 	}
-	if (told && back == 0)
-		tni_deathwatch_again(&call->queue->watch);
+	if (told && (back == 0 || is_held_up))
+		tni_deathwatch_again(&call->queue->watch, is_held_up);
 	return back;
 }
 

@@ -411,12 +411,20 @@ int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t dea
 	return result;
 }
 
-/* Hands the wake on that this call was given and did not use. */
-static void leave_awake(struct tni_call *call)
+/* Hands the wake on that this call was given and does not use, or was given in the place of somebody else by
+ * one who died: whom the state lets go on, as an unlocking would. */
+static void hand_on(const struct tni_call *call)
 {
-	tni_gatehouse_wake(&call->queue->house, TNI_CLASS_MESSAGE, 1);
-	tni_gatehouse_wake(&call->queue->house, TNI_CLASS_ROOM, 1);
-	tni_wait_leave(call);
+	struct tenon_queue *queue = call->queue;
+	bool typed = queue->attributes.order == TENON_QUEUE_TYPED;
+
+	if (tni_queue_available(queue) > 0)
+		tni_gatehouse_wake(&queue->house, TNI_CLASS_MESSAGE, typed ? UINT32_MAX : 1);
+	if (tni_queue_room(queue) > 0)
+		tni_gatehouse_wake(&queue->house, TNI_CLASS_ROOM, 1);
+	if (tni_get64(&queue->control->receive.done_seen) !=
+	    tni_get64(&queue->control->receive.woken_done))
+		tni_gatehouse_wake(&queue->house, TNI_CLASS_RECEIPT, UINT32_MAX);
 }
 
 int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, int64_t deadline_ns,
@@ -441,9 +449,11 @@ int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, int64_t deadlin
 			now |= TENON_READABLE;
 		if ((events & TENON_WRITABLE) && tni_queue_room(queue) > 0)
 			now |= TENON_WRITABLE;
+		if (slept)
+			hand_on(&call);
 		if (now != 0) {
 			if (slept)
-				leave_awake(&call);
+				tni_wait_leave(&call);
 			if (ret_events)
 				*ret_events = now;
 			return 0;

@@ -142,9 +142,69 @@ static void test_withdrawn_behind_typed(void)
 	withdraw_behind(TENON_QUEUE_TYPED);
 }
 
+static void send_for_a_while(void *context)
+{
+	struct tenon_send_options options = {.size = sizeof(options)};
+
+	(void)context;
+	options.deadline_ns = tenon_deadline_after(SECOND_NS / 5);
+	EXPECT_IS(tenon_queue_send(contract_open(NAME), "second", 6, &options), -ETIMEDOUT);
+}
+
+/* Both were taken and put back; the second one's time is up first. */
+static void test_withdrawn_after_return(void)
+{
+	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, TENON_QUEUE_RENDEZVOUS, 64);
+	struct tenon_queue_status status = {.size = sizeof(status)};
+	pid_t first = contract_start(send_and_wait, NULL), second;
+	struct tenon_lease leases[2];
+	uint8_t bytes[64];
+
+	contract_await_senders(queue, 1);
+	second = contract_start(send_for_a_while, NULL);
+	contract_await_senders(queue, 2);
+	for (uint32_t i = 0; i < 2; i++)
+		EXPECT_IS(tenon_queue_take(queue, NULL, &leases[i]), 0);
+	for (uint32_t i = 0; i < 2; i++)
+		EXPECT_IS(tenon_queue_return(queue, &leases[i]), 0);
+	contract_await(second);
+	EXPECT_IS(tenon_queue_status(queue, &status), 0);
+	EXPECT_IS((int64_t)status.messages, 1);
+	EXPECT_IS(tenon_queue_peek(queue, 1, NULL, 0, NULL), -ENOENT);
+	EXPECT_IS(tenon_queue_check(queue, NULL, 0), 0);
+	EXPECT_IS(tenon_queue_receive(queue, bytes, sizeof(bytes), NULL, NULL), 0);
+	EXPECT_IS(tenon_queue_receive(queue, bytes, sizeof(bytes), &if_any, NULL), -EAGAIN);
+	contract_await(first);
+	queue = tenon_queue_close(queue);
+}
+
+/* Those of closed handles are taken back. */
+static void test_receipts_of_closed_handles(void)
+{
+	struct tenon_queue *queue = make(TENON_QUEUE_DROP_NEWEST, 1, 64);
+	struct tenon_send_options options = {.size = sizeof(options), .flags = TENON_WANT_RECEIPT};
+	struct tenon_queue_status status = {.size = sizeof(status)};
+	uint64_t before;
+
+	EXPECT_IS(tenon_queue_send(queue, "one", 3, NULL), 0);
+	EXPECT_IS(tenon_queue_status(queue, &status), 0);
+	before = status.memory_bytes;
+	for (uint32_t i = 0; i < 2000; i++) {
+		struct tenon_queue *other = contract_open(NAME);
+
+		EXPECT_IS(tenon_queue_send(other, "two", 3, &options), 0);
+		other = tenon_queue_close(other);
+	}
+	EXPECT_IS(tenon_queue_status(queue, &status), 0);
+	EXPECT(status.memory_bytes <= before + 8192);
+	queue = tenon_queue_close(queue);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
+		{"rendezvous: withdrawn after it was put back", test_withdrawn_after_return, NULL},
+		{"receipts of closed handles", test_receipts_of_closed_handles, NULL},
 		{"a loan and a receipt of another time", test_of_another_time, NULL},
 		{"rendezvous: a loan that was withdrawn", test_withdrawn_loan, NULL},
 		{"drop newest: with a receipt", test_receipt_of_dropped, NULL},

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -266,9 +267,51 @@ static void test_nobody_died(void)
 	queue = tenon_queue_close(queue);
 }
 
+static bool stop;
+
+/* Finds nothing now and then, and lowers the descriptor. */
+static void *look_again_and_again(void *context)
+{
+	struct tenon_receive_options options = {.size = sizeof(options),
+						.flags = TENON_NONBLOCK,
+						.select = TENON_SELECT_EXACTLY,
+						.select_key = 12345};
+
+	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE))
+		(void)!tenon_queue_receive(context, NULL, 0, &options, NULL);
+	return NULL;
+}
+
+/* Put back under the one lock, and lowered under the other. */
+static void test_put_back_beside_lookers(void)
+{
+	struct tenon_queue_options made = {.size = sizeof(made),
+					   .order = TENON_QUEUE_TYPED,
+					   .capacity = 8,
+					   .max_message_bytes = 64};
+	struct tenon_queue *queue = contract_create(NAME, &made);
+	struct tenon_receive_options options = {.size = sizeof(options), .flags = TENON_NONBLOCK};
+	struct tenon_lease lease;
+	pthread_t looker;
+	int fd;
+
+	EXPECT_IS(tenon_queue_readable_fd(queue, &fd), 0);
+	EXPECT_IS(contract_send(queue, 1, 0), 0);
+	REQUIRE(pthread_create(&looker, NULL, look_again_and_again, queue) == 0);
+	for (uint32_t i = 0; i < 3000; i++) {
+		REQUIRE(tenon_queue_take(queue, &options, &lease) == 0);
+		REQUIRE(tenon_queue_return(queue, &lease) == 0);
+		REQUIRE(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 500) == 1);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
+	pthread_join(looker, NULL);
+	queue = tenon_queue_close(queue);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
+		{"readable: put back beside who looks", test_put_back_beside_lookers, NULL},
 		{"a taker dies, and who polls is told", test_taker_dies, NULL},
 		{"all who polled are gone, and one asks anew", test_asked_anew, NULL},
 		{"nobody dies beside a lease, and who polls sleeps on", test_nobody_died, NULL},
