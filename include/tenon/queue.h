@@ -108,8 +108,8 @@ struct tenon_queue_options {
 #define TENON_QUEUE_DEFAULT_MODE 0600u
 
 /* Flags of tenon_queue_open(). */
-#define TENON_QUEUE_CREATE 1u	 /* make it if it is missing */
-#define TENON_QUEUE_EXCLUSIVE 2u /* with CREATE: -EEXIST if it is there */
+#define TENON_QUEUE_CREATE TENON_CREATE
+#define TENON_QUEUE_EXCLUSIVE TENON_EXCLUSIVE
 
 /*
  * Opens the queue `name` of a namespace (NULL: see tenon_namespace_path), or makes it.  With CREATE

@@ -75,6 +75,19 @@ TENON_PUBLIC int tenon_namespace_path(char *ret_path, uint64_t capacity_bytes);
 
 /* Kinds of objects, as tenon_namespace_list() reports them. */
 #define TENON_KIND_QUEUE 1u
+#define TENON_KIND_LOCK 2u
+
+/* Flags of opening by name, of any kind. */
+#define TENON_CREATE 1u	   /* make it if it is missing */
+#define TENON_EXCLUSIVE 2u /* with CREATE: -EEXIST if it is there */
+
+/* What a new synchronization object is made with: a lock, and others to come. */
+struct tenon_sync_options {
+	uint32_t size, flags;	   /* flags: of the kind of object */
+	uint32_t mode;		   /* permission bits, less the umask; 0 stands for 0600 */
+	uint32_t max_participants; /* processes that may be attached at once, to 1024; 0 stands for
+				      256 */
+};
 
 /*
  * Calls `visit` for each object of the namespace, in no particular order, with its kind, its name

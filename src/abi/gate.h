@@ -37,10 +37,9 @@ struct tni_gate {
 	struct tni_a64 word;
 	struct tni_a32 cpu; /* CPU + 1 it was last locked on */
 	struct tni_a32 repairs;
-	uint64_t reserved[6];
 };
 
-_Static_assert(sizeof(struct tni_gate) == 64, "gate");
+_Static_assert(sizeof(struct tni_gate) == 16, "gate");
 _Static_assert(offsetof(struct tni_gate, cpu) == 8, "gate");
 _Static_assert(offsetof(struct tni_gate, repairs) == 12, "gate");
 

@@ -121,6 +121,7 @@ _Static_assert(sizeof(struct tni_receive_state) == 64, "receive state");
 
 struct tni_send_side {
 	struct tni_gate gate;
+	uint64_t reserved0[6];
 	struct tni_a64 version;	   /* state[version & 1] is the one that holds */
 	struct tni_a64 done_cache; /* receivers' `done` as last seen */
 	struct tni_a64 last_ns;
@@ -151,6 +152,7 @@ struct tni_send_side {
 
 struct tni_receive_side {
 	struct tni_gate gate;
+	uint64_t reserved0[6];
 	struct tni_a64 version;
 	struct tni_a64 last_ns;
 	struct tni_a32 last_participant;

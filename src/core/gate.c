@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Gates: one for each side of an object, two to an object.  A gate is a lock whose word the kernel
+ * Gates: one for each side of an object, of which it has two, or one.  A gate is a lock whose word the kernel
  * understands as a robust futex, and the place where sleepers make themselves known.
  *
  * The word is 64 bits wide.  Low half: owner's thread id, WAITERS, OWNER_DIED, as the kernel has
@@ -203,11 +203,6 @@ static uint32_t announce(struct tni_gate *gate, uint32_t classes)
 	}
 }
 
-static uint32_t holder_of(uint64_t word)
-{
-	return (uint32_t)((word & TNI_GATE_HOLDER) >> TNI_GATE_HOLDER_SHIFT);
-}
-
 /* Takes a gate that has no owner now. */
 static int try_take(struct tni_gatehouse *house, struct tni_gate *gate,
 		    const struct tni_thread *thread, uint64_t word)
@@ -282,7 +277,7 @@ static void count_and_wake(struct tni_gatehouse *house, uint32_t class)
 /* G5, but for the repairing. */
 static void pass_on(struct tni_gatehouse *house, bool is_locker)
 {
-	for (uint32_t i = 0; i < TNI_GATES; i++) {
+	for (uint32_t i = 0; i < house->gates; i++) {
 		uint64_t word = tni_get64(&house->gate[i]->word);
 
 		if (flag_free(word, TNI_CLASS_LOCK_0 + i))
@@ -301,7 +296,7 @@ static void pass_on(struct tni_gatehouse *house, bool is_locker)
 static bool may_hold(const struct tni_gatehouse *house, const struct tni_thread *thread,
 		     const void *pending)
 {
-	for (uint32_t i = 0; pending && i < TNI_GATES; i++)
+	for (uint32_t i = 0; pending && i < house->gates; i++)
 		if (pending == (const char *)&house->gate[i]->word - thread->robust->futex_offset)
 			return false;
 	return pending != NULL;
@@ -318,6 +313,19 @@ static void suspect_owner(struct tni_gatehouse *house, struct tni_gate *gate,
 		return;
 	if (owner != 0 && house->is_gone(house->object, owner))
 		tni_cas64(&gate->word, &word, (word & ~TNI_GATE_OWNER) | TNI_GATE_OWNER_DIED);
+}
+
+void tni_gate_orphan(struct tni_gatehouse *house, uint32_t which, uint32_t participant)
+{
+	struct tni_gate *gate = house->gate[which];
+	uint64_t word = tni_get64(&gate->word);
+
+	while ((word & TNI_GATE_OWNER) && tni_gate_holder_of(word) == participant) {
+		if (!tni_cas64(&gate->word, &word, (word & ~TNI_GATE_OWNER) | TNI_GATE_OWNER_DIED))
+			continue;
+		count_and_wake(house, TNI_CLASS_LOCK_0 + which);
+		return;
+	}
 }
 
 static int sleep_for_lock(struct tni_gatehouse *house, uint32_t which, struct tni_thread *thread,
@@ -350,8 +358,11 @@ int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_t
 		       const void *pending, int64_t deadline_ns)
 {
 	struct tni_gate *gate = house->gate[which];
-	int64_t suspicion_ns = tni_clock_ns(CLOCK_MONOTONIC) + SUSPICION_NS, now_ns;
+	int64_t suspicion_ns = INT64_MAX, now_ns;
 	uint32_t spins = 0;
+
+	if (!house->is_held_long)
+		suspicion_ns = tni_clock_ns(CLOCK_MONOTONIC) + SUSPICION_NS;
 
 	for (;;) {
 		uint64_t word = tni_get64(&gate->word);
@@ -359,7 +370,7 @@ int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_t
 
 		if (!(word & TNI_GATE_OWNER)) {
 			if ((word & TNI_GATE_OWNER_DIED) &&
-			    house->is_doubtful(house->object, holder_of(word))) {
+			    house->is_doubtful(house->object, tni_gate_holder_of(word))) {
 				if (tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
 					return -ETIMEDOUT;
 				nanosleep(&(struct timespec){.tv_nsec = DOUBT_NS}, NULL);
@@ -371,7 +382,7 @@ int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_t
 			continue;
 		}
 		if ((word & TNI_GATE_OWNER) == thread->tid && pending == tni_pending_get(thread) &&
-		    house->is_own(house->object, holder_of(word)))
+		    house->is_own(house->object, tni_gate_holder_of(word)))
 			return -EDEADLK;
 		if (spins++ < SPIN_ROUNDS && tni_get32(&gate->cpu) != tni_cpu()) {
 			tni_pause();
@@ -396,7 +407,7 @@ int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_t
 static void plan_lockers(struct tni_gatehouse *house, uint32_t which, uint64_t flags,
 			 struct tni_wakes *wakes)
 {
-	for (uint32_t i = 0; i < TNI_GATES; i++) {
+	for (uint32_t i = 0; i < house->gates; i++) {
 		uint64_t word = tni_get64(&house->gate[i]->word);
 
 		wakes->count[TNI_CLASS_LOCK_0 + i] = (flags &
@@ -447,13 +458,13 @@ void tni_sleep_announce(struct tni_gatehouse *house, struct tni_sleep *sleep)
 	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
 		if (sleep->classes & TNI_CLASS_BIT(class))
 			sleep->event[class] = tni_load_acquire32(&house->waitroom->event[class]);
-	for (uint32_t i = 0; i < TNI_GATES; i++)
+	for (uint32_t i = 0; i < house->gates; i++)
 		sleep->low[i] = announce(house->gate[i], sleep->classes);
 }
 
 int tni_sleep_wait(struct tni_gatehouse *house, struct tni_sleep *sleep, int64_t deadline_ns)
 {
-	int result = wait_any(house, sleep, TNI_GATES, deadline_ns);
+	int result = wait_any(house, sleep, house->gates, deadline_ns);
 
 	if (result > 0)
 		pass_on(house, false);

@@ -19,6 +19,10 @@ struct tni_object;
 /* One process's view of the gates of one object.  Plain memory of the process. */
 struct tni_gatehouse {
 	struct tni_gate *gate[TNI_GATES];
+	uint32_t gates; /* 1 or 2 */
+	/* The gate is held between calls as well, as long as its holder likes: a locker that has waited for
+	 * long does not suspect that the kernel has told nobody of a death. */
+	bool is_held_long;
 	struct tni_waitroom *waitroom;
 	uint32_t participant; /* own index */
 	uint32_t top;	      /* participants that may have a bit: a bound for scans */
@@ -42,6 +46,11 @@ static inline uint64_t tni_gate_holder(const struct tni_gatehouse *house,
 				       const struct tni_thread *thread)
 {
 	return thread->tid | (uint64_t)house->participant << TNI_GATE_HOLDER_SHIFT;
+}
+
+static inline uint32_t tni_gate_holder_of(uint64_t word)
+{
+	return (uint32_t)((word & TNI_GATE_HOLDER) >> TNI_GATE_HOLDER_SHIFT);
 }
 
 /* Takes a gate that is free, and leaves a note where.  The pending entry has to name it. */
@@ -135,6 +144,10 @@ static inline bool tni_gate_is_orphaned(const struct tni_gate *gate)
 
 	return (word & TNI_GATE_OWNER_DIED) && !(word & TNI_GATE_OWNER);
 }
+
+/* What a participant still holds of a gate, which is dead or lets go of the object, is as if the kernel had
+ * seen it die there. */
+void tni_gate_orphan(struct tni_gatehouse *house, uint32_t which, uint32_t participant);
 
 /* Wakes up to `count` who sleep for a class, who look for themselves whether they can go on; without a
  * lock. */

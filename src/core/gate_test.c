@@ -59,6 +59,7 @@ static void reset(void)
 {
 	memset((void *)shared, 0, sizeof(*shared));
 	house = (struct tni_gatehouse){.gate = {&shared->gate[0], &shared->gate[1]},
+				       .gates = TNI_GATES,
 				       .waitroom = &shared->room,
 				       .top = 64,
 				       .is_gone = never_gone,

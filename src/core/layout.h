@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "abi/queue.h"
+#include "abi/sync.h"
 #include "core/index.h"
 
 /* M(structure, member) for each member; S(structure, its list) for each structure. */
@@ -36,7 +37,7 @@
 	M(tni_participant, pid_namespace) M(tni_participant, reserved2)
 
 #define TNI_LAYOUT_GATE(M) \
-	M(tni_gate, word) M(tni_gate, cpu) M(tni_gate, repairs) M(tni_gate, reserved)
+	M(tni_gate, word) M(tni_gate, cpu) M(tni_gate, repairs)
 
 #define TNI_LAYOUT_WAITROOM(M) \
 	M(tni_waitroom, event) M(tni_waitroom, reserved) \
@@ -75,7 +76,7 @@
 	M(tni_receive_state, limbo_chunk) M(tni_receive_state, reserved)
 
 #define TNI_LAYOUT_SEND_SIDE(M) \
-	M(tni_send_side, gate) M(tni_send_side, version) M(tni_send_side, done_cache) \
+	M(tni_send_side, gate) M(tni_send_side, reserved0) M(tni_send_side, version) M(tni_send_side, done_cache) \
 	M(tni_send_side, last_ns) M(tni_send_side, last_participant) M(tni_send_side, last_pid) \
 	M(tni_send_side, done_bytes_cache) M(tni_send_side, reserved) M(tni_send_side, state) \
 	M(tni_send_side, sent_seen) M(tni_send_side, bytes_seen) M(tni_send_side, dropped) \
@@ -86,7 +87,7 @@
 	M(tni_send_side, journal) M(tni_send_side, reserved4)
 
 #define TNI_LAYOUT_RECEIVE_SIDE(M) \
-	M(tni_receive_side, gate) M(tni_receive_side, version) M(tni_receive_side, last_ns) \
+	M(tni_receive_side, gate) M(tni_receive_side, reserved0) M(tni_receive_side, version) M(tni_receive_side, last_ns) \
 	M(tni_receive_side, last_participant) M(tni_receive_side, last_pid) \
 	M(tni_receive_side, reserved) M(tni_receive_side, state) M(tni_receive_side, done_seen) \
 	M(tni_receive_side, gone_seen) M(tni_receive_side, bytes_seen) \
@@ -133,6 +134,15 @@
 	M(tni_node, next_link) M(tni_node, key) M(tni_node, first_link) M(tni_node, last_link) \
 	M(tni_node, count) M(tni_node, child)
 
+#define TNI_LAYOUT_LOCK_WORDS(M) \
+	M(tni_lock_words, state) M(tni_lock_words, depth) M(tni_lock_words, acquired) \
+	M(tni_lock_words, waited) M(tni_lock_words, deaths) \
+	M(tni_lock_words, reserved)
+
+#define TNI_LAYOUT_CELL(M) \
+	M(tni_cell, flags) M(tni_cell, reserved) M(tni_cell, reserved2) M(tni_cell, waitroom) \
+	M(tni_cell, reserved3) M(tni_cell, lock) M(tni_cell, gate) M(tni_cell, reserved4)
+
 #define TNI_LAYOUT(S) \
 	S(tni_object_header, TNI_LAYOUT_OBJECT_HEADER) \
 	S(tni_participant, TNI_LAYOUT_PARTICIPANT) \
@@ -154,7 +164,9 @@
 	S(tni_loan, TNI_LAYOUT_LOAN) \
 	S(tni_lease, TNI_LAYOUT_LEASE) \
 	S(tni_receipt, TNI_LAYOUT_RECEIPT) \
-	S(tni_node, TNI_LAYOUT_NODE)
+	S(tni_node, TNI_LAYOUT_NODE) \
+	S(tni_lock_words, TNI_LAYOUT_LOCK_WORDS) \
+	S(tni_cell, TNI_LAYOUT_CELL)
 
 /* What the words that have parts are made of, and the numbers that stand in them. */
 #define TNI_LAYOUT_PARTS \
@@ -170,7 +182,7 @@
 	TNI_LOAN_FREE, TNI_LOAN_HELD, TNI_LEASE_FREE, TNI_LEASE_TAKEN, TNI_LEASE_RETURNED, \
 	TNI_LEASE_IN_SLOT, TNI_RECEIPT_FREE, TNI_RECEIPT_OPEN, TNI_RECEIPT_DONE, \
 	TNI_RECEIPT_CANCELLED, TNI_RECEIPT_STATE_MASK, TNI_RECEIPT_ORPHAN, TNI_TREE_KEY, \
-	TNI_TREE_AGE, TNI_FORK_BIT
+	TNI_TREE_AGE, TNI_FORK_BIT, TNI_LOCK_SOUND, TNI_LOCK_OWNER_DIED, TNI_LOCK_LOST
 /* clang-format on */
 
 #define TNI_LAYOUT_BYTES_(structure, member) +sizeof(((struct structure *)NULL)->member)

@@ -91,12 +91,29 @@ int tni_namespace_open(const char *path, int make, int *ret_directory_fd)
 	return 0;
 }
 
-void tni_namespace_file(char kind_letter, const char *name, char *file_name)
+/* By kind. */
+static const char letters[] = {[TENON_KIND_QUEUE] = 'q', [TENON_KIND_LOCK] = 'l'};
+
+/* 0: no kind has this letter. */
+static uint32_t kind_of(char letter)
+{
+	for (uint32_t kind = 1; kind < sizeof(letters); kind++)
+		if (letters[kind] == letter)
+			return kind;
+	return 0;
+}
+
+static char hashed(char letter)
+{
+	return (char)(letter - 'a' + 'A');
+}
+
+void tni_namespace_file(uint32_t kind, const char *name, char *file_name)
 {
 	uint64_t hash[2] = {UINT64_C(0xcbf29ce484222325), UINT64_C(0x9ae16a3b2f90404f)};
 
 	if (strlen(name) <= TNI_NAME_MAX - 2) {
-		snprintf(file_name, TNI_NAME_MAX + 1, "%c.%s", kind_letter, name);
+		snprintf(file_name, TNI_NAME_MAX + 1, "%c.%s", letters[kind], name);
 		return;
 	}
 	for (const char *c = name; *c; c++) {
@@ -104,7 +121,7 @@ void tni_namespace_file(char kind_letter, const char *name, char *file_name)
 		hash[1] = (hash[1] + (uint8_t)*c) * UINT64_C(0xc6a4a7935bd1e995);
 		hash[1] ^= hash[1] >> 29;
 	}
-	snprintf(file_name, TNI_NAME_MAX + 1, "%c.%016llx%016llx", kind_letter - 'a' + 'A',
+	snprintf(file_name, TNI_NAME_MAX + 1, "%c.%016llx%016llx", hashed(letters[kind]),
 		 (unsigned long long)hash[0], (unsigned long long)hash[1]);
 }
 
@@ -119,14 +136,14 @@ static bool is_regular(int directory_fd, const struct dirent *entry)
 }
 
 /* The name behind a hash, as the file's header has it: whoever wrote it there may have meant another. */
-static bool read_long_name(int directory_fd, const char *file_name, char *ret_name)
+static bool read_long_name(int directory_fd, const char *file_name, uint32_t kind, char *ret_name)
 {
 	char expected[TNI_NAME_MAX + 1];
 
 	if (tni_object_read_name(directory_fd, file_name, ret_name) != 0 ||
 	    strlen(ret_name) <= TNI_NAME_MAX - 2 || strchr(ret_name, '/'))
 		return false;
-	tni_namespace_file(TNI_QUEUE_LETTER, ret_name, expected);
+	tni_namespace_file(kind, ret_name, expected);
 	return strcmp(expected, file_name) == 0;
 }
 
@@ -137,19 +154,14 @@ static bool name_of(int directory_fd, const char *file_name, uint32_t *ret_kind,
 
 	if (file_name[0] == '\0' || file_name[1] != '.')
 		return false;
-	if (file_name[0] == TNI_QUEUE_LETTER) {
+	*ret_kind = kind_of(file_name[0]);
+	if (*ret_kind != 0) {
 		snprintf(ret_name, TNI_NAME_MAX + 2, "/%s", file_name + 2);
-		if (tni_name_check(ret_name, &bare) != 0)
-			return false;
-	} else if (file_name[0] == TNI_QUEUE_LETTER - 'a' + 'A') {
-		ret_name[0] = '/';
-		if (!read_long_name(directory_fd, file_name, ret_name + 1))
-			return false;
-	} else {
-		return false;
+		return tni_name_check(ret_name, &bare) == 0;
 	}
-	*ret_kind = TENON_KIND_QUEUE;
-	return true;
+	*ret_kind = kind_of((char)(file_name[0] - 'A' + 'a'));
+	ret_name[0] = '/';
+	return *ret_kind != 0 && read_long_name(directory_fd, file_name, *ret_kind, ret_name + 1);
 }
 
 int tenon_namespace_list(const char *namespace_path,

@@ -15,7 +15,7 @@ int tni_name_check(const char *name, const char **ret_name);
  * somebody unexpected.  Close the descriptor. */
 int tni_namespace_open(const char *path, int make, int *ret_directory_fd);
 
-/* What an object's file is called in the folder.  `file_name` has room for NAME_MAX + 1. */
-void tni_namespace_file(char kind_letter, const char *name, char *file_name);
+/* What the file of an object of a kind is called in the folder.  `file_name` has room for NAME_MAX + 1. */
+void tni_namespace_file(uint32_t kind, const char *name, char *file_name);
 
 #endif

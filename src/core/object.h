@@ -13,7 +13,6 @@
 #include "core/stake.h"
 #include "core/thread.h"
 
-#define TNI_QUEUE_LETTER 'q'
 #define TNI_OBJECT_NAME_OFFSET 2048u
 
 #define TNI_STAKE_PAGES_MAX ((TNI_PARTICIPANTS_MAX + TNI_STAKES_A_PAGE - 1) / TNI_STAKES_A_PAGE)

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
-#include "core/stake.h"
+#include "core/robust.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct tni_object *registry;
@@ -42,12 +42,12 @@ static void fork_prepare(void)
 {
 	pthread_mutex_lock(&mutex);
 	forks++;
-	tni_stake_lock();
+	tni_robust_lock();
 }
 
 static void fork_parent(void)
 {
-	tni_stake_unlock();
+	tni_robust_unlock();
 	pthread_mutex_unlock(&mutex);
 }
 
@@ -64,7 +64,7 @@ static void fork_child(void)
 		}
 	}
 	pthread_mutex_init(&mutex, NULL);
-	tni_stake_renew();
+	tni_robust_renew();
 }
 
 static void register_fork_handlers(void)

@@ -8,15 +8,13 @@
 #include <stdint.h>
 
 #include "abi/object.h"
+#include "core/robust.h"
 #include "core/thread.h"
 
 /* A process's own stake in one object; plain memory of the process. */
 struct tni_stake {
-	struct tni_a64 held; /* thread id of whose list it is in, generation << 32; 0: nobody's */
-	/* The rest under the mutex of core/stake.c. */
-	uint8_t *pages; /* the word's page, and one of this process's own; NULL: there is none */
-	struct tni_a32 *word;
-	uint32_t serial; /* of the thread */
+	struct tni_a64 held;   /* thread id of whose list it is in, generation << 32; 0: nobody's */
+	struct tni_hold *hold; /* NULL: there is none.  Under the mutex of core/robust.c. */
 };
 
 /* Whether the kernel will tell of the death of this process, whose word is `word` by another mapping. */
@@ -39,10 +37,5 @@ int tni_stake_hold(struct tni_stake *stake, struct tni_thread *thread, void *pag
 
 /* Lets go of it, whichever thread held it. */
 void tni_stake_release(struct tni_stake *stake, struct tni_thread *thread);
-
-/* Around fork(2). */
-void tni_stake_lock(void);
-void tni_stake_unlock(void);
-void tni_stake_renew(void);
 
 #endif

@@ -18,6 +18,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/robust.h"
+
 __thread struct tni_thread tni_thread_self_;
 /* Stays 0: where no page can be had, every call takes the slow way and compares the process id. */
 static struct tni_a32 no_mark;
@@ -71,7 +73,7 @@ static struct robust_list_head *robust_list(void)
 	if (syscall(SYS_get_robust_list, 0, &head, &bytes) == 0 && head)
 		return head;
 	own.list.next = &own.list;
-	own.futex_offset = 0;
+	own.futex_offset = TNI_ROBUST_OFFSET;
 	own.list_op_pending = NULL;
 	syscall(SYS_set_robust_list, &own, sizeof(own));
 	return &own;
@@ -86,7 +88,8 @@ struct tni_thread *tni_thread_refresh(void)
 		self->tid = (uint32_t)syscall(SYS_gettid);
 		self->robust = robust_list();
 		self->serial = 1 + tni_fetch_add32(&serials, 1);
-		self->stakes = 0;
+		self->entries = self->robust->futex_offset == TNI_ROBUST_OFFSET ? 0
+										: TNI_ROBUST_MOST;
 		self->at_stakes = false;
 		self->generation = generation;
 	}

@@ -17,7 +17,7 @@ struct tni_thread {
 	uint32_t tid;
 	uint32_t generation; /* of the process when this was filled */
 	uint32_t serial;     /* another one for each thread, as ids are not */
-	uint32_t stakes;     /* entries in its robust list: core/stake.c */
+	uint32_t entries;    /* of ours in its robust list: core/robust.c */
 	bool at_stakes; /* in the midst of core/stake.c: a signal handler must not begin anew */
 };
 

@@ -17,6 +17,7 @@
 
 #include "core/file.h"
 #include "core/namespace.h"
+#include "object/named.h"
 #include "object/queue_order.h"
 #include "object/queue_private.h"
 
@@ -346,6 +347,7 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 	}
 	queue->house = (struct tni_gatehouse){
 		.gate = {&queue->control->send.gate, &queue->control->receive.gate},
+		.gates = TNI_GATES,
 		.waitroom = &queue->control->waitroom,
 		.top = object->header.participants_max,
 		.is_gone = tni_object_thread_is_gone,
@@ -387,85 +389,58 @@ static char *path_of(int directory_fd, const char *namespace_path)
 	return strdup(path);
 }
 
-/* Of a call that failed nothing is left behind; what has the name meanwhile is another's, as far as can
- * be told: there is no system call that removes a name only if it is a certain file's. */
-static int open_created(int directory_fd, const char *file_name, uint64_t inode,
-			struct tenon_queue *queue)
-{
-	int result = open_existing(directory_fd, file_name, queue);
-	uint64_t named;
+static struct tni_a64 handles;
 
-	if (result != 0) {
-		if (tni_file_inode(directory_fd, file_name, &named) == 0 && named == inode)
-			unlinkat(directory_fd, file_name, 0);
-		return result;
-	}
-	if (queue->object.inode == inode)
-		return 0;
+static int make_queue(int directory_fd, const char *file_name, const char *name, void *context,
+		      uint64_t *ret_inode)
+{
+	const struct tenon_queue *queue = context;
+
+	return create(directory_fd, file_name, name, &queue->making, ret_inode);
+}
+
+static int open_queue(int directory_fd, const char *file_name, void *context)
+{
+	struct tenon_queue *queue = context;
+
+	/* Attaching may bring the dead's leases back, and tell those who poll. */
+	if (!queue->directory)
+		queue->directory = path_of(directory_fd, queue->namespace_path);
+	return queue->directory ? open_existing(directory_fd, file_name, queue) : -ENOMEM;
+}
+
+static void close_queue(void *context)
+{
+	struct tenon_queue *queue = context;
+
 	tni_object_close(&queue->object);
 	free_all_pages(queue);
-	return -EEXIST;
 }
 
-static int open_in(int directory_fd, const char *name, uint32_t flags,
-		   const struct tenon_queue_options *options, struct tenon_queue *queue)
-{
-	char file_name[TNI_NAME_MAX + 1];
-	uint64_t inode;
-	int result;
-
-	tni_namespace_file(TNI_QUEUE_LETTER, name, file_name);
-	/* A queue may be made or removed between the two steps. */
-	for (int attempts = 0; attempts < 100; attempts++) {
-		if (!(flags & TENON_QUEUE_EXCLUSIVE)) {
-			result = open_existing(directory_fd, file_name, queue);
-			if (result != -ENOENT || !(flags & TENON_QUEUE_CREATE))
-				return result;
-		}
-		result = create(directory_fd, file_name, name, options, &inode);
-		if (result != 0 && (result != -EEXIST || (flags & TENON_QUEUE_EXCLUSIVE)))
-			return result;
-		if (flags & TENON_QUEUE_EXCLUSIVE) {
-			result = open_created(directory_fd, file_name, inode, queue);
-			if (result != -ENOENT)
-				return result;
-		}
-	}
-	return -EAGAIN;
-}
-
-static struct tni_a64 handles;
+static const struct tni_kind queue_kind = {
+	.kind = TENON_KIND_QUEUE, .make = make_queue, .open = open_queue, .close = close_queue};
 
 int tenon_queue_open(const char *namespace_path, const char *name, uint32_t flags,
 		     const struct tenon_queue_options *options, struct tenon_queue **ret_queue)
 {
-	struct tenon_queue_options checked;
+	struct tenon_queue_options checked = {.size = 0};
 	struct tenon_queue *queue;
-	const char *bare;
-	int directory_fd, result = tni_name_check(name, &bare);
+	int result = ret_queue ? 0 : -EINVAL;
 
-	if (result == 0 && (!ret_queue || (flags & ~(TENON_QUEUE_CREATE | TENON_QUEUE_EXCLUSIVE)) ||
-			    flags == TENON_QUEUE_EXCLUSIVE))
-		result = -EINVAL;
 	if (result == 0 && (flags & TENON_QUEUE_CREATE))
 		result = options_check(options, &checked);
-	if (result == 0)
-		result = tni_namespace_open(namespace_path, flags & TENON_QUEUE_CREATE,
-					    &directory_fd);
 	if (result != 0)
 		return result;
 	queue = calloc(1, sizeof(*queue));
-	if (queue)
-		queue->handle = 1 + tni_fetch_add64(&handles, 1);
-	/* Attaching may bring the dead's leases back, and tell those who poll. */
-	if (queue)
-		queue->directory = path_of(directory_fd, namespace_path);
-	result = queue && queue->directory ? open_in(directory_fd, bare, flags, &checked, queue)
-					   : -ENOMEM;
-	close(directory_fd);
+	if (!queue)
+		return -ENOMEM;
+	queue->handle = 1 + tni_fetch_add64(&handles, 1);
+	queue->making = checked;
+	queue->namespace_path = namespace_path;
+	result = tni_named_open(&queue_kind, namespace_path, name, flags, queue);
+	queue->namespace_path = NULL;
 	if (result != 0) {
-		if (queue)
-			free(queue->directory);
+		free(queue->directory);
 		free(queue);
 		return result;
 	}
@@ -478,8 +453,7 @@ struct tenon_queue *tenon_queue_close(struct tenon_queue *queue)
 	if (!queue)
 		return NULL;
 	tni_memory_leave(queue);
-	tni_object_close(&queue->object);
-	free_all_pages(queue);
+	close_queue(queue);
 	tni_deathwatch_close(&queue->watch);
 	for (uint32_t side = 0; side < TNI_GATES; side++)
 		if (tni_get32(&queue->poll_fd[side]) != 0)
@@ -491,23 +465,5 @@ struct tenon_queue *tenon_queue_close(struct tenon_queue *queue)
 
 int tenon_queue_remove(const char *namespace_path, const char *name)
 {
-	char file_name[TNI_NAME_MAX + 1];
-	const char *bare;
-	int directory_fd, fd, result = tni_name_check(name, &bare);
-
-	if (result == 0)
-		result = tni_namespace_open(namespace_path, 0, &directory_fd);
-	if (result != 0)
-		return result;
-	tni_namespace_file(TNI_QUEUE_LETTER, bare, file_name);
-	fd = openat(directory_fd, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (unlinkat(directory_fd, file_name, 0) != 0)
-		result = -errno;
-	if (fd >= 0) {
-		if (result == 0)
-			tni_poll_remove(directory_fd, fd);
-		close(fd);
-	}
-	close(directory_fd);
-	return result;
+	return tni_named_remove(TENON_KIND_QUEUE, namespace_path, name, tni_poll_remove);
 }

@@ -3,27 +3,8 @@
 /* The options of sending and receiving: completed, and refused where they cannot be. */
 
 #include <errno.h>
-#include <string.h>
 
 #include "object/queue_private.h"
-
-int tni_options_copy(void *copy, uint32_t known_bytes, const void *options, uint32_t flags_known)
-{
-	uint32_t bytes, flags;
-
-	memset(copy, 0, known_bytes);
-	if (!options)
-		return 0;
-	memcpy(&bytes, options, sizeof(bytes));
-	if (bytes < 2 * sizeof(uint32_t))
-		return -EINVAL;
-	memcpy(copy, options, bytes < known_bytes ? bytes : known_bytes);
-	for (uint32_t i = known_bytes; i < bytes; i++)
-		if (((const uint8_t *)options)[i] != 0)
-			return -E2BIG;
-	memcpy(&flags, (uint8_t *)copy + sizeof(bytes), sizeof(flags));
-	return flags & ~flags_known ? -EINVAL : 0;
-}
 
 int tni_send_options_check(struct tenon_queue *queue, const struct tenon_send_options *options,
 			   struct tenon_send_options *ret_options)

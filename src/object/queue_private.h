@@ -39,6 +39,7 @@
 #include "core/gate.h"
 #include "core/object.h"
 #include "core/table.h"
+#include "object/options.h"
 
 #define TNI_SEND 0u
 #define TNI_RECEIVE 1u
@@ -80,6 +81,9 @@ struct tenon_queue {
 	/* Ordered: so many messages have memory in the index, and outside the log; senders' lock. */
 	uint64_t backed_nodes, backed_held;
 	char *directory; /* of the namespace */
+	/* while it is opened */
+	const char *namespace_path;
+	struct tenon_queue_options making;
 	uint64_t handle; /* another number for each that this process opens */
 };
 
@@ -521,8 +525,6 @@ void tni_poll_lower(struct tni_call *call, uint32_t side);
 void tni_poll_remove(int directory_fd, int fd);
 
 /* queue_options.c */
-/* Copies a caller's options, whose size may be smaller or larger than `known_bytes`. */
-int tni_options_copy(void *copy, uint32_t known_bytes, const void *options, uint32_t flags_known);
 int tni_send_options_check(struct tenon_queue *queue, const struct tenon_send_options *options,
 			   struct tenon_send_options *ret_options);
 int tni_receive_options_check(struct tenon_queue *queue,

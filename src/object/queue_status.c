@@ -79,11 +79,9 @@ int tenon_queue_status(struct tenon_queue *queue, struct tenon_queue_status *ret
 	const struct tni_queue_attributes *attributes;
 	struct tni_call call;
 	struct stat file;
-	uint32_t bytes;
 	int result;
 
-	if (!queue || !ret_status || ret_status->size < 2 * sizeof(uint32_t) ||
-	    ret_status->flags != 0)
+	if (!queue || tni_status_check(ret_status) != 0)
 		return -EINVAL;
 	result = tni_call_begin(&call, queue);
 	if (result == 0)
@@ -105,11 +103,7 @@ int tenon_queue_status(struct tenon_queue *queue, struct tenon_queue_status *ret
 	}
 	fill_now(queue, &status);
 	fill_ever(queue, &status);
-	bytes = ret_status->size;
-	memcpy(ret_status, &status, bytes < sizeof(status) ? bytes : sizeof(status));
-	if (bytes > sizeof(status))
-		memset((uint8_t *)ret_status + sizeof(status), 0, bytes - sizeof(status));
-	ret_status->size = bytes;
+	tni_status_write(ret_status, &status, sizeof(status));
 	return 0;
 }
 

@@ -284,7 +284,7 @@ static int link_long(const char *name)
 
 	if (open_it(long_name(255), TENON_QUEUE_CREATE, NULL) != 0)
 		return 1;
-	tni_namespace_file('q', long_name(255), file_name);
+	tni_namespace_file(TENON_KIND_QUEUE, long_name(255), file_name);
 	return link_to(file_name, name) != 0 || unlink(within(file_name)) != 0;
 }
 

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TENON_LOCK_H
+#define TENON_LOCK_H
+
+/*
+ * The lock: a critical section for the threads of any number of processes, by name.
+ *
+ *	acquire … what one alone may do … release
+ *
+ * Promises.  At most one thread holds it.  When the thread or the process that holds it dies, at whatever
+ * instruction, the kernel wakes one who waits, who gets the lock and is told so by -EOWNERDEAD: what the lock
+ * protects may be half done.  He mends it and says so (tenon_lock_repaired), or releases the lock as it is,
+ * so that the next one is told as well, or gives it up for good (tenon_lock_lost).  Nobody's death makes others
+ * wait for longer than the lock was held.
+ *
+ * Costs.  Where nobody waits: two compare-and-swaps and no system call for acquiring and releasing.
+ * Waiting takes no processor time, but for some microseconds at the beginning where the holder runs on
+ * another processor.
+ *
+ * Who may use it is the file mode: reading and writing are both needed.  Whoever may can keep others from it,
+ * or let them in two at a time, by writing into its memory; he cannot make them crash.
+ *
+ * Threads.  A handle may be used by all threads of a process.  Not by signal handlers, but
+ * for _status.  A child of fork(2) may use its parent's handle, and holds nothing that the parent does.  Programs
+ * that were replaced by exec(3) let go as if they had died.
+ *
+ * Errors that every call may give: -EBADMSG the shared memory of the lock is damaged; -ENOSPC the memory
+ * behind the namespace is full; -ENOMEM; -EMFILE, -ENFILE; -EUSERS as many processes have it open
+ * as it was made for; -EINVAL an argument is out of its range.
+ */
+
+#include <tenon/tenon.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct tenon_lock;
+
+/* Flags of struct tenon_sync_options. */
+#define TENON_LOCK_RECURSIVE 1u /* its holder may acquire it again, and releases it as often */
+
+/*
+ * Opens the lock `name`, or makes it (`flags`: TENON_CREATE, TENON_EXCLUSIVE).  `options` are those of a new
+ * lock; NULL: mode 0600, not recursive.  Errors: -ENOENT; -EEXIST; -EACCES; -EPERM the file belongs to
+ * somebody unexpected; -EPROTO it was made by a library with another layout; -EAGAIN others made and removed it
+ * again and again meanwhile; -ENAMETOOLONG; as tenon_namespace_path for the folder.
+ */
+TENON_PUBLIC int tenon_lock_open(const char *namespace_path, const char *name, uint32_t flags,
+				 const struct tenon_sync_options *options,
+				 struct tenon_lock **ret_lock) TENON_MUST_USE;
+
+/* Lets go of the handle.  What its process holds by it is released as if its holder had died.  NULL is
+ * allowed.  Always returns NULL. */
+TENON_PUBLIC struct tenon_lock *tenon_lock_close(struct tenon_lock *lock);
+
+/* Removes the name.  Those who have the lock open go on using it.  Errors: -ENOENT; -EACCES, -EPERM, -EISDIR
+ * as unlink(2); -EINVAL, -ENAMETOOLONG the name; as tenon_namespace_path for the folder. */
+TENON_PUBLIC int tenon_lock_remove(const char *namespace_path, const char *name);
+
+/*
+ * Acquires the lock, and waits for that until the deadline (tenon_deadline_after; TENON_NO_DEADLINE; one that has
+ * passed looks once).  Signals do not end the wait.
+ *
+ * 0: it is held.  -EOWNERDEAD: it is held too, and somebody who held it died; see tenon_lock_repaired.
+ * Else it is not: -ETIMEDOUT; -EDEADLK the calling thread holds it, and it is not recursive; -ENOTRECOVERABLE
+ * it was given up by tenon_lock_lost; -EAGAIN the thread holds 1024 locks, or a recursive one 2^32 - 1 times;
+ * -ENOTSUP the C library's robust mutexes are of another kind than glibc's.
+ */
+TENON_PUBLIC int tenon_lock_acquire(struct tenon_lock *lock, int64_t deadline_ns) TENON_MUST_USE;
+
+/* The same without waiting: -EBUSY somebody holds it. */
+TENON_PUBLIC int tenon_lock_try(struct tenon_lock *lock) TENON_MUST_USE;
+
+/* Releases what the calling thread holds.  -EPERM: it does not hold it. */
+TENON_PUBLIC int tenon_lock_release(struct tenon_lock *lock);
+
+/* What the lock protects is sound again: the next one is not told any more.  -EPERM: the calling thread
+ * does not hold it; -EINVAL: nobody died. */
+TENON_PUBLIC int tenon_lock_repaired(struct tenon_lock *lock);
+
+/* What the lock protects is lost: releases it, however often it is held, and from now on nobody gets it:
+ * -ENOTRECOVERABLE.  -EPERM: the calling thread does not hold it. */
+TENON_PUBLIC int tenon_lock_lost(struct tenon_lock *lock);
+
+#define TENON_LOCK_SOUND 0u
+#define TENON_LOCK_OWNER_DIED 1u /* and nobody said that it is repaired */
+#define TENON_LOCK_LOST 2u
+
+/* Everything that can be said about a lock. */
+struct tenon_lock_status {
+	uint32_t size, flags; /* set by the caller: sizeof, 0 */
+	/* attributes */
+	uint32_t mode, uid, gid, max_participants;
+	uint64_t id; /* random, made with the lock */
+	uint32_t recursive;
+	/* now */
+	uint32_t state;	       /* TENON_LOCK_SOUND … */
+	int32_t owner_pid;     /* in its own pid namespace; 0: free */
+	uint32_t depth;	       /* how often its owner has acquired it; 0: free */
+	uint32_t waiting;      /* processes of which a thread is asleep for it */
+	uint32_t participants; /* attached processes */
+	uint32_t damaged, reserved;
+	uint64_t memory_bytes;
+	/* since it was made */
+	uint64_t acquired, waited; /* how often, and how often not at once */
+	uint64_t owner_deaths;
+	int64_t created_ns;
+};
+
+/* Reads the status, as tenon_queue_status does.  Does not wait. */
+TENON_PUBLIC int tenon_lock_status(struct tenon_lock *lock, struct tenon_lock_status *ret_status);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The lock.  Its word is a gate's (core/gate.c) that stays held between calls; so that the kernel knows of
+ * it then, too, the word is in the robust list of the thread that holds it (core/robust.c).
+ *
+ * Once there it stays there, until the handle is closed: a word that has another owner, or none, the kernel
+ * passes over.  So who acquires it again has nothing to do but to take it.
+ *
+ *	acquire	A1 pending entry names the word	dies: nothing was held
+ *		A2 word := thread, participant	dies: the kernel sees the pending entry, sets OWNER_DIED and
+ *						wakes one who waits
+ *		A3 entry into the list		dies: sees it there
+ *		A4 pending entry put back
+ *		A5 the word had OWNER_DIED:	dies: has it again
+ *		   state := OWNER_DIED		dies: has it again, and the state with it
+ *	again	A2 alone			dies: as A3
+ *	release	R1 word := 0, nobody sleeps	dies: nothing is held, nothing is owed
+ *	or	R1 pending entry names the word	dies: as A3
+ *		R2 word := 0			dies: sees no owner, and wakes one who waits
+ *		R3 the wake that is due		dies: the same
+ *		R4 pending entry put back
+ *
+ * ORD last: whoever finds an entry finds what it says.
+ *
+ * What stands beside the word is written by who holds the lock.  Depth counts from 0, so that it need not
+ * be written by who does not acquire twice; what a dead owner left there the next one clears (A5).
+ */
+
+#include <tenon/lock.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/robust.h"
+#include "object/options.h"
+#include "object/sync.h"
+
+struct tenon_lock {
+	struct tni_sync sync; /* first */
+	/* The list entries of the threads that have acquired it, changed under the mutex of core/robust.c. */
+	struct tni_apointer holds;
+	struct tni_apointer last;     /* of these: of who acquired it last */
+	struct tni_a32 holder_serial; /* of the thread that holds it by this handle; 0 none */
+};
+
+static const struct tni_kind lock_kind = {.kind = TENON_KIND_LOCK,
+					  .make = tni_sync_make,
+					  .open = tni_sync_open,
+					  .close = tni_sync_close};
+
+int tenon_lock_open(const char *namespace_path, const char *name, uint32_t flags,
+		    const struct tenon_sync_options *options, struct tenon_lock **ret_lock)
+{
+	struct tenon_lock *lock;
+	int result;
+
+	if (!ret_lock)
+		return -EINVAL;
+	lock = calloc(1, sizeof(*lock));
+	if (!lock)
+		return -ENOMEM;
+	lock->sync.kind = &lock_kind;
+	lock->sync.flags_known = TENON_LOCK_RECURSIVE;
+	result = tni_sync_open_named(&lock->sync, namespace_path, name, flags, options);
+	if (result != 0) {
+		free(lock);
+		return result;
+	}
+	*ret_lock = lock;
+	return 0;
+}
+
+int tenon_lock_remove(const char *namespace_path, const char *name)
+{
+	return tni_named_remove(TENON_KIND_LOCK, namespace_path, name, NULL);
+}
+
+static struct tni_lock_words *words_of(const struct tenon_lock *lock)
+{
+	return &lock->sync.cell->lock;
+}
+
+static struct tni_gate *gate_of(const struct tenon_lock *lock)
+{
+	return &lock->sync.cell->gate;
+}
+
+/* Not by the word: another process may have written to it, and so may the kernel, for the death of a thread of
+ * the same number in another pid namespace. */
+static inline bool is_holder(const struct tenon_lock *lock, const struct tni_thread *thread)
+{
+	return tni_get32(&lock->holder_serial) == thread->serial;
+}
+
+/* The entry of the calling thread, which is in its list.  Entries come and stay, until the handle is closed. */
+static struct tni_hold *find_own(const struct tenon_lock *lock, const struct tni_thread *thread)
+{
+	struct tni_hold *hold = tni_load_acquire_pointer(&lock->holds); /* ORD(last) */
+
+	while (hold && tni_get32(&hold->serial) != thread->serial)
+		hold = hold->next;
+	return hold;
+}
+
+/* One that is in no list: claimed before, of a thread that has ended, or a new one.  Locked. */
+static struct tni_hold *find_idle(struct tenon_lock *lock, const struct tni_thread *thread)
+{
+	struct tni_hold *first = tni_load_acquire_pointer(&lock->holds), *hold; /* ORD(last) */
+
+	for (hold = first; hold; hold = hold->next)
+		if (hold->generation == thread->generation &&
+		    (hold->tid == thread->tid || tni_hold_is_idle(hold)))
+			return hold;
+	hold = tni_hold_make(lock->sync.cell, (struct tni_a32 *)&gate_of(lock)->word);
+	if (hold) {
+		hold->next = first;
+		tni_store_release_pointer(&lock->holds, hold); /* ORD(last) */
+	}
+	return hold;
+}
+
+/* The calling thread's entry, or one that it may put into its list. */
+static int own_hold(struct tenon_lock *lock, struct tni_thread *thread, struct tni_hold **ret_hold)
+{
+	struct tni_hold *hold = find_own(lock, thread);
+
+	*ret_hold = hold;
+	if (hold)
+		return 0;
+	if (!tni_robust_has_room(thread))
+		return thread->robust->futex_offset == TNI_ROBUST_OFFSET ? -EAGAIN : -ENOTSUP;
+	if (thread->at_stakes)
+		return -EDEADLK;
+	thread->at_stakes = true;
+	tni_step();
+	tni_robust_lock();
+	tni_hold_clear(thread);
+	hold = find_idle(lock, thread);
+	if (hold)
+		tni_hold_claim(hold, thread);
+	tni_robust_unlock();
+	tni_step();
+	thread->at_stakes = false;
+	*ret_hold = hold;
+	return hold ? 0 : -ENOMEM;
+}
+
+/* It is held.  Answers its state. */
+static inline uint32_t have(struct tenon_lock *lock, const struct tni_thread *thread)
+{
+	struct tni_lock_words *words = words_of(lock);
+
+	tni_set32(&lock->holder_serial, thread->serial);
+	tni_set64(&words->acquired, tni_get64(&words->acquired) + 1);
+	return tni_get32(&words->state);
+}
+
+static void plan_nobody(void *context, uint64_t flags, struct tni_wakes *wakes)
+{
+	(void)context;
+	(void)flags;
+	(void)wakes;
+}
+
+static void let_go_slow(struct tenon_lock *lock, struct tni_thread *thread)
+{
+	struct tni_gatehouse *house = &lock->sync.house;
+	void *pending = tni_pending_get(thread);
+
+	tni_pending_set(thread, &gate_of(lock)->word);
+	house->top = tni_object_participants_top(&lock->sync.object);
+	tni_gate_unlock(house, 0, plan_nobody, NULL);
+	tni_pending_put(thread, pending);
+}
+
+static inline void let_go(struct tenon_lock *lock, struct tni_thread *thread)
+{
+	tni_set32(&lock->holder_serial, 0);
+	/* Where nobody sleeps, nothing is owed. */
+	if (__builtin_expect(!tni_gate_unlock_quiet(gate_of(lock)), 0))
+		let_go_slow(lock, thread);
+}
+
+/* What is answered to who has the lock, whose state is `state`. */
+static int answer(struct tenon_lock *lock, struct tni_thread *thread, uint32_t state)
+{
+	if (__builtin_expect(state == TNI_LOCK_SOUND, 1))
+		return 0;
+	if (state == TNI_LOCK_OWNER_DIED)
+		return -EOWNERDEAD;
+	let_go(lock, thread);
+	if (state == TNI_LOCK_LOST)
+		return -ENOTRECOVERABLE;
+	tni_object_damage(&lock->sync.object);
+	return -EBADMSG;
+}
+
+static int acquire_again(struct tenon_lock *lock)
+{
+	struct tni_lock_words *words = words_of(lock);
+
+	if (!(lock->sync.flags & TENON_LOCK_RECURSIVE))
+		return -EDEADLK;
+	if (tni_get32(&words->depth) == UINT32_MAX)
+		return -EAGAIN;
+	tni_set32(&words->depth, tni_get32(&words->depth) + 1);
+	return 0;
+}
+
+/* Whether the thread may try to acquire it: 0; 1: it has it already; or an error. */
+static int begin(struct tenon_lock *lock, struct tni_thread *thread)
+{
+	uint64_t word;
+	int result;
+
+	if (!lock)
+		return -EINVAL;
+	result = tni_sync_begin(&lock->sync, thread);
+	if (result != 0)
+		return result;
+	if (is_holder(lock, thread))
+		return 1;
+	/* By another handle of the same lock. */
+	word = tni_get64(&gate_of(lock)->word);
+	if ((word & TNI_GATE_OWNER) == thread->tid &&
+	    tni_object_is_own(&lock->sync.object, tni_gate_holder_of(word)))
+		return -EDEADLK;
+	return 0;
+}
+
+/* The last owner died. */
+static void take_over(struct tenon_lock *lock)
+{
+	struct tni_lock_words *words = words_of(lock);
+
+	if (tni_get32(&words->state) != TNI_LOCK_LOST)
+		tni_set32(&words->state, TNI_LOCK_OWNER_DIED);
+	tni_set32(&words->depth, 0);
+	tni_set32(&words->deaths, tni_get32(&words->deaths) + 1);
+}
+
+static int acquire_slow(struct tenon_lock *lock, struct tni_thread *thread, int64_t deadline_ns)
+{
+	struct tni_lock_words *words;
+	struct tni_hold *hold;
+	uint32_t state = 0;
+	bool waits;
+	void *pending;
+	int result = begin(lock, thread);
+
+	if (result > 0)
+		return acquire_again(lock);
+	if (result == 0)
+		result = own_hold(lock, thread, &hold);
+	if (result != 0)
+		return result;
+	words = words_of(lock);
+	waits = (tni_get64(&gate_of(lock)->word) & TNI_GATE_OWNER) != 0;
+	pending = tni_pending_get(thread);
+	result = tni_gate_lock(&lock->sync.house, 0, thread, pending, deadline_ns);
+	if (result >= 0) {
+		if (tni_get32(&hold->serial) != thread->serial)
+			tni_hold_put_in(hold, thread);
+		tni_store_release_pointer(&lock->last, hold); /* ORD(last) */
+		if (result == TNI_OWNER_DIED)
+			take_over(lock);
+		if (waits)
+			tni_set64(&words->waited, tni_get64(&words->waited) + 1);
+		state = have(lock, thread);
+	}
+	tni_pending_put(thread, pending);
+	return result < 0 ? result : answer(lock, thread, state);
+}
+
+/* Where nothing has to be looked up, the word is in the thread's list already, and it is free.  1: not so. */
+static inline int acquire_fast(struct tenon_lock *lock, struct tni_thread *thread)
+{
+	const struct tni_hold *last;
+	uint32_t state;
+
+	if (__builtin_expect(!lock, 0))
+		return 1;
+	last = tni_load_acquire_pointer(&lock->last); /* ORD(last) */
+	if (__builtin_expect(!last || tni_get32(&last->serial) != thread->serial ||
+				     !tni_gate_try(&lock->sync.house, 0, thread),
+			     0))
+		return 1;
+	state = have(lock, thread);
+	return __builtin_expect(state == TNI_LOCK_SOUND, 1) ? 0 : answer(lock, thread, state);
+}
+
+int tenon_lock_acquire(struct tenon_lock *lock, int64_t deadline_ns)
+{
+	struct tni_thread *thread = tni_thread_self();
+	int result = acquire_fast(lock, thread);
+
+	return __builtin_expect(result > 0, 0) ? acquire_slow(lock, thread, deadline_ns) : result;
+}
+
+/* The dead do not keep anybody from it, nor does who waits. */
+int tenon_lock_try(struct tenon_lock *lock)
+{
+	struct tni_thread *thread = tni_thread_self();
+	int result = acquire_fast(lock, thread);
+
+	if (__builtin_expect(result <= 0, 1))
+		return result;
+	if (lock && (tni_get64(&gate_of(lock)->word) & TNI_GATE_OWNER) && !is_holder(lock, thread))
+		return -EBUSY;
+	result = acquire_slow(lock, thread, 0);
+	return result == -ETIMEDOUT ? -EBUSY : result;
+}
+
+int tenon_lock_release(struct tenon_lock *lock)
+{
+	struct tni_thread *thread = tni_thread_self();
+	uint32_t depth;
+
+	if (!lock)
+		return -EINVAL;
+	if (!is_holder(lock, thread))
+		return -EPERM;
+	depth = tni_get32(&words_of(lock)->depth);
+	if (__builtin_expect(depth > 0, 0))
+		tni_set32(&words_of(lock)->depth, depth - 1);
+	else
+		let_go(lock, thread);
+	return 0;
+}
+
+int tenon_lock_repaired(struct tenon_lock *lock)
+{
+	if (!lock)
+		return -EINVAL;
+	if (!is_holder(lock, tni_thread_self()))
+		return -EPERM;
+	if (tni_get32(&words_of(lock)->state) != TNI_LOCK_OWNER_DIED)
+		return -EINVAL;
+	tni_set32(&words_of(lock)->state, TNI_LOCK_SOUND);
+	return 0;
+}
+
+int tenon_lock_lost(struct tenon_lock *lock)
+{
+	struct tni_thread *thread = tni_thread_self();
+
+	if (!lock)
+		return -EINVAL;
+	if (!is_holder(lock, thread))
+		return -EPERM;
+	tni_set32(&words_of(lock)->state, TNI_LOCK_LOST);
+	tni_set32(&words_of(lock)->depth, 0);
+	let_go(lock, thread);
+	return 0;
+}
+
+struct tenon_lock *tenon_lock_close(struct tenon_lock *lock)
+{
+	struct tni_thread *thread = tni_thread_self();
+	void *pending = tni_pending_get(thread);
+	struct tni_hold *hold, *next;
+
+	if (!lock)
+		return NULL;
+	/* In case it is held: as if its holder died, before its entry is gone. */
+	if (tni_get32(&lock->sync.object.generation) == thread->generation) {
+		tni_pending_set(thread, &gate_of(lock)->word);
+		tni_gate_orphan(&lock->sync.house, 0, lock->sync.object.participant);
+		tni_pending_put(thread, pending);
+	}
+	tni_robust_lock();
+	for (hold = tni_load_acquire_pointer(&lock->holds); hold; hold = next) { /* ORD(last) */
+		next = hold->next;
+		tni_hold_free(hold, thread);
+	}
+	tni_robust_unlock();
+	tni_sync_close(&lock->sync);
+	free(lock);
+	return NULL;
+}
+
+static int32_t pid_of(struct tni_object *object, uint32_t participant)
+{
+	const struct tni_participant *entry = tni_object_participant(object, participant);
+
+	return entry ? (int32_t)tni_get32(&entry->pid) : 0;
+}
+
+int tenon_lock_status(struct tenon_lock *lock, struct tenon_lock_status *ret_status)
+{
+	struct tenon_lock_status status = {.size = sizeof(status)};
+	struct tni_object *object;
+	const struct tni_lock_words *words;
+	struct stat file;
+	uint64_t word;
+	int result;
+
+	if (!lock || tni_status_check(ret_status) != 0)
+		return -EINVAL;
+	result = tni_sync_begin(&lock->sync, tni_thread_self());
+	if (result != 0)
+		return result;
+	object = &lock->sync.object;
+	words = words_of(lock);
+	word = tni_get64(&gate_of(lock)->word);
+	if (fstat(object->fd, &file) == 0) {
+		status.mode = file.st_mode & 07777;
+		status.uid = file.st_uid;
+		status.gid = file.st_gid;
+	}
+	status.max_participants = object->header.participants_max;
+	status.id = object->header.id;
+	status.recursive = (lock->sync.flags & TENON_LOCK_RECURSIVE) != 0;
+	status.state = tni_get32(&words->state);
+	if (word & TNI_GATE_OWNER) {
+		status.owner_pid = pid_of(object, tni_gate_holder_of(word));
+		status.depth = tni_get32(&words->depth) + 1;
+	} else if (tni_gate_is_orphaned(gate_of(lock)) && status.state == TNI_LOCK_SOUND) {
+		status.state = TNI_LOCK_OWNER_DIED;
+	}
+	tni_sync_count(&lock->sync, TNI_CLASS_LOCK_0, &status.participants, &status.waiting);
+	status.damaged = tni_get32(&object->shared->damaged);
+	status.memory_bytes = tni_file_memory(object->fd);
+	status.acquired = tni_get64(&words->acquired);
+	status.waited = tni_get64(&words->waited);
+	status.owner_deaths = tni_get32(&words->deaths);
+	status.created_ns = object->header.created_ns;
+	tni_status_write(ret_status, &status, sizeof(status));
+	return 0;
+}
