@@ -24,6 +24,12 @@
  * for _status.  A child of fork(2) may use its parent's handle, and holds nothing that the parent does.  Programs
  * that were replaced by exec(3) let go as if they had died.
  *
+ * Known faults of this version.  A thread that is not its process's first and calls exec(3) with a lock, or
+ * with a message under lease, is not told of: others wait until somebody opens the object anew.  Where processes
+ * of several pid namespaces have the lock open, a thread that ends with it, while its process lives, is not told
+ * of either, nor is a killed holder of whom the next to open the lock takes the place.  A process that is stopped
+ * (SIGSTOP) just when it was woken for the lock keeps those who sleep from it until it goes on or dies.
+ *
  * Errors that every call may give: -EBADMSG the shared memory of the lock is damaged; -ENOSPC the memory
  * behind the namespace is full; -ENOMEM; -EMFILE, -ENFILE; -EUSERS as many processes have it open
  * as it was made for; -EINVAL an argument is out of its range.
@@ -64,7 +70,8 @@ TENON_PUBLIC int tenon_lock_remove(const char *namespace_path, const char *name)
  *
  * 0: it is held.  -EOWNERDEAD: it is held too, and somebody who held it died; see tenon_lock_repaired.
  * Else it is not: -ETIMEDOUT; -EDEADLK the calling thread holds it, and it is not recursive; -ENOTRECOVERABLE
- * it was given up by tenon_lock_lost; -EAGAIN the thread holds 1024 locks, or a recursive one 2^32 - 1 times;
+ * it was given up by tenon_lock_lost; -EAGAIN the thread has acquired 1024 locks that are still open, held or not, or a recursive one
+ * 2^32 - 1 times;
  * -ENOTSUP the C library's robust mutexes are of another kind than glibc's.
  */
 TENON_PUBLIC int tenon_lock_acquire(struct tenon_lock *lock, int64_t deadline_ns) TENON_MUST_USE;

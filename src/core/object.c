@@ -417,6 +417,9 @@ int tni_object_reattach(struct tni_object *object)
 			tni_stake_release(&object->stake, tni_thread_self());
 			result = find_entry(object);
 		}
+		if (result == 0 && object->renew)
+			object->renew(object);
+		tni_step();
 		if (result == 0)
 			tni_set32(&object->generation, generation);
 	}

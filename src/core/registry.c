@@ -24,7 +24,26 @@
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct tni_object *registry;
-static uint64_t forks; /* that this process made */
+static uint64_t forks;		  /* that this process made */
+static __thread int cancel_state; /* of the thread before it locked */
+
+/* What is done under the lock may be a cancellation point: a thread that ended there would keep it. */
+void tni_registry_lock(void)
+{
+	int before;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	pthread_mutex_lock(&mutex);
+	cancel_state = before;
+}
+
+void tni_registry_unlock(void)
+{
+	int before = cancel_state;
+
+	pthread_mutex_unlock(&mutex);
+	pthread_setcancelstate(before, NULL);
+}
 
 int tni_registry_renew(struct tni_object *object)
 {
@@ -78,9 +97,9 @@ uint64_t tni_registry_forks(void)
 	uint64_t count;
 
 	pthread_once(&once, register_fork_handlers);
-	pthread_mutex_lock(&mutex);
+	tni_registry_lock();
 	count = forks;
-	pthread_mutex_unlock(&mutex);
+	tni_registry_unlock();
 	return count;
 }
 
@@ -88,7 +107,7 @@ int tni_registry_enter(struct tni_object *object)
 {
 	int result = 0;
 
-	pthread_mutex_lock(&mutex);
+	tni_registry_lock();
 	if (object->forks != forks)
 		result = tni_registry_renew(object);
 	if (result == 0) {
@@ -98,13 +117,13 @@ int tni_registry_enter(struct tni_object *object)
 			registry->previous = object;
 		registry = object;
 	}
-	pthread_mutex_unlock(&mutex);
+	tni_registry_unlock();
 	return result;
 }
 
 void tni_registry_leave(struct tni_object *object)
 {
-	pthread_mutex_lock(&mutex);
+	tni_registry_lock();
 	if (object->previous)
 		object->previous->next = object->next;
 	else
@@ -114,15 +133,5 @@ void tni_registry_leave(struct tni_object *object)
 	/* Before a fork can come, whose child would keep it. */
 	close(object->fd);
 	object->fd = -1;
-	pthread_mutex_unlock(&mutex);
-}
-
-void tni_registry_lock(void)
-{
-	pthread_mutex_lock(&mutex);
-}
-
-void tni_registry_unlock(void)
-{
-	pthread_mutex_unlock(&mutex);
+	tni_registry_unlock();
 }

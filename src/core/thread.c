@@ -24,7 +24,7 @@ __thread struct tni_thread tni_thread_self_;
 /* Stays 0: where no page can be had, every call takes the slow way and compares the process id. */
 static struct tni_a32 no_mark;
 struct tni_apointer tni_fork_mark_ = {&no_mark};
-struct tni_a32 tni_generation_;
+static struct tni_a32 generations; /* that there were, of this process and those it comes from */
 
 static struct tni_a32 generation_pid;
 static struct tni_a32 serials;
@@ -45,22 +45,29 @@ static void make_mark(void)
 uint32_t tni_process_generation(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	uint32_t unset = 0;
 	struct tni_a32 *mark;
+	uint32_t value;
 
 	pthread_once(&once, make_mark);
 	mark = tni_fork_mark();
 	if (mark == &no_mark) {
 		uint32_t pid = (uint32_t)getpid();
 
-		if (pid != tni_get32(&generation_pid) || tni_get32(&tni_generation_) == 0) {
+		if (pid != tni_get32(&generation_pid) || tni_get32(&generations) == 0) {
 			tni_set32(&generation_pid, pid);
-			tni_fetch_add32(&tni_generation_, 1);
+			tni_fetch_add32(&generations, 1);
 		}
-	} else if (tni_cas32(mark, &unset, 1)) {
-		tni_fetch_add32(&tni_generation_, 1);
+		return tni_get32(&generations);
 	}
-	return tni_get32(&tni_generation_);
+	/* The mark is the number: whichever thread comes first, all have the same one. */
+	value = tni_get32(mark);
+	if (value == 0) {
+		uint32_t fresh = 1 + tni_fetch_add32(&generations, 1);
+
+		if (tni_cas32(mark, &value, fresh))
+			value = fresh;
+	}
+	return value;
 }
 
 /* libc registers a list for every thread it makes; a thread that somebody else made has none. */

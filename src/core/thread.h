@@ -22,8 +22,8 @@ struct tni_thread {
 };
 
 extern __thread struct tni_thread tni_thread_self_;
-extern struct tni_apointer tni_fork_mark_; /* its word is 0 in a child, by the kernel's hand */
-extern struct tni_a32 tni_generation_;
+/* The generation; 0 in a child, by the kernel's hand, until somebody asks. */
+extern struct tni_apointer tni_fork_mark_;
 
 struct tni_thread *tni_thread_refresh(void);
 
@@ -38,10 +38,9 @@ static inline struct tni_a32 *tni_fork_mark(void)
 static inline struct tni_thread *tni_thread_self(void)
 {
 	struct tni_thread *self = &tni_thread_self_;
+	uint32_t generation = tni_get32(tni_fork_mark());
 
-	if (__builtin_expect(tni_get32(tni_fork_mark()) &&
-				     self->generation == tni_get32(&tni_generation_),
-			     1))
+	if (__builtin_expect(generation != 0 && self->generation == generation, 1))
 		return self;
 	return tni_thread_refresh();
 }

@@ -127,26 +127,28 @@ static struct tni_hold *find_idle(struct tenon_lock *lock, const struct tni_thre
 static int own_hold(struct tenon_lock *lock, struct tni_thread *thread, struct tni_hold **ret_hold)
 {
 	struct tni_hold *hold = find_own(lock, thread);
+	bool has_room;
 
 	*ret_hold = hold;
 	if (hold)
 		return 0;
-	if (!tni_robust_has_room(thread))
-		return thread->robust->futex_offset == TNI_ROBUST_OFFSET ? -EAGAIN : -ENOTSUP;
+	if (thread->robust->futex_offset != TNI_ROBUST_OFFSET)
+		return -ENOTSUP;
 	if (thread->at_stakes)
 		return -EDEADLK;
 	thread->at_stakes = true;
 	tni_step();
 	tni_robust_lock();
 	tni_hold_clear(thread);
-	hold = find_idle(lock, thread);
+	has_room = tni_robust_has_room(thread);
+	hold = has_room ? find_idle(lock, thread) : NULL;
 	if (hold)
 		tni_hold_claim(hold, thread);
 	tni_robust_unlock();
 	tni_step();
 	thread->at_stakes = false;
 	*ret_hold = hold;
-	return hold ? 0 : -ENOMEM;
+	return hold ? 0 : has_room ? -ENOMEM : -EAGAIN;
 }
 
 /* It is held.  Answers its state. */

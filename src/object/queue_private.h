@@ -134,6 +134,7 @@ void tni_side_unlock(struct tni_call *call, uint32_t side);
 int64_t tni_grace_ns(void);
 /* Takes over gates whose owners died. */
 int tni_call_heal(struct tni_call *call, int64_t deadline_ns);
+void tni_queue_renew(struct tni_object *object);
 int tni_queue_bury(struct tni_object *object, uint32_t participant, int64_t deadline_ns);
 /* Buries every dead participant, as far as the time goes; how many. */
 int tni_queue_recover(struct tni_call *call, int64_t deadline_ns, uint32_t *ret_buried);

@@ -44,6 +44,17 @@ int tni_queue_damaged(struct tenon_queue *queue)
 	return -EBADMSG;
 }
 
+void tni_queue_renew(struct tni_object *object)
+{
+	struct tenon_queue *queue = (struct tenon_queue *)object;
+
+	queue->house.participant = object->participant;
+	/* The parent's threads do not sleep here. */
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+		tni_set32(&queue->house.asleep[class], 0);
+	queue->pid = (uint32_t)getpid();
+}
+
 int tni_call_begin(struct tni_call *call, struct tenon_queue *queue)
 {
 	int result;
@@ -54,11 +65,6 @@ int tni_call_begin(struct tni_call *call, struct tenon_queue *queue)
 	result = tni_object_reattach(&queue->object);
 	if (result != 0)
 		return result;
-	queue->house.participant = queue->object.participant;
-	/* The parent's threads do not sleep here. */
-	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
-		tni_set32(&queue->house.asleep[class], 0);
-	queue->pid = (uint32_t)getpid();
 	call->pending = tni_pending_get(call->thread);
 	return 0;
 }

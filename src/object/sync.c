@@ -61,6 +61,17 @@ static int bury(struct tni_object *object, uint32_t participant, int64_t deadlin
 	return 0;
 }
 
+static void renew(struct tni_object *object)
+{
+	struct tni_sync *sync = (struct tni_sync *)object;
+
+	sync->house.participant = object->participant;
+	/* The parent's threads do not sleep here. */
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+		tni_set32(&sync->house.asleep[class], 0);
+	sync->pid = (uint32_t)getpid();
+}
+
 static int map_cell(struct tni_sync *sync)
 {
 	struct tni_object *object = &sync->object;
@@ -102,6 +113,7 @@ int tni_sync_open(int directory_fd, const char *file_name, void *context)
 			.object = object,
 		};
 		object->bury = bury;
+		object->renew = renew;
 		result = tni_object_attach(object);
 	}
 	if (result != 0) {
@@ -160,19 +172,4 @@ void tni_sync_count(struct tni_sync *sync, uint32_t class, uint32_t *ret_attache
 		++*ret_attached;
 		*ret_asleep += tni_get64(&row[i / 64]) >> (i % 64) & 1;
 	}
-}
-
-int tni_sync_begin_slow(struct tni_sync *sync, struct tni_thread *thread)
-{
-	int result = tni_object_reattach(&sync->object);
-
-	(void)thread;
-	if (result != 0)
-		return result;
-	sync->house.participant = sync->object.participant;
-	/* The parent's threads do not sleep here. */
-	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
-		tni_set32(&sync->house.asleep[class], 0);
-	sync->pid = (uint32_t)getpid();
-	return 0;
 }

@@ -38,13 +38,11 @@ void tni_sync_count(struct tni_sync *sync, uint32_t class, uint32_t *ret_attache
 		    uint32_t *ret_asleep);
 
 /* Before a call: attaches anew in a child. */
-int tni_sync_begin_slow(struct tni_sync *sync, struct tni_thread *thread);
-
-static inline int tni_sync_begin(struct tni_sync *sync, struct tni_thread *thread)
+static inline int tni_sync_begin(struct tni_sync *sync, const struct tni_thread *thread)
 {
 	if (__builtin_expect(tni_get32(&sync->object.generation) == thread->generation, 1))
 		return 0;
-	return tni_sync_begin_slow(sync, thread);
+	return tni_object_reattach(&sync->object);
 }
 
 #endif
