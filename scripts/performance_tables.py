@@ -35,12 +35,10 @@ def main():
     judged = [target for target in targets if target.get('result') is not None]
     blocked = [target for target in judged if target['what'].startswith('blocked ')]
     for title, met in (('Missed', False), ('Met', True)):
-        rows = [target for target in judged if target['met'] is met and target not in blocked]
+        rows = [target for target in judged
+                if target['met'] is met and not (met and target in blocked)]
         print(f'{title} ({len(rows)}):\n\n| what | against | target | result |\n|---|---|---|---|')
         print('\n'.join(row(target) for target in rows), end='\n\n')
-    for target in blocked:
-        if not target['met']:
-            print(row(target))
     print(f'Of {len(blocked)} targets of processes that are blocked, '
           f'{sum(target["met"] for target in blocked)} are met; '
           f'{len(targets) - len(judged)} targets have no rival here.')

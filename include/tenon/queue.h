@@ -281,10 +281,9 @@ struct tenon_lease {
  *	with a C library whose robust mutexes are of another kind than glibc's
  *	on kernels without futex_waitv(2)
  *
- * A child made by _Fork(3) or a raw
- * clone(2) keeps its parent from being known as dead until its own first call.  If a thread that is
- * not its process's first took, and calls exec(3), nobody who sleeps is told: the message comes back
- * when somebody next looks and finds nothing, or opens the queue.
+ * A child made by _Fork(3) or a raw clone(2) keeps its parent from being known as dead until its own
+ * first call.  If a thread that is not its process's first took, and calls exec(3), nobody who sleeps
+ * is told: the message comes back when somebody next looks and finds nothing, or opens the queue.
  */
 TENON_PUBLIC int tenon_queue_take(struct tenon_queue *queue,
 				  const struct tenon_receive_options *options,

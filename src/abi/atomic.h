@@ -86,15 +86,6 @@ static inline void tni_store_release_pointer(struct tni_apointer *word, void *va
 	atomic_store_explicit(&word->v, value, memory_order_release);
 }
 
-/* From NULL only. */
-static inline bool tni_set_pointer_once(struct tni_apointer *word, void *value)
-{
-	void *none = 0;
-
-	return atomic_compare_exchange_strong_explicit(&word->v, &none, value, memory_order_acq_rel,
-						       memory_order_acquire);
-}
-
 /* Stores `value` if the word is `*expected`; otherwise tells in `*expected` what it is. */
 static inline bool tni_cas64(struct tni_a64 *word, uint64_t *expected, uint64_t value)
 {

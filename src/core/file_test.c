@@ -2,8 +2,7 @@
 
 /*
  * Shows that a file's memory is taken also beside a timer whose signals come faster than it can be had;
- * that none is taken beyond RLIMIT_FSIZE; and that files
- * are told apart by their inodes.
+ * that none is taken beyond RLIMIT_FSIZE; and that files are told apart by their inodes.
  */
 
 #include "core/file.h"

@@ -315,17 +315,29 @@ static void suspect_owner(struct tni_gatehouse *house, struct tni_gate *gate,
 		tni_cas64(&gate->word, &word, (word & ~TNI_GATE_OWNER) | TNI_GATE_OWNER_DIED);
 }
 
+/* Whoever dies between the two steps has the word pending, and the kernel gives the wake. */
 void tni_gate_orphan(struct tni_gatehouse *house, uint32_t which, uint32_t participant)
 {
+	struct tni_thread *thread = tni_thread_self();
 	struct tni_gate *gate = house->gate[which];
+	void *pending = tni_pending_get(thread);
 	uint64_t word = tni_get64(&gate->word);
 
+	tni_pending_set(thread, &gate->word);
 	while ((word & TNI_GATE_OWNER) && tni_gate_holder_of(word) == participant) {
 		if (!tni_cas64(&gate->word, &word, (word & ~TNI_GATE_OWNER) | TNI_GATE_OWNER_DIED))
 			continue;
 		count_and_wake(house, TNI_CLASS_LOCK_0 + which);
-		return;
+		break;
 	}
+	tni_pending_put(thread, pending);
+}
+
+void tni_gatehouse_renew(struct tni_gatehouse *house, uint32_t participant)
+{
+	house->participant = participant;
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+		tni_set32(&house->asleep[class], 0);
 }
 
 static int sleep_for_lock(struct tni_gatehouse *house, uint32_t which, struct tni_thread *thread,

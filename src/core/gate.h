@@ -153,6 +153,9 @@ void tni_gate_orphan(struct tni_gatehouse *house, uint32_t which, uint32_t parti
  * lock. */
 void tni_gatehouse_wake(struct tni_gatehouse *house, uint32_t class, uint32_t count);
 
+/* This process has attached, perhaps anew: its parent's threads do not sleep here. */
+void tni_gatehouse_renew(struct tni_gatehouse *house, uint32_t participant);
+
 /* Clears a dead participant's bits. */
 void tni_gatehouse_forget(struct tni_gatehouse *house, uint32_t participant);
 

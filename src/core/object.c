@@ -386,6 +386,20 @@ static int find_entry(struct tni_object *object)
 	return -EUSERS;
 }
 
+/* Takes an entry, and says so when all that depends on it is right. */
+static int attach(struct tni_object *object, uint32_t generation)
+{
+	int result = find_entry(object);
+
+	if (result != 0)
+		return result;
+	if (object->renew)
+		object->renew(object);
+	tni_step();
+	tni_set32(&object->generation, generation);
+	return 0;
+}
+
 int tni_object_attach(struct tni_object *object)
 {
 	uint32_t generation = tni_process_generation();
@@ -393,10 +407,8 @@ int tni_object_attach(struct tni_object *object)
 
 	if (result != 0)
 		return result;
-	result = find_entry(object);
-	if (result == 0)
-		tni_set32(&object->generation, generation);
-	else
+	result = attach(object, generation);
+	if (result != 0)
 		tni_registry_leave(object);
 	return result;
 }
@@ -410,18 +422,13 @@ int tni_object_reattach(struct tni_object *object)
 		return 0;
 	tni_registry_lock();
 	if (tni_get32(&object->generation) != generation) {
-		/* Anew even behind fork_child(): raw clones do not run it. */
+		/* Even behind fork_child(): raw clones do not run it. */
 		result = tni_registry_renew(object);
 		if (result == 0) {
 			object->participant = UINT32_MAX;
 			tni_stake_release(&object->stake, tni_thread_self());
-			result = find_entry(object);
+			result = attach(object, generation);
 		}
-		if (result == 0 && object->renew)
-			object->renew(object);
-		tni_step();
-		if (result == 0)
-			tni_set32(&object->generation, generation);
 	}
 	tni_registry_unlock();
 	return result;

@@ -37,7 +37,7 @@ struct tni_object {
 	struct tni_a64 stakes_known[TNI_STAKE_KNOWN_WORDS]; /* pages whose memory is there */
 	/* Frees what a dead participant held.  Called while its byte is locked.  -ETIMEDOUT. */
 	int (*bury)(struct tni_object *object, uint32_t participant, int64_t deadline_ns);
-	/* After attaching anew, before any other thread of the process takes it for done; may be NULL. */
+	/* After attaching, before any other thread of the process takes it for done.  May be NULL. */
 	void (*renew)(struct tni_object *object);
 	pthread_mutex_t burying; /* threads of one process share its locks on bytes */
 };

@@ -95,8 +95,7 @@ struct tni_thread *tni_thread_refresh(void)
 		self->tid = (uint32_t)syscall(SYS_gettid);
 		self->robust = robust_list();
 		self->serial = 1 + tni_fetch_add32(&serials, 1);
-		self->entries = self->robust->futex_offset == TNI_ROBUST_OFFSET ? 0
-										: TNI_ROBUST_MOST;
+		self->entries = 0;
 		self->at_stakes = false;
 		self->generation = generation;
 	}

@@ -33,7 +33,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "core/clock.h"
 #include "core/file.h"
 #include "core/robust.h"
 #include "object/options.h"
@@ -363,17 +362,13 @@ int tenon_lock_lost(struct tenon_lock *lock)
 struct tenon_lock *tenon_lock_close(struct tenon_lock *lock)
 {
 	struct tni_thread *thread = tni_thread_self();
-	void *pending = tni_pending_get(thread);
 	struct tni_hold *hold, *next;
 
 	if (!lock)
 		return NULL;
 	/* In case it is held: as if its holder died, before its entry is gone. */
-	if (tni_get32(&lock->sync.object.generation) == thread->generation) {
-		tni_pending_set(thread, &gate_of(lock)->word);
+	if (tni_get32(&lock->sync.object.generation) == thread->generation)
 		tni_gate_orphan(&lock->sync.house, 0, lock->sync.object.participant);
-		tni_pending_put(thread, pending);
-	}
 	tni_robust_lock();
 	for (hold = tni_load_acquire_pointer(&lock->holds); hold; hold = next) { /* ORD(last) */
 		next = hold->next;
@@ -421,7 +416,7 @@ int tenon_lock_status(struct tenon_lock *lock, struct tenon_lock_status *ret_sta
 	if (word & TNI_GATE_OWNER) {
 		status.owner_pid = pid_of(object, tni_gate_holder_of(word));
 		status.depth = tni_get32(&words->depth) + 1;
-	} else if (tni_gate_is_orphaned(gate_of(lock)) && status.state == TNI_LOCK_SOUND) {
+	} else if ((word & TNI_GATE_OWNER_DIED) && status.state == TNI_LOCK_SOUND) {
 		status.state = TNI_LOCK_OWNER_DIED;
 	}
 	tni_sync_count(&lock->sync, TNI_CLASS_LOCK_0, &status.participants, &status.waiting);

@@ -120,6 +120,7 @@ static int check_send(struct check *check)
 
 static int check_log(struct check *check, const struct tni_receive_view *view)
 {
+	uint64_t counted = tni_get64(&check->queue->control->receive.voids);
 	uint64_t position = view->head, jumps = 0, voids = 0;
 	uint64_t top = tni_pool_top(&check->queue->control->send.chunks.pool,
 				    &check->queue->chunks);
@@ -132,11 +133,9 @@ static int check_log(struct check *check, const struct tni_receive_view *view)
 		if (tni_log_read(check->queue, position, &record) != 0)
 			return fault(check, "the log holds a broken record at %llu",
 				     (unsigned long long)position);
-		if (record.kind == 0 && voids != tni_get64(&check->queue->control->receive.voids))
+		if (record.kind == 0 && voids != counted)
 			return fault(check, "the log has %llu withdrawn messages, %llu are counted",
-				     (unsigned long long)voids,
-				     (unsigned long long)tni_get64(
-					     &check->queue->control->receive.voids));
+				     (unsigned long long)voids, (unsigned long long)counted);
 		if (record.kind == 0)
 			return 0;
 		voids += record.kind == TNI_RECORD_VOID;

@@ -355,7 +355,6 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 		.is_own = tni_object_is_own,
 		.object = object,
 	};
-	queue->pid = (uint32_t)getpid();
 	queue->short_bytes = queue->attributes.inline_max_bytes;
 	queue->head_bytes = head_bytes(&queue->attributes);
 	queue->chunk_shift = (uint32_t)__builtin_ctz(queue->attributes.chunk_bytes);
@@ -367,7 +366,6 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 		free_all_pages(queue);
 		return result;
 	}
-	queue->house.participant = object->participant;
 	return 0;
 }
 

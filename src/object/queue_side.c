@@ -48,10 +48,7 @@ void tni_queue_renew(struct tni_object *object)
 {
 	struct tenon_queue *queue = (struct tenon_queue *)object;
 
-	queue->house.participant = object->participant;
-	/* The parent's threads do not sleep here. */
-	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
-		tni_set32(&queue->house.asleep[class], 0);
+	tni_gatehouse_renew(&queue->house, object->participant);
 	queue->pid = (uint32_t)getpid();
 }
 
@@ -342,7 +339,7 @@ int tni_queue_bring_back(struct tni_call *call, int64_t deadline_ns)
 	if (back)
 		result = tni_call_heal(call, deadline_ns);
 	/* Only a side that is whole tells of its leases. */
-	if (result < 0 && told)
+	if (result == -ETIMEDOUT && told)
 		tni_deathwatch_again(&call->queue->watch, true);
 	if (result < 0)
 		return result == -ETIMEDOUT ? 0 : result;

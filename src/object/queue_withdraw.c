@@ -34,15 +34,15 @@ static int withdraw_returned(struct tenon_queue *queue, uint64_t slot)
 	uint64_t bound = tni_pool_extent(&side->leases, &queue->leases);
 	struct tni_a64 *place = &side->returned_link;
 
-	for (uint64_t i = 0; tni_get64(place) != 0; i++) {
-		uint64_t index = tni_get64(place) - 1;
-		struct tni_lease *lease = tni_table_at(&queue->leases, index);
+	for (uint64_t i = 0; i <= bound; i++) {
+		uint64_t link = tni_get64(place), index = link - 1;
+		struct tni_lease *lease = link ? tni_table_at(&queue->leases, index) : NULL;
 		struct tni_item item = {.slot = 0};
 		struct tni_txn txn;
 		int result;
 
-		if (!lease || i > bound)
-			return -EBADMSG;
+		if (!lease)
+			return link ? -EBADMSG : -EAGAIN;
 		if (tni_get64(&lease->record) != (TNI_LEASE_IN_SLOT | slot)) {
 			place = &lease->next_link;
 			continue;
@@ -58,7 +58,7 @@ static int withdraw_returned(struct tenon_queue *queue, uint64_t slot)
 			result = tni_item_free_lease(queue, &txn, index);
 		return tni_item_commit(queue, &txn, &view, result);
 	}
-	return -EAGAIN;
+	return -EBADMSG;
 }
 
 static int withdraw_from_log(struct tenon_queue *queue, uint64_t slot)

@@ -8,7 +8,6 @@
 #include "object/sync.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "core/file.h"
 #include "object/options.h"
@@ -63,13 +62,7 @@ static int bury(struct tni_object *object, uint32_t participant, int64_t deadlin
 
 static void renew(struct tni_object *object)
 {
-	struct tni_sync *sync = (struct tni_sync *)object;
-
-	sync->house.participant = object->participant;
-	/* The parent's threads do not sleep here. */
-	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
-		tni_set32(&sync->house.asleep[class], 0);
-	sync->pid = (uint32_t)getpid();
+	tni_gatehouse_renew(&((struct tni_sync *)object)->house, object->participant);
 }
 
 static int map_cell(struct tni_sync *sync)
@@ -100,7 +93,6 @@ int tni_sync_open(int directory_fd, const char *file_name, void *context)
 		result = tni_file_refill(object->fd, object->extent_bytes);
 	if (result == 0) {
 		tni_set32(&object->known, object->header.participants_max);
-		sync->pid = (uint32_t)getpid();
 		sync->house = (struct tni_gatehouse){
 			.gate = {&sync->cell->gate},
 			.gates = 1,
@@ -120,7 +112,6 @@ int tni_sync_open(int directory_fd, const char *file_name, void *context)
 		tni_object_close(object);
 		return result;
 	}
-	sync->house.participant = object->participant;
 	return 0;
 }
 

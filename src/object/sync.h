@@ -16,7 +16,6 @@ struct tni_sync {
 	struct tni_gatehouse house;
 	struct tni_cell *cell;
 	uint32_t flags; /* checked copy */
-	uint32_t pid;
 	/* while it is opened */
 	const struct tni_kind *kind;
 	uint32_t flags_known;

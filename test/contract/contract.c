@@ -124,6 +124,17 @@ struct tenon_queue *contract_create(const char *name, const struct tenon_queue_o
 	return queue;
 }
 
+struct tenon_queue *contract_make(const char *name, uint32_t full, uint64_t capacity,
+				  uint64_t bytes)
+{
+	struct tenon_queue_options options = {.size = sizeof(options),
+					      .full = full,
+					      .capacity = capacity,
+					      .max_message_bytes = bytes};
+
+	return contract_create(name, &options);
+}
+
 static struct tenon_queue_status status_of(struct tenon_queue *queue)
 {
 	struct tenon_queue_status status = {.size = sizeof(status)};

@@ -83,6 +83,10 @@ void *contract_share(size_t bytes);
 struct tenon_queue *contract_open(const char *name);
 struct tenon_queue *contract_create(const char *name, const struct tenon_queue_options *options);
 
+/* A FIFO queue. */
+struct tenon_queue *contract_make(const char *name, uint32_t full, uint64_t capacity,
+				  uint64_t bytes);
+
 /* Waits, without a pause, until that many processes sleep in a call of the queue. */
 void contract_await_receivers(struct tenon_queue *queue, uint32_t count);
 void contract_await_senders(struct tenon_queue *queue, uint32_t count);

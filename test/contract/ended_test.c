@@ -12,20 +12,10 @@
 static const struct tenon_receive_options if_any = {.size = sizeof(if_any),
 						    .flags = TENON_NONBLOCK};
 
-static struct tenon_queue *make(uint32_t full, uint64_t capacity, uint64_t bytes)
-{
-	struct tenon_queue_options options = {.size = sizeof(options),
-					      .full = full,
-					      .capacity = capacity,
-					      .max_message_bytes = bytes};
-
-	return contract_create(NAME, &options);
-}
-
 /* The next one lies in the same entry, and is not meant. */
 static void test_of_another_time(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, 8, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, 8, 64);
 	struct tenon_send_options options = {.size = sizeof(options), .flags = TENON_WANT_RECEIPT};
 	struct tenon_loan loan, before, after;
 	uint64_t receipt, next;
@@ -56,7 +46,8 @@ static void test_of_another_time(void)
 
 static void test_withdrawn_loan(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, TENON_QUEUE_RENDEZVOUS, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, TENON_QUEUE_RENDEZVOUS,
+						  64);
 	struct tenon_send_options options = {.size = sizeof(options)};
 	struct tenon_queue_status status = {.size = sizeof(status)};
 	struct tenon_loan loan;
@@ -73,7 +64,7 @@ static void test_withdrawn_loan(void)
 /* The receipt is of the message that was dropped, and says so. */
 static void test_receipt_of_dropped(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_DROP_NEWEST, 1, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_DROP_NEWEST, 1, 64);
 	struct tenon_send_options options = {.size = sizeof(options), .flags = TENON_WANT_RECEIPT};
 	uint64_t first, second;
 
@@ -154,7 +145,8 @@ static void send_for_a_while(void *context)
 /* Both were taken and put back; the second one's time is up first. */
 static void test_withdrawn_after_return(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, TENON_QUEUE_RENDEZVOUS, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, TENON_QUEUE_RENDEZVOUS,
+						  64);
 	struct tenon_queue_status status = {.size = sizeof(status)};
 	pid_t first = contract_start(send_and_wait, NULL), second;
 	struct tenon_lease leases[2];
@@ -181,7 +173,7 @@ static void test_withdrawn_after_return(void)
 /* Those of closed handles are taken back. */
 static void test_receipts_of_closed_handles(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_DROP_NEWEST, 1, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_DROP_NEWEST, 1, 64);
 	struct tenon_send_options options = {.size = sizeof(options), .flags = TENON_WANT_RECEIPT};
 	struct tenon_queue_status status = {.size = sizeof(status)};
 	uint64_t before;

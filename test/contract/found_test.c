@@ -27,16 +27,6 @@ static const struct tenon_receive_options if_any = {.size = sizeof(if_any),
 						    .flags = TENON_NONBLOCK};
 static bool stop;
 
-static struct tenon_queue *make(uint32_t full, uint64_t capacity, uint64_t bytes)
-{
-	struct tenon_queue_options options = {.size = sizeof(options),
-					      .full = full,
-					      .capacity = capacity,
-					      .max_message_bytes = bytes};
-
-	return contract_create(NAME, &options);
-}
-
 static bool is_stopped(void)
 {
 	return __atomic_load_n(&stop, __ATOMIC_ACQUIRE);
@@ -63,7 +53,7 @@ static bool is_ready(int fd)
 static void test_batch_and_long(void)
 {
 	static uint8_t bytes[LONG_BYTES], room[2 * LONG_BYTES];
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, 4, LONG_BYTES);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, 4, LONG_BYTES);
 	struct tenon_queue_status status = {.size = sizeof(status)};
 	struct tenon_receive_options options = {.size = sizeof(options),
 						.flags = TENON_NONBLOCK | TENON_TRUNCATE};
@@ -97,7 +87,7 @@ static void take_and_die(void *context)
 /* The descriptor did not tell of messages that came back from a dead process. */
 static void test_polled_and_redelivered(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, 4, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, 4, 64);
 	uint32_t freed = 0;
 	int fd = -1;
 
@@ -113,7 +103,7 @@ static void test_polled_and_redelivered(void)
 /* A lease that is none, ended, left the descriptor telling of room. */
 static void test_polled_and_no_lease(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, 1, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, 1, 64);
 	struct tenon_lease none = {.opaque = 1};
 	int fd = -1;
 
@@ -145,7 +135,7 @@ static void die_at_a_read(void)
  * was told again and again of what was not there. */
 static void test_polled_and_dead(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, 4, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, 4, 64);
 	uint64_t number;
 	int fd = -1, status = 0;
 	pid_t child;
@@ -184,7 +174,7 @@ static void *receive_all(void *context)
 /* What was to be dropped had been received meanwhile: the send failed, although there was room. */
 static void test_dropped_or_received(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_DROP_OLDEST, 1, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_DROP_OLDEST, 1, 64);
 	int64_t end_ns = tenon_deadline_after(SECOND_NS);
 	uint64_t failed = 0;
 	pthread_t thread;
@@ -212,7 +202,7 @@ static void *wait_for_either(void *context)
 /* Who waited for either event while the whole capacity was under lease was not told of room. */
 static void test_either_beside_leases(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, 1, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, 1, 64);
 	struct tenon_lease lease;
 	pthread_t thread;
 
@@ -228,7 +218,7 @@ static void test_either_beside_leases(void)
 /* A lease that had ended was taken for the next one of the same message. */
 static void test_ended_lease(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, 4, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, 4, 64);
 	struct tenon_lease lease, ended;
 
 	EXPECT_IS(contract_send(queue, 1, 0), 0);
@@ -244,7 +234,7 @@ static void test_ended_lease(void)
 /* A receipt named the process that had taken a message last, not the one that had dealt with its own. */
 static void test_receipt_of_two(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, 4, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, 4, 64);
 	struct tenon_send_options options = {.size = sizeof(options), .flags = TENON_WANT_RECEIPT};
 	struct tenon_lease lease;
 	uint64_t receipt = 0;
@@ -290,7 +280,8 @@ static void test_batch_in_one_piece(void)
 {
 	struct batches batches[3] = {{.sender = 0}, {.sender = 1}, {.sender = 2}};
 	int64_t end_ns = tenon_deadline_after(SECOND_NS);
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, TENON_QUEUE_MAX_CAPACITY, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, TENON_QUEUE_MAX_CAPACITY,
+						  64);
 	uint8_t bytes[60], sender = 0, next = 0;
 	uint64_t broken = 0;
 	pthread_t threads[3];
@@ -314,7 +305,7 @@ static void test_batch_in_one_piece(void)
 /* What a queue that fails when it is full has room for was not sent to the end. */
 static void test_batch_to_the_end(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_FAIL, 10000, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_FAIL, 10000, 64);
 	struct tenon_slice slices[512];
 	static uint8_t bytes[64];
 	uint32_t sent = 0;
@@ -375,7 +366,7 @@ static void test_dead_taker(void)
 static void test_batch_of_many_chunks(void)
 {
 	static uint8_t bytes[4000], room[sizeof(bytes)];
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, 400, sizeof(bytes));
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, 400, sizeof(bytes));
 	struct tenon_slice slices[400];
 	uint32_t sent = 0;
 
@@ -427,7 +418,8 @@ static void receive_one_of_two(void *context)
 /* A rendezvous gave no receipt to who wanted one, and the command took that for a failure. */
 static void test_receipt_of_a_rendezvous(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, TENON_QUEUE_RENDEZVOUS, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, TENON_QUEUE_RENDEZVOUS,
+						  64);
 	struct tenon_send_options options = {.size = sizeof(options), .flags = TENON_WANT_RECEIPT};
 	pid_t receiver = contract_start(receive_one_of_two, NULL);
 	uint64_t receipt = 0, number = 1;
@@ -461,7 +453,8 @@ static void take_for_long(void *context)
  * of another one. */
 static void test_receipt_of_a_long_rendezvous(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, TENON_QUEUE_RENDEZVOUS, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, TENON_QUEUE_RENDEZVOUS,
+						  64);
 	struct tenon_send_options options = {.size = sizeof(options), .flags = TENON_WANT_RECEIPT};
 	uint64_t receipt = 0, number = 1;
 	pid_t receiver;
@@ -495,7 +488,7 @@ static void wait_and_look(void *context)
  * gate behind the call. */
 static void test_woken_too_late(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, 8, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, 8, 64);
 	pid_t waiter = contract_start(wait_and_look, NULL);
 	uint64_t number;
 
@@ -522,7 +515,7 @@ static void *ask_again_and_again(void *context)
 /* A child has no thread that would end what another one was at. */
 static void test_fork_beside_polling(void)
 {
-	struct tenon_queue *queue = make(TENON_QUEUE_WAIT, 8, 64);
+	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, 8, 64);
 	pthread_t threads[2];
 
 	for (uint32_t i = 0; i < 2; i++)

@@ -23,6 +23,7 @@
 #include <tenon/queue.h>
 
 #include "../crash/folder.h"
+#include "patience.h"
 #include "stage.h"
 
 #define PATIENCE_S 5u
@@ -502,34 +503,20 @@ static void on_signal(int number)
 	(void)number;
 }
 
+static void suffer(const void *context)
+{
+	const struct attack *attack = context;
+	struct sigaction action = {.sa_handler = on_signal};
+	static struct stage stage;
+
+	sigaction(SIGALRM, &action, NULL);
+	attack->run(&stage);
+}
+
 static bool survives(const struct attack *attack)
 {
-	struct sigaction action = {.sa_handler = on_signal};
-	struct timespec patience = {PATIENCE_S, 0}, none = {0, 0};
-	sigset_t set;
-	int status;
-	pid_t pid;
+	int status = patience_run(suffer, attack, PATIENCE_S);
 
-	fflush(stdout);
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	pid = fork();
-	if (pid == 0) {
-		static struct stage stage;
-
-		sigaction(SIGALRM, &action, NULL);
-		attack->run(&stage);
-		_exit(0);
-	}
-	if (pid < 0)
-		return false;
-	if (sigtimedwait(&set, NULL, &patience) < 0)
-		kill(pid, SIGKILL);
-	if (waitpid(pid, &status, 0) != pid)
-		return false;
-	while (sigtimedwait(&set, NULL, &none) > 0)
-		;
 	tenon_queue_remove(NULL, "attack");
 	if (WIFSIGNALED(status))
 		printf("# %s %d\n",

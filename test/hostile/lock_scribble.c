@@ -8,18 +8,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <tenon/lock.h>
 
 #include "../crash/folder.h"
 #include "abi/sync.h"
+#include "patience.h"
 
 #define NAME "/attacked"
 #define WAIT_NS 1000000
@@ -86,9 +84,15 @@ static void scribble(uint64_t offset, uint64_t value)
 	close(fd);
 }
 
-/* The victim's part; `held`: it has the lock when its memory changes. */
-static void suffer(uint64_t offset, bool held)
+struct attack {
+	uint64_t offset;
+	bool held; /* the victim has the lock when its memory changes */
+};
+
+/* The victim's part. */
+static void suffer(const void *context)
 {
+	const struct attack *attack = context;
 	struct tenon_sync_options options = {
 		.size = sizeof(options), .flags = TENON_LOCK_RECURSIVE, .max_participants = 4};
 
@@ -98,9 +102,9 @@ static void suffer(uint64_t offset, bool held)
 		tenon_lock_remove(NULL, NAME);
 		if (tenon_lock_open(NULL, NAME, TENON_CREATE, &options, &lock) != 0)
 			_exit(4);
-		if (held && tenon_lock_acquire(lock, tenon_deadline_after(WAIT_NS)) != 0)
+		if (attack->held && tenon_lock_acquire(lock, tenon_deadline_after(WAIT_NS)) != 0)
 			_exit(4);
-		scribble(offset, values[i]);
+		scribble(attack->offset, values[i]);
 		do_all(lock);
 		lock = tenon_lock_close(lock);
 	}
@@ -108,25 +112,9 @@ static void suffer(uint64_t offset, bool held)
 
 static bool survives(uint64_t offset, bool held)
 {
-	struct timespec patience = {PATIENCE_S, 0};
-	sigset_t set;
-	int status;
-	pid_t pid;
+	struct attack attack = {offset, held};
+	int status = patience_run(suffer, &attack, PATIENCE_S);
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	pid = fork();
-	if (pid == 0) {
-		suffer(offset, held);
-		_exit(0);
-	}
-	if (pid < 0)
-		return false;
-	if (sigtimedwait(&set, NULL, &patience) < 0)
-		kill(pid, SIGKILL);
-	if (waitpid(pid, &status, 0) != pid)
-		return false;
 	if (status != 0)
 		printf("# offset %llu, %s: status %x\n", (unsigned long long)offset,
 		       held ? "held" : "free", (unsigned)status);
