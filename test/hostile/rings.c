@@ -180,14 +180,25 @@ void unbounded_ring_peeked(struct stage *stage)
 	(void)!tenon_queue_peek(stage->queue, TENON_QUEUE_MAX_CAPACITY - 1, stage->bytes, 64, NULL);
 }
 
+/* As many messages to a jump as a chunk has room for. */
 void unbounded_ring_checked(struct stage *stage)
 {
-	ring_of_short(stage, TENON_QUEUE_FIFO);
+	uint64_t chunk_bytes, words;
+
+	set_ring(stage, TENON_QUEUE_FIFO, TENON_QUEUE_UNBOUNDED, 64);
+	chunk_bytes = stage->queue->attributes.chunk_bytes;
+	words = (chunk_bytes - sizeof(struct tni_chunk)) / 8;
+	for (uint64_t chunk = 0; chunk < 2; chunk++) {
+		struct tni_a64 *at = records(stage, chunk);
+
+		for (uint64_t i = 0; i < words - 2; i++)
+			tni_set64(at + i, record(TNI_RECORD_INLINE, 0));
+		tni_set64(at + words - 2, record(TNI_RECORD_JUMP, 1 - chunk));
+	}
 	tni_set64(&stage->control->send.chunks.pool.top, stage->queue->chunks.max);
 	for (uint32_t i = 0; i < 2; i++)
 		tni_set64(&stage->control->send.state[i].tail,
-			  2 * (uint64_t)stage->queue->attributes.chunk_bytes +
-				  sizeof(struct tni_chunk));
+			  2 * chunk_bytes + sizeof(struct tni_chunk));
 	(void)!tenon_queue_check(stage->queue, NULL, 0);
 }
 
