@@ -207,6 +207,34 @@ static void receive_and_die(void *context)
 	tenon_queue_receive(queue, buffer, sizeof(buffer), NULL, NULL);
 }
 
+static void wait_for_room(void *context)
+{
+	struct tenon_queue *queue = contract_open("/wakes");
+
+	(void)context;
+	EXPECT_IS(tenon_queue_wait(queue, TENON_WRITABLE, tenon_deadline_after(LIMIT_NS), NULL), 0);
+	/* Closing the queue would tell, too. */
+	await_stage(3);
+	queue = tenon_queue_close(queue);
+}
+
+/* The kernel wakes one who only waits for room, and takes no lock when it has it. */
+static void test_receipt_by_waiter(void)
+{
+	struct tenon_queue *queue = begin(TENON_QUEUE_FIFO, 1);
+	pid_t owner = contract_start(wait_for_receipt, NULL), waiter;
+
+	await_stage(1);
+	waiter = contract_start(wait_for_room, NULL);
+	await_asleep(queue, TNI_CLASS_ROOM, 1, waiter);
+	reach(2);
+	await_asleep(queue, TNI_CLASS_RECEIPT, 1, owner);
+	expect_killed(contract_start(receive_and_die, NULL));
+	contract_await(owner);
+	contract_await(waiter);
+	contract_expect_sound(queue);
+}
+
 /* A receiver dies that owes a wake to one who waits for a receipt; the kernel wakes a sender, who goes
  * on at the senders' side only. */
 static void receipt_by_sender(uint32_t order)
@@ -389,6 +417,7 @@ int main(void)
 		{"a receiver woken in another's place passes it on", test_receiver_passes_on, NULL},
 		{"one who waits for a receipt passes it on", test_receipt_waiter_passes_on, NULL},
 		{"a sleeper woken twice tells of the death", test_woken_twice, NULL},
+		{"a receipt is told by one who waits for room", test_receipt_by_waiter, NULL},
 		{"a fifo queue's receipt is told by a sender", test_receipt_of_fifo, NULL},
 		{"a priority queue's receipt is told by a sender", test_receipt_of_priority, NULL},
 		{"a typed queue's receipt is told by a sender", test_receipt_of_typed, NULL},
