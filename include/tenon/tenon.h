@@ -76,12 +76,17 @@ TENON_PUBLIC int tenon_namespace_path(char *ret_path, uint64_t capacity_bytes);
 /* Kinds of objects, as tenon_namespace_list() reports them. */
 #define TENON_KIND_QUEUE 1u
 #define TENON_KIND_LOCK 2u
+#define TENON_KIND_SEMAPHORE 4u
+#define TENON_KIND_EVENT 5u
+#define TENON_KIND_CONDITION 6u
+#define TENON_KIND_BARRIER 7u
+#define TENON_KIND_ONCE 8u
 
 /* Flags of opening by name, of any kind. */
 #define TENON_CREATE 1u	   /* make it if it is missing */
 #define TENON_EXCLUSIVE 2u /* with CREATE: -EEXIST if it is there */
 
-/* What a new synchronization object is made with: a lock, and others to come. */
+/* What a new synchronization object is made with: a lock, an event, a condition, a once. */
 struct tenon_sync_options {
 	uint32_t size, flags;	   /* flags: of the kind of object */
 	uint32_t mode;		   /* permission bits, less the umask; 0 stands for 0600 */

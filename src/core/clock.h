@@ -21,4 +21,10 @@ static inline struct timespec tni_timespec(int64_t ns)
 	return (struct timespec){.tv_sec = ns / TNI_SECOND_NS, .tv_nsec = ns % TNI_SECOND_NS};
 }
 
+/* Until when who does not want to wait bears that somebody is in the midst of something. */
+static inline int64_t tni_grace_ns(void)
+{
+	return tni_clock_ns(CLOCK_MONOTONIC) + TNI_MILLISECOND_NS;
+}
+
 #endif

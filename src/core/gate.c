@@ -234,15 +234,21 @@ void tni_gatehouse_forget(struct tni_gatehouse *house, uint32_t participant)
 				~(UINT64_C(1) << (participant % 64)));
 }
 
-static long futex_wake(struct tni_a32 *event, uint32_t count)
+void tni_event_count(struct tni_gatehouse *house, uint32_t class)
 {
+	tni_fetch_add32(&house->waitroom->event[class], 1); /* ORD(event) */
+}
+
+uint32_t tni_event_wake(struct tni_gatehouse *house, uint32_t class, uint32_t count)
+{
+	struct tni_a32 *event = &house->waitroom->event[class];
 	long woken;
 
 	if (TNI_FAULT(TNI_FAULT_NO_WAKE))
 		return count;
 	woken = syscall(SYS_futex, event, FUTEX_WAKE, count > INT_MAX ? INT_MAX : count, NULL, NULL,
 			0);
-	return woken > 0 ? woken : 0;
+	return woken > 0 ? (uint32_t)woken : 0;
 }
 
 /* Takes the flag of a class away, unless somebody has announced since the word became `released`. */
@@ -259,14 +265,14 @@ static void drop_flag(struct tni_gate *gate, uint32_t class, uint64_t released)
 static void wake(struct tni_gatehouse *house, uint32_t which, uint32_t class, uint32_t count,
 		 uint64_t released)
 {
-	if (futex_wake(&house->waitroom->event[class], count) < count)
+	if (tni_event_wake(house, class, count) < count)
 		drop_flag(house->gate[which], class, released);
 }
 
 void tni_gatehouse_wake(struct tni_gatehouse *house, uint32_t class, uint32_t count)
 {
-	tni_fetch_add32(&house->waitroom->event[class], 1); /* ORD(event) */
-	futex_wake(&house->waitroom->event[class], count);
+	tni_event_count(house, class);
+	tni_event_wake(house, class, count);
 }
 
 static void count_and_wake(struct tni_gatehouse *house, uint32_t class)
@@ -445,7 +451,7 @@ void tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
 		/* ORD(event): counted before the unlocking, G2, and anew for who announced meanwhile. */
 		for (uint32_t class = 0; class < TNI_CLASSES; class ++)
 			if (wakes.count[class] > 0)
-				tni_fetch_add32(&house->waitroom->event[class], 1);
+				tni_event_count(house, class);
 		/* ORD(gate): releases what was done under the lock. */
 	} while (!tni_cas64(&gate->word, &word, word & ~TNI_GATE_HELD));
 	for (uint32_t class = 0; class < TNI_CLASSES; class ++)

@@ -153,6 +153,10 @@ void tni_gate_orphan(struct tni_gatehouse *house, uint32_t which, uint32_t parti
  * lock. */
 void tni_gatehouse_wake(struct tni_gatehouse *house, uint32_t class, uint32_t count);
 
+/* The two halves of that, for who changes a word in between: see object/turnstile.c.  How many were woken. */
+void tni_event_count(struct tni_gatehouse *house, uint32_t class);
+uint32_t tni_event_wake(struct tni_gatehouse *house, uint32_t class, uint32_t count);
+
 /* This process has attached, perhaps anew: its parent's threads do not sleep here. */
 void tni_gatehouse_renew(struct tni_gatehouse *house, uint32_t participant);
 

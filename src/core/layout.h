@@ -139,9 +139,19 @@
 	M(tni_lock_words, waited) M(tni_lock_words, deaths) \
 	M(tni_lock_words, reserved)
 
+#define TNI_LAYOUT_TURNSTILE(M) \
+	M(tni_turnstile, word) M(tni_turnstile, cpu) M(tni_turnstile, claims) \
+	M(tni_turnstile, waits) M(tni_turnstile, given_back) M(tni_turnstile, note_row) \
+	M(tni_turnstile, note_claim) M(tni_turnstile, reserved)
+
+#define TNI_LAYOUT_ROW(M) \
+	M(tni_row, claim) M(tni_row, waiting) M(tni_row, wanted) M(tni_row, passed) \
+	M(tni_row, let) M(tni_row, reserved)
+
 #define TNI_LAYOUT_CELL(M) \
-	M(tni_cell, flags) M(tni_cell, reserved) M(tni_cell, reserved2) M(tni_cell, waitroom) \
-	M(tni_cell, reserved3) M(tni_cell, lock) M(tni_cell, gate) M(tni_cell, reserved4)
+	M(tni_cell, flags) M(tni_cell, limit) M(tni_cell, reserved) M(tni_cell, waitroom) \
+	M(tni_cell, turnstile) M(tni_cell, reserved2) M(tni_cell, lock) M(tni_cell, gate) \
+	M(tni_cell, reserved3)
 
 #define TNI_LAYOUT(S) \
 	S(tni_object_header, TNI_LAYOUT_OBJECT_HEADER) \
@@ -166,6 +176,8 @@
 	S(tni_receipt, TNI_LAYOUT_RECEIPT) \
 	S(tni_node, TNI_LAYOUT_NODE) \
 	S(tni_lock_words, TNI_LAYOUT_LOCK_WORDS) \
+	S(tni_turnstile, TNI_LAYOUT_TURNSTILE) \
+	S(tni_row, TNI_LAYOUT_ROW) \
 	S(tni_cell, TNI_LAYOUT_CELL)
 
 /* What the words that have parts are made of, and the numbers that stand in them. */
@@ -182,7 +194,11 @@
 	TNI_LOAN_FREE, TNI_LOAN_HELD, TNI_LEASE_FREE, TNI_LEASE_TAKEN, TNI_LEASE_RETURNED, \
 	TNI_LEASE_IN_SLOT, TNI_RECEIPT_FREE, TNI_RECEIPT_OPEN, TNI_RECEIPT_DONE, \
 	TNI_RECEIPT_CANCELLED, TNI_RECEIPT_STATE_MASK, TNI_RECEIPT_ORPHAN, TNI_TREE_KEY, \
-	TNI_TREE_AGE, TNI_FORK_BIT, TNI_LOCK_SOUND, TNI_LOCK_OWNER_DIED, TNI_LOCK_LOST
+	TNI_TREE_AGE, TNI_FORK_BIT, TNI_LOCK_SOUND, TNI_LOCK_OWNER_DIED, TNI_LOCK_LOST, TNI_LOCK_DONE, \
+	TNI_TURNSTILE_VALUE, TNI_TURNSTILE_CLAIMING, TNI_TURNSTILE_WIDE, TNI_TURNSTILE_OWED, \
+	TNI_TURNSTILE_EPOCH_ONE, TNI_TURNSTILE_EPOCH, TNI_TURNSTILE_SLEEPERS, TNI_EVENT_SET, TNI_EVENT_TOKEN, \
+	TNI_EVENT_PULSE_ONE, TNI_EVENT_PULSES, TNI_BARRIER_ARRIVED, TNI_BARRIER_ROUND_ONE, \
+	TNI_BARRIER_ROUND
 /* clang-format on */
 
 #define TNI_LAYOUT_BYTES_(structure, member) +sizeof(((struct structure *)NULL)->member)

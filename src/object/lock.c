@@ -27,50 +27,27 @@
  * be written by who does not acquire twice; what a dead owner left there the next one clears (A5).
  */
 
-#include <tenon/lock.h>
-
 #include <errno.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 
-#include "core/file.h"
-#include "core/robust.h"
+#include "object/lock.h"
 #include "object/options.h"
-#include "object/sync.h"
 
-struct tenon_lock {
-	struct tni_sync sync; /* first */
-	/* The list entries of the threads that have acquired it, changed under the mutex of core/robust.c. */
-	struct tni_apointer holds;
-	struct tni_apointer last;     /* of these: of who acquired it last */
-	struct tni_a32 holder_serial; /* of the thread that holds it by this handle; 0 none */
-};
+static bool is_possible(uint32_t flags, uint32_t limit)
+{
+	(void)flags;
+	return limit == 0;
+}
 
-static const struct tni_kind lock_kind = {.kind = TENON_KIND_LOCK,
-					  .make = tni_sync_make,
-					  .open = tni_sync_open,
-					  .close = tni_sync_close};
+static const struct tni_sync_kind lock_kind = {.named = TNI_SYNC_KIND(TENON_KIND_LOCK),
+					       .flags_known = TENON_LOCK_RECURSIVE,
+					       .is_held_long = true,
+					       .is_possible = is_possible};
 
 int tenon_lock_open(const char *namespace_path, const char *name, uint32_t flags,
 		    const struct tenon_sync_options *options, struct tenon_lock **ret_lock)
 {
-	struct tenon_lock *lock;
-	int result;
-
-	if (!ret_lock)
-		return -EINVAL;
-	lock = calloc(1, sizeof(*lock));
-	if (!lock)
-		return -ENOMEM;
-	lock->sync.kind = &lock_kind;
-	lock->sync.flags_known = TENON_LOCK_RECURSIVE;
-	result = tni_sync_open_named(&lock->sync, namespace_path, name, flags, options);
-	if (result != 0) {
-		free(lock);
-		return result;
-	}
-	*ret_lock = lock;
-	return 0;
+	return tni_sync_open_named(&lock_kind, sizeof(struct tenon_lock), namespace_path, name,
+				   flags, options, 0, 0, ret_lock);
 }
 
 int tenon_lock_remove(const char *namespace_path, const char *name)
@@ -78,21 +55,9 @@ int tenon_lock_remove(const char *namespace_path, const char *name)
 	return tni_named_remove(TENON_KIND_LOCK, namespace_path, name, NULL);
 }
 
-static struct tni_lock_words *words_of(const struct tenon_lock *lock)
-{
-	return &lock->sync.cell->lock;
-}
-
 static struct tni_gate *gate_of(const struct tenon_lock *lock)
 {
 	return &lock->sync.cell->gate;
-}
-
-/* Not by the word: another process may have written to it, and so may the kernel, for the death of a thread of
- * the same number in another pid namespace. */
-static inline bool is_holder(const struct tenon_lock *lock, const struct tni_thread *thread)
-{
-	return tni_get32(&lock->holder_serial) == thread->serial;
 }
 
 /* The entry of the calling thread, which is in its list.  Entries come and stay, until the handle is closed. */
@@ -153,29 +118,19 @@ static int own_hold(struct tenon_lock *lock, struct tni_thread *thread, struct t
 /* It is held.  Answers its state. */
 static inline uint32_t have(struct tenon_lock *lock, const struct tni_thread *thread)
 {
-	struct tni_lock_words *words = words_of(lock);
+	struct tni_lock_words *words = tni_lock_words(lock);
 
 	tni_set32(&lock->holder_serial, thread->serial);
 	tni_set64(&words->acquired, tni_get64(&words->acquired) + 1);
 	return tni_get32(&words->state);
 }
 
-static void plan_nobody(void *context, uint64_t flags, struct tni_wakes *wakes)
-{
-	(void)context;
-	(void)flags;
-	(void)wakes;
-}
-
 static void let_go_slow(struct tenon_lock *lock, struct tni_thread *thread)
 {
-	struct tni_gatehouse *house = &lock->sync.house;
 	void *pending = tni_pending_get(thread);
 
 	tni_pending_set(thread, &gate_of(lock)->word);
-	house->top = tni_object_participants_top(&lock->sync.object);
-	tni_gate_unlock(house, 0, plan_nobody, NULL);
-	tni_pending_put(thread, pending);
+	tni_sync_unlock(&lock->sync, thread, pending);
 }
 
 static inline void let_go(struct tenon_lock *lock, struct tni_thread *thread)
@@ -196,13 +151,15 @@ static int answer(struct tenon_lock *lock, struct tni_thread *thread, uint32_t s
 	let_go(lock, thread);
 	if (state == TNI_LOCK_LOST)
 		return -ENOTRECOVERABLE;
-	tni_object_damage(&lock->sync.object);
+	if (state == TNI_LOCK_DONE && lock->sync.kind->named.kind == TENON_KIND_ONCE)
+		return -EALREADY;
+	tni_object_damage(lock->sync.object);
 	return -EBADMSG;
 }
 
 static int acquire_again(struct tenon_lock *lock)
 {
-	struct tni_lock_words *words = words_of(lock);
+	struct tni_lock_words *words = tni_lock_words(lock);
 
 	if (!(lock->sync.flags & TENON_LOCK_RECURSIVE))
 		return -EDEADLK;
@@ -223,12 +180,12 @@ static int begin(struct tenon_lock *lock, struct tni_thread *thread)
 	result = tni_sync_begin(&lock->sync, thread);
 	if (result != 0)
 		return result;
-	if (is_holder(lock, thread))
+	if (tni_lock_is_held(lock, thread))
 		return 1;
 	/* By another handle of the same lock. */
 	word = tni_get64(&gate_of(lock)->word);
 	if ((word & TNI_GATE_OWNER) == thread->tid &&
-	    tni_object_is_own(&lock->sync.object, tni_gate_holder_of(word)))
+	    tni_object_is_own(lock->sync.object, tni_gate_holder_of(word)))
 		return -EDEADLK;
 	return 0;
 }
@@ -236,9 +193,9 @@ static int begin(struct tenon_lock *lock, struct tni_thread *thread)
 /* The last owner died. */
 static void take_over(struct tenon_lock *lock)
 {
-	struct tni_lock_words *words = words_of(lock);
+	struct tni_lock_words *words = tni_lock_words(lock);
 
-	if (tni_get32(&words->state) != TNI_LOCK_LOST)
+	if (tni_get32(&words->state) < TNI_LOCK_LOST)
 		tni_set32(&words->state, TNI_LOCK_OWNER_DIED);
 	tni_set32(&words->depth, 0);
 	tni_set32(&words->deaths, tni_get32(&words->deaths) + 1);
@@ -259,7 +216,7 @@ static int acquire_slow(struct tenon_lock *lock, struct tni_thread *thread, int6
 		result = own_hold(lock, thread, &hold);
 	if (result != 0)
 		return result;
-	words = words_of(lock);
+	words = tni_lock_words(lock);
 	waits = (tni_get64(&gate_of(lock)->word) & TNI_GATE_OWNER) != 0;
 	pending = tni_pending_get(thread);
 	result = tni_gate_lock(&lock->sync.house, 0, thread, pending, deadline_ns);
@@ -310,7 +267,8 @@ int tenon_lock_try(struct tenon_lock *lock)
 
 	if (__builtin_expect(result <= 0, 1))
 		return result;
-	if (lock && (tni_get64(&gate_of(lock)->word) & TNI_GATE_OWNER) && !is_holder(lock, thread))
+	if (lock && (tni_get64(&gate_of(lock)->word) & TNI_GATE_OWNER) &&
+	    !tni_lock_is_held(lock, thread))
 		return -EBUSY;
 	result = acquire_slow(lock, thread, 0);
 	return result == -ETIMEDOUT ? -EBUSY : result;
@@ -323,11 +281,11 @@ int tenon_lock_release(struct tenon_lock *lock)
 
 	if (!lock)
 		return -EINVAL;
-	if (!is_holder(lock, thread))
+	if (!tni_lock_is_held(lock, thread))
 		return -EPERM;
-	depth = tni_get32(&words_of(lock)->depth);
+	depth = tni_get32(&tni_lock_words(lock)->depth);
 	if (__builtin_expect(depth > 0, 0))
-		tni_set32(&words_of(lock)->depth, depth - 1);
+		tni_set32(&tni_lock_words(lock)->depth, depth - 1);
 	else
 		let_go(lock, thread);
 	return 0;
@@ -337,11 +295,11 @@ int tenon_lock_repaired(struct tenon_lock *lock)
 {
 	if (!lock)
 		return -EINVAL;
-	if (!is_holder(lock, tni_thread_self()))
+	if (!tni_lock_is_held(lock, tni_thread_self()))
 		return -EPERM;
-	if (tni_get32(&words_of(lock)->state) != TNI_LOCK_OWNER_DIED)
+	if (tni_get32(&tni_lock_words(lock)->state) != TNI_LOCK_OWNER_DIED)
 		return -EINVAL;
-	tni_set32(&words_of(lock)->state, TNI_LOCK_SOUND);
+	tni_set32(&tni_lock_words(lock)->state, TNI_LOCK_SOUND);
 	return 0;
 }
 
@@ -351,81 +309,87 @@ int tenon_lock_lost(struct tenon_lock *lock)
 
 	if (!lock)
 		return -EINVAL;
-	if (!is_holder(lock, thread))
+	if (!tni_lock_is_held(lock, thread))
 		return -EPERM;
-	tni_set32(&words_of(lock)->state, TNI_LOCK_LOST);
-	tni_set32(&words_of(lock)->depth, 0);
-	let_go(lock, thread);
+	tni_set32(&tni_lock_words(lock)->state, TNI_LOCK_LOST);
+	tni_lock_let_go(lock, thread);
 	return 0;
 }
 
-struct tenon_lock *tenon_lock_close(struct tenon_lock *lock)
+uint32_t tni_lock_let_go(struct tenon_lock *lock, struct tni_thread *thread)
+{
+	uint32_t depth = tni_get32(&tni_lock_words(lock)->depth);
+
+	tni_set32(&tni_lock_words(lock)->depth, 0);
+	let_go(lock, thread);
+	return depth;
+}
+
+int tni_lock_take_back(struct tenon_lock *lock, struct tni_thread *thread, uint32_t depth)
+{
+	int result = acquire_fast(lock, thread);
+
+	if (result > 0)
+		result = acquire_slow(lock, thread, INT64_MAX);
+	if (result == 0 || result == -EOWNERDEAD)
+		tni_set32(&tni_lock_words(lock)->depth, depth);
+	return result;
+}
+
+void tni_lock_close(struct tenon_lock *lock)
 {
 	struct tni_thread *thread = tni_thread_self();
 	struct tni_hold *hold, *next;
 
-	if (!lock)
-		return NULL;
 	/* In case it is held: as if its holder died, before its entry is gone. */
-	if (tni_get32(&lock->sync.object.generation) == thread->generation)
-		tni_gate_orphan(&lock->sync.house, 0, lock->sync.object.participant);
+	if (tni_get32(&lock->sync.object->generation) == thread->generation)
+		tni_gate_orphan(&lock->sync.house, 0, lock->sync.object->participant);
 	tni_robust_lock();
 	for (hold = tni_load_acquire_pointer(&lock->holds); hold; hold = next) { /* ORD(last) */
 		next = hold->next;
 		tni_hold_free(hold, thread);
 	}
 	tni_robust_unlock();
-	tni_sync_close(&lock->sync);
-	free(lock);
-	return NULL;
+	tni_sync_free(&lock->sync);
 }
 
-static int32_t pid_of(struct tni_object *object, uint32_t participant)
+struct tenon_lock *tenon_lock_close(struct tenon_lock *lock)
 {
-	const struct tni_participant *entry = tni_object_participant(object, participant);
-
-	return entry ? (int32_t)tni_get32(&entry->pid) : 0;
+	if (lock)
+		tni_lock_close(lock);
+	return NULL;
 }
 
 int tenon_lock_status(struct tenon_lock *lock, struct tenon_lock_status *ret_status)
 {
 	struct tenon_lock_status status = {.size = sizeof(status)};
-	struct tni_object *object;
 	const struct tni_lock_words *words;
-	struct stat file;
+	struct tni_sync_status common;
+	struct tni_sync *sync;
 	uint64_t word;
 	int result;
 
 	if (!lock || tni_status_check(ret_status) != 0)
 		return -EINVAL;
-	result = tni_sync_begin(&lock->sync, tni_thread_self());
+	sync = &lock->sync;
+	result = tni_sync_begin(sync, tni_thread_self());
 	if (result != 0)
 		return result;
-	object = &lock->sync.object;
-	words = words_of(lock);
+	words = tni_lock_words(lock);
 	word = tni_get64(&gate_of(lock)->word);
-	if (fstat(object->fd, &file) == 0) {
-		status.mode = file.st_mode & 07777;
-		status.uid = file.st_uid;
-		status.gid = file.st_gid;
-	}
-	status.max_participants = object->header.participants_max;
-	status.id = object->header.id;
-	status.recursive = (lock->sync.flags & TENON_LOCK_RECURSIVE) != 0;
+	tni_sync_describe(sync, TNI_CLASS_LOCK_0, &common);
+	TNI_SYNC_STATUS_COPY(&status, &common);
+	status.recursive = (sync->flags & TENON_LOCK_RECURSIVE) != 0;
 	status.state = tni_get32(&words->state);
 	if (word & TNI_GATE_OWNER) {
-		status.owner_pid = pid_of(object, tni_gate_holder_of(word));
+		status.owner_pid = tni_sync_pid(sync, tni_gate_holder_of(word));
 		status.depth = tni_get32(&words->depth) + 1;
 	} else if ((word & TNI_GATE_OWNER_DIED) && status.state == TNI_LOCK_SOUND) {
 		status.state = TNI_LOCK_OWNER_DIED;
 	}
-	tni_sync_count(&lock->sync, TNI_CLASS_LOCK_0, &status.participants, &status.waiting);
-	status.damaged = tni_get32(&object->shared->damaged);
-	status.memory_bytes = tni_file_memory(object->fd);
 	status.acquired = tni_get64(&words->acquired);
 	status.waited = tni_get64(&words->waited);
 	status.owner_deaths = tni_get32(&words->deaths);
-	status.created_ns = object->header.created_ns;
 	tni_status_write(ret_status, &status, sizeof(status));
 	return 0;
 }

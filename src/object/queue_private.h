@@ -130,8 +130,6 @@ static inline bool tni_call_quick(struct tni_call *call, struct tenon_queue *que
 int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns);
 /* Unlocks and wakes whom the state lets go on. */
 void tni_side_unlock(struct tni_call *call, uint32_t side);
-/* How long who does not wait has for a lock, for what lies there for the taking. */
-int64_t tni_grace_ns(void);
 /* Takes over gates whose owners died. */
 int tni_call_heal(struct tni_call *call, int64_t deadline_ns);
 void tni_queue_renew(struct tni_object *object);

@@ -25,13 +25,6 @@
 #include "core/file.h"
 #include "object/queue_private.h"
 
-#define GRACE_NS TNI_MILLISECOND_NS
-
-int64_t tni_grace_ns(void)
-{
-	return tni_clock_ns(CLOCK_MONOTONIC) + GRACE_NS;
-}
-
 int tni_queue_damaged(struct tenon_queue *queue)
 {
 	int result = tni_table_failure;

@@ -13,14 +13,12 @@
  * promise something has met the work of a sender that died in between, or of somebody who writes what he
  * likes: falling asleep repairs the one and bears the other.
  *
- * While there are leases, a sleeper is also told of the death of who holds one, and looks for dead
- * holders from time to time where that could not be had: see core/stake.c.
+ * While there are leases, a sleeper is also told of the death of who holds one: object/deaths.c.
  */
 
 #include <errno.h>
-#include <sched.h>
-#include <string.h>
 
+#include "object/deaths.h"
 #include "object/queue_private.h"
 
 #define SPIN_FULL_NS 50000
@@ -33,13 +31,6 @@
 #define GROW_MESSAGES 64u
 #define GROW_ROUNDS 16u
 #define GROW_PAUSES 8u
-/* How often a sleeper looks for the dead, beside a lease of whose holder's death nobody will tell. */
-#define LEASE_TICK_NS (100 * TNI_MILLISECOND_NS)
-/* After the kernel told of a death: it takes the dead one's memory apart before it drops its file lock.
- * So long is looked without sleeping; then after a part of the time since the notice, this at least. */
-#define NOTICE_SPIN_NS 200000
-#define NOTICE_PART 8
-#define NOTICE_TICK_NS 25000
 
 struct tni_seen tni_wait_seen(const struct tenon_queue *queue)
 {
@@ -184,77 +175,32 @@ static void learn(struct tenon_queue *queue, uint32_t class, int64_t waited_ns)
 		tni_set32(budget, ns / 2);
 }
 
-/* When to look next: behind a notice, which came `told_ns`, in proportion to how long ago that is. */
-static int64_t next_tick(int64_t tick_ns, int64_t told_ns)
-{
-	int64_t next_ns = 2 * tick_ns;
+/* For object/deaths.c: the holders of leases, and one who sleeps for a reason. */
+struct waiting {
+	struct tni_call *call;
+	const struct tni_reason *reason;
+};
 
-	if (told_ns != 0)
-		next_ns = (tni_clock_ns(CLOCK_MONOTONIC) - told_ns) / NOTICE_PART;
-	if (next_ns < NOTICE_TICK_NS)
-		next_ns = NOTICE_TICK_NS;
-	return next_ns < LEASE_TICK_NS ? next_ns : LEASE_TICK_NS;
+static bool are_there_leases(void *context)
+{
+	return tni_has_foreign_leases(((struct waiting *)context)->call->queue);
 }
 
-static bool has_one_cpu(void)
+static void find_holders(void *context, uint64_t bits[TNI_BITMAP_WORDS])
 {
-	cpu_set_t cpus;
-
-	return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) == 1;
+	tni_queue_find_holders(((struct waiting *)context)->call->queue, bits);
 }
 
-/* Buries who is dead.  Behind a notice it looks for some time without sleeping, unless that would keep
- * the one that is dying from the only processor. */
-static int bury_dead(struct tni_call *call, const struct tni_reason *reason, bool is_told,
-		     int64_t deadline_ns)
+static int bring_back(void *context, int64_t deadline_ns)
 {
-	int64_t now_ns = tni_clock_ns(CLOCK_MONOTONIC), end_ns = now_ns + NOTICE_SPIN_NS;
-	uint32_t buried;
-	int result = tni_queue_recover(call, deadline_ns, &buried);
-
-	if (!is_told || has_one_cpu())
-		return result;
-	while (result == 0 && buried == 0 && now_ns < end_ns && now_ns < deadline_ns &&
-	       !must_not_sleep(call->queue, reason)) {
-		for (uint32_t i = 0; i < SPIN_BURST; i++)
-			tni_pause();
-		result = tni_queue_bring_back(call, deadline_ns);
-		now_ns = tni_clock_ns(CLOCK_MONOTONIC);
-	}
-	return result < 0 ? result : 0;
+	return tni_queue_bring_back(((struct waiting *)context)->call, deadline_ns);
 }
 
-/* Puts the stakes of others into the vector.  True: somebody who has a lease is not among them, and nobody
- * will tell of his death; `ret_died`: the kernel has told already. */
-static bool gather_stakes(struct tenon_queue *queue, struct tni_sleep *sleep, bool *ret_died)
+static bool may_be_there(void *context)
 {
-	struct tni_object *object = &queue->object;
-	uint64_t holders[TNI_BITMAP_WORDS];
+	const struct waiting *waiting = context;
 
-	sleep->stakes = 0;
-	*ret_died = false;
-	if (tni_has_foreign_leases(queue))
-		tni_queue_find_holders(queue, holders);
-	else
-		memset(holders, 0, sizeof(holders));
-	holders[object->participant / 64] &= ~(UINT64_C(1) << (object->participant % 64));
-	for (uint32_t i = 0; i < tni_object_stakes_top(object); i++) {
-		const struct tni_a32 *word = tni_object_stake(object, i);
-		uint32_t value = word ? tni_get32(word) : 0;
-
-		if (value & TNI_STAKE_DIED && holders[i / 64] >> (i % 64) & 1)
-			*ret_died = true;
-		if (!(value & TNI_STAKE_OWNER) || i == object->participant ||
-		    sleep->stakes == TNI_SLEEP_STAKES_MOST)
-			continue;
-		sleep->stake[sleep->stakes].word = word;
-		sleep->stake[sleep->stakes++].value = value;
-		holders[i / 64] &= ~(UINT64_C(1) << (i % 64));
-	}
-	for (uint32_t i = 0; i < TNI_BITMAP_WORDS; i++)
-		if (holders[i] != 0)
-			return true;
-	return false;
+	return must_not_sleep(waiting->call->queue, waiting->reason);
 }
 
 static void count_wait(struct tenon_queue *queue, uint32_t class)
@@ -270,117 +216,48 @@ void tni_wait_leave(struct tni_call *call)
 	tni_pending_put(call->thread, call->pending);
 }
 
-/* One who sleeps, and what it knows of deaths. */
-struct sleeper {
-	struct tni_sleep sleep;
-	int64_t told_ns; /* when the kernel last told of one; 0 never */
-	int64_t tick_ns; /* to the next look for the dead, where nobody tells */
-	bool woken;	 /* and has not passed it on */
-	bool looked;	 /* for who died before it slept */
-	bool blind;	 /* somebody has a lease of whose death nobody will tell */
-	bool ticked;	 /* it is time for a look */
-};
-
-/* Whether somebody whose stake was in the vector has died since. */
-static bool has_seen_death(const struct sleeper *sleeper)
-{
-	for (uint32_t i = 0; i < sleeper->sleep.stakes; i++)
-		if (tni_get32(sleeper->sleep.stake[i].word) & TNI_STAKE_DIED)
-			return true;
-	return false;
-}
-
-/* Goes to sleep, after a look for the dead if that is due.  As tni_sleep_wait(). */
-static int fall_asleep(struct tni_call *call, struct sleeper *sleeper, int64_t deadline_ns)
-{
-	struct tenon_queue *queue = call->queue;
-	int64_t until_ns = deadline_ns;
-	bool died;
-	int result;
-
-	sleeper->blind = gather_stakes(queue, &sleeper->sleep, &died);
-	if (tni_has_foreign_leases(queue) && !sleeper->looked) {
-		sleeper->looked = true;
-		result = tni_queue_bring_back(call, deadline_ns);
-		return result > 0 ? 0 : result;
-	}
-	if (died && sleeper->told_ns == 0) {
-		sleeper->told_ns = tni_clock_ns(CLOCK_MONOTONIC);
-		sleeper->tick_ns = NOTICE_TICK_NS;
-	}
-	if (sleeper->blind)
-		until_ns = tni_clock_ns(CLOCK_MONOTONIC) + sleeper->tick_ns;
-	if (until_ns > deadline_ns)
-		until_ns = deadline_ns;
-	result = tni_sleep_wait(&queue->house, &sleeper->sleep, until_ns);
-	sleeper->ticked = result == -ETIMEDOUT && until_ns < deadline_ns;
-	return sleeper->ticked ? 0 : result;
-}
-
-/* Looks for the dead when it was told of one, or nobody tells.  The kernel tells before it gives the dead
- * one's file locks up, by which it is known to be dead. */
-static int find_dead(struct tni_call *call, struct sleeper *sleeper,
-		     const struct tni_reason *reason, bool is_told, int64_t deadline_ns)
-{
-	if (!is_told && !sleeper->ticked)
-		return 0;
-	if (is_told)
-		sleeper->told_ns = tni_clock_ns(CLOCK_MONOTONIC);
-	sleeper->tick_ns = next_tick(sleeper->tick_ns, sleeper->told_ns);
-	return tni_has_foreign_leases(call->queue) ? bury_dead(call, reason, is_told, deadline_ns)
-						   : 0;
-}
-
 /* Sleeps until there may be something to do.  Looks without a lock: two sleepers that lock only to
  * look would keep each other from sleeping. */
 static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int64_t deadline_ns)
 {
 	struct tenon_queue *queue = call->queue;
-	struct sleeper sleeper = {.tick_ns = LEASE_TICK_NS};
+	struct waiting waiting = {call, reason};
+	struct tni_holders holders = {.object = &queue->object,
+				      .house = &queue->house,
+				      .are_there = are_there_leases,
+				      .find = find_holders,
+				      .bring_back = bring_back,
+				      .must_not_sleep = may_be_there,
+				      .context = &waiting};
+	struct tni_deaths deaths;
+	struct tni_sleep sleep;
+	bool woken = false; /* and has not passed it on */
 	int result = 0;
 
+	tni_deaths_begin(&deaths);
 	tni_sleep_begin(&queue->house,
 			TNI_CLASS_BIT(reason->class) |
 				(reason->or_room ? TNI_CLASS_BIT(TNI_CLASS_ROOM) : 0),
-			&sleeper.sleep);
-	while (result == 0) {
-		tni_sleep_announce(&queue->house, &sleeper.sleep);
+			&sleep);
+	while (result >= 0) {
+		tni_sleep_announce(&queue->house, &sleep);
 		if (must_not_sleep(queue, reason))
 			break;
 		/* The kernel may have woken this one for a dead one's sake, who owed the wake to
 		 * somebody else: unlocking tells whom the state lets go on.  Announced anew behind. */
-		if (sleeper.woken) {
-			sleeper.woken = false;
+		if (woken) {
+			woken = false;
 			result = tni_side_lock(call, TNI_RECEIVE, deadline_ns);
 			if (result == 0)
 				tni_side_unlock(call, TNI_RECEIVE);
 			continue;
 		}
-		sleeper.ticked = false;
-		result = fall_asleep(call, &sleeper, deadline_ns);
-		if (result < 0)
-			break;
-		/* Words that others change again and again do not keep it beyond its time. */
-		if (result == 0 && !sleeper.ticked && tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
-			result = -ETIMEDOUT;
-		if (result < 0)
-			break;
-		sleeper.woken = result > 0;
-		/* Woken for two reasons at once, one is told of one. */
-		result = find_dead(call, &sleeper, reason,
-				   result == TNI_WOKEN_DEATH ||
-					   (result > 0 && has_seen_death(&sleeper)),
-				   deadline_ns);
+		result = tni_deaths_sleep(&deaths, &holders, &sleep, deadline_ns);
+		woken = result > 0;
 	}
-	tni_sleep_end(&queue->house, &sleeper.sleep);
-	/* The kernel tells one sleeper of a death: whoever leaves before the dead one's leases are back, for
-	 * whatever reason, has the others look. */
-	if (tni_has_foreign_leases(queue) &&
-	    ((sleeper.told_ns != 0 && sleeper.blind) || has_seen_death(&sleeper))) {
-		for (uint32_t class = TNI_CLASS_MESSAGE; class < TNI_CLASSES; class ++)
-			tni_gatehouse_wake(&queue->house, class, UINT32_MAX);
-	}
-	return result;
+	tni_sleep_end(&queue->house, &sleep);
+	tni_deaths_end(&deaths, &holders, &sleep);
+	return result < 0 ? result : 0;
 }
 
 int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t deadline_ns)

@@ -1,38 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The file of a synchronization object: header, participants, one cell.  All of its memory but that of the
- * participants is taken when it is made.
+ * The file of a synchronization object: header, participants, stakes, rows, one cell.  The memory of the header
+ * and of the cell is taken when it is made, that of the others with the first use.
+ *
+ * A row says what its participant holds between its calls, and what is given back when it dies
+ * (object/turnstile.c).
  */
 
 #include "object/sync.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 #include "core/file.h"
 #include "object/options.h"
+#include "object/turnstile.h"
 
 #define MODE_DEFAULT 0600u
 #define PARTICIPANTS_DEFAULT 256u
 
-static uint64_t cell_offset(uint32_t participants)
-{
-	uint64_t bytes = participants * sizeof(struct tni_participant);
+struct layout {
+	uint64_t stakes, rows, cell, end;
+};
 
-	return TNI_PARTICIPANTS_OFFSET +
-	       (bytes + TNI_PAGE_BYTES - 1) / TNI_PAGE_BYTES * TNI_PAGE_BYTES;
+static uint64_t whole_pages(uint64_t bytes)
+{
+	return (bytes + TNI_PAGE_BYTES - 1) / TNI_PAGE_BYTES * TNI_PAGE_BYTES;
+}
+
+static struct layout layout_of(uint32_t participants)
+{
+	struct layout layout;
+
+	layout.stakes = TNI_PARTICIPANTS_OFFSET +
+			whole_pages(participants * sizeof(struct tni_participant));
+	layout.rows = layout.stakes + tni_stakes_bytes(participants);
+	layout.cell = layout.rows + whole_pages(participants * sizeof(struct tni_row));
+	layout.end = layout.cell + sizeof(struct tni_cell);
+	return layout;
 }
 
 static int fill(int fd, uint8_t *base, const void *context)
 {
 	const struct tni_sync *sync = context;
-	uint64_t offset = cell_offset(sync->making.max_participants);
+	uint64_t offset = layout_of(sync->making.max_participants).cell;
 	struct tni_cell *cell = (struct tni_cell *)(base + offset);
 	int result = tni_file_reserve(fd, offset, sizeof(*cell));
 
-	if (result == 0)
-		cell->flags = sync->making.flags;
-	return result;
+	if (result != 0)
+		return result;
+	cell->flags = sync->making.flags;
+	cell->limit = sync->making_limit;
+	tni_set64(&cell->turnstile.word, sync->making_word);
+	return 0;
 }
 
 int tni_sync_make(int directory_fd, const char *file_name, const char *name, void *context,
@@ -40,65 +62,134 @@ int tni_sync_make(int directory_fd, const char *file_name, const char *name, voi
 {
 	const struct tni_sync *sync = context;
 	const struct tenon_sync_options *making = &sync->making;
-	struct tni_object_header header = {.kind = sync->kind->kind,
+	struct tni_object_header header = {.kind = sync->kind->named.kind,
 					   .participants_max = making->max_participants,
-					   .extent_bytes = cell_offset(making->max_participants) +
-							   sizeof(struct tni_cell)};
+					   .extent_bytes = layout_of(making->max_participants).end};
 
 	return tni_object_make(directory_fd, file_name, name, (mode_t)making->mode, &header, fill,
 			       sync, ret_inode);
 }
 
-/* What the dead held, or who lets go: its bits, and the gate. */
+struct tni_row *tni_sync_row(struct tni_sync *sync, uint32_t participant)
+{
+	uint32_t a_page = TNI_PAGE_BYTES / sizeof(struct tni_row), page = participant / a_page;
+	uint32_t known = tni_get32(&sync->rows_known);
+
+	if (participant >= sync->object->header.participants_max)
+		return NULL;
+	if (!(known >> page & 1)) {
+		uint64_t offset = (uint64_t)((uint8_t *)&sync->rows[page * a_page] -
+					     sync->object->base);
+
+		if (tni_file_reserve(sync->object->fd, offset, TNI_PAGE_BYTES) != 0)
+			return NULL;
+		while (!tni_cas32(&sync->rows_known, &known, known | 1u << page))
+			;
+	}
+	return &sync->rows[participant];
+}
+
+int tni_sync_damaged(struct tni_sync *sync)
+{
+	tni_object_damage(sync->object);
+	return -EBADMSG;
+}
+
+static void plan_nobody(void *context, uint64_t flags, struct tni_wakes *wakes)
+{
+	(void)context;
+	(void)flags;
+	(void)wakes;
+}
+
+void tni_sync_unlock(struct tni_sync *sync, struct tni_thread *thread, void *pending)
+{
+	if (!tni_gate_unlock_quiet(&sync->cell->gate))
+		tni_gate_unlock(&sync->house, 0, plan_nobody, NULL);
+	tni_pending_put(thread, pending);
+}
+
+/* Whoever repairs wakes all: whom the dead one would have is not known. */
+int tni_sync_lock(struct tni_sync *sync, struct tni_thread *thread, void *pending,
+		  int64_t deadline_ns)
+{
+	int result = tni_gate_lock(&sync->house, 0, thread, pending, deadline_ns);
+
+	if (result == TNI_OWNER_DIED) {
+		result = tni_turnstile_repair(sync);
+		tni_set32(&sync->cell->gate.repairs, tni_get32(&sync->cell->gate.repairs) + 1);
+		tni_gatehouse_wake(&sync->house, TNI_CLASS_MESSAGE, UINT32_MAX);
+		if (result != 0)
+			tni_sync_unlock(sync, thread, pending);
+	} else if (result < 0) {
+		tni_pending_put(thread, pending);
+	}
+	return result;
+}
+
+/* What the dead held, or who lets go: its bits, and the gate; then what its row says. */
 static int bury(struct tni_object *object, uint32_t participant, int64_t deadline_ns)
 {
 	struct tni_sync *sync = (struct tni_sync *)object;
 
-	(void)deadline_ns;
 	tni_gatehouse_forget(&sync->house, participant);
 	tni_gate_orphan(&sync->house, 0, participant);
-	return 0;
+	return sync->kind->give_back ? tni_turnstile_give_back(sync, participant, deadline_ns) : 0;
 }
 
 static void renew(struct tni_object *object)
 {
-	tni_gatehouse_renew(&((struct tni_sync *)object)->house, object->participant);
+	struct tni_sync *sync = (struct tni_sync *)object;
+
+	tni_gatehouse_renew(&sync->house, object->participant);
+	sync->row = sync->kind->has_rows ? tni_sync_row(sync, object->participant) : NULL;
+	if (sync->row)
+		tni_set32(&sync->row->waiting, 0);
 }
 
 static int map_cell(struct tni_sync *sync)
 {
-	struct tni_object *object = &sync->object;
-	uint64_t offset = cell_offset(object->header.participants_max);
+	struct tni_object *object = sync->object;
+	struct layout layout = layout_of(object->header.participants_max);
 
 	/* Shorter: cut off. */
-	if (object->extent_bytes != offset + sizeof(*sync->cell) ||
-	    object->file_bytes < object->extent_bytes)
+	if (object->extent_bytes != layout.end || object->file_bytes < layout.end)
 		return -EBADMSG;
-	sync->cell = (struct tni_cell *)(object->base + offset);
+	object->stakes_offset = layout.stakes;
+	sync->rows = (struct tni_row *)(object->base + layout.rows);
+	sync->cell = (struct tni_cell *)(object->base + layout.cell);
 	sync->flags = *(const volatile uint32_t *)&sync->cell->flags;
-	return sync->flags & ~sync->flags_known ? -EBADMSG : 0;
+	sync->limit = *(const volatile uint32_t *)&sync->cell->limit;
+	return sync->flags & ~sync->kind->flags_known ||
+			       !sync->kind->is_possible(sync->flags, sync->limit)
+		       ? -EBADMSG
+		       : 0;
 }
 
 int tni_sync_open(int directory_fd, const char *file_name, void *context)
 {
 	struct tni_sync *sync = context;
-	struct tni_object *object = &sync->object;
-	int result = tni_object_open(directory_fd, file_name, sync->kind->kind, object);
+	struct tni_object *object = &sync->own;
+	struct layout layout;
+	int result = tni_object_open(directory_fd, file_name, sync->kind->named.kind, object);
 
 	if (result != 0)
 		return result;
+	sync->object = object;
 	result = map_cell(sync);
-	/* A hole that another process has made in the file is filled. */
+	/* Holes that another process has made in the file are filled. */
+	layout = layout_of(object->header.participants_max);
 	if (result == 0)
-		result = tni_file_refill(object->fd, object->extent_bytes);
+		result = tni_file_refill(object->fd, TNI_PARTICIPANTS_OFFSET);
+	if (result == 0)
+		result = tni_file_reserve(object->fd, layout.cell, sizeof(struct tni_cell));
 	if (result == 0) {
-		tni_set32(&object->known, object->header.participants_max);
 		sync->house = (struct tni_gatehouse){
 			.gate = {&sync->cell->gate},
 			.gates = 1,
 			.waitroom = &sync->cell->waitroom,
 			.top = object->header.participants_max,
-			.is_held_long = true,
+			.is_held_long = sync->kind->is_held_long,
 			.is_gone = tni_object_thread_is_gone,
 			.is_doubtful = tni_object_may_live,
 			.is_own = tni_object_is_own,
@@ -119,7 +210,7 @@ void tni_sync_close(void *context)
 {
 	struct tni_sync *sync = context;
 
-	tni_object_close(&sync->object);
+	tni_object_close(sync->object);
 }
 
 static int options_check(const struct tenon_sync_options *options, uint32_t flags_known,
@@ -138,13 +229,59 @@ static int options_check(const struct tenon_sync_options *options, uint32_t flag
 	return 0;
 }
 
-int tni_sync_open_named(struct tni_sync *sync, const char *namespace_path, const char *name,
-			uint32_t flags, const struct tenon_sync_options *options)
+int tni_sync_open_named(const struct tni_sync_kind *kind, size_t bytes, const char *namespace_path,
+			const char *name, uint32_t flags, const struct tenon_sync_options *options,
+			uint32_t limit, uint64_t word, void *ret_sync)
 {
-	int result = flags & TENON_CREATE ? options_check(options, sync->flags_known, &sync->making)
-					  : 0;
+	struct tni_sync *sync;
+	int result = 0;
 
-	return result == 0 ? tni_named_open(sync->kind, namespace_path, name, flags, sync) : result;
+	if (!ret_sync)
+		return -EINVAL;
+	sync = calloc(1, bytes);
+	if (!sync)
+		return -ENOMEM;
+	sync->kind = kind;
+	sync->making_limit = limit;
+	sync->making_word = word;
+	tni_turnstile_begin(sync);
+	if (flags & TENON_CREATE)
+		result = options_check(options, kind->flags_known, &sync->making);
+	if (result == 0 && (flags & TENON_CREATE) && !kind->is_possible(sync->making.flags, limit))
+		result = -EINVAL;
+	if (result == 0)
+		result = tni_named_open(&kind->named, namespace_path, name, flags, sync);
+	if (result != 0) {
+		free(sync);
+		return result;
+	}
+	*(void **)ret_sync = sync;
+	return 0;
+}
+
+void *tni_sync_free(struct tni_sync *sync)
+{
+	if (sync) {
+		tni_sync_close(sync);
+		free(sync);
+	}
+	return NULL;
+}
+
+bool tni_sync_is_attached(struct tni_sync *sync, uint32_t participant)
+{
+	const struct tni_participant *entry = tni_object_participant(sync->object, participant);
+
+	/* ORD(participant): see core/object.c. */
+	return entry && tni_load_acquire32(&entry->state) != TNI_PARTICIPANT_FREE &&
+	       !tni_object_is_dead(sync->object, participant);
+}
+
+int32_t tni_sync_pid(struct tni_sync *sync, uint32_t participant)
+{
+	const struct tni_participant *entry = tni_object_participant(sync->object, participant);
+
+	return entry ? (int32_t)tni_get32(&entry->pid) : 0;
 }
 
 void tni_sync_count(struct tni_sync *sync, uint32_t class, uint32_t *ret_attached,
@@ -153,14 +290,29 @@ void tni_sync_count(struct tni_sync *sync, uint32_t class, uint32_t *ret_attache
 	const struct tni_a64 *row = sync->cell->waitroom.asleep[class];
 
 	*ret_attached = *ret_asleep = 0;
-	for (uint32_t i = 0; i < tni_object_participants_top(&sync->object); i++) {
-		const struct tni_participant *entry = tni_object_participant(&sync->object, i);
-
-		/* ORD(participant): see core/object.c. */
-		if (!entry || tni_load_acquire32(&entry->state) == TNI_PARTICIPANT_FREE ||
-		    tni_object_is_dead(&sync->object, i))
+	for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++) {
+		if (!tni_sync_is_attached(sync, i))
 			continue;
 		++*ret_attached;
 		*ret_asleep += tni_get64(&row[i / 64]) >> (i % 64) & 1;
 	}
+}
+
+void tni_sync_describe(struct tni_sync *sync, uint32_t class, struct tni_sync_status *ret_status)
+{
+	struct tni_object *object = sync->object;
+	struct tni_sync_status status = {.max_participants = object->header.participants_max,
+					 .id = object->header.id,
+					 .created_ns = object->header.created_ns,
+					 .memory_bytes = tni_file_memory(object->fd),
+					 .damaged = tni_get32(&object->shared->damaged)};
+	struct stat file;
+
+	if (fstat(object->fd, &file) == 0) {
+		status.mode = file.st_mode & 07777;
+		status.uid = file.st_uid;
+		status.gid = file.st_gid;
+	}
+	tni_sync_count(sync, class, &status.participants, &status.waiting);
+	*ret_status = status;
 }

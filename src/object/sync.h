@@ -2,7 +2,7 @@
 #ifndef TNI_OBJECT_SYNC_H
 #define TNI_OBJECT_SYNC_H
 
-/* What all synchronization objects that have a file of their own have in common. */
+/* What all synchronization objects have in common.  See object/sync.c. */
 
 #include <tenon/tenon.h>
 
@@ -11,15 +11,36 @@
 #include "core/object.h"
 #include "object/named.h"
 
+struct tni_sync;
+
+/* A kind of them. */
+struct tni_sync_kind {
+	struct tni_kind named; /* first */
+	uint32_t flags_known;
+	bool is_held_long; /* struct tni_gatehouse */
+	bool has_rows;
+	/* Whether it may be made, or has been made, like that: what `flags` and `limit` mean is the kind's. */
+	bool (*is_possible)(uint32_t flags, uint32_t limit);
+	/* What the turnstile's word becomes when what a dead participant's row says is given back; NULL: rows
+	 * have nothing. */
+	uint64_t (*give_back)(const struct tni_sync *sync, uint64_t word, uint64_t claim);
+};
+
 struct tni_sync {
-	struct tni_object object; /* first */
+	struct tni_object own; /* first; of one that has a file of its own */
+	struct tni_object *object;
+	const struct tni_sync_kind *kind;
 	struct tni_gatehouse house;
 	struct tni_cell *cell;
-	uint32_t flags; /* checked copy */
+	struct tni_row *rows;
+	struct tni_row *row;	   /* own; NULL: there is no memory for it, or the kind has none */
+	struct tni_a32 rows_known; /* pages of rows whose memory is there */
+	struct tni_a32 spin_ns;	   /* how long to spin before sleeping: object/turnstile.c */
+	uint32_t flags, limit;	   /* checked copies */
 	/* while it is opened */
-	const struct tni_kind *kind;
-	uint32_t flags_known;
 	struct tenon_sync_options making;
+	uint32_t making_limit;
+	uint64_t making_word;
 };
 
 /* For a kind's struct tni_kind. */
@@ -28,20 +49,71 @@ int tni_sync_make(int directory_fd, const char *file_name, const char *name, voi
 int tni_sync_open(int directory_fd, const char *file_name, void *context);
 void tni_sync_close(void *context);
 
-/* Opens a handle whose first member is `sync`, zeroed but for kind and flags_known. */
-int tni_sync_open_named(struct tni_sync *sync, const char *namespace_path, const char *name,
-			uint32_t flags, const struct tenon_sync_options *options);
+#define TNI_SYNC_KIND(number)                                                   \
+	{                                                                       \
+		.kind = (number), .make = tni_sync_make, .open = tni_sync_open, \
+		.close = tni_sync_close                                         \
+	}
+
+/*
+ * Makes the handle of a kind, `bytes` long, whose first member is its struct tni_sync, and opens the object or makes
+ * it: `limit` and the first `word` are the kind's own.
+ */
+int tni_sync_open_named(const struct tni_sync_kind *kind, size_t bytes, const char *namespace_path,
+			const char *name, uint32_t flags, const struct tenon_sync_options *options,
+			uint32_t limit, uint64_t word, void *ret_sync);
+
+/* Closes and frees it; NULL is allowed.  Answers NULL. */
+void *tni_sync_free(struct tni_sync *sync);
+
+/* A participant's row, whose memory is there then; NULL: there is none. */
+struct tni_row *tni_sync_row(struct tni_sync *sync, uint32_t participant);
+
+/* Locks the gate, and repairs what its last owner left; `pending` as with tni_gate_lock().  -ETIMEDOUT, -EDEADLK;
+ * -EBADMSG.  Unlocking puts the pending entry back. */
+int tni_sync_lock(struct tni_sync *sync, struct tni_thread *thread, void *pending,
+		  int64_t deadline_ns);
+void tni_sync_unlock(struct tni_sync *sync, struct tni_thread *thread, void *pending);
+
+int tni_sync_damaged(struct tni_sync *sync);
 
 /* How many living processes have it open, and how many of these have a thread asleep for a class. */
 void tni_sync_count(struct tni_sync *sync, uint32_t class, uint32_t *ret_attached,
 		    uint32_t *ret_asleep);
 
+/* What the status of every kind begins with: fields of `status` that are there have the same names. */
+struct tni_sync_status {
+	uint32_t mode, uid, gid, max_participants;
+	uint64_t id, memory_bytes;
+	int64_t created_ns;
+	uint32_t participants, waiting, damaged;
+};
+void tni_sync_describe(struct tni_sync *sync, uint32_t class, struct tni_sync_status *ret_status);
+
+#define TNI_SYNC_STATUS_COPY(status, common)                             \
+	do {                                                             \
+		(status)->mode = (common)->mode;                         \
+		(status)->uid = (common)->uid;                           \
+		(status)->gid = (common)->gid;                           \
+		(status)->max_participants = (common)->max_participants; \
+		(status)->id = (common)->id;                             \
+		(status)->memory_bytes = (common)->memory_bytes;         \
+		(status)->created_ns = (common)->created_ns;             \
+		(status)->participants = (common)->participants;         \
+		(status)->waiting = (common)->waiting;                   \
+		(status)->damaged = (common)->damaged;                   \
+	} while (0)
+
+/* Whether a living process has the entry; its process id, as its own pid namespace has it. */
+bool tni_sync_is_attached(struct tni_sync *sync, uint32_t participant);
+int32_t tni_sync_pid(struct tni_sync *sync, uint32_t participant);
+
 /* Before a call: attaches anew in a child. */
 static inline int tni_sync_begin(struct tni_sync *sync, const struct tni_thread *thread)
 {
-	if (__builtin_expect(tni_get32(&sync->object.generation) == thread->generation, 1))
+	if (__builtin_expect(tni_get32(&sync->object->generation) == thread->generation, 1))
 		return 0;
-	return tni_object_reattach(&sync->object);
+	return tni_object_reattach(sync->object);
 }
 
 #endif

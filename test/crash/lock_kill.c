@@ -1,43 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Kills processes at the instructions of the lock's operations, and puts the survivors to the proof.
- *
- * The cast of one run: this process has the lock open all the time, and holds it in some scenarios; the
- * victim is stepped and killed; a sleeper, in half of the scenarios, is asleep for the lock when the victim
- * begins.  Afterwards the sleeper must get the lock, and then this process and one that opens it anew; each
- * is told by -EOWNERDEAD if the victim may have died with it, and only then; and nothing is left.
- *
- *	lock_kill [--all] [NAME]	every instruction; the scenarios whose names hold NAME
+ * The lock, killed at the instructions of its operations: points.h.  Survivors are told by -EOWNERDEAD if the victim may
+ * have died with it, and only then.
  */
 
 #include <errno.h>
-#include <inttypes.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
+#include <stddef.h>
 #include <unistd.h>
 
 #include <tenon/lock.h>
 
-#include "folder.h"
+#include "points.h"
 #include "step.h"
 
-#define SKIPPED 77
 #define NAME "/victim"
-#define STEPS_LIMIT 200000
-#define PATIENCE_NS INT64_C(5000000000)
-/* Nobody waits for a timer: the shortest there is anywhere is of 100 ms.  Who only had no processor is not
- * late each time. */
-#define SLOW_NS INT64_C(90000000)
-#define SLOW_ROUNDS 3u
-/* Kill points of a scenario, unless all are wanted. */
-#define POINTS 40u
 
 enum operation {
 	OP_ACQUIRE,	  /* for the first time: the entry is made */
@@ -54,87 +32,45 @@ enum operation {
 	OP_CLOSE,
 	OP_CLOSE_HELD,
 	OP_STATUS,
-	OPERATIONS
 };
 
-static const char *const operation_names[OPERATIONS] = {
-	"acquire",   "acquire-again", "acquire-dead", "acquire-asleep", "try",
-	"recursive", "release",	      "repaired",     "lost",		"open",
-	"create",    "close",	      "close-held",   "status"};
-
-struct scenario {
-	enum operation operation;
-	bool sleeper;
-};
-
-static struct scenario scenario;
 static struct tenon_lock *own; /* this process's */
-static bool holding;
 static struct tenon_lock *victims;
 
-/* What the sleeper got: 1 + the negative answer; 0 nothing yet. */
-static _Atomic int64_t *answered;
-static char fault[200];
-static bool slow; /* what is wrong is that somebody waited for long */
-
-static bool wrong(const char *what, int64_t figure)
+static struct tenon_lock *open_lock(const struct points_case *one, uint32_t flags)
 {
-	if (fault[0] == '\0')
-		snprintf(fault, sizeof(fault), "%s (%" PRId64 ")", what, figure);
-	return false;
-}
-
-static int64_t deadline(void)
-{
-	return tenon_deadline_after(PATIENCE_NS);
-}
-
-static bool is_recursive(void)
-{
-	return scenario.operation == OP_RECURSIVE;
-}
-
-static struct tenon_lock *open_lock(uint32_t flags)
-{
-	struct tenon_sync_options options = {.size = sizeof(options),
-					     .flags = is_recursive() ? TENON_LOCK_RECURSIVE : 0,
-					     .max_participants = 16};
+	struct tenon_sync_options options = {
+		.size = sizeof(options),
+		.flags = one->number == OP_RECURSIVE ? TENON_LOCK_RECURSIVE : 0,
+		.max_participants = 16};
 	struct tenon_lock *lock;
 
 	return tenon_lock_open(NULL, NAME, flags, &options, &lock) == 0 ? lock : NULL;
 }
 
-static int die_holding(void)
+static int acquire_it(const struct points_case *one)
 {
-	pid_t pid = fork();
-	int status;
+	struct tenon_lock *lock = open_lock(one, 0);
+	int result = lock ? tenon_lock_acquire(lock, points_deadline()) : -EBADF;
 
-	if (pid == 0) {
-		struct tenon_lock *lock = open_lock(0);
-
-		(void)!tenon_lock_acquire(lock, deadline());
-		kill(getpid(), SIGKILL);
-	}
-	return waitpid(pid, &status, 0) == pid ? 0 : -1;
+	return result == -EOWNERDEAD ? 0 : result;
 }
 
 static int hold_before(void)
 {
-	int result = tenon_lock_acquire(victims, deadline());
+	int result = tenon_lock_acquire(victims, points_deadline());
 
 	return result == 0 || result == -EOWNERDEAD ? 0 : result;
 }
 
-/* In the victim. */
-static int prepare(void *context)
+static int prepare(const struct points_case *one)
 {
-	(void)context;
-	if (scenario.operation == OP_OPEN || scenario.operation == OP_CREATE)
+	if (one->number == OP_OPEN || one->number == OP_CREATE)
 		return 0;
-	victims = open_lock(0);
+	victims = open_lock(one, 0);
 	if (!victims)
 		return -1;
-	switch (scenario.operation) {
+	switch (one->number) {
 	case OP_ACQUIRE_AGAIN:
 	case OP_ACQUIRE_DEAD:
 		return hold_before() == 0 ? tenon_lock_release(victims) : -1;
@@ -149,10 +85,11 @@ static int prepare(void *context)
 	}
 }
 
-static void operate(void *context)
+static void operate(const struct points_case *one)
 {
-	(void)context;
-	switch (scenario.operation) {
+	struct tenon_lock_status status = {.size = sizeof(status)};
+
+	switch (one->number) {
 	case OP_TRY:
 		(void)!tenon_lock_try(victims);
 		break;
@@ -167,283 +104,151 @@ static void operate(void *context)
 		break;
 	case OP_OPEN:
 	case OP_CREATE:
-		victims = open_lock(TENON_CREATE);
+		victims = open_lock(one, TENON_CREATE);
 		break;
 	case OP_CLOSE:
 	case OP_CLOSE_HELD:
 		victims = tenon_lock_close(victims);
 		break;
-	case OP_STATUS: {
-		struct tenon_lock_status status = {.size = sizeof(status)};
-
+	case OP_STATUS:
 		tenon_lock_status(victims, &status);
 		break;
-	}
 	case OP_RECURSIVE:
-		(void)!tenon_lock_acquire(victims, deadline());
+		(void)!tenon_lock_acquire(victims, points_deadline());
 		tenon_lock_release(victims);
 		break;
 	default:
-		(void)!tenon_lock_acquire(victims, deadline());
+		(void)!tenon_lock_acquire(victims, points_deadline());
 	}
 }
 
-static int on_sleep(void *context)
+/* What the victim, or the sleeper, waits for. */
+static int let_go(const struct points_case *one)
 {
-	(void)context;
-	holding = false;
+	(void)one;
 	return tenon_lock_release(own);
 }
 
-static bool may_have_died_with_it(void)
-{
-	return scenario.operation != OP_OPEN && scenario.operation != OP_CREATE &&
-	       scenario.operation != OP_CLOSE && scenario.operation != OP_STATUS;
-}
-
 /* An answer that is right for who comes next. */
-static bool is_right(int result)
+static bool is_right(const struct points_case *one, int result)
 {
-	return result == 0 || (result == -EOWNERDEAD && may_have_died_with_it()) ||
-	       (result == -ENOTRECOVERABLE && scenario.operation == OP_LOST);
+	bool may_have_died_with_it = one->number != OP_OPEN && one->number != OP_CREATE &&
+				     one->number != OP_CLOSE && one->number != OP_STATUS;
+
+	return result == 0 || (result == -EOWNERDEAD && may_have_died_with_it) ||
+	       (result == -ENOTRECOVERABLE && one->number == OP_LOST);
 }
 
-static pid_t start_sleeper(void)
+static int sleep_for_it(const struct points_case *one)
 {
-	pid_t pid;
+	struct tenon_lock *lock = open_lock(one, 0);
+	int result = lock ? tenon_lock_acquire(lock, points_deadline()) : -EBADF;
 
-	atomic_store(answered, 0);
-	pid = fork();
-	if (pid == 0) {
-		struct tenon_lock *lock = open_lock(0);
-		int result;
-
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		result = lock ? tenon_lock_acquire(lock, deadline()) : -EBADF;
-		if (result == -EOWNERDEAD)
-			(void)!tenon_lock_repaired(lock);
-		if (result == 0 || result == -EOWNERDEAD)
-			tenon_lock_release(lock);
-		atomic_store(answered, 1 - result);
-		_exit(0);
-	}
-	return pid;
+	if (result == -EOWNERDEAD)
+		(void)!tenon_lock_repaired(lock);
+	if (result == 0 || result == -EOWNERDEAD)
+		tenon_lock_release(lock);
+	return result;
 }
 
-/* Asleep for the lock, or done with it already. */
-static void await_sleeper(pid_t sleeper)
+/* Nobody holds it but this process in one case, which lets go then. */
+static bool is_due(const struct points_case *one, bool finished)
 {
-	while (!step_is_asleep(sleeper, NULL) && atomic_load(answered) == 0)
-		sched_yield();
+	(void)finished;
+	return one->number != OP_ACQUIRE_ASLEEP;
 }
 
-static bool prove_one(struct tenon_lock *lock)
+static bool prove_one(const struct points_case *one, struct tenon_lock *lock)
 {
 	int64_t before_ns = step_now_ns(), took_ns;
-	int result = tenon_lock_acquire(lock, deadline());
+	int result = tenon_lock_acquire(lock, points_deadline());
 
 	took_ns = step_now_ns() - before_ns;
-	if (!is_right(result))
-		return wrong("a survivor's answer", result);
-	if (took_ns > SLOW_NS) {
-		slow = true;
-		return wrong("a survivor waited: ns", took_ns);
-	}
+	if (!is_right(one, result))
+		return points_wrong("a survivor's answer", result);
+	if (points_is_slow(took_ns))
+		return points_slow("a survivor waited: ns", took_ns);
 	if (result == -ENOTRECOVERABLE)
 		return true;
 	if (result == -EOWNERDEAD && tenon_lock_repaired(lock) != 0)
-		return wrong("repaired", 0);
-	return tenon_lock_release(lock) == 0 || wrong("release", 0);
+		return points_wrong("repaired", 0);
+	return tenon_lock_release(lock) == 0 || points_wrong("release", 0);
 }
 
-static bool prove(void)
+static bool prove(const struct points_case *one, bool finished, int answer)
 {
 	struct tenon_lock_status status = {.size = sizeof(status)};
 	struct tenon_lock *fresh;
-	bool right = prove_one(own);
+	bool right;
 
-	fresh = open_lock(TENON_CREATE);
+	(void)finished;
+	(void)answer;
+	/* It may have been let go of already. */
+	if (one->number == OP_ACQUIRE_ASLEEP)
+		tenon_lock_release(own);
+	right = prove_one(one, own);
+	fresh = open_lock(one, TENON_CREATE);
 	if (!fresh)
-		return wrong("cannot be opened", 0);
-	right = right && prove_one(fresh) && prove_one(own);
+		return points_wrong("cannot be opened", 0);
+	right = right && prove_one(one, fresh) && prove_one(one, own);
 	if (tenon_lock_status(own, &status) != 0 || status.owner_pid != 0 || status.waiting != 0 ||
 	    status.participants != 2 || status.damaged || status.state == TENON_LOCK_OWNER_DIED)
-		right = wrong("something is left", status.owner_pid);
+		right = points_wrong("something is left", status.owner_pid);
 	fresh = tenon_lock_close(fresh);
 	return right;
 }
 
-/* The sleeper may wait for what this process holds. */
-static bool prove_sleeper(pid_t sleeper, int64_t since_ns)
-{
-	int status;
-	int64_t answer;
-
-	while (atomic_load(answered) == 0 && step_now_ns() - since_ns < PATIENCE_NS)
-		sched_yield();
-	answer = atomic_load(answered);
-	if (answer == 0)
-		kill(sleeper, SIGKILL);
-	waitpid(sleeper, &status, 0);
-	if (answer == 0 || !is_right((int)(1 - answer)))
-		return wrong("the sleeper's answer", 1 - answer);
-	return true;
-}
-
-static struct step_plan plan = {.prepare = prepare, .operate = operate, .patience_ns = PATIENCE_NS};
-
 /* Something for the victim, or for the sleeper, to wait for. */
-static bool set_stage(void)
+static bool set_stage(const struct points_case *one)
 {
-	fault[0] = '\0';
-	own = open_lock(TENON_CREATE);
+	own = open_lock(one, TENON_CREATE);
 	if (!own)
-		return wrong("cannot be made", 0);
-	if (scenario.operation == OP_REPAIRED && die_holding() != 0)
-		return wrong("stage", 0);
-	holding = scenario.operation == OP_ACQUIRE_ASLEEP;
-	plan.on_sleep = holding ? on_sleep : NULL;
-	plan.may_sleep = holding;
-	return !holding || tenon_lock_acquire(own, deadline()) == 0 || wrong("stage", 0);
+		return false;
+	if (one->number == OP_REPAIRED && points_die_behind(acquire_it, one) != 0)
+		return false;
+	return one->number != OP_ACQUIRE_ASLEEP || tenon_lock_acquire(own, points_deadline()) == 0;
 }
 
-static void clear_stage(void)
+static void clear_stage(const struct points_case *one)
 {
+	(void)one;
 	own = tenon_lock_close(own);
 	tenon_lock_remove(NULL, NAME);
 }
 
-/* Takes a victim to its marker.  In one scenario somebody dies with the lock just then. */
-static bool start_victim(struct step_victim *victim)
+/* In one scenario somebody dies with the lock when the victim is at its marker. */
+static bool disturb(const struct points_case *one)
 {
-	if (step_start(victim, &plan) != 0)
-		return wrong("the victim cannot begin", 0);
-	return scenario.operation != OP_ACQUIRE_DEAD || die_holding() == 0 || wrong("stage", 0);
+	return one->number != OP_ACQUIRE_DEAD || points_die_behind(acquire_it, one) == 0;
 }
 
-/* Kills behind the n-th instruction.  1: the operation ended before; 0; -1 wrong. */
-static int run_point(const struct step_trace *trace, uint64_t point)
-{
-	struct step_victim victim;
-	pid_t sleeper = 0;
-	enum step_end end;
-	int64_t since_ns;
-	bool right = set_stage();
-
-	right = right && start_victim(&victim);
-	if (right) {
-		if (scenario.sleeper) {
-			sleeper = start_sleeper();
-			await_sleeper(sleeper);
-		}
-		end = step_jump(&victim, trace, point);
-		since_ns = step_now_ns();
-		step_kill(&victim);
-		if (holding)
-			on_sleep(NULL);
-		if (end == STEP_HANGS || end == STEP_CRASHED)
-			right = wrong("the victim hangs or crashed", end);
-		if (sleeper)
-			right = prove_sleeper(sleeper, since_ns) && right;
-		right = right && prove();
+#define CASE(text, operation, ...)                                                                 \
+	{                                                                                          \
+		.name = (text), .number = (operation), .set_stage = set_stage, .prepare = prepare, \
+		.disturb = disturb, .operate = operate, .sleep = sleep_for_it,                     \
+		.is_right = is_right, .is_due = is_due,                                            \
+		.help = (operation) == OP_ACQUIRE_ASLEEP ? let_go : NULL, .prove = prove,          \
+		.clear_stage = clear_stage, __VA_ARGS__                                            \
 	}
-	clear_stage();
-	return right ? end == STEP_FINISHED : -1;
-}
-
-static bool record(struct step_trace *trace)
-{
-	struct step_victim victim;
-	enum step_end end = STEP_HANGS;
-
-	if (set_stage() && start_victim(&victim)) {
-		end = step_record(&victim, trace, STEPS_LIMIT);
-		step_kill(&victim);
-		if (holding)
-			on_sleep(NULL);
-	}
-	clear_stage();
-	return end == STEP_FINISHED || wrong("the operation does not end", end);
-}
-
-static bool run_scenario(bool all, uint64_t *points)
-{
-	struct step_trace trace = {0};
-	uint64_t stride;
-	bool right = record(&trace);
-
-	stride = all || trace.count <= POINTS ? 1 : trace.count / POINTS;
-	for (uint64_t point = 0; right && point <= trace.count; point += stride) {
-		char where[200] = "";
-
-		for (uint32_t round = 0; round < SLOW_ROUNDS; round++) {
-			slow = false;
-			right = run_point(&trace, point) >= 0;
-			if (right || !slow)
-				break;
-		}
-		++*points;
-		if (!right && point < trace.count)
-			step_describe(trace.address[point], where, sizeof(where));
-		if (!right)
-			printf("# behind instruction %" PRIu64 " of %" PRIu64 ": %s; %s\n", point,
-			       trace.count, fault, where);
-	}
-	if (!right && trace.count == 0)
-		printf("# %s\n", fault);
-	step_trace_free(&trace);
-	return right;
-}
-
-static bool needs_no_sleeper(enum operation operation)
-{
-	return operation == OP_OPEN || operation == OP_CREATE || operation == OP_CLOSE ||
-	       operation == OP_STATUS;
-}
 
 int main(int argc, char **argv)
 {
-	const char *pattern = "", *obstacle;
-	uint32_t number = 0, failed = 0;
-	char folder[FOLDER_BYTES];
-	bool all = false;
+	static const struct points_case cases[] = {
+		CASE("acquire", OP_ACQUIRE, ),
+		CASE("acquire-again", OP_ACQUIRE_AGAIN, ),
+		CASE("acquire-dead", OP_ACQUIRE_DEAD, ),
+		CASE("acquire-asleep", OP_ACQUIRE_ASLEEP, .may_wait = true),
+		CASE("try", OP_TRY, ),
+		CASE("recursive", OP_RECURSIVE, ),
+		CASE("release", OP_RELEASE, ),
+		CASE("repaired", OP_REPAIRED, ),
+		CASE("lost", OP_LOST, ),
+		CASE("open", OP_OPEN, .no_sleeper = true),
+		CASE("create", OP_CREATE, .no_sleeper = true),
+		CASE("close", OP_CLOSE, .no_sleeper = true),
+		CASE("close-held", OP_CLOSE_HELD, ),
+		CASE("status", OP_STATUS, .no_sleeper = true),
+	};
 
-	step_restart(argv);
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--all") == 0)
-			all = true;
-		else
-			pattern = argv[i];
-	}
-	obstacle = step_obstacle();
-	if (obstacle) {
-		printf("1..0 # SKIP %s\n", obstacle);
-		return SKIPPED;
-	}
-	if (folder_make(folder) != 0)
-		return 2;
-	answered = mmap(NULL, sizeof(*answered), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			-1, 0);
-	printf("TAP version 13\n");
-	for (uint32_t i = 0; i < 2u * OPERATIONS; i++) {
-		uint64_t points = 0;
-		char name[64];
-		bool right;
-
-		scenario = (struct scenario){.operation = i / 2, .sleeper = i % 2};
-		if (scenario.sleeper && needs_no_sleeper(scenario.operation))
-			continue;
-		snprintf(name, sizeof(name), "%s%s", operation_names[scenario.operation],
-			 scenario.sleeper ? "/sleeper" : "");
-		if (!strstr(name, pattern))
-			continue;
-		right = run_scenario(all, &points);
-		failed += !right;
-		printf("%sok %u - %s: %" PRIu64 " kill points\n", right ? "" : "not ", ++number,
-		       name, points);
-		fflush(stdout);
-	}
-	printf("1..%u\n", number);
-	folder_remove(folder);
-	return failed > 0;
+	return points_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_OBJECT_DEATHS_H
+#define TNI_OBJECT_DEATHS_H
+
+/* Sleeping at an object whose users may hold something between their calls.  See object/deaths.c. */
+
+#include "core/gate.h"
+#include "core/object.h"
+
+/* What an object knows of that. */
+struct tni_holders {
+	struct tni_object *object;
+	struct tni_gatehouse *house;
+	/* Whether anybody but this process may hold something; quick. */
+	bool (*are_there)(void *context);
+	/* Sets the bits of the participants that do. */
+	void (*find)(void *context, uint64_t bits[TNI_BITMAP_WORDS]);
+	/* Gives back what the dead held.  1: there was something; 0; or an error, but -ETIMEDOUT. */
+	int (*bring_back)(void *context, int64_t deadline_ns);
+	/* Whether what the sleeper waits for may be there by now. */
+	bool (*must_not_sleep)(void *context);
+	void *context;
+};
+
+/* What one sleeper knows of deaths. */
+struct tni_deaths {
+	int64_t told_ns; /* when the kernel last told of one; 0 never */
+	int64_t tick_ns; /* to the next look for the dead, where nobody tells */
+	bool looked;	 /* for who died before it slept */
+	bool blind;	 /* somebody holds something of whose death nobody will tell */
+};
+
+void tni_deaths_begin(struct tni_deaths *deaths);
+
+/* Falls asleep, announced, after a look for the dead if that is due, and looks for them when it was told of a
+ * death.  0: something moved; TNI_WOKEN: perhaps in the place of somebody else; -ETIMEDOUT, -EINTR. */
+int tni_deaths_sleep(struct tni_deaths *deaths, const struct tni_holders *holders,
+		     struct tni_sleep *sleep, int64_t deadline_ns);
+
+/* The sleeper leaves, for whatever reason, behind tni_sleep_end(). */
+void tni_deaths_end(const struct tni_deaths *deaths, const struct tni_holders *holders,
+		    const struct tni_sleep *sleep);
+
+#endif

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Turnstiles: what semaphores, events, conditions and barriers are made of.  A word of 64 bits says
+ * who may pass; whoever passes, and whoever lets others pass, changes it by one compare-and-swap.  That is all
+ * while nobody sleeps.
+ *
+ * Sleepers announce themselves in the word, too (SLEEPERS, and a count of announcements), so whoever changes it
+ * knows whether somebody is to be woken.  They sleep by the rules of gates (core/gate.c), on the gate's word, which
+ * nobody has to hold, and on the event of their class.
+ *
+ *	let	L1 no sleepers: word := next		dies: nothing is owed
+ *	or	L1 pending entry names the gate's word	dies: the kernel wakes one on the gate, in vain
+ *		L2 event counted up			dies: the same
+ *		L3 word := next				dies: the kernel wakes one on the gate, who
+ *							finds the new word, and wakes the others
+ *		L4 wakes				dies: the same
+ *		L5 pending entry put back
+ *	wait	W1 pending entry names the gate's word	dies: as L2
+ *		W2 event read, SLEEPERS announced	dies: a wake in vain is owed to nobody
+ *		W3 asleep				dies: the same
+ *		W4 woken				dies: the kernel wakes another one
+ *		W5 word := next: it has passed
+ *		W6 pending entry put back
+ *
+ * L2 comes before L3, and both again when L3 fails: a sleeper that announced before L3 read the event before L2 was
+ * done, so that it does not fall asleep any more (G2); one that announces behind it finds the new word.
+ *
+ * Claims.  What a process holds between its calls, and what is given back when it dies, stands in its row.  A change
+ * of the word and of a row goes together, under the gate:
+ *
+ *	C1 the gate is locked
+ *	C2 note := row and its new claim	dies: nothing happened
+ *	C3 word := next, CLAIMING		dies: whoever repairs finds CLAIMING and does the rest
+ *	C4 row's claim := the note's		dies: the same, once more
+ *	C5 word: CLAIMING taken away		dies: all done
+ *	C6 the gate is unlocked
+ *
+ * Those who pass without a claim, and without the gate, leave CLAIMING as it is.
+ *
+ * ORD turnstile: what was done before letting pass is released by the compare-and-swap on the word and acquired by
+ * the one that passes, or by the load that finds that it may.
+ */
+
+#include "object/turnstile.h"
+
+#include <errno.h>
+
+#include "core/clock.h"
+#include "object/deaths.h"
+
+#define SPIN_FULL_NS 50000
+#define SPIN_LEAST_NS 500
+#define WAIT_SHORT_NS 100000
+#define SPIN_BURST 48u /* pauses between two readings of the clock */
+
+void tni_turnstile_begin(struct tni_sync *sync)
+{
+	tni_set32(&sync->spin_ns, SPIN_FULL_NS);
+}
+
+static struct tni_a32 *gate_word(struct tni_sync *sync)
+{
+	return (struct tni_a32 *)&sync->cell->gate.word;
+}
+
+/* Takes the flags away, unless somebody has announced since the word was `before`. */
+static void drop_flags(struct tni_turnstile *turnstile, uint64_t before)
+{
+	uint64_t word = tni_get64(&turnstile->word);
+
+	while (((word ^ before) & TNI_TURNSTILE_EPOCH) == 0 && (word & TNI_TURNSTILE_SLEEPERS) &&
+	       !tni_cas64(&turnstile->word, &word,
+			  word & ~(TNI_TURNSTILE_SLEEPERS | TNI_TURNSTILE_WIDE)))
+		;
+}
+
+static void note_cpu(struct tni_turnstile *turnstile)
+{
+	uint32_t cpu = tni_cpu();
+
+	if (tni_get32(&turnstile->cpu) != cpu)
+		tni_set32(&turnstile->cpu, cpu);
+}
+
+/* Of those who sleep for more than one of something nobody knows how many can go on. */
+static uint32_t count_of(uint64_t word, int64_t count)
+{
+	if ((word & TNI_TURNSTILE_WIDE) || count > TNI_EVERYBODY)
+		return TNI_EVERYBODY;
+	return (uint32_t)count;
+}
+
+/* Behind a change of the word that was `before`, whose event has been counted. */
+static void wake(struct tni_sync *sync, uint64_t before, int64_t count)
+{
+	uint32_t most = count_of(before, count);
+
+	if (tni_event_wake(&sync->house, TNI_CLASS_MESSAGE, most) < most)
+		drop_flags(tni_turnstile(sync), before);
+}
+
+int tni_turnstile_let(struct tni_sync *sync, struct tni_thread *thread,
+		      tni_turnstile_change *change, uint64_t argument, uint64_t *ret_before)
+{
+	struct tni_turnstile *turnstile = tni_turnstile(sync);
+	uint64_t word = tni_get64(&turnstile->word), next;
+	void *pending = tni_pending_get(thread);
+	bool is_pending = false;
+	int64_t count;
+
+	do {
+		count = change(sync, word, argument, &next, NULL);
+		if (count < 0)
+			break;
+		if (!(word & TNI_TURNSTILE_SLEEPERS))
+			count = 0;
+		if (count > 0) {
+			if (!is_pending)
+				tni_pending_set(thread, gate_word(sync));
+			is_pending = true;
+			tni_event_count(&sync->house, TNI_CLASS_MESSAGE);
+		}
+		/* ORD(turnstile) */
+	} while (!tni_cas64(&turnstile->word, &word, next));
+	if (count >= 0)
+		note_cpu(turnstile);
+	if (count > 0)
+		wake(sync, word, count);
+	if (is_pending)
+		tni_pending_put(thread, pending);
+	if (count >= 0 && ret_before)
+		*ret_before = word;
+	return count < 0 ? (int)count : 0;
+}
+
+static void end_claiming(struct tni_turnstile *turnstile)
+{
+	uint64_t word = tni_get64(&turnstile->word);
+
+	tni_step();
+	while (!tni_cas64(&turnstile->word, &word, word & ~TNI_TURNSTILE_CLAIMING))
+		;
+}
+
+int tni_turnstile_repair(struct tni_sync *sync)
+{
+	struct tni_turnstile *turnstile = tni_turnstile(sync);
+	uint64_t number = tni_get64(&turnstile->note_row);
+	struct tni_row *row;
+
+	if (!(tni_turnstile_word(sync) & TNI_TURNSTILE_CLAIMING))
+		return 0;
+	row = number < TNI_PARTICIPANTS_MAX ? tni_sync_row(sync, (uint32_t)number) : NULL;
+	if (row)
+		tni_set64(&row->claim, tni_get64(&turnstile->note_claim));
+	end_claiming(turnstile);
+	return row ? 0 : tni_sync_damaged(sync);
+}
+
+/* C2 to C5, under the gate.  Wakes like tni_turnstile_let(). */
+static int change_both(struct tni_sync *sync, uint32_t participant, tni_turnstile_change *change,
+		       uint64_t argument, uint64_t *ret_before)
+{
+	struct tni_turnstile *turnstile = tni_turnstile(sync);
+	struct tni_row *row = &sync->rows[participant];
+	uint64_t word = tni_get64(&turnstile->word), next, claim;
+	int64_t count;
+
+	tni_set64(&turnstile->note_row, participant);
+	do {
+		claim = tni_get64(&row->claim);
+		count = change(sync, word, argument, &next, &claim);
+		if (count < 0)
+			return (int)count;
+		tni_set64(&turnstile->note_claim, claim);
+		tni_step();
+		if (!(word & TNI_TURNSTILE_SLEEPERS))
+			count = 0;
+		if (count > 0)
+			tni_event_count(&sync->house, TNI_CLASS_MESSAGE);
+		/* ORD(turnstile) */
+	} while (!tni_cas64(&turnstile->word, &word, next | TNI_TURNSTILE_CLAIMING));
+	tni_step();
+	tni_set64(&row->claim, claim);
+	end_claiming(turnstile);
+	note_cpu(turnstile);
+	if (count > 0)
+		wake(sync, word, count);
+	if (ret_before)
+		*ret_before = word;
+	return 0;
+}
+
+/* Who sleeps takes the stake of who may hold something for the first time into its vector. */
+void tni_turnstile_stake(struct tni_sync *sync, struct tni_thread *thread)
+{
+	struct tni_turnstile *turnstile = tni_turnstile(sync);
+
+	if (tni_get32(&turnstile->claims) == 0)
+		tni_set32(&turnstile->claims, 1);
+	if (tni_object_ensure_stake(sync->object, thread))
+		tni_gatehouse_wake(&sync->house, TNI_CLASS_MESSAGE, TNI_EVERYBODY);
+}
+
+int tni_turnstile_claim(struct tni_sync *sync, struct tni_thread *thread,
+			tni_turnstile_change *change, uint64_t argument, int64_t deadline_ns,
+			uint64_t *ret_before)
+{
+	void *pending = tni_pending_get(thread);
+	int result;
+
+	if (!sync->row)
+		return -ENOSPC;
+	tni_turnstile_stake(sync, thread);
+	result = tni_sync_lock(sync, thread, pending, deadline_ns);
+	/* Who does not want to wait for a turn waits for the gate: it is not held for long. */
+	if (result == -ETIMEDOUT)
+		result = tni_sync_lock(sync, thread, pending, tni_grace_ns());
+	if (result != 0)
+		return result;
+	result = change_both(sync, sync->object->participant, change, argument, ret_before);
+	tni_sync_unlock(sync, thread, pending);
+	return result;
+}
+
+static int64_t give_back(const struct tni_sync *sync, uint64_t word, uint64_t argument,
+			 uint64_t *ret_next, uint64_t *claim)
+{
+	(void)argument;
+	*ret_next = sync->kind->give_back(sync, word, *claim);
+	*claim = 0;
+	return TNI_EVERYBODY;
+}
+
+int tni_turnstile_give_back(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
+{
+	struct tni_thread *thread = tni_thread_self();
+	struct tni_turnstile *turnstile = tni_turnstile(sync);
+	void *pending = tni_pending_get(thread);
+	struct tni_row *row;
+	int result;
+
+	if (tni_get32(&turnstile->claims) == 0)
+		return 0;
+	row = tni_sync_row(sync, participant);
+	if (!row)
+		return -ENOSPC;
+	result = tni_sync_lock(sync, thread, pending, deadline_ns);
+	if (result != 0)
+		return result;
+	if (tni_get64(&row->claim) != 0) {
+		uint64_t word = tni_turnstile_word(sync);
+
+		if (sync->kind->give_back(sync, word, tni_get64(&row->claim)) != word)
+			tni_set64(&turnstile->given_back, tni_get64(&turnstile->given_back) + 1);
+		result = change_both(sync, participant, give_back, 0, NULL);
+	}
+	tni_sync_unlock(sync, thread, pending);
+	return result;
+}
+
+/* For object/deaths.c: what rows say. */
+static bool are_there_claims(void *context)
+{
+	const struct tni_turn *turn = context;
+
+	return tni_get32(&tni_turnstile(turn->sync)->claims) != 0;
+}
+
+static void find_claims(void *context, uint64_t bits[TNI_BITMAP_WORDS])
+{
+	const struct tni_turn *turn = context;
+	struct tni_sync *sync = turn->sync;
+
+	for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++) {
+		const struct tni_row *row = tni_sync_row(sync, i);
+
+		if (row && tni_get64(&row->claim) != 0)
+			bits[i / 64] |= UINT64_C(1) << (i % 64);
+	}
+}
+
+static int bring_back(void *context, int64_t deadline_ns)
+{
+	return tni_turnstile_bring_back(((const struct tni_turn *)context)->sync, deadline_ns);
+}
+
+static bool must_not_sleep(void *context)
+{
+	const struct tni_turn *turn = context;
+
+	return turn->may_pass(turn, tni_turnstile_word(turn->sync));
+}
+
+/* The kernel marks a stake before it drops the lock by which its participant is known to be alive. */
+int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns)
+{
+	struct tni_object *object = sync->object;
+	uint64_t bits[TNI_BITMAP_WORDS] = {0};
+	struct tni_turn turn = {.sync = sync};
+	int back = 0;
+
+	if (!are_there_claims(&turn))
+		return 0;
+	if (deadline_ns == 0)
+		deadline_ns = tni_grace_ns();
+	find_claims(&turn, bits);
+	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
+		const struct tni_a32 *stake;
+		int result;
+
+		if (!(bits[i / 64] >> (i % 64) & 1) || i == object->participant)
+			continue;
+		stake = tni_object_stake(object, i);
+		if (stake && (tni_get32(stake) & TNI_STAKE_OWNER) &&
+		    !(tni_get32(stake) & TNI_STAKE_DIED))
+			continue;
+		result = tni_object_recover_one(object, i, deadline_ns);
+		if (result < 0 && result != -ETIMEDOUT)
+			return result;
+		back |= result > 0;
+	}
+	return back;
+}
+
+/* Announces, unless it may pass.  False: it may. */
+static bool announce(const struct tni_turn *turn)
+{
+	struct tni_turnstile *turnstile = tni_turnstile(turn->sync);
+	uint64_t word = tni_get64(&turnstile->word), next;
+
+	do {
+		if (turn->may_pass(turn, word))
+			return false;
+		next = (word & ~TNI_TURNSTILE_EPOCH) |
+		       ((word + TNI_TURNSTILE_EPOCH_ONE) & TNI_TURNSTILE_EPOCH) |
+		       TNI_TURNSTILE_SLEEPERS | (turn->wanted > 1 ? TNI_TURNSTILE_WIDE : 0);
+		/* ORD(event): behind tni_sleep_announce(), which has read it. */
+	} while (!tni_cas64(&turnstile->word, &word, next));
+	return true;
+}
+
+/* Whether it is worth looking once more without sleeping.  Where who lets pass was last seen on this very
+ * processor, spinning would keep him from it. */
+static bool spin(const struct tni_turn *turn, int64_t deadline_ns)
+{
+	const struct tni_turnstile *turnstile = tni_turnstile(turn->sync);
+	int64_t now_ns = tni_clock_ns(CLOCK_MONOTONIC);
+	int64_t end_ns = now_ns + tni_get32(&turn->sync->spin_ns);
+
+	if (end_ns > deadline_ns)
+		end_ns = deadline_ns;
+	while (now_ns < end_ns) {
+		uint32_t cpu = tni_get32(&turnstile->cpu);
+
+		if (cpu == 0 || cpu == tni_cpu())
+			return false;
+		for (uint32_t i = 0; i < SPIN_BURST; i++) {
+			if (turn->may_pass(turn, tni_turnstile_word(turn->sync)))
+				return true;
+			tni_pause();
+		}
+		now_ns = tni_clock_ns(CLOCK_MONOTONIC);
+	}
+	return false;
+}
+
+static void learn(struct tni_sync *sync, int64_t waited_ns)
+{
+	uint32_t ns = tni_get32(&sync->spin_ns);
+
+	if (waited_ns < WAIT_SHORT_NS)
+		tni_set32(&sync->spin_ns, SPIN_FULL_NS);
+	else if (ns > SPIN_LEAST_NS)
+		tni_set32(&sync->spin_ns, ns / 2);
+}
+
+/* Sleeps until it may pass.  0, -ETIMEDOUT, -EINTR, -EBADMSG.  The pending entry names the gate's word. */
+static int sleep_until_may(struct tni_turn *turn, int64_t deadline_ns)
+{
+	struct tni_sync *sync = turn->sync;
+	struct tni_holders holders = {.object = sync->object,
+				      .house = &sync->house,
+				      .are_there = are_there_claims,
+				      .find = find_claims,
+				      .bring_back = bring_back,
+				      .must_not_sleep = must_not_sleep,
+				      .context = turn};
+	struct tni_deaths deaths;
+	struct tni_sleep sleep;
+	int result = 0;
+
+	tni_deaths_begin(&deaths);
+	tni_sleep_begin(&sync->house, TNI_CLASS_BIT(TNI_CLASS_MESSAGE), &sleep);
+	while (result >= 0) {
+		tni_sleep_announce(&sync->house, &sleep);
+		if (tni_gate_is_orphaned(&sync->cell->gate)) {
+			void *pending = tni_pending_get(turn->thread);
+
+			result = tni_sync_lock(sync, turn->thread, pending, deadline_ns);
+			if (result == 0)
+				tni_sync_unlock(sync, turn->thread, pending);
+			continue;
+		}
+		if (!announce(turn))
+			break;
+		result = tni_deaths_sleep(&deaths, &holders, &sleep, deadline_ns);
+		/* The dead one owed wakes to others, too. */
+		if (result == TNI_WOKEN_DEATH)
+			tni_gatehouse_wake(&sync->house, TNI_CLASS_MESSAGE, TNI_EVERYBODY);
+	}
+	tni_sleep_end(&sync->house, &sleep);
+	tni_deaths_end(&deaths, &holders, &sleep);
+	return result < 0 ? result : 0;
+}
+
+static int wait_once(struct tni_turn *turn, int64_t deadline_ns)
+{
+	int64_t start_ns = tni_clock_ns(CLOCK_MONOTONIC);
+	struct tni_sync *sync = turn->sync;
+	struct tni_row *row = sync->row;
+	int result;
+
+	if (start_ns >= deadline_ns) {
+		result = tni_turnstile_bring_back(sync, 0);
+		return result < 0 ? result : result > 0 ? 0 : -ETIMEDOUT;
+	}
+	if (spin(turn, deadline_ns))
+		return 0;
+	tni_pending_set(turn->thread, gate_word(sync));
+	if (row) {
+		tni_set32(&row->wanted, turn->wanted);
+		tni_fetch_add32(&row->waiting, 1);
+	}
+	tni_fetch_add64(&tni_turnstile(sync)->waits, 1);
+	result = sleep_until_may(turn, deadline_ns);
+	if (row)
+		tni_fetch_add32(&row->waiting, UINT32_MAX);
+	learn(sync, tni_clock_ns(CLOCK_MONOTONIC) - start_ns);
+	return result;
+}
+
+int tni_turnstile_wait(struct tni_turn *turn, int64_t deadline_ns)
+{
+	void *pending = tni_pending_get(turn->thread);
+	int waited = 0, result;
+
+	for (;;) {
+		result = turn->pass(turn, deadline_ns);
+		/* When the time is up, it has looked once more. */
+		if (result != 0 || waited < 0)
+			break;
+		waited = wait_once(turn, deadline_ns);
+		if (waited < 0 && waited != -ETIMEDOUT && waited != -EINTR)
+			break;
+	}
+	if (tni_pending_get(turn->thread) != pending)
+		tni_pending_put(turn->thread, pending);
+	if (result == 0)
+		result = waited;
+	return result < 0 ? result : 0;
+}
+
+void tni_turnstile_figures(struct tni_sync *sync, uint64_t *ret_passed, uint64_t *ret_let)
+{
+	*ret_passed = *ret_let = 0;
+	for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++) {
+		const struct tni_row *row = tni_sync_row(sync, i);
+
+		*ret_passed += row ? tni_get64(&row->passed) : 0;
+		*ret_let += row ? tni_get64(&row->let) : 0;
+	}
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_OBJECT_TURNSTILE_H
+#define TNI_OBJECT_TURNSTILE_H
+
+/* A word that lets threads pass or has them wait.  See object/turnstile.c. */
+
+#include "core/thread.h"
+#include "object/sync.h"
+
+#define TNI_EVERYBODY UINT32_MAX
+
+static inline struct tni_turnstile *tni_turnstile(const struct tni_sync *sync)
+{
+	return &sync->cell->turnstile;
+}
+
+static inline uint64_t tni_turnstile_word(const struct tni_sync *sync)
+{
+	/* ORD(turnstile) */
+	return tni_load_acquire64(&sync->cell->turnstile.word);
+}
+
+/* Of a handle that is being made. */
+void tni_turnstile_begin(struct tni_sync *sync);
+
+/*
+ * A change of the word, with what the calling process's row says where that goes with it (else NULL).  Answers how
+ * many can pass by it who may be asleep, 0 nobody, or a negative error; -EAGAIN: not now.  May be asked again.
+ */
+typedef int64_t tni_turnstile_change(const struct tni_sync *sync, uint64_t word, uint64_t argument,
+				     uint64_t *ret_next, uint64_t *claim);
+
+/* Makes it, and wakes who sleeps.  `ret_before` (may be NULL): the word before.  Without a lock; async-signal-safe
+ * if `change` is. */
+int tni_turnstile_let(struct tni_sync *sync, struct tni_thread *thread,
+		      tni_turnstile_change *change, uint64_t argument, uint64_t *ret_before);
+
+/* The same with the calling process's claim.  -ETIMEDOUT: somebody held the gate until then. */
+int tni_turnstile_claim(struct tni_sync *sync, struct tni_thread *thread,
+			tni_turnstile_change *change, uint64_t argument, int64_t deadline_ns,
+			uint64_t *ret_before);
+
+/* Has the kernel tell sleepers of the calling process's death, before it has a claim. */
+void tni_turnstile_stake(struct tni_sync *sync, struct tni_thread *thread);
+
+/* One who may have to wait. */
+struct tni_turn {
+	struct tni_sync *sync;
+	struct tni_thread *thread;
+	/* Whether it may pass when the word is this one. */
+	bool (*may_pass)(const struct tni_turn *turn, uint64_t word);
+	/* Passes.  1; 0: it has to wait; or a negative error. */
+	int (*pass)(struct tni_turn *turn, int64_t deadline_ns);
+	uint64_t argument; /* the kind's own */
+	uint32_t wanted;   /* so much of it */
+	uint32_t flags;
+};
+
+/* Waits until it has passed.  0; -ETIMEDOUT, -EINTR; or what pass() gives. */
+int tni_turnstile_wait(struct tni_turn *turn, int64_t deadline_ns);
+
+/* Gives back what the dead held.  1: there was something; 0; or an error, but -ETIMEDOUT. */
+int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns);
+
+/* How often all together passed, and let others pass. */
+void tni_turnstile_figures(struct tni_sync *sync, uint64_t *ret_passed, uint64_t *ret_let);
+
+/* For sync.c: gives back one participant's claim; repairs, under the gate. */
+int tni_turnstile_give_back(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
+int tni_turnstile_repair(struct tni_sync *sync);
+
+#endif

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ *	PROGRAM [--all] [NAME]	every instruction; the scenarios whose names hold NAME
+ */
+
+#include "points.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <tenon/tenon.h>
+
+#include "folder.h"
+#include "step.h"
+
+#define SKIPPED 77
+#define STEPS_LIMIT 200000
+/* Nobody waits for a timer: the shortest there is anywhere is of 100 ms.  Who only had no processor is not
+ * late each time. */
+#define SLOW_NS INT64_C(90000000)
+#define SLOW_ROUNDS 3u
+/* Kill points of a scenario, unless all are wanted. */
+#define POINTS 40u
+
+static const struct points_case *current;
+static bool has_sleeper, has_helped;
+
+/* What the sleeper got: 1 - its answer, which is not positive; 0 nothing yet. */
+static _Atomic int64_t *answered;
+static char fault[200];
+static bool slow; /* what is wrong is that somebody waited for long */
+
+bool points_wrong(const char *what, int64_t figure)
+{
+	if (fault[0] == '\0')
+		snprintf(fault, sizeof(fault), "%s (%" PRId64 ")", what, figure);
+	return false;
+}
+
+bool points_slow(const char *what, int64_t took_ns)
+{
+	slow = true;
+	return points_wrong(what, took_ns);
+}
+
+bool points_is_slow(int64_t took_ns)
+{
+	return took_ns > SLOW_NS;
+}
+
+int64_t points_deadline(void)
+{
+	return tenon_deadline_after(POINTS_PATIENCE_NS);
+}
+
+int points_die_behind(int (*run)(const struct points_case *one), const struct points_case *one)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		if (run(one) == 0)
+			kill(getpid(), SIGKILL);
+		_exit(1);
+	}
+	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) ? 0 : -1;
+}
+
+/* For struct step_plan. */
+static int prepare(void *context)
+{
+	(void)context;
+	return current->prepare(current);
+}
+
+static void operate(void *context)
+{
+	(void)context;
+	current->operate(current);
+}
+
+static int help_once(void)
+{
+	if (has_helped || !current->help)
+		return 0;
+	has_helped = true;
+	return current->help(current);
+}
+
+static int on_sleep(void *context)
+{
+	(void)context;
+	return help_once();
+}
+
+static struct step_plan plan = {
+	.prepare = prepare, .operate = operate, .patience_ns = POINTS_PATIENCE_NS};
+
+static pid_t start_sleeper(void)
+{
+	pid_t pid;
+
+	atomic_store(answered, 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		atomic_store(answered, 1 - current->sleep(current));
+		_exit(0);
+	}
+	return pid;
+}
+
+/* Asleep, or done with it already. */
+static void await_sleeper(pid_t sleeper)
+{
+	while (!step_is_asleep(sleeper, NULL) && atomic_load(answered) == 0)
+		sched_yield();
+}
+
+/* The sleeper's answer. */
+static bool prove_sleeper(pid_t sleeper, bool finished, int64_t since_ns, int *ret_answer)
+{
+	bool was_due = false, right = true;
+	int64_t answer, took_ns = 0;
+	int status;
+
+	while (atomic_load(answered) == 0 && took_ns < POINTS_PATIENCE_NS) {
+		took_ns = step_now_ns() - since_ns;
+		if (!has_helped && current->is_due && !current->is_due(current, finished)) {
+			if (help_once() != 0)
+				right = points_wrong("help", 0);
+			since_ns = step_now_ns();
+			continue;
+		}
+		was_due = true;
+		sched_yield();
+	}
+	if (was_due && took_ns > SLOW_NS)
+		right = points_slow("the sleeper waited: ns", took_ns);
+	answer = atomic_load(answered);
+	if (answer == 0)
+		kill(sleeper, SIGKILL);
+	waitpid(sleeper, &status, 0);
+	*ret_answer = (int)(1 - answer);
+	if (answer == 0 || !current->is_right(current, *ret_answer))
+		right = points_wrong("the sleeper's answer", 1 - answer);
+	return right;
+}
+
+static bool set_stage(void)
+{
+	fault[0] = '\0';
+	has_helped = false;
+	plan.may_sleep = current->may_wait;
+	plan.on_sleep = current->may_wait && current->help ? on_sleep : NULL;
+	return current->set_stage(current) || points_wrong("stage", 0);
+}
+
+/* Takes a victim to its marker. */
+static bool start_victim(struct step_victim *victim)
+{
+	if (step_start(victim, &plan) != 0)
+		return points_wrong("the victim cannot begin", 0);
+	return !current->disturb || current->disturb(current) || points_wrong("stage", 0);
+}
+
+static bool survive(struct step_victim *victim, const struct step_trace *trace, uint64_t point)
+{
+	pid_t sleeper = 0;
+	enum step_end end;
+	int64_t since_ns;
+	bool right = true, finished;
+	int answer = POINTS_NO_ANSWER;
+
+	if (has_sleeper) {
+		sleeper = start_sleeper();
+		await_sleeper(sleeper);
+	}
+	end = step_jump(victim, trace, point);
+	finished = end == STEP_FINISHED;
+	since_ns = step_now_ns();
+	step_kill(victim);
+	if (end == STEP_HANGS || end == STEP_CRASHED)
+		right = points_wrong("the victim hangs or crashed", end);
+	if (sleeper)
+		right = prove_sleeper(sleeper, finished, since_ns, &answer) && right;
+	return right && current->prove(current, finished, answer);
+}
+
+/* Kills behind the n-th instruction. */
+static bool run_point(const struct step_trace *trace, uint64_t point)
+{
+	struct step_victim victim;
+	bool right = set_stage() && start_victim(&victim) && survive(&victim, trace, point);
+
+	current->clear_stage(current);
+	return right;
+}
+
+static bool record(struct step_trace *trace)
+{
+	struct step_victim victim;
+	enum step_end end = STEP_HANGS;
+
+	if (set_stage() && start_victim(&victim)) {
+		end = step_record(&victim, trace, STEPS_LIMIT);
+		step_kill(&victim);
+	}
+	current->clear_stage(current);
+	/* One that nobody helps is left asleep. */
+	return end == STEP_FINISHED || (end == STEP_ASLEEP && current->may_wait) ||
+	       points_wrong("the operation does not end", end);
+}
+
+static bool run_scenario(bool all, uint64_t *points)
+{
+	struct step_trace trace = {0};
+	uint64_t stride;
+	bool right = record(&trace);
+
+	stride = all || trace.count <= POINTS ? 1 : trace.count / POINTS;
+	for (uint64_t point = 0; right && point <= trace.count; point += stride) {
+		char where[200] = "";
+
+		for (uint32_t round = 0; round < SLOW_ROUNDS; round++) {
+			slow = false;
+			right = run_point(&trace, point);
+			if (right || !slow)
+				break;
+		}
+		++*points;
+		if (!right && point < trace.count)
+			step_describe(trace.address[point], where, sizeof(where));
+		if (!right)
+			printf("# behind instruction %" PRIu64 " of %" PRIu64 ": %s; %s\n", point,
+			       trace.count, fault, where);
+	}
+	if (!right && trace.count == 0)
+		printf("# %s\n", fault);
+	step_trace_free(&trace);
+	return right;
+}
+
+static uint32_t run_all(const struct points_case *cases, uint32_t count, const char *pattern,
+			bool all, uint32_t *ret_failed)
+{
+	uint32_t number = 0;
+
+	for (uint32_t i = 0; i < 2 * count; i++) {
+		uint64_t points = 0;
+		char name[64];
+		bool right;
+
+		current = &cases[i / 2];
+		has_sleeper = i % 2;
+		if (has_sleeper && current->no_sleeper)
+			continue;
+		snprintf(name, sizeof(name), "%s%s", current->name, has_sleeper ? "/sleeper" : "");
+		if (!strstr(name, pattern))
+			continue;
+		right = run_scenario(all, &points);
+		*ret_failed += !right;
+		printf("%sok %u - %s: %" PRIu64 " kill points\n", right ? "" : "not ", ++number,
+		       name, points);
+		fflush(stdout);
+	}
+	return number;
+}
+
+int points_main(int argc, char **argv, const struct points_case *cases, uint32_t count)
+{
+	const char *pattern = "", *obstacle;
+	char folder[FOLDER_BYTES];
+	uint32_t failed = 0;
+	bool all = false;
+
+	step_restart(argv);
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--all") == 0)
+			all = true;
+		else
+			pattern = argv[i];
+	}
+	obstacle = step_obstacle();
+	if (obstacle) {
+		printf("1..0 # SKIP %s\n", obstacle);
+		return SKIPPED;
+	}
+	if (folder_make(folder) != 0)
+		return 2;
+	answered = mmap(NULL, sizeof(*answered), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
+	printf("TAP version 13\n");
+	printf("1..%u\n", run_all(cases, count, pattern, all, &failed));
+	folder_remove(folder);
+	return failed > 0;
+}
