@@ -13,7 +13,8 @@
  * so that the next one is told as well, or gives it up for good (tenon_lock_lost).  Nobody's death makes others
  * wait for longer than the lock was held.
  *
- * Costs.  Where nobody waits: two compare-and-swaps and no system call for acquiring and releasing.
+ * Costs.  Where nobody waits: two compare-and-swaps and no system call for acquiring and releasing; for sharing it two
+ * additions to a word that no other process writes, so that those who share it do not slow each other down.
  * Waiting takes no processor time, but for some microseconds at the beginning where the holder runs on
  * another processor.
  *
@@ -82,6 +83,27 @@ TENON_PUBLIC int tenon_lock_try(struct tenon_lock *lock) TENON_MUST_USE;
 /* Releases what the calling thread holds.  -EPERM: it does not hold it. */
 TENON_PUBLIC int tenon_lock_release(struct tenon_lock *lock);
 
+/*
+ * Shares the lock: many may at the same time, and nobody holds it meanwhile.  Waits while somebody holds it, or waits
+ * for those who share it to let go; so a thread that shares it already must not do so again while others may wait
+ * for it.  Signals do not end the wait.  A lock may be used in both ways by everybody.
+ *
+ * 0: it is shared.  -EOWNERDEAD: it is shared, too, and somebody who held it died, and nobody who holds it has said since
+ * that what it protects is sound.  Else it is not: -ETIMEDOUT; -EDEADLK the calling thread holds it;
+ * -ENOTRECOVERABLE it was given up.
+ *
+ * When a process dies that shares it, that is over at once; a thread that ends without letting go keeps it shared for as
+ * long as its process lives.
+ */
+TENON_PUBLIC int tenon_lock_acquire_shared(struct tenon_lock *lock, int64_t deadline_ns)
+	TENON_MUST_USE;
+
+/* The same without waiting: -EBUSY somebody holds it, or waits for it. */
+TENON_PUBLIC int tenon_lock_try_shared(struct tenon_lock *lock) TENON_MUST_USE;
+
+/* Ends one sharing.  -EPERM: the process does not share it by this handle. */
+TENON_PUBLIC int tenon_lock_release_shared(struct tenon_lock *lock);
+
 /* What the lock protects is sound again: the next one is not told any more.  -EPERM: the calling thread
  * does not hold it; -EINVAL: nobody died. */
 TENON_PUBLIC int tenon_lock_repaired(struct tenon_lock *lock);
@@ -107,7 +129,8 @@ struct tenon_lock_status {
 	uint32_t depth;	       /* how often its owner has acquired it; 0: free */
 	uint32_t waiting;      /* processes of which a thread is asleep for it */
 	uint32_t participants; /* attached processes */
-	uint32_t damaged, reserved;
+	uint32_t damaged;
+	uint32_t shared; /* how often it is shared */
 	uint64_t memory_bytes;
 	/* since it was made */
 	uint64_t acquired, waited; /* how often, and how often not at once */

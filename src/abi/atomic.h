@@ -10,6 +10,8 @@
  *	load_acquire,		the two ends of a hand-over; each use carries ORD(label)
  *	store_release
  *	cas, fetch_*		acquire and release at once
+ *	*_total			in one order with all others of the name: for two who write one word each and
+ *				then read the other's, of whom one at least must see the other
  *	step			orders nothing between processors: it keeps the compiler from moving
  *				stores across, so that a process that dies between two instructions
  *				leaves a prefix of its stores in program order, which is what every
@@ -117,6 +119,32 @@ static inline uint64_t tni_fetch_or64(struct tni_a64 *word, uint64_t value)
 static inline uint64_t tni_fetch_and64(struct tni_a64 *word, uint64_t value)
 {
 	return atomic_fetch_and_explicit(&word->v, value, memory_order_acq_rel);
+}
+
+static inline uint32_t tni_load_total32(const struct tni_a32 *word)
+{
+	return atomic_load_explicit(&word->v, memory_order_seq_cst);
+}
+
+static inline uint64_t tni_load_total64(const struct tni_a64 *word)
+{
+	return atomic_load_explicit(&word->v, memory_order_seq_cst);
+}
+
+static inline void tni_store_total32(struct tni_a32 *word, uint32_t value)
+{
+	atomic_store_explicit(&word->v, value, memory_order_seq_cst);
+}
+
+static inline uint64_t tni_fetch_add_total64(struct tni_a64 *word, uint64_t value)
+{
+	return atomic_fetch_add_explicit(&word->v, value, memory_order_seq_cst);
+}
+
+static inline bool tni_cas_total64(struct tni_a64 *word, uint64_t *expected, uint64_t value)
+{
+	return atomic_compare_exchange_strong_explicit(&word->v, expected, value,
+						       memory_order_seq_cst, memory_order_acquire);
 }
 
 static inline void tni_step(void)

@@ -31,7 +31,8 @@ struct tni_lock_words {
 	struct tni_a64 acquired;
 	struct tni_a64 waited; /* of these: not at once */
 	struct tni_a32 deaths; /* of owners */
-	uint32_t reserved[3];
+	struct tni_a32 shared; /* 1: somebody has shared it: rows' claims say how often */
+	uint32_t reserved[2];
 };
 
 _Static_assert(sizeof(struct tni_lock_words) == 40, "lock");

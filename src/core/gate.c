@@ -211,7 +211,8 @@ static int try_take(struct tni_gatehouse *house, struct tni_gate *gate,
 
 	if (!(word & TNI_GATE_FLAGS) && !(word & TNI_GATE_OWNER_DIED))
 		next &= ~TNI_GATE_WAITERS;
-	if (!tni_cas64(&gate->word, &word, next))
+	/* ORD(shared) */
+	if (!tni_cas_total64(&gate->word, &word, next))
 		return -EAGAIN;
 	tni_set32(&gate->cpu, tni_cpu());
 	return word & TNI_GATE_OWNER_DIED ? TNI_OWNER_DIED : 0;

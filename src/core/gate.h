@@ -63,7 +63,8 @@ static inline bool tni_gate_try(struct tni_gatehouse *house, uint32_t which,
 	uint32_t cpu;
 
 	if (__builtin_expect((word & TNI_GATE_LOW) != 0, 0) ||
-	    !tni_cas64(&gate->word, &word, word | waiters | tni_gate_holder(house, thread)))
+	    /* ORD(shared) */
+	    !tni_cas_total64(&gate->word, &word, word | waiters | tni_gate_holder(house, thread)))
 		return false;
 	cpu = tni_cpu();
 	if (tni_get32(&gate->cpu) != cpu)

@@ -47,6 +47,7 @@ static uint64_t give_back(const struct tni_sync *sync, uint64_t word, uint64_t c
 static const struct tni_sync_kind condition_kind = {.named = TNI_SYNC_KIND(TENON_KIND_CONDITION),
 						    .has_rows = true,
 						    .is_possible = is_possible,
+						    .bury = tni_turnstile_give_back,
 						    .give_back = give_back};
 
 int tenon_condition_open(const char *namespace_path, const char *name, uint32_t flags,

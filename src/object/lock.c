@@ -41,7 +41,8 @@ static bool is_possible(uint32_t flags, uint32_t limit)
 static const struct tni_sync_kind lock_kind = {.named = TNI_SYNC_KIND(TENON_KIND_LOCK),
 					       .flags_known = TENON_LOCK_RECURSIVE,
 					       .is_held_long = true,
-					       .is_possible = is_possible};
+					       .is_possible = is_possible,
+					       .bury = tni_lock_bury};
 
 int tenon_lock_open(const char *namespace_path, const char *name, uint32_t flags,
 		    const struct tenon_sync_options *options, struct tenon_lock **ret_lock)
@@ -141,6 +142,24 @@ static inline void let_go(struct tenon_lock *lock, struct tni_thread *thread)
 		let_go_slow(lock, thread);
 }
 
+/* Its gate is held; and it is, when nobody shares it any more.  0, or an error. */
+static inline int have_alone(struct tenon_lock *lock, struct tni_thread *thread,
+			     int64_t deadline_ns, uint32_t *ret_state)
+{
+	/* ORD(shared) */
+	if (__builtin_expect(tni_load_total32(&tni_lock_words(lock)->shared) != 0, 0) &&
+	    !tni_lock_is_drained(lock)) {
+		int result = tni_lock_drain(lock, thread, deadline_ns);
+
+		if (result != 0) {
+			let_go(lock, thread);
+			return result;
+		}
+	}
+	*ret_state = have(lock, thread);
+	return 0;
+}
+
 /* What is answered to who has the lock, whose state is `state`. */
 static int answer(struct tenon_lock *lock, struct tni_thread *thread, uint32_t state)
 {
@@ -190,8 +209,7 @@ static int begin(struct tenon_lock *lock, struct tni_thread *thread)
 	return 0;
 }
 
-/* The last owner died. */
-static void take_over(struct tenon_lock *lock)
+void tni_lock_take_over(struct tenon_lock *lock)
 {
 	struct tni_lock_words *words = tni_lock_words(lock);
 
@@ -225,20 +243,22 @@ static int acquire_slow(struct tenon_lock *lock, struct tni_thread *thread, int6
 			tni_hold_put_in(hold, thread);
 		tni_store_release_pointer(&lock->last, hold); /* ORD(last) */
 		if (result == TNI_OWNER_DIED)
-			take_over(lock);
+			tni_lock_take_over(lock);
 		if (waits)
 			tni_set64(&words->waited, tni_get64(&words->waited) + 1);
-		state = have(lock, thread);
+		result = have_alone(lock, thread, deadline_ns, &state);
 	}
 	tni_pending_put(thread, pending);
 	return result < 0 ? result : answer(lock, thread, state);
 }
 
 /* Where nothing has to be looked up, the word is in the thread's list already, and it is free.  1: not so. */
-static inline int acquire_fast(struct tenon_lock *lock, struct tni_thread *thread)
+static inline int acquire_fast(struct tenon_lock *lock, struct tni_thread *thread,
+			       int64_t deadline_ns)
 {
 	const struct tni_hold *last;
-	uint32_t state;
+	uint32_t state = 0;
+	int result;
 
 	if (__builtin_expect(!lock, 0))
 		return 1;
@@ -247,14 +267,16 @@ static inline int acquire_fast(struct tenon_lock *lock, struct tni_thread *threa
 				     !tni_gate_try(&lock->sync.house, 0, thread),
 			     0))
 		return 1;
-	state = have(lock, thread);
-	return __builtin_expect(state == TNI_LOCK_SOUND, 1) ? 0 : answer(lock, thread, state);
+	result = have_alone(lock, thread, deadline_ns, &state);
+	if (__builtin_expect(result == 0 && state == TNI_LOCK_SOUND, 1))
+		return 0;
+	return result < 0 ? result : answer(lock, thread, state);
 }
 
 int tenon_lock_acquire(struct tenon_lock *lock, int64_t deadline_ns)
 {
 	struct tni_thread *thread = tni_thread_self();
-	int result = acquire_fast(lock, thread);
+	int result = acquire_fast(lock, thread, deadline_ns);
 
 	return __builtin_expect(result > 0, 0) ? acquire_slow(lock, thread, deadline_ns) : result;
 }
@@ -263,10 +285,10 @@ int tenon_lock_acquire(struct tenon_lock *lock, int64_t deadline_ns)
 int tenon_lock_try(struct tenon_lock *lock)
 {
 	struct tni_thread *thread = tni_thread_self();
-	int result = acquire_fast(lock, thread);
+	int result = acquire_fast(lock, thread, 0);
 
 	if (__builtin_expect(result <= 0, 1))
-		return result;
+		return result == -ETIMEDOUT ? -EBUSY : result;
 	if (lock && (tni_get64(&gate_of(lock)->word) & TNI_GATE_OWNER) &&
 	    !tni_lock_is_held(lock, thread))
 		return -EBUSY;
@@ -327,7 +349,7 @@ uint32_t tni_lock_let_go(struct tenon_lock *lock, struct tni_thread *thread)
 
 int tni_lock_take_back(struct tenon_lock *lock, struct tni_thread *thread, uint32_t depth)
 {
-	int result = acquire_fast(lock, thread);
+	int result = acquire_fast(lock, thread, INT64_MAX);
 
 	if (result > 0)
 		result = acquire_slow(lock, thread, INT64_MAX);
@@ -390,6 +412,7 @@ int tenon_lock_status(struct tenon_lock *lock, struct tenon_lock_status *ret_sta
 	status.acquired = tni_get64(&words->acquired);
 	status.waited = tni_get64(&words->waited);
 	status.owner_deaths = tni_get32(&words->deaths);
+	status.shared = tni_lock_count_shared(lock);
 	tni_status_write(ret_status, &status, sizeof(status));
 	return 0;
 }

@@ -15,6 +15,8 @@ struct tenon_lock {
 	struct tni_apointer holds;
 	struct tni_apointer last;     /* of these: of who acquired it last */
 	struct tni_a32 holder_serial; /* of the thread that holds it by this handle; 0 none */
+	struct tni_a32 sharing;	      /* generation of the process that has a row; 0 none */
+	struct tni_apointer row;      /* its row, then */
 };
 
 static inline struct tni_lock_words *tni_lock_words(const struct tenon_lock *lock)
@@ -33,6 +35,34 @@ static inline bool tni_lock_is_held(const struct tenon_lock *lock, const struct 
  * tenon_lock_acquire() without a deadline does. */
 uint32_t tni_lock_let_go(struct tenon_lock *lock, struct tni_thread *thread);
 int tni_lock_take_back(struct tenon_lock *lock, struct tni_thread *thread, uint32_t depth);
+
+/* Whether nobody shares it. */
+static inline bool tni_lock_is_drained(struct tenon_lock *lock)
+{
+	struct tni_sync *sync = &lock->sync;
+
+	for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++) {
+		const struct tni_row *row = tni_sync_row(sync, i);
+
+		/* ORD(shared) */
+		if (row && tni_load_total64(&row->claim) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* It is held: waits until nobody shares it any more.  The pending entry may be anything, and is as it was.
+ * -ETIMEDOUT; -EBADMSG, -ENOSPC. */
+int tni_lock_drain(struct tenon_lock *lock, struct tni_thread *thread, int64_t deadline_ns);
+
+/* Its last owner died: under the gate. */
+void tni_lock_take_over(struct tenon_lock *lock);
+
+/* For struct tni_sync_kind: what a dead one shares. */
+int tni_lock_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
+
+/* How often it is shared, by the living. */
+uint32_t tni_lock_count_shared(struct tenon_lock *lock);
 
 /* Closes the handle. */
 void tni_lock_close(struct tenon_lock *lock);

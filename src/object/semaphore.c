@@ -44,6 +44,7 @@ static uint64_t give_back(const struct tni_sync *sync, uint64_t word, uint64_t c
 static const struct tni_sync_kind semaphore_kind = {.named = TNI_SYNC_KIND(TENON_KIND_SEMAPHORE),
 						    .has_rows = true,
 						    .is_possible = is_possible,
+						    .bury = tni_turnstile_give_back,
 						    .give_back = give_back};
 
 int tenon_semaphore_open(const char *namespace_path, const char *name, uint32_t flags,

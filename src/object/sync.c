@@ -95,17 +95,19 @@ int tni_sync_damaged(struct tni_sync *sync)
 	return -EBADMSG;
 }
 
-static void plan_nobody(void *context, uint64_t flags, struct tni_wakes *wakes)
+/* Who shares a lock waits for its gate; sleepers at a turnstile do not. */
+static void plan_wakes(void *context, uint64_t flags, struct tni_wakes *wakes)
 {
-	(void)context;
-	(void)flags;
-	(void)wakes;
+	const struct tni_sync *sync = context;
+
+	if (sync->kind->is_held_long && (flags & TNI_GATE_FLAG(TNI_CLASS_MESSAGE)))
+		wakes->count[TNI_CLASS_MESSAGE] = UINT32_MAX;
 }
 
 void tni_sync_unlock(struct tni_sync *sync, struct tni_thread *thread, void *pending)
 {
 	if (!tni_gate_unlock_quiet(&sync->cell->gate))
-		tni_gate_unlock(&sync->house, 0, plan_nobody, NULL);
+		tni_gate_unlock(&sync->house, 0, plan_wakes, sync);
 	tni_pending_put(thread, pending);
 }
 
@@ -134,7 +136,7 @@ static int bury(struct tni_object *object, uint32_t participant, int64_t deadlin
 
 	tni_gatehouse_forget(&sync->house, participant);
 	tni_gate_orphan(&sync->house, 0, participant);
-	return sync->kind->give_back ? tni_turnstile_give_back(sync, participant, deadline_ns) : 0;
+	return sync->kind->bury ? sync->kind->bury(sync, participant, deadline_ns) : 0;
 }
 
 static void renew(struct tni_object *object)

@@ -21,8 +21,9 @@ struct tni_sync_kind {
 	bool has_rows;
 	/* Whether it may be made, or has been made, like that: what `flags` and `limit` mean is the kind's. */
 	bool (*is_possible)(uint32_t flags, uint32_t limit);
-	/* What the turnstile's word becomes when what a dead participant's row says is given back; NULL: rows
-	 * have nothing. */
+	/* Gives back what a dead participant's row says.  May be NULL.  -ETIMEDOUT. */
+	int (*bury)(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
+	/* For turnstiles: what the word becomes by that. */
 	uint64_t (*give_back)(const struct tni_sync *sync, uint64_t word, uint64_t claim);
 };
 

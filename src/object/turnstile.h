@@ -65,7 +65,7 @@ int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns);
 /* How often all together passed, and let others pass. */
 void tni_turnstile_figures(struct tni_sync *sync, uint64_t *ret_passed, uint64_t *ret_let);
 
-/* For sync.c: gives back one participant's claim; repairs, under the gate. */
+/* For struct tni_sync_kind: gives back one participant's claim.  For sync.c: repairs, under the gate. */
 int tni_turnstile_give_back(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
 int tni_turnstile_repair(struct tni_sync *sync);
 

@@ -27,11 +27,20 @@ enum operation {
 	OP_RELEASE,
 	OP_REPAIRED,
 	OP_LOST,
+	OP_SHARE_DEAD, /* the last owner died */
+	OP_DRAIN,      /* this process shares it */
+	/* Those in which the victim does not hold it: */
+	OP_SHARE,
+	OP_SHARE_AGAIN,
+	OP_SHARE_ASLEEP, /* this process holds it */
+	OP_END_SHARE,
+	OP_CLOSE_SHARED,
 	OP_OPEN,
 	OP_CREATE,
 	OP_CLOSE,
-	OP_CLOSE_HELD,
 	OP_STATUS,
+	/* And with it: */
+	OP_CLOSE_HELD,
 };
 
 static struct tenon_lock *own; /* this process's */
@@ -80,6 +89,12 @@ static int prepare(const struct points_case *one)
 	case OP_REPAIRED:
 	case OP_CLOSE_HELD:
 		return hold_before();
+	case OP_END_SHARE:
+	case OP_CLOSE_SHARED:
+		return tenon_lock_acquire_shared(victims, points_deadline());
+	case OP_SHARE_AGAIN:
+		return tenon_lock_try_shared(victims) == 0 ? tenon_lock_release_shared(victims)
+							   : -1;
 	default:
 		return 0;
 	}
@@ -106,8 +121,18 @@ static void operate(const struct points_case *one)
 	case OP_CREATE:
 		victims = open_lock(one, TENON_CREATE);
 		break;
+	case OP_SHARE:
+	case OP_SHARE_AGAIN:
+	case OP_SHARE_ASLEEP:
+	case OP_SHARE_DEAD:
+		(void)!tenon_lock_acquire_shared(victims, points_deadline());
+		break;
+	case OP_END_SHARE:
+		tenon_lock_release_shared(victims);
+		break;
 	case OP_CLOSE:
 	case OP_CLOSE_HELD:
+	case OP_CLOSE_SHARED:
 		victims = tenon_lock_close(victims);
 		break;
 	case OP_STATUS:
@@ -122,18 +147,23 @@ static void operate(const struct points_case *one)
 	}
 }
 
+/* Whether this process keeps the victim, and the sleeper, waiting. */
+static bool is_kept(const struct points_case *one)
+{
+	return one->number == OP_ACQUIRE_ASLEEP || one->number == OP_SHARE_ASLEEP ||
+	       one->number == OP_DRAIN;
+}
+
 /* What the victim, or the sleeper, waits for. */
 static int let_go(const struct points_case *one)
 {
-	(void)one;
-	return tenon_lock_release(own);
+	return one->number == OP_DRAIN ? tenon_lock_release_shared(own) : tenon_lock_release(own);
 }
 
 /* An answer that is right for who comes next. */
 static bool is_right(const struct points_case *one, int result)
 {
-	bool may_have_died_with_it = one->number != OP_OPEN && one->number != OP_CREATE &&
-				     one->number != OP_CLOSE && one->number != OP_STATUS;
+	bool may_have_died_with_it = one->number < OP_SHARE || one->number > OP_STATUS;
 
 	return result == 0 || (result == -EOWNERDEAD && may_have_died_with_it) ||
 	       (result == -ENOTRECOVERABLE && one->number == OP_LOST);
@@ -155,7 +185,7 @@ static int sleep_for_it(const struct points_case *one)
 static bool is_due(const struct points_case *one, bool finished)
 {
 	(void)finished;
-	return one->number != OP_ACQUIRE_ASLEEP;
+	return !is_kept(one);
 }
 
 static bool prove_one(const struct points_case *one, struct tenon_lock *lock)
@@ -184,15 +214,16 @@ static bool prove(const struct points_case *one, bool finished, int answer)
 	(void)finished;
 	(void)answer;
 	/* It may have been let go of already. */
-	if (one->number == OP_ACQUIRE_ASLEEP)
-		tenon_lock_release(own);
+	if (is_kept(one))
+		let_go(one);
 	right = prove_one(one, own);
 	fresh = open_lock(one, TENON_CREATE);
 	if (!fresh)
 		return points_wrong("cannot be opened", 0);
 	right = right && prove_one(one, fresh) && prove_one(one, own);
 	if (tenon_lock_status(own, &status) != 0 || status.owner_pid != 0 || status.waiting != 0 ||
-	    status.participants != 2 || status.damaged || status.state == TENON_LOCK_OWNER_DIED)
+	    status.participants != 2 || status.damaged || status.shared != 0 ||
+	    status.state == TENON_LOCK_OWNER_DIED)
 		right = points_wrong("something is left", status.owner_pid);
 	fresh = tenon_lock_close(fresh);
 	return right;
@@ -206,7 +237,9 @@ static bool set_stage(const struct points_case *one)
 		return false;
 	if (one->number == OP_REPAIRED && points_die_behind(acquire_it, one) != 0)
 		return false;
-	return one->number != OP_ACQUIRE_ASLEEP || tenon_lock_acquire(own, points_deadline()) == 0;
+	if (one->number == OP_DRAIN)
+		return tenon_lock_acquire_shared(own, points_deadline()) == 0;
+	return !is_kept(one) || tenon_lock_acquire(own, points_deadline()) == 0;
 }
 
 static void clear_stage(const struct points_case *one)
@@ -219,15 +252,15 @@ static void clear_stage(const struct points_case *one)
 /* In one scenario somebody dies with the lock when the victim is at its marker. */
 static bool disturb(const struct points_case *one)
 {
-	return one->number != OP_ACQUIRE_DEAD || points_die_behind(acquire_it, one) == 0;
+	return (one->number != OP_ACQUIRE_DEAD && one->number != OP_SHARE_DEAD) ||
+	       points_die_behind(acquire_it, one) == 0;
 }
 
 #define CASE(text, operation, ...)                                                                 \
 	{                                                                                          \
 		.name = (text), .number = (operation), .set_stage = set_stage, .prepare = prepare, \
 		.disturb = disturb, .operate = operate, .sleep = sleep_for_it,                     \
-		.is_right = is_right, .is_due = is_due,                                            \
-		.help = (operation) == OP_ACQUIRE_ASLEEP ? let_go : NULL, .prove = prove,          \
+		.is_right = is_right, .is_due = is_due, .help = let_go, .prove = prove,            \
 		.clear_stage = clear_stage, __VA_ARGS__                                            \
 	}
 
@@ -243,6 +276,13 @@ int main(int argc, char **argv)
 		CASE("release", OP_RELEASE, ),
 		CASE("repaired", OP_REPAIRED, ),
 		CASE("lost", OP_LOST, ),
+		CASE("share", OP_SHARE, ),
+		CASE("share-again", OP_SHARE_AGAIN, ),
+		CASE("share-asleep", OP_SHARE_ASLEEP, .may_wait = true),
+		CASE("share-dead", OP_SHARE_DEAD, ),
+		CASE("end-share", OP_END_SHARE, ),
+		CASE("drain", OP_DRAIN, .may_wait = true),
+		CASE("close-shared", OP_CLOSE_SHARED, ),
 		CASE("open", OP_OPEN, .no_sleeper = true),
 		CASE("create", OP_CREATE, .no_sleeper = true),
 		CASE("close", OP_CLOSE, .no_sleeper = true),
