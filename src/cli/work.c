@@ -160,7 +160,7 @@ static void report_start(struct work *work, struct tenon_lease *lease, int error
 /* A command that is not there shall cost no message a delivery. */
 static int check_command(const struct work *work)
 {
-	int error = cli_child_check(&work->command);
+	int error = work_child_check(&work->command);
 
 	if (!error)
 		return CLI_OK;
@@ -194,7 +194,7 @@ static void begin(struct work *work, struct tenon_lease *lease)
 		memcpy(copy, lease->data, lease->message.bytes);
 	while (job->pid)
 		++job;
-	error = cli_child_start(&work->command, copy, &lease->message, &job->pid, &exec);
+	error = work_child_start(&work->command, copy, &lease->message, &job->pid, &exec);
 	if (error) {
 		report_start(work, lease, error, exec);
 		return;

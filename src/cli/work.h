@@ -19,7 +19,7 @@ struct work_command {
  * Looks, before a message is taken, whether there is such a command at all: a delivery cannot be
  * taken back.  0, or what execvp(3) would say, -ENOENT or -EACCES mostly.
  */
-int cli_child_check(const struct work_command *command);
+int work_child_check(const struct work_command *command);
 
 /*
  * Runs the command for a message, with {} replaced by it or, without {}, with the message as
@@ -30,7 +30,7 @@ int cli_child_check(const struct work_command *command);
  * too long for one; others come from making the process or from execve(2), and then `*ret_exec` says
  * which: true if it was execve().
  */
-int cli_child_start(const struct work_command *command, const void *data,
-		    const struct tenon_message *message, pid_t *ret_pid, bool *ret_exec);
+int work_child_start(const struct work_command *command, const void *data,
+		     const struct tenon_message *message, pid_t *ret_pid, bool *ret_exec);
 
 #endif

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+/* tenon work: the command of a message. */
+
+#include "child.h"
 #include "cli.h"
 #include "work.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static void cleanup_arguments(char ***arguments)
@@ -122,110 +121,24 @@ static int set_environment(const struct tenon_message *message)
 	return error;
 }
 
-static void run_child(char **arguments, int stdin_fd, int report_fd, pid_t parent,
-		      const sigset_t *old_mask)
-{
-	int error;
-
-	setpgid(0, 0);
-	if (prctl(PR_SET_PDEATHSIG, SIGTERM) || getppid() != parent)
-		_exit(127);
-	signal(SIGPIPE, SIG_DFL);
-	signal(SIGXFSZ, SIG_DFL);
-	sigprocmask(SIG_SETMASK, old_mask, NULL);
-	if (dup2(stdin_fd, STDIN_FILENO) >= 0)
-		execvp(arguments[0], arguments);
-	error = -errno;
-	/* If this is not read either, the exit status has to do. */
-	if (write(report_fd, &error, sizeof(error)) < 0)
-		_exit(126);
-	_exit(127);
-}
-
-static int start(char **arguments, int stdin_fd, const sigset_t *old_mask, pid_t *ret_pid,
-		 bool *ret_exec)
-{
-	CLI_CLEANUP(cli_cleanup_fd) int report_read = -1;
-	CLI_CLEANUP(cli_cleanup_fd) int report_write = -1;
-	pid_t parent = getpid(), pid;
-	int report[2];
-	int error;
-	ssize_t got;
-
-	if (pipe2(report, O_CLOEXEC))
-		return -errno;
-	report_read = report[0];
-	report_write = report[1];
-	pid = fork();
-	if (pid < 0)
-		return -errno;
-	if (!pid)
-		run_child(arguments, stdin_fd, report_write, parent, old_mask);
-	close(report_write);
-	report_write = -1;
-	do {
-		got = read(report_read, &error, sizeof(error));
-	} while (got < 0 && errno == EINTR);
-	/* Nothing came: execve() closed the pipe, and the command runs. */
-	if (got != sizeof(error)) {
-		*ret_pid = pid;
-		return 0;
-	}
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	*ret_exec = true;
-	return error;
-}
-
-static int check_file(const char *path)
-{
-	struct stat information;
-
-	if (stat(path, &information))
-		return -errno;
-	if (!S_ISREG(information.st_mode))
-		return -EACCES;
-	return access(path, X_OK) ? -errno : 0;
-}
-
-int cli_child_check(const struct work_command *command)
+int work_child_check(const struct work_command *command)
 {
 	const char *program = command->arguments[0];
-	const char *folder = getenv("PATH");
-	int answer = -ENOENT;
 
-	/* It depends on the message. */
-	if (strstr(program, "{}"))
-		return 0;
-	if (!program[0] || strchr(program, '/'))
-		return check_file(program);
-	/* The C library searches folders of its own. */
-	if (!folder)
-		return 0;
-	for (;;) {
-		size_t bytes = strcspn(folder, ":");
-		char path[PATH_MAX];
-		int error = -ENOENT;
-
-		/* An empty entry is the working folder. */
-		if (snprintf(path, sizeof(path), "%.*s/%s", bytes ? (int)bytes : 1,
-			     bytes ? folder : ".", program) < (int)sizeof(path))
-			error = check_file(path);
-		if (!error)
-			return 0;
-		if (error == -EACCES)
-			answer = error;
-		if (!folder[bytes])
-			return answer;
-		folder += bytes + 1;
-	}
+	/* It may depend on the message. */
+	return strstr(program, "{}") ? 0 : cli_child_check(program);
 }
 
-int cli_child_start(const struct work_command *command, const void *data,
-		    const struct tenon_message *message, pid_t *ret_pid, bool *ret_exec)
+int work_child_start(const struct work_command *command, const void *data,
+		     const struct tenon_message *message, pid_t *ret_pid, bool *ret_exec)
 {
 	CLI_CLEANUP(cleanup_arguments) char **expanded = NULL;
 	CLI_CLEANUP(cli_cleanup_fd) int stdin_fd = -1;
+	struct cli_child child = {
+		.leads_group = true,
+		.death_signal = SIGTERM,
+		.old_mask = command->old_mask,
+	};
 	size_t replaced;
 	int error;
 
@@ -245,5 +158,7 @@ int cli_child_start(const struct work_command *command, const void *data,
 	error = set_environment(message);
 	if (error)
 		return error;
-	return start(expanded, stdin_fd, command->old_mask, ret_pid, ret_exec);
+	child.arguments = expanded;
+	child.stdin_fd = stdin_fd;
+	return cli_child_start(&child, ret_pid, ret_exec);
 }
