@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Completion of tenon(1) for bash: commands, their options and values, and the names of queues.
+# Completion of tenon(1) for bash: commands, their options and values, and the names of objects.
+
+_tenon_commands='create rm ls stat send recv peek work bench doctor help version'
 
 _tenon_options()
 {
 	case $1 in
 	create)
-		echo '--capacity --order --full --message-size --mode --participants --exclusive
-			--json'
+		echo '--capacity --order --full --message-size --recursive --mode --participants
+			--exclusive --json'
 		;;
-	rm) echo '--force --json' ;;
-	ls) echo '--long --json --null' ;;
-	stat) echo '--json --watch --interval' ;;
+	rm) echo '--force --json --kind' ;;
+	ls) echo '--long --json --null --kind' ;;
+	stat) echo '--json --watch --interval --kind' ;;
 	send)
 		echo '--null --length-prefixed --file --message --priority --type --key --no-wait
 			--timeout --receipt --json --create'
@@ -25,23 +27,25 @@ _tenon_options()
 			--quiet'
 		;;
 	work) echo '--jobs --tries --dead --exit-when-empty --progress --json' ;;
+	lock) echo '--nonblock --timeout --conflict-exit-code --quiet --if-dead' ;;
 	bench) echo '--duration --json' ;;
 	doctor | version) echo '--json' ;;
 	esac
 }
 
-# Names of queues, with a leading slash if that is how the word begins.  A name may hold anything but
-# a slash; what a shell would not take as one word is quoted.
+# Names of objects, of all kinds if none is given, with a leading slash if that is how the word begins.
+# A name may hold anything but a slash; what a shell would not take as one word is quoted.
 _tenon_names()
 {
-	local namespace=$1 word=$2 name
-	local -a namespace_option=()
+	local namespace=$1 word=$2 kind=$3 name
+	local -a namespace_option=() kind_option=()
 
 	[[ -n $namespace ]] && namespace_option=(--namespace "$namespace")
+	[[ -n $kind ]] && kind_option=(--kind "$kind")
 	while IFS= read -r name; do
 		[[ $word == /* ]] || name=${name#/}
 		[[ $name == "$word"* ]] && COMPREPLY+=("$(printf '%q' "$name")")
-	done < <(tenon "${namespace_option[@]}" ls 2>/dev/null)
+	done < <(tenon "${namespace_option[@]}" ls "${kind_option[@]}" 2>/dev/null | uniq)
 }
 
 _tenon_words()
@@ -56,8 +60,10 @@ _tenon_words()
 # Completes the value of an option; fails if the option has none.
 _tenon_value()
 {
-	local option=$1 word=$2 namespace=$3
+	local option=$1 word=$2 namespace=$3 command=$4
 
+	# The same letter is an option without a value there.
+	[[ $command:$option == @(lock:-n|stat:-w) ]] && return 1
 	case $option in
 	--namespace | --output-dir)
 		compopt -o filenames 2>/dev/null
@@ -71,35 +77,41 @@ _tenon_value()
 	--full) _tenon_words "$word" wait fail drop-oldest drop-newest ;;
 	--capacity) _tenon_words "$word" rendezvous unbounded ;;
 	--tries) _tenon_words "$word" unlimited ;;
-	--dead) _tenon_names "$namespace" "$word" ;;
+	--kind) _tenon_words "$word" queue lock ;;
+	--if-dead) _tenon_words "$word" run fail ;;
+	--dead) _tenon_names "$namespace" "$word" queue ;;
 	--message | -m | --key | --priority | --type | --timeout | -t | --count | -n | --position | \
-		-p | --interval | --jobs | -j | --duration | --message-size | --mode | --participants) ;;
+		-p | --interval | --jobs | -j | --duration | --message-size | --mode | --participants | \
+		-w | --conflict-exit-code | -E) ;;
 	*) return 1 ;;
 	esac
 }
 
+# `kind` is that of --kind, or of what is created.
 _tenon_operand()
 {
-	local command=$1 position=$2 word=$3 namespace=$4
+	local command=$1 position=$2 word=$3 namespace=$4 kind=$5
 
 	case $command:$position in
-	create:0) _tenon_words "$word" queue ;;
-	create:1 | send:0 | recv:0 | peek:0 | work:0) _tenon_names "$namespace" "$word" ;;
-	rm:* | stat:*) _tenon_names "$namespace" "$word" ;;
-	work:1)
+	create:0) _tenon_words "$word" queue lock ;;
+	create:1) _tenon_names "$namespace" "$word" "$kind" ;;
+	send:0 | recv:0 | peek:0 | work:0) _tenon_names "$namespace" "$word" queue ;;
+	lock:0) _tenon_names "$namespace" "$word" lock ;;
+	rm:* | stat:*) _tenon_names "$namespace" "$word" "$kind" ;;
+	work:1 | lock:1)
 		mapfile -t COMPREPLY < <(compgen -c -- "$word")
 		;;
-	work:* | doctor:0)
+	work:* | lock:* | doctor:0)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		;;
-	help:0) _tenon_words "$word" create rm ls stat send recv peek work bench doctor help version ;;
+	help:0) _tenon_words "$word" "$_tenon_commands" ;;
 	esac
 }
 
 _tenon()
 {
-	local word=${COMP_WORDS[COMP_CWORD]} command='' namespace='' previous=''
+	local word=${COMP_WORDS[COMP_CWORD]} command='' namespace='' kind='' previous=''
 	local -i i position=0 ended=0
 
 	COMPREPLY=()
@@ -111,18 +123,21 @@ _tenon()
 			ended=1
 		elif [[ $previous == -* ]]; then
 			# An option with a value takes the next word, which may be the one to complete.
-			if [[ $previous != *=* ]] && _tenon_value "$previous" '' '' 2>/dev/null; then
+			if [[ $previous != *=* ]] && _tenon_value "$previous" '' '' "$command" 2>/dev/null; then
 				if ((i + 1 == COMP_CWORD)); then
 					COMPREPLY=()
-					_tenon_value "$previous" "$word" "$namespace"
+					_tenon_value "$previous" "$word" "$namespace" "$command"
 					return
 				fi
 				((++i))
 				[[ $previous == --namespace ]] && namespace=${COMP_WORDS[i]}
+				[[ $previous == --kind ]] && kind=${COMP_WORDS[i]}
 			fi
+			[[ $previous == --kind=* ]] && kind=${previous#*=}
 		elif [[ -z $command ]]; then
 			command=$previous
 		else
+			[[ $command:$position == create:0 ]] && kind=$previous
 			((++position))
 		fi
 		COMPREPLY=()
@@ -131,12 +146,12 @@ _tenon()
 		if [[ $word == -* ]]; then
 			_tenon_words "$word" --namespace --help --version
 		else
-			_tenon_words "$word" create rm ls stat send recv peek work bench doctor help version
+			_tenon_words "$word" "$_tenon_commands"
 		fi
 	elif [[ $word == -* ]] && ! ((ended)); then
 		_tenon_words "$word" "$(_tenon_options "$command")" --namespace --help
 	else
-		_tenon_operand "$command" "$position" "$word" "$namespace"
+		_tenon_operand "$command" "$position" "$word" "$namespace" "$kind"
 	fi
 }
 

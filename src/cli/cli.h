@@ -4,7 +4,7 @@
 
 /*
  * What the commands of `tenon` share.  Everything here stands on the public interface of the
- * library alone.
+ * library alone.  What differs between the kinds of objects is in kind.h.
  *
  * A command's run() gets argc and argv from its own name on and returns an exit status.  Whoever
  * finds an error prints it, once, and returns the exit status that belongs to it; CLI_OK is 0, so
@@ -74,7 +74,9 @@ void cli_print_overview(void);
 int cli_option(int argc, char **argv, const char *shorts, const struct option *longs);
 int cli_option_status(int option);
 
-/* Checks for exactly one operand and turns it into a queue's name. */
+/* Checks for exactly one operand and turns it into the name of an object of the kind that is called
+ * so; cli_operand_queue() for a queue. */
+int cli_operand_name(int argc, char **argv, const char *kind, char ret_name[static 258]);
 int cli_operand_queue(int argc, char **argv, char ret_name[static 258]);
 
 /* The word of `words` (ended by NULL) that was probably meant, or NULL. */
@@ -94,10 +96,6 @@ void cli_queue_warn(const char *name, const char *format, ...) CLI_PRINTF(2, 3);
 /* Says what a negative errno of the library means for the queue and what to do about it; returns
  * the exit status. */
 int cli_queue_error(const char *name, int error);
-
-/* The sentence that cli_queue_error() would print, without the name and escaped; NULL if there is no
- * memory. */
-char *cli_queue_error_text(const char *name, int error);
 
 /* Same for a file or a call that has nothing to do with a queue. */
 int cli_system_error(const char *what, int error);
@@ -125,16 +123,6 @@ const char *cli_namespace_barrier(void);
 
 /* Messages there would be written to a disk. */
 bool cli_is_on_disk(const char *path);
-
-/* The names of its queues, sorted by their bytes; begins as zeros. */
-struct cli_listing {
-	char **names;
-	size_t count, capacity;
-};
-
-/* 0 or a negative errno. */
-int cli_listing_read(struct cli_listing *listing);
-void cli_cleanup_listing(struct cli_listing *listing);
 
 /* parse.c: each returns 0 or -EINVAL and prints nothing. */
 
@@ -305,11 +293,6 @@ struct json_object;
 
 /* Adds text under a key, or under KEY_base64 if it is not UTF-8; 0 or -ENOMEM. */
 int cli_json_add_text(struct json_object *object, const char *key, const void *data, size_t bytes);
-/* Adds what is wrong with a queue as `error`; 0 or -ENOMEM. */
-int cli_json_add_error(struct json_object *object, const char *name, int error);
-/* What stands in the place of the status of a queue that cannot be opened. */
-struct json_object *cli_json_unopened(const char *name, int error);
-struct json_object *cli_json_status(const char *name, const struct tenon_queue_status *status);
 struct json_object *cli_json_message(const void *data, const struct tenon_message *message);
 /* Prints it and a newline on stdout (indented if asked) and lets go of it. */
 void cli_json_print(struct json_object *object, bool indented);

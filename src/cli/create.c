@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* tenon create: makes a queue, or makes sure that there is one as asked for. */
+/*
+ * tenon create: makes an object, or makes sure that there is one as asked for.
+ *
+ * The first operand is always the kind: so a queue that is called "lock" is no question of rules.
+ */
 
-#include "cli.h"
+#include "kind.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -17,15 +21,13 @@ enum {
 	OPTION_MESSAGE_SIZE,
 	OPTION_MODE,
 	OPTION_PARTICIPANTS,
+	OPTION_RECURSIVE,
 	OPTION_EXCLUSIVE,
 };
 
 struct create_request {
-	struct tenon_queue_options options;
-	uint32_t flags;
+	struct cli_making making;
 	bool json;
-	/* Which of the options were given, as bits of 1 << (OPTION_… - OPTION_CAPACITY). */
-	uint32_t given;
 };
 
 static int parse_capacity(const char *text, uint64_t *ret_capacity)
@@ -46,140 +48,162 @@ static int parse_capacity(const char *text, uint64_t *ret_capacity)
 	return 0;
 }
 
-static int parse_request(int option, struct create_request *request)
-{
-	struct tenon_queue_options *options = &request->options;
-	uint64_t number;
+/* The options that say what the object is like: what those of getopt_long() are as bits. */
+static const struct {
+	int option;
+	uint32_t bit;
+	const char *text;
+} made_of[] = {
+	{OPTION_CAPACITY, CLI_MAKE_CAPACITY, "--capacity"},
+	{OPTION_ORDER, CLI_MAKE_ORDER, "--order"},
+	{OPTION_FULL, CLI_MAKE_FULL, "--full"},
+	{OPTION_MESSAGE_SIZE, CLI_MAKE_MESSAGE_SIZE, "--message-size"},
+	{OPTION_MODE, CLI_MAKE_MODE, "--mode"},
+	{OPTION_PARTICIPANTS, CLI_MAKE_PARTICIPANTS, "--participants"},
+	{OPTION_RECURSIVE, CLI_MAKE_RECURSIVE, "--recursive"},
+};
 
+static int parse_queue_option(int option, struct tenon_queue_options *options)
+{
 	switch (option) {
 	case OPTION_CAPACITY:
 		if (parse_capacity(optarg, &options->capacity))
 			return cli_usage("--capacity '%s': neither a number from 0 to %llu nor "
 					 "'rendezvous' nor 'unbounded'",
 					 optarg, (unsigned long long)TENON_QUEUE_MAX_CAPACITY);
-		break;
+		return CLI_OK;
 	case OPTION_ORDER:
 		if (cli_parse_word(optarg, cli_order_words, &options->order))
 			return cli_usage("--order '%s': not one of fifo, priority, typed", optarg);
-		break;
+		return CLI_OK;
 	case OPTION_FULL:
 		if (cli_parse_word(optarg, cli_full_words, &options->full))
 			return cli_usage("--full '%s': not one of wait, fail, drop-oldest, "
 					 "drop-newest",
 					 optarg);
-		break;
-	case OPTION_MESSAGE_SIZE:
+		return CLI_OK;
+	default:
 		if (cli_parse_size(optarg, &options->max_message_bytes) ||
 		    options->max_message_bytes > TENON_QUEUE_MAX_MESSAGE_BYTES)
 			return cli_usage("--message-size '%s': not a size from 0 to 1G (K, M or G "
-					 "may follow a "
-					 "whole number)",
+					 "may follow a whole number)",
 					 optarg);
-		break;
+		return CLI_OK;
+	}
+}
+
+static int parse_request(int option, struct create_request *request)
+{
+	struct cli_making *making = &request->making;
+	uint64_t number;
+	size_t i;
+
+	for (i = 0; i < sizeof(made_of) / sizeof(made_of[0]); ++i) {
+		if (made_of[i].option == option)
+			making->given |= made_of[i].bit;
+	}
+	switch (option) {
+	case OPTION_CAPACITY:
+	case OPTION_ORDER:
+	case OPTION_FULL:
+	case OPTION_MESSAGE_SIZE:
+		return parse_queue_option(option, &making->queue);
 	case OPTION_MODE:
-		if (cli_parse_mode(optarg, &options->mode))
+		if (cli_parse_mode(optarg, &making->queue.mode))
 			return cli_usage("--mode '%s': not an octal number up to 0777", optarg);
-		break;
+		making->sync.mode = making->queue.mode;
+		return CLI_OK;
 	case OPTION_PARTICIPANTS:
 		if (cli_parse_number(optarg, &number) || !number ||
 		    number > TENON_QUEUE_MAX_PARTICIPANTS)
 			return cli_usage("--participants '%s': not a number from 1 to %u", optarg,
 					 TENON_QUEUE_MAX_PARTICIPANTS);
-		options->max_participants = (uint32_t)number;
-		break;
+		making->queue.max_participants = (uint32_t)number;
+		making->sync.max_participants = (uint32_t)number;
+		return CLI_OK;
+	case OPTION_RECURSIVE:
+		making->sync.flags |= TENON_LOCK_RECURSIVE;
+		return CLI_OK;
 	case OPTION_EXCLUSIVE:
-		request->flags |= TENON_QUEUE_EXCLUSIVE;
-		break;
+		making->flags |= TENON_EXCLUSIVE;
+		return CLI_OK;
 	case CLI_OPTION_JSON:
 		request->json = true;
 		return CLI_OK;
 	default:
 		return cli_option_status(option);
 	}
-	request->given |= UINT32_C(1) << (option - OPTION_CAPACITY);
-	return CLI_OK;
 }
 
-/* An existing queue is opened as it is; it must not differ in what was asked for by name. */
-static const char *find_difference(const struct create_request *request,
-				   const struct tenon_queue_status *status)
+/* Whether the kind has what was asked for. */
+static int check_options(const struct cli_kind *kind, const struct cli_making *making)
 {
-	const struct tenon_queue_options *options = &request->options;
-	const struct {
-		int option;
-		bool differs;
-		const char *text;
-	} rows[] = {
-		{OPTION_CAPACITY, options->capacity != status->capacity, "--capacity"},
-		{OPTION_ORDER, options->order != status->order, "--order"},
-		{OPTION_FULL, options->full != status->full, "--full"},
-		{OPTION_MESSAGE_SIZE, options->max_message_bytes != status->max_message_bytes,
-		 "--message-size"},
-		{OPTION_PARTICIPANTS, options->max_participants != status->max_participants,
-		 "--participants"},
-	};
 	size_t i;
 
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); ++i) {
-		if (rows[i].differs && request->given & UINT32_C(1) << (rows[i].option - 256))
-			return rows[i].text;
+	for (i = 0; i < sizeof(made_of) / sizeof(made_of[0]); ++i) {
+		if (making->given & made_of[i].bit & ~kind->options)
+			return cli_usage("a %s has no %s", kind->name, made_of[i].text);
 	}
-	return NULL;
-}
-
-static int print_queue(const char *name, const struct tenon_queue_status *status)
-{
-	struct json_object *object = cli_json_status(name, status);
-
-	if (!object)
-		return cli_queue_error(name, -ENOMEM);
-	cli_json_print(object, true);
+	/* To the library this means the usual mode; of a queue, it means none. */
+	if (kind != &cli_kind_queue && making->given & CLI_MAKE_MODE && !making->sync.mode)
+		return cli_usage("--mode '0': nobody could use such a %s", kind->name);
 	return CLI_OK;
 }
 
-static int create(const char *name, const struct create_request *request)
+/* An existing object is opened as it is; it must not differ in what was asked for by name. */
+static const char *find_difference(const struct cli_object *object, const struct cli_making *making)
 {
-	CLI_CLEANUP(cli_cleanup_queue) struct tenon_queue *queue = NULL;
-	struct tenon_queue_status status = {.size = sizeof(status)};
+	const char *difference = object->kind->difference(object, making);
+
+	if (!difference && making->given & CLI_MAKE_PARTICIPANTS &&
+	    making->sync.max_participants != object->max_participants)
+		difference = "--participants";
+	return difference;
+}
+
+static int print_json(const struct cli_object *object)
+{
+	struct json_object *json = cli_object_json(object);
+
+	if (!json)
+		return cli_kind_error(object->kind, object->name, -ENOMEM);
+	cli_json_print(json, true);
+	return CLI_OK;
+}
+
+static int create(const struct cli_kind *kind, const char *name,
+		  const struct create_request *request)
+{
+	CLI_CLEANUP(cli_cleanup_object) struct cli_object object = {.handle = NULL};
 	const char *difference;
 	int error;
 
-	error = tenon_queue_open(NULL, name, TENON_QUEUE_CREATE | request->flags, &request->options,
-				 &queue);
+	error = cli_object_open(&object, kind, name, &request->making);
 	if (error == -EINVAL) {
-		if (request->options.capacity == TENON_QUEUE_RENDEZVOUS &&
-		    request->options.full != TENON_QUEUE_WAIT)
-			cli_queue_warn(name,
-				       "--capacity rendezvous and --full %s do not go together: a "
-				       "rendezvous is never full, its senders wait for a receiver",
-				       cli_word(cli_full_words, request->options.full));
-		else
-			cli_queue_warn(name, "these options do not go together");
+		if (!kind->refuse || !kind->refuse(name, &request->making))
+			cli_kind_warn(kind, name, "these options do not go together");
 		return CLI_USAGE;
 	}
-	if (!error)
-		error = tenon_queue_status(queue, &status);
 	if (error == -ENOENT) {
-		cli_queue_warn(name, "there is no namespace folder '%s'; %s", cli_namespace(),
-			       cli_namespace_remedy());
+		cli_kind_warn(kind, name, "there is no namespace folder '%s'; %s", cli_namespace(),
+			      cli_namespace_remedy());
 		return CLI_MISSING;
 	}
 	if (error)
-		return cli_queue_error(name, error);
-	difference = find_difference(request, &status);
+		return cli_kind_error(kind, name, error);
+	difference = find_difference(&object, &request->making);
 	if (difference) {
-		cli_queue_warn(name,
-			       "it exists already with another %s; look at it with 'tenon stat "
-			       "%s', or remove it first",
-			       difference, name);
+		cli_kind_warn(kind, name,
+			      "it exists already with another %s; look at it with 'tenon stat "
+			      "--kind %s %s', or remove it first",
+			      difference, kind->name, name);
 		return CLI_EXISTS;
 	}
 	if (cli_is_on_disk(cli_namespace()))
-		cli_queue_warn(name,
-			       "it lies in '%s', which is not on tmpfs: messages are written to a "
-			       "disk",
-			       cli_namespace());
-	return request->json ? print_queue(name, &status) : CLI_OK;
+		cli_kind_warn(kind, name,
+			      "it lies in '%s', which is not on tmpfs: %s written to a disk",
+			      cli_namespace(), kind->contents);
+	return request->json ? print_json(&object) : CLI_OK;
 }
 
 static int run(int argc, char **argv)
@@ -191,17 +215,20 @@ static int run(int argc, char **argv)
 		{"message-size", required_argument, NULL, OPTION_MESSAGE_SIZE},
 		{"mode", required_argument, NULL, OPTION_MODE},
 		{"participants", required_argument, NULL, OPTION_PARTICIPANTS},
+		{"recursive", no_argument, NULL, OPTION_RECURSIVE},
 		{"exclusive", no_argument, NULL, OPTION_EXCLUSIVE},
 		{"json", no_argument, NULL, CLI_OPTION_JSON},
 		CLI_COMMON_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
 	struct create_request request = {
-		.options = {.size = sizeof(request.options),
-			    .capacity = TENON_QUEUE_DEFAULT_CAPACITY,
-			    .max_message_bytes = TENON_QUEUE_DEFAULT_MESSAGE_BYTES,
-			    .mode = TENON_QUEUE_DEFAULT_MODE},
+		.making = {.queue = {.size = sizeof(request.making.queue),
+				     .capacity = TENON_QUEUE_DEFAULT_CAPACITY,
+				     .max_message_bytes = TENON_QUEUE_DEFAULT_MESSAGE_BYTES,
+				     .mode = TENON_QUEUE_DEFAULT_MODE},
+			   .sync = {.size = sizeof(request.making.sync)}},
 	};
+	const struct cli_kind *kind;
 	char name[258];
 	int option, status;
 
@@ -212,25 +239,27 @@ static int run(int argc, char **argv)
 	}
 	if (optind == argc)
 		return cli_usage("what to create is missing: 'tenon create queue NAME'");
-	if (strcmp(argv[optind], "queue"))
-		return cli_usage("'%s' is no kind of object; there is 'queue': 'tenon create queue "
+	kind = cli_kind_named(argv[optind]);
+	if (!kind)
+		return cli_usage("'%s' is no kind of object; there are %s: 'tenon create queue "
 				 "NAME'",
-				 argv[optind]);
+				 argv[optind], cli_kind_list(""));
 	++optind;
-	status = cli_operand_queue(argc, argv, name);
-	if (status)
-		return status;
-	return create(name, &request);
+	status = cli_operand_name(argc, argv, kind->name, name);
+	if (!status)
+		status = check_options(kind, &request.making);
+	return status ? status : create(kind, name, &request);
 }
 
 const struct cli_command cli_command_create = {
 	.name = "create",
-	.synopsis = "queue NAME [OPTION…]",
-	.summary = "make a queue",
-	.help = "Makes a queue.  If it exists it is left as it is, and only options that differ "
-		"from\n"
-		"it are an error.\n"
+	.synopsis = "queue|lock NAME [OPTION…]",
+	.summary = "make a queue or a lock",
+	.help = "Makes an object of a kind.  If it exists it is left as it is, and only options "
+		"that\n"
+		"differ from it are an error.  Each kind has names of its own.\n"
 		"\n"
+		"Of a queue:\n"
 		"  --capacity N         messages it holds at most (1024; K, M and G may follow),\n"
 		"                       or 0, 'rendezvous': a send ends when its message was\n"
 		"                       received, or 'unbounded'\n"
@@ -238,6 +267,11 @@ const struct cli_command cli_command_create = {
 		"  --full WHAT          when it is full a send should wait (usual), fail,\n"
 		"                       drop-oldest or drop-newest\n"
 		"  --message-size SIZE  the longest message (8K); K, M and G may follow\n"
+		"\n"
+		"Of a lock:\n"
+		"  --recursive          its holder may acquire it again\n"
+		"\n"
+		"Of all:\n"
 		"  --mode OCTAL         permission bits, less the umask (0600)\n"
 		"  --participants N     processes that may be attached at once (256)\n"
 		"  --exclusive          fail if it exists\n"

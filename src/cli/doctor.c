@@ -7,6 +7,7 @@
  */
 
 #include "doctor.h"
+#include "kind.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -30,8 +31,8 @@ static const char *const grade_words[] = {
 	[DOCTOR_DAMAGE] = "damage",
 };
 
-static void print_finding(enum doctor_grade grade, const char *object, const char *remedy,
-			  const char *text)
+static void print_finding(const struct doctor *doctor, enum doctor_grade grade, const char *object,
+			  const char *remedy, const char *text)
 {
 	static const enum cli_colour colours[] = {
 		[DOCTOR_FINE] = CLI_GREEN,
@@ -44,8 +45,9 @@ static void print_finding(enum doctor_grade grade, const char *object, const cha
 	CLI_CLEANUP(cli_cleanup_free)
 	char *shown_remedy = remedy ? cli_escape(remedy, strlen(remedy), NULL) : NULL;
 
-	printf("%s%-8s%s %s: %s\n", cli_colour(STDOUT_FILENO, colours[grade]), grade_words[grade],
-	       cli_colour(STDOUT_FILENO, CLI_PLAIN), shown ? shown : "?",
+	printf("%s%-8s%s %s%s%s: %s\n", cli_colour(STDOUT_FILENO, colours[grade]),
+	       grade_words[grade], cli_colour(STDOUT_FILENO, CLI_PLAIN),
+	       doctor->kind ? doctor->kind->name : "", doctor->kind ? " " : "", shown ? shown : "?",
 	       shown_text ? shown_text : "?");
 	if (shown_remedy)
 		printf("         → %s\n", shown_remedy);
@@ -57,6 +59,8 @@ static void add_finding(struct doctor *doctor, enum doctor_grade grade, const ch
 	struct json_object *finding = json_object_new_object();
 
 	json_object_object_add(finding, "grade", json_object_new_string(grade_words[grade]));
+	if (doctor->kind)
+		cli_json_add_string(finding, "kind", doctor->kind->name);
 	cli_json_add_text(finding, "object", object, strlen(object));
 	cli_json_add_text(finding, "finding", text, strlen(text));
 	if (remedy)
@@ -78,7 +82,7 @@ void doctor_report(struct doctor *doctor, enum doctor_grade grade, const char *o
 	if (doctor->json)
 		add_finding(doctor, grade, object, remedy, text ? text : "out of memory");
 	else
-		print_finding(grade, object, remedy, text ? text : "out of memory");
+		print_finding(doctor, grade, object, remedy, text ? text : "out of memory");
 }
 
 static const char *remedy_for(int error)
@@ -98,7 +102,7 @@ static const char *remedy_for(int error)
 	}
 }
 
-static void report_unopened(struct doctor *doctor, const char *name, int error)
+void doctor_report_unopened(struct doctor *doctor, const char *name, int error)
 {
 	switch (-error) {
 	case ENOENT:
@@ -111,7 +115,7 @@ static void report_unopened(struct doctor *doctor, const char *name, int error)
 		break;
 	case EUSERS:
 		doctor_report(doctor, DOCTOR_WARNING, name,
-			      "end a process, or make the queue anew with more --participants",
+			      "end a process, or make it anew with more --participants",
 			      "as many processes are attached as it was made for");
 		break;
 	case EPROTO:
@@ -136,123 +140,45 @@ static void report_unopened(struct doctor *doctor, const char *name, int error)
 	}
 }
 
-/* What dead processes held: counted before it is freed. */
-struct leftovers {
-	unsigned int processes;
-	uint64_t leases, loans;
-};
-
-static int visit_participant(const struct tenon_participant *participant, void *context)
+static void examine_use(struct doctor *doctor, const struct cli_object *object)
 {
-	struct leftovers *leftovers = context;
-
-	if (participant->alive)
-		return 0;
-	++leftovers->processes;
-	leftovers->leases += participant->leased;
-	leftovers->loans += participant->loaned;
-	return 0;
-}
-
-static void examine_leftovers(struct doctor *doctor, const char *name, struct tenon_queue *queue)
-{
-	struct leftovers leftovers = {0, 0, 0};
-	uint32_t freed = 0;
-	int error;
-
-	error = tenon_queue_participants(queue, visit_participant, &leftovers);
-	if (!error)
-		error = tenon_queue_recover(queue, &freed);
-	if (error)
-		doctor_report(doctor, DOCTOR_WARNING, name, NULL,
-			      "leftovers could not be looked for: %s", strerror(-error));
-	else if (freed)
-		doctor_report(doctor, DOCTOR_NOTE, name, NULL,
-			      "%s had held %s under lease and %s; that has been freed, and what "
-			      "was under lease is queued again",
-			      cli_format_count(freed, "dead process", "dead processes"),
-			      cli_format_messages(leftovers.leases),
-			      cli_format_count(leftovers.loans, "loan", "loans"));
-	else if (leftovers.processes)
-		doctor_report(doctor, DOCTOR_NOTE, name, "look again with 'tenon doctor'",
-			      "%s just died; somebody is cleaning up",
-			      cli_format_count(leftovers.processes, "process has",
-					       "processes have"));
-}
-
-static void examine_use(struct doctor *doctor, const char *name,
-			const struct tenon_queue_status *status)
-{
-	bool bounded = status->capacity != TENON_QUEUE_UNBOUNDED &&
-		       status->capacity != TENON_QUEUE_RENDEZVOUS;
-
-	if (bounded && status->messages + status->leased >= status->capacity)
-		doctor_report(
-			doctor, DOCTOR_NOTE, name,
-			"receive from it, or make it anew with more --capacity",
-			"it is full: %s queued and %llu under lease; %s, %s",
-			cli_format_messages(status->messages), (unsigned long long)status->leased,
-			cli_format_count(status->senders_waiting, "sender waits", "senders wait"),
-			cli_format_count(status->receivers_waiting, "receiver waits",
-					 "receivers wait"));
-	if (status->participants * 10 >= status->max_participants * 9)
-		doctor_report(doctor, DOCTOR_NOTE, name, "make it anew with more --participants",
-			      "%u of at most %u processes are attached", status->participants,
-			      status->max_participants);
-	if ((status->mode & 0006) == 0006)
-		doctor_report(doctor, DOCTOR_NOTE, name,
+	if (object->participants * 10 >= object->max_participants * 9)
+		doctor_report(doctor, DOCTOR_NOTE, object->name,
+			      "make it anew with more --participants",
+			      "%u of at most %u processes are attached", object->participants,
+			      object->max_participants);
+	if ((object->mode & 0006) == 0006)
+		doctor_report(doctor, DOCTOR_NOTE, object->name,
 			      "if that is not meant, make it anew with --mode 0600 or 0660",
-			      "its mode, %04o, lets every user fill and drain it", status->mode);
+			      "its mode, %04o, lets every user %s", object->mode,
+			      object->kind->use);
 }
 
-static void examine_queue(struct doctor *doctor, const char *name)
+static void examine_object(struct doctor *doctor, const struct cli_entry *entry)
 {
-	CLI_CLEANUP(cli_cleanup_queue) struct tenon_queue *queue = NULL;
-	struct tenon_queue_status status = {.size = sizeof(status)};
-	char fault[512] = "";
+	CLI_CLEANUP(cli_cleanup_object) struct cli_object object = {.handle = NULL};
+	unsigned int damaged = doctor->counts[DOCTOR_DAMAGE];
 	int error;
 
-	error = tenon_queue_open(NULL, name, 0, NULL, &queue);
-	if (error) {
-		report_unopened(doctor, name, error);
-		return;
-	}
-	examine_leftovers(doctor, name, queue);
-	error = tenon_queue_check(queue, fault, sizeof(fault));
-	fault[sizeof(fault) - 1] = 0;
-	if (error == -EBADMSG) {
-		doctor_report(doctor, DOCTOR_DAMAGE, name,
-			      "receive what still comes, remove it with 'tenon rm', make it anew",
-			      "%s", fault[0] ? fault : "its shared memory is damaged");
-		return;
-	}
-	if (!error)
-		error = tenon_queue_status(queue, &status);
-	if (error) {
-		report_unopened(doctor, name, error);
-		return;
-	}
-	if (status.damaged)
-		doctor_report(doctor, DOCTOR_DAMAGE, name,
-			      "receive what still comes, remove it with 'tenon rm', make it anew",
-			      "somebody was refused damaged memory; what is there now is sound");
+	doctor->kind = entry->kind;
+	error = cli_object_open(&object, entry->kind, entry->name, NULL);
+	if (error)
+		doctor_report_unopened(doctor, entry->name, error);
 	else
-		doctor_report(doctor, DOCTOR_FINE, name, NULL,
-			      "sound; %s, %s of memory, %s since it was made",
-			      cli_format_messages(status.messages),
-			      cli_format_bytes(status.memory_bytes),
-			      cli_format_count(status.repairs, "repair", "repairs"));
-	examine_use(doctor, name, &status);
+		entry->kind->examine(doctor, &object);
+	if (!error && damaged == doctor->counts[DOCTOR_DAMAGE])
+		examine_use(doctor, &object);
+	doctor->kind = NULL;
 }
 
-static int examine_queues(struct doctor *doctor)
+static int examine_objects(struct doctor *doctor)
 {
-	CLI_CLEANUP(cli_cleanup_listing) struct cli_listing listing = {NULL, 0, 0};
+	CLI_CLEANUP(cli_cleanup_listing) struct cli_listing listing = {.entries = NULL};
 	int error = cli_listing_read(&listing);
 	size_t i;
 
 	for (i = 0; !error && i < listing.count; ++i)
-		examine_queue(doctor, listing.names[i]);
+		examine_object(doctor, &listing.entries[i]);
 	doctor->objects = (unsigned int)listing.count;
 	return error;
 }
@@ -300,7 +226,7 @@ static void examine_pipe(struct doctor *doctor, const char *name, ino_t inode)
 		      "left over by a queue that was removed");
 }
 
-/* Whatever else lies in the folder takes memory from its queues. */
+/* Whatever else lies in the folder takes memory from its objects. */
 static void examine_strangers(struct doctor *doctor)
 {
 	const struct dirent *entry;
@@ -338,7 +264,7 @@ static void print_sum(const struct doctor *doctor)
 {
 	unsigned int damaged = doctor->counts[DOCTOR_DAMAGE];
 	unsigned int warnings = doctor->counts[DOCTOR_WARNING];
-	const char *unseen = cli_format_count(doctor->unseen, "queue", "queues");
+	const char *unseen = cli_format_count(doctor->unseen, "object", "objects");
 
 	if (damaged || warnings)
 		printf("%u damaged, %s", damaged,
@@ -357,13 +283,13 @@ static int examine(struct doctor *doctor)
 	int error = 0;
 
 	if (doctor_examine_system(doctor))
-		error = examine_queues(doctor);
+		error = examine_objects(doctor);
 	if (!error)
 		examine_strangers(doctor);
 	else
 		doctor_report(doctor, DOCTOR_WARNING, cli_namespace(),
 			      "set TENON_NAMESPACE or --namespace to a folder of your own",
-			      "its queues cannot be listed: %s",
+			      "its objects cannot be listed: %s",
 			      error == -EPERM ? "the folder belongs to somebody unexpected"
 					      : strerror(-error));
 	if (doctor->json)
@@ -407,12 +333,12 @@ const struct cli_command cli_command_doctor = {
 	.name = "doctor",
 	.synopsis = "[--json] [NAMESPACE]",
 	.summary = "check a namespace for damage, leftovers and limits",
-	.help = "Checks the kernel, limits, the folder, and every queue in it, and says what to "
+	.help = "Checks the kernel, limits, the folder, and every object in it, and says what to "
 		"do.  It\n"
-		"frees what dead processes held, and removes nothing.\n"
+		"frees what dead processes held in queues, and removes nothing.\n"
 		"\n"
 		"      --json  an array of findings\n"
 		"\n"
-		"Status 0 if all is well, 1 with warnings, 6 if a queue is damaged.\n",
+		"Status 0 if all is well, 1 with warnings, 6 if an object is damaged.\n",
 	.run = run,
 };

@@ -2,7 +2,7 @@
 #ifndef TENON_CLI_DOCTOR_H
 #define TENON_CLI_DOCTOR_H
 
-/* tenon doctor: what its two halves, the system and the queues, report to. */
+/* tenon doctor: what its halves, the system and the objects of each kind, report to. */
 
 #include "cli.h"
 
@@ -12,13 +12,17 @@ struct doctor {
 	bool json;
 	struct json_object *array;
 	unsigned int counts[4];
-	unsigned int objects; /* that were listed */
-	unsigned int unseen;  /* of these, those that this user may not open */
+	const struct cli_kind *kind; /* of the object that is looked at; NULL: it is none */
+	unsigned int objects;	     /* that were listed */
+	unsigned int unseen;	     /* of these, those that this user may not open */
 };
 
 /* A finding: of what, what, and what to do about it (NULL: nothing). */
 void doctor_report(struct doctor *doctor, enum doctor_grade grade, const char *object,
 		   const char *remedy, const char *format, ...) CLI_PRINTF(5, 6);
+
+/* An object that cannot be opened: what error the library gave. */
+void doctor_report_unopened(struct doctor *doctor, const char *name, int error);
 
 /* Looks at the kernel, the limits of this process, and the namespace's folder.  False if there is no
  * folder to look into. */

@@ -59,7 +59,7 @@ static void examine_limits(struct doctor *doctor)
 	if (limit.rlim_cur < LOW_DESCRIPTORS)
 		doctor_report(doctor, DOCTOR_WARNING, "descriptors",
 			      "raise it with 'ulimit -n' or LimitNOFILE=",
-			      "a process may have %llu open files; each open queue takes some",
+			      "a process may have %llu open files; each open object takes some",
 			      (unsigned long long)limit.rlim_cur);
 	else
 		doctor_report(doctor, DOCTOR_FINE, "descriptors", NULL,
@@ -110,7 +110,7 @@ static void examine_files(struct doctor *doctor, const char *path)
 		doctor_report(doctor, errno == EACCES ? DOCTOR_NOTE : DOCTOR_WARNING, path,
 			      "look at the permissions of the folder, and whether its file system "
 			      "has O_TMPFILE",
-			      "no queue can be made there by you: %m");
+			      "no object can be made there by you: %m");
 		return;
 	}
 	if (fcntl(fd, F_OFD_SETLK, &lock))

@@ -5,7 +5,7 @@
  * The one place where an errno becomes a sentence and an exit status.
  */
 
-#include "cli.h"
+#include "kind.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -30,7 +30,7 @@ void cli_cleanup_queue(struct tenon_queue **queue)
 	*queue = tenon_queue_close(*queue);
 }
 
-/* Where the next sentence goes instead of to the terminal; see cli_queue_error_text(). */
+/* Where the next sentence goes instead of to the terminal; see cli_kind_error_text(). */
 static char **diverted;
 
 /* Names and arguments come from anywhere, and an error goes to a terminal: one line, escaped. */
@@ -92,6 +92,15 @@ void cli_queue_warn(const char *name, const char *format, ...)
 	va_end(arguments);
 }
 
+void cli_kind_warn(const struct cli_kind *kind, const char *name, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	print_line(kind->name, name, format, arguments);
+	va_end(arguments);
+}
+
 int cli_system_error(const char *what, int error)
 {
 	cli_warn("%s: %s", what[0] ? what : "''", strerror(-error));
@@ -112,7 +121,9 @@ int cli_system_error(const char *what, int error)
 }
 
 struct nearest_search {
+	const struct cli_kind *kind; /* cli_kind_any: of all */
 	const char *wanted;
+	const struct cli_kind *other; /* which has just that name, though it is not the kind */
 	char found[258];
 };
 
@@ -122,129 +133,137 @@ static int visit_nearest(uint32_t kind, const char *name, void *context)
 	/* Without the slash, which both have and which would make short names resemble each other. */
 	const char *const names[] = {name + 1, NULL};
 
-	if (kind == TENON_KIND_QUEUE && !search->found[0] && cli_nearest(search->wanted, names))
+	if (search->kind != &cli_kind_any && search->kind->kind != kind) {
+		if (!strcmp(search->wanted, name + 1))
+			search->other = cli_kind_of(kind);
+	} else if (!search->found[0] && cli_nearest(search->wanted, names)) {
 		snprintf(search->found, sizeof(search->found), "%s", name);
+	}
 	return 0;
 }
 
-static void report_missing(const char *name)
+static void report_missing(const struct cli_kind *kind, const char *name)
 {
-	struct nearest_search search = {.wanted = name + 1};
+	struct nearest_search search = {.kind = kind, .wanted = name + 1};
 
 	if (cli_namespace_is_named() && cli_namespace_is_missing()) {
-		cli_queue_warn(name, "there is no namespace folder '%s'; %s", cli_namespace(),
-			       cli_namespace_remedy());
+		cli_kind_warn(kind, name, "there is no namespace folder '%s'; %s", cli_namespace(),
+			      cli_namespace_remedy());
 		return;
 	}
 	tenon_namespace_list(NULL, visit_nearest, &search);
-	if (search.found[0])
-		cli_queue_warn(name, "there is no such queue in '%s'; did you mean '%s'?",
-			       cli_namespace(), search.found);
-	else if (cli_current == &cli_command_rm)
-		cli_queue_warn(name,
-			       "there is no such queue in '%s'; 'tenon ls' shows those that "
-			       "are there",
-			       cli_namespace());
+	if (search.other)
+		cli_kind_warn(kind, name, "there is no such %s in '%s', but a %s of that name",
+			      kind->name, cli_namespace(), search.other->name);
+	else if (search.found[0])
+		cli_kind_warn(kind, name, "there is no such %s in '%s'; did you mean '%s'?",
+			      kind->name, cli_namespace(), search.found);
+	else if (cli_current == &cli_command_rm || kind == &cli_kind_any)
+		cli_kind_warn(kind, name,
+			      "there is no such %s in '%s'; 'tenon ls' shows those that are there",
+			      kind->name, cli_namespace());
 	else
-		cli_queue_warn(name,
-			       "there is no such queue in '%s'; make it with "
-			       "'tenon create queue %s'",
-			       cli_namespace(), name);
+		cli_kind_warn(kind, name,
+			      "there is no such %s in '%s'; make it with 'tenon create %s %s'",
+			      kind->name, cli_namespace(), kind->name, name);
 }
 
 /* What ran out, and where more of it comes from. */
-static void report_exhausted(const char *name, int error)
+static void report_exhausted(const struct cli_kind *kind, const char *name, int error)
 {
 	switch (-error) {
 	case ENOSPC:
-		cli_queue_warn(name,
-			       "the memory behind '%s' is full; receive or remove something "
-			       "there, or enlarge it (mount -o remount,size=SIZE)",
-			       cli_namespace());
+		cli_kind_warn(kind, name,
+			      "the memory behind '%s' is full; receive or remove something there, "
+			      "or enlarge it (mount -o remount,size=SIZE)",
+			      cli_namespace());
 		break;
 	case EUSERS:
-		cli_queue_warn(name, "as many processes are attached as it was made for; end one "
-				     "(see 'tenon stat'), or make it anew with more "
-				     "--participants");
+		cli_kind_warn(kind, name,
+			      "as many processes are attached as it was made for; end one (see "
+			      "'tenon stat'), or make it anew with more --participants");
 		break;
 	case ENOMEM:
-		cli_queue_warn(name, "this process cannot get more memory; look at 'ulimit -v'");
+		cli_kind_warn(kind, name,
+			      "this process cannot get more memory; look at 'ulimit -v'");
 		break;
 	case EFBIG:
-		cli_queue_warn(name, "this process may not make files as large as a queue; look at "
-				     "'ulimit -f'");
+		cli_kind_warn(kind, name,
+			      "this process may not make files as large as a %s; look at 'ulimit "
+			      "-f'",
+			      kind->name);
 		break;
 	default:
-		cli_queue_warn(name, "%s; raise the limit with 'ulimit -n'", strerror(-error));
+		cli_kind_warn(kind, name, "%s; raise the limit with 'ulimit -n'", strerror(-error));
 	}
 }
 
-/* Whose permission is missing: that of the folder to look into it or to change it, or the queue's. */
-static void report_denied(const char *name)
+/* Whose permission is missing: that of the folder to look into it or to change it, or the object's. */
+static void report_denied(const struct cli_kind *kind, const char *name)
 {
-	CLI_CLEANUP(cli_cleanup_queue) struct tenon_queue *queue = NULL;
+	CLI_CLEANUP(cli_cleanup_object) struct cli_object object = {.handle = NULL};
 	const char *folder = cli_namespace_barrier();
 
 	if (folder)
-		cli_queue_warn(name,
-			       "permission denied: the folder '%s' does not admit you; 'ls -ld %s' "
-			       "shows whose it is",
-			       folder, folder);
+		cli_kind_warn(kind, name,
+			      "permission denied: the folder '%s' does not admit you; 'ls -ld %s' "
+			      "shows whose it is",
+			      folder, folder);
 	else if (cli_namespace_is_missing())
-		cli_queue_warn(name, "permission denied: the folder '%s' cannot be made; %s",
-			       cli_namespace(), cli_namespace_remedy());
+		cli_kind_warn(kind, name, "permission denied: the folder '%s' cannot be made; %s",
+			      cli_namespace(), cli_namespace_remedy());
 	else if (cli_current == &cli_command_rm ||
-		 tenon_queue_open(NULL, name, 0, NULL, &queue) == -ENOENT)
-		cli_queue_warn(name,
-			       "permission denied: you may not make or remove anything in '%s'; "
-			       "'ls -ld %s' shows whose it is",
-			       cli_namespace(), cli_namespace());
+		 cli_object_open(&object, kind, name, NULL) == -ENOENT)
+		cli_kind_warn(kind, name,
+			      "permission denied: you may not make or remove anything in '%s'; "
+			      "'ls -ld %s' shows whose it is",
+			      cli_namespace(), cli_namespace());
 	else
-		cli_queue_warn(name,
-			       "permission denied: the queue's mode does not admit you; 'ls -l "
-			       "%s' shows whose it is",
-			       cli_namespace());
+		cli_kind_warn(kind, name,
+			      "permission denied: the %s's mode does not admit you; 'ls -l %s' "
+			      "shows whose it is",
+			      kind->name, cli_namespace());
 }
 
-static void report_refused(const char *name, int error)
+static void report_refused(const struct cli_kind *kind, const char *name, int error)
 {
 	switch (-error) {
 	case EACCES:
-		report_denied(name);
+		report_denied(kind, name);
 		break;
 	case EPERM:
-		cli_queue_warn(name,
-			       "refused: the queue or its folder '%s' belongs to somebody else; "
-			       "set TENON_NAMESPACE or --namespace to a folder of your own",
-			       cli_namespace());
+		cli_kind_warn(kind, name,
+			      "refused: the %s or its folder '%s' belongs to somebody else; set "
+			      "TENON_NAMESPACE or --namespace to a folder of your own",
+			      kind->name, cli_namespace());
 		break;
 	case EPROTO:
-		cli_queue_warn(name,
-			       "it was made by another version of tenon than this, %s; use "
-			       "that one, or remove the queue with 'tenon rm %s'",
-			       tenon_version(), name);
+		cli_kind_warn(kind, name,
+			      "it was made by another version of tenon than this, %s; use that "
+			      "one, or remove the %s with 'tenon rm --kind %s %s'",
+			      tenon_version(), kind->name, kind->name, name);
 		break;
 	default:
-		cli_queue_warn(name,
-			       "its shared memory is damaged; 'tenon doctor' says how, "
-			       "'tenon rm %s' removes it",
-			       name);
+		cli_kind_warn(kind, name,
+			      "its shared memory is damaged; 'tenon doctor' says how, 'tenon rm "
+			      "--kind %s %s' removes it",
+			      kind->name, name);
 	}
 }
 
-int cli_queue_error(const char *name, int error)
+int cli_kind_error(const struct cli_kind *kind, const char *name, int error)
 {
 	switch (-error) {
 	case ENOENT:
-		report_missing(name);
+		report_missing(kind, name);
 		return CLI_MISSING;
 	case EACCES:
 	case EPERM:
-		report_refused(name, error);
+		report_refused(kind, name, error);
 		return CLI_DENIED;
 	case EPROTO:
 	case EBADMSG:
-		report_refused(name, error);
+		report_refused(kind, name, error);
 		return CLI_DAMAGED;
 	case ENOSPC:
 	case EUSERS:
@@ -252,11 +271,40 @@ int cli_queue_error(const char *name, int error)
 	case EMFILE:
 	case ENFILE:
 	case EFBIG:
-		report_exhausted(name, error);
+		report_exhausted(kind, name, error);
 		return CLI_EXHAUSTED;
 	case EEXIST:
-		cli_queue_warn(name, "it exists already; leave out --exclusive to use it as it is");
+		cli_kind_warn(kind, name,
+			      "it exists already; leave out --exclusive to use it as it is");
 		return CLI_EXISTS;
+	case EAGAIN:
+		cli_kind_warn(kind, name, "others make and remove it all the time; try it again");
+		return CLI_NOTHING;
+	case ETIMEDOUT:
+		cli_kind_warn(kind, name, "the time ran out");
+		return CLI_NOTHING;
+	case EINVAL:
+	case ENAMETOOLONG:
+		cli_kind_warn(kind, name, "the name or a value is out of range");
+		return CLI_USAGE;
+	case ENOTDIR:
+	case ELOOP:
+	case EROFS:
+	case EOPNOTSUPP:
+		cli_kind_warn(kind, name,
+			      "the namespace '%s' cannot hold %s: %s; set TENON_NAMESPACE or "
+			      "--namespace to a folder on tmpfs that you may write to",
+			      cli_namespace(), kind->plural, strerror(-error));
+		return CLI_FAILED;
+	default:
+		cli_kind_warn(kind, name, "%s", strerror(-error));
+		return CLI_FAILED;
+	}
+}
+
+int cli_queue_error(const char *name, int error)
+{
+	switch (-error) {
 	case EMSGSIZE:
 		cli_queue_warn(name, "a message is longer than the queue takes");
 		return CLI_TOO_LONG;
@@ -264,25 +312,8 @@ int cli_queue_error(const char *name, int error)
 		cli_queue_warn(name, "it is full; receive from it, or make it anew with a larger "
 				     "--capacity");
 		return CLI_NOTHING;
-	case ETIMEDOUT:
-		cli_queue_warn(name, "the time ran out");
-		return CLI_NOTHING;
-	case EINVAL:
-	case ENAMETOOLONG:
-		cli_queue_warn(name, "the name or a value is out of range");
-		return CLI_USAGE;
-	case ENOTDIR:
-	case ELOOP:
-	case EROFS:
-	case EOPNOTSUPP:
-		cli_queue_warn(name,
-			       "the namespace '%s' cannot hold queues: %s; set TENON_NAMESPACE or "
-			       "--namespace to a folder on tmpfs that you may write to",
-			       cli_namespace(), strerror(-error));
-		return CLI_FAILED;
 	default:
-		cli_queue_warn(name, "%s", strerror(-error));
-		return CLI_FAILED;
+		return cli_kind_error(&cli_kind_queue, name, error);
 	}
 }
 
@@ -320,12 +351,12 @@ int cli_namespace_error(int error)
 	return cli_system_error(path, error);
 }
 
-char *cli_queue_error_text(const char *name, int error)
+char *cli_kind_error_text(const struct cli_kind *kind, const char *name, int error)
 {
 	char *text = NULL;
 
 	diverted = &text;
-	cli_queue_error(name, error);
+	cli_kind_error(kind, name, error);
 	diverted = NULL;
 	return text;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The namespace in use: its folder, and the queues in it, sorted by name. */
+/* The namespace in use: its folder, and the objects in it, sorted by name. */
 
-#include "cli.h"
+#include "kind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -78,20 +78,24 @@ const char *cli_namespace_barrier(void)
 static int visit(uint32_t kind, const char *name, void *context)
 {
 	struct cli_listing *listing = context;
+	struct cli_entry *entry;
+	const struct cli_kind *known = cli_kind_of(kind);
 
-	if (kind != TENON_KIND_QUEUE)
+	if (!known || (listing->only && listing->only != known))
 		return 0;
 	if (listing->count == listing->capacity) {
 		size_t grown = listing->capacity ? listing->capacity * 2 : 64;
-		char **moved = realloc(listing->names, grown * sizeof(*moved));
+		struct cli_entry *moved = realloc(listing->entries, grown * sizeof(*moved));
 
 		if (!moved)
 			return -ENOMEM;
-		listing->names = moved;
+		listing->entries = moved;
 		listing->capacity = grown;
 	}
-	listing->names[listing->count] = strdup(name);
-	if (!listing->names[listing->count])
+	entry = &listing->entries[listing->count];
+	entry->kind = known;
+	entry->name = strdup(name);
+	if (!entry->name)
 		return -ENOMEM;
 	++listing->count;
 	return 0;
@@ -99,7 +103,10 @@ static int visit(uint32_t kind, const char *name, void *context)
 
 static int compare(const void *left, const void *right)
 {
-	return strcmp(*(char *const *)left, *(char *const *)right);
+	const struct cli_entry *one = left, *other = right;
+	int order = strcmp(one->name, other->name);
+
+	return order ? order : (int)one->kind->kind - (int)other->kind->kind;
 }
 
 int cli_listing_read(struct cli_listing *listing)
@@ -107,7 +114,7 @@ int cli_listing_read(struct cli_listing *listing)
 	int error = tenon_namespace_list(NULL, visit, listing);
 
 	if (!error && listing->count)
-		qsort(listing->names, listing->count, sizeof(*listing->names), compare);
+		qsort(listing->entries, listing->count, sizeof(*listing->entries), compare);
 	return error;
 }
 
@@ -116,6 +123,6 @@ void cli_cleanup_listing(struct cli_listing *listing)
 	size_t i;
 
 	for (i = 0; i < listing->count; ++i)
-		free(listing->names[i]);
-	free(listing->names);
+		free(listing->entries[i].name);
+	free(listing->entries);
 }

@@ -164,11 +164,16 @@ int cli_option_status(int option)
 	return CLI_OK;
 }
 
-int cli_operand_queue(int argc, char **argv, char ret_name[static 258])
+int cli_operand_name(int argc, char **argv, const char *kind, char ret_name[static 258])
 {
 	if (optind == argc)
-		return cli_usage("the name of a queue is missing");
+		return cli_usage("the name of a %s is missing", kind);
 	if (optind + 1 < argc)
-		return cli_usage("'%s' is too much: one queue at a time", argv[optind + 1]);
+		return cli_usage("'%s' is too much: one %s at a time", argv[optind + 1], kind);
 	return cli_parse_name(argv[optind], ret_name);
+}
+
+int cli_operand_queue(int argc, char **argv, char ret_name[static 258])
+{
+	return cli_operand_name(argc, argv, "queue", ret_name);
 }

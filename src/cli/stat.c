@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* tenon stat: everything that can be said about a queue, once or again and again. */
+/* tenon stat: everything that can be said about an object, once or again and again. */
 
-#include "cli.h"
+#include "kind.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -14,9 +14,7 @@
 
 enum { OPTION_JSON = 256, OPTION_INTERVAL };
 
-static void row(const char *label, const char *format, ...) CLI_PRINTF(2, 3);
-
-static void row(const char *label, const char *format, ...)
+void cli_stat_row(const char *label, const char *format, ...)
 {
 	va_list arguments;
 
@@ -28,174 +26,75 @@ static void row(const char *label, const char *format, ...)
 	putchar('\n');
 }
 
-static void print_attributes(const struct tenon_queue_status *status)
+void cli_stat_made(const struct cli_object *object)
 {
-	char capacity[32];
-
-	if (status->capacity == TENON_QUEUE_UNBOUNDED)
-		snprintf(capacity, sizeof(capacity), "unbounded");
-	else if (status->capacity == TENON_QUEUE_RENDEZVOUS)
-		snprintf(capacity, sizeof(capacity), "rendezvous");
-	else
-		snprintf(capacity, sizeof(capacity), "%s", cli_format_messages(status->capacity));
-	row("made as", "%s, %s of up to %s, when full %s", cli_word(cli_order_words, status->order),
-	    capacity, cli_format_bytes(status->max_message_bytes),
-	    cli_word(cli_full_words, status->full));
-	row("owner", "uid %u, gid %u, mode %04o", status->uid, status->gid, status->mode);
-	row("made", "%s, id %016llx", cli_format_time(status->created_ns),
-	    (unsigned long long)status->id);
+	cli_stat_row("owner", "uid %u, gid %u, mode %04o", object->uid, object->gid, object->mode);
+	cli_stat_row("made", "%s, id %016llx", cli_format_time(object->created_ns),
+		     (unsigned long long)object->id);
 }
 
-/* What one side of the queue has done. */
-static void traffic_row(const char *label, uint64_t messages, uint64_t bytes, int64_t last_ns,
-			int32_t last_pid)
-{
-	if (last_ns)
-		row(label, "%s, %s; last %s by process %d", cli_format_messages(messages),
-		    cli_format_bytes(bytes), cli_format_time(last_ns), last_pid);
-	else
-		row(label, "%s, %s; last never", cli_format_messages(messages),
-		    cli_format_bytes(bytes));
-}
-
-static void print_figures(const struct tenon_queue_status *status)
-{
-	row("queued", "%s, %s", cli_format_messages(status->messages),
-	    cli_format_bytes(status->message_bytes));
-	row("held", "%llu under lease, %llu loaned", (unsigned long long)status->leased,
-	    (unsigned long long)status->loaned);
-	row("most", "%s, %s", cli_format_messages(status->high_messages),
-	    cli_format_bytes(status->high_bytes));
-	row("memory", "%s", cli_format_bytes(status->memory_bytes));
-	traffic_row("sent", status->sent, status->sent_bytes, status->last_send_ns,
-		    status->last_sender_pid);
-	traffic_row("received", status->received, status->received_bytes, status->last_receive_ns,
-		    status->last_receiver_pid);
-	row("dropped", "%llu; delivered again %llu", (unsigned long long)status->dropped,
-	    (unsigned long long)status->redelivered);
-	row("waits", "%llu sending, %llu receiving", (unsigned long long)status->send_waits,
-	    (unsigned long long)status->receive_waits);
-	row("repairs", "%llu", (unsigned long long)status->repairs);
-	row("attached", "%u of %u processes; asleep %u sending, %u receiving", status->participants,
-	    status->max_participants, status->senders_waiting, status->receivers_waiting);
-}
-
-static int print_participant(const struct tenon_participant *participant, void *context)
-{
-	(void)context;
-	/* This very process has attached to look. */
-	if (participant->pid == getpid())
-		return 0;
-	printf("    process %-8d uid %-6u since %s", participant->pid, participant->uid,
-	       cli_format_time(participant->attached_ns));
-	if (participant->leased)
-		printf(", %u under lease", participant->leased);
-	if (participant->loaned)
-		printf(", %u loaned", participant->loaned);
-	if (participant->waiting)
-		printf(", asleep to %s",
-		       participant->waiting & TENON_READABLE ? "receive" : "send");
-	if (!participant->alive)
-		printf(", %sdead%s", cli_colour(STDOUT_FILENO, CLI_RED),
-		       cli_colour(STDOUT_FILENO, CLI_PLAIN));
-	putchar('\n');
-	return 0;
-}
-
-static int add_participant(const struct tenon_participant *participant, void *context)
-{
-	struct json_object *object = json_object_new_object();
-
-	if (!object)
-		return -ENOMEM;
-	json_object_object_add(object, "pid", json_object_new_int(participant->pid));
-	json_object_object_add(object, "uid", json_object_new_uint64(participant->uid));
-	json_object_object_add(object, "alive", json_object_new_boolean(!!participant->alive));
-	json_object_object_add(object, "leased", json_object_new_uint64(participant->leased));
-	json_object_object_add(object, "loaned", json_object_new_uint64(participant->loaned));
-	json_object_object_add(object, "waiting_to_receive",
-			       json_object_new_boolean(!!(participant->waiting & TENON_READABLE)));
-	json_object_object_add(object, "waiting_to_send",
-			       json_object_new_boolean(!!(participant->waiting & TENON_WRITABLE)));
-	json_object_object_add(object, "attached_ns",
-			       json_object_new_int64(participant->attached_ns));
-	return json_object_array_add(context, object) ? -ENOMEM : 0;
-}
-
-/* One queue that is looked at, perhaps more than once. */
+/* One object that is looked at, perhaps more than once. */
 struct view {
-	char name[258];
-	struct tenon_queue *queue;
-	struct tenon_queue_status before;
+	struct cli_object object, before;
 	int64_t before_ns;	   /* 0: not looked at yet */
 	struct json_object *array; /* of several names: where the objects go; or NULL */
 };
 
-static void print_rates(const struct view *view, const struct tenon_queue_status *status,
-			int64_t now_ns)
+static int fail(const struct view *view, int error)
 {
-	double s = (double)(now_ns - view->before_ns) / 1e9;
-
-	row("now", "%.0f sent/s, %.0f received/s, %s/s in, %s/s out",
-	    (double)(status->sent - view->before.sent) / s,
-	    (double)(status->received - view->before.received) / s,
-	    cli_format_bytes(
-		    (uint64_t)((double)(status->sent_bytes - view->before.sent_bytes) / s)),
-	    cli_format_bytes((
-		    uint64_t)((double)(status->received_bytes - view->before.received_bytes) / s)));
+	return cli_kind_error(view->object.kind, view->object.name, error);
 }
 
-static int show_json(struct view *view, const struct tenon_queue_status *status, bool indented)
+static int show_json(struct view *view, bool indented)
 {
-	struct json_object *object = cli_json_status(view->name, status);
-	struct json_object *participants = json_object_new_array();
-	int error;
+	const struct cli_object *object = &view->object;
+	struct json_object *json = cli_object_json(object);
+	struct json_object *processes = NULL;
+	int error = json ? 0 : -ENOMEM;
 
-	if (!object || !participants) {
-		json_object_put(object);
-		json_object_put(participants);
-		return cli_queue_error(view->name, -ENOMEM);
+	if (!error && object->kind->add_processes) {
+		processes = json_object_new_array();
+		error = processes ? object->kind->add_processes(object, processes) : -ENOMEM;
+		json_object_object_add(json, "processes", processes);
 	}
-	error = tenon_queue_participants(view->queue, add_participant, participants);
-	json_object_object_add(object, "processes", participants);
 	if (error) {
-		json_object_put(object);
-		return cli_queue_error(view->name, error);
+		json_object_put(json);
+		return fail(view, error);
 	}
 	if (!view->array)
-		cli_json_print(object, indented);
-	else if (json_object_array_add(view->array, object))
-		return cli_queue_error(view->name, -ENOMEM);
+		cli_json_print(json, indented);
+	else if (json_object_array_add(view->array, json))
+		return fail(view, -ENOMEM);
 	return CLI_OK;
 }
 
 static int show(struct view *view, bool json, bool watch)
 {
-	struct tenon_queue_status status = {.size = sizeof(status)};
+	struct cli_object *object = &view->object;
 	CLI_CLEANUP(cli_cleanup_free)
-	char *shown = cli_escape(view->name, strlen(view->name), NULL);
+	char *shown = cli_escape(object->name, strlen(object->name), NULL);
 	int64_t now_ns = cli_now_ns();
 	int error;
 
-	error = tenon_queue_status(view->queue, &status);
+	error = object->kind->read(object);
 	if (error)
-		return cli_queue_error(view->name, error);
+		return fail(view, error);
 	if (json)
-		return show_json(view, &status, !watch);
-	printf("%squeue %s%s", cli_colour(STDOUT_FILENO, CLI_BOLD), shown ? shown : view->name,
-	       cli_colour(STDOUT_FILENO, CLI_PLAIN));
-	if (status.damaged)
+		return show_json(view, !watch);
+	printf("%s%s %s%s", cli_colour(STDOUT_FILENO, CLI_BOLD), object->kind->name,
+	       shown ? shown : object->name, cli_colour(STDOUT_FILENO, CLI_PLAIN));
+	if (object->damaged)
 		printf(" %sdamaged: see 'tenon doctor'%s", cli_colour(STDOUT_FILENO, CLI_RED),
 		       cli_colour(STDOUT_FILENO, CLI_PLAIN));
 	putchar('\n');
-	print_attributes(&status);
-	print_figures(&status);
-	if (view->before_ns)
-		print_rates(view, &status, now_ns);
-	view->before = status;
+	object->kind->print(object);
+	if (view->before_ns && object->kind->print_rates)
+		object->kind->print_rates(object, &view->before,
+					  (double)(now_ns - view->before_ns) / 1e9);
+	view->before = *object;
 	view->before_ns = now_ns;
-	error = tenon_queue_participants(view->queue, print_participant, NULL);
-	return error ? cli_queue_error(view->name, error) : CLI_OK;
+	error = object->kind->print_processes ? object->kind->print_processes(object) : 0;
+	return error ? fail(view, error) : CLI_OK;
 }
 
 static int watch_view(struct view *view, bool json, int64_t interval_ns)
@@ -218,12 +117,37 @@ static int watch_view(struct view *view, bool json, int64_t interval_ns)
 	}
 }
 
-static int stat_queues(int count, char **names, bool json, int64_t interval_ns)
+static int stat_one(const struct cli_named *wish, struct json_object *array, bool json,
+		    int64_t interval_ns)
 {
-	struct json_object *array = NULL;
-	int status = CLI_OK, worst = CLI_OK;
-	int i, error;
+	struct view view = {.array = array};
+	int error, status;
 
+	error = cli_object_open(&view.object, wish->kind, wish->name, NULL);
+	if (error) {
+		status = fail(&view, error);
+		if (array)
+			json_object_array_add(array,
+					      cli_json_unopened(wish->kind, wish->name, error));
+	} else if (interval_ns) {
+		status = watch_view(&view, json, interval_ns);
+	} else {
+		status = show(&view, json, false);
+	}
+	cli_cleanup_object(&view.object);
+	return status;
+}
+
+static int stat_objects(int count, char **names, const struct cli_kind *kind, bool json,
+			int64_t interval_ns)
+{
+	CLI_CLEANUP(cli_cleanup_free) struct cli_named *wishes = NULL;
+	struct json_object *array = NULL;
+	int i, status, worst = CLI_OK;
+
+	status = cli_resolve(count, names, kind, &wishes);
+	if (status)
+		return status;
 	/* One name is answered with its object, several with an array. */
 	if (json && count > 1) {
 		array = json_object_new_array();
@@ -231,18 +155,7 @@ static int stat_queues(int count, char **names, bool json, int64_t interval_ns)
 			return cli_system_error("stat", -ENOMEM);
 	}
 	for (i = 0; i < count; ++i) {
-		struct view view = {.array = array};
-		CLI_CLEANUP(cli_cleanup_queue) struct tenon_queue *queue = NULL;
-
-		cli_parse_name(names[i], view.name);
-		error = tenon_queue_open(NULL, view.name, 0, NULL, &queue);
-		status = error ? cli_queue_error(view.name, error) : CLI_OK;
-		if (error && array)
-			json_object_array_add(array, cli_json_unopened(view.name, error));
-		view.queue = queue;
-		if (!status)
-			status = interval_ns ? watch_view(&view, json, interval_ns)
-					     : show(&view, json, false);
+		status = stat_one(&wishes[i], array, json, interval_ns);
 		if (status)
 			worst = status;
 	}
@@ -257,13 +170,14 @@ static int run(int argc, char **argv)
 		{"json", no_argument, NULL, OPTION_JSON},
 		{"watch", no_argument, NULL, 'w'},
 		{"interval", required_argument, NULL, OPTION_INTERVAL},
+		CLI_KIND_OPTION,
 		CLI_COMMON_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
 	bool json = false, watch = false;
+	const struct cli_kind *kind = NULL;
 	int64_t interval_ns = 1000000000;
-	char name[258];
-	int option, i;
+	int option;
 
 	while ((option = cli_option(argc, argv, "w", options)) != -1) {
 		switch (option) {
@@ -278,29 +192,30 @@ static int run(int argc, char **argv)
 		case 'w':
 			watch = true;
 			break;
+		case CLI_OPTION_KIND:
+			if (cli_kind_option(&kind))
+				return CLI_USAGE;
+			break;
 		default:
 			return cli_option_status(option);
 		}
 	}
 	if (optind == argc)
-		return cli_usage("the name of a queue is missing");
+		return cli_usage("the name of an object is missing");
 	if (watch && optind + 1 < argc)
-		return cli_usage("--watch takes one queue");
-	for (i = optind; i < argc; ++i) {
-		if (cli_parse_name(argv[i], name))
-			return CLI_USAGE;
-	}
-	return stat_queues(argc - optind, argv + optind, json, watch ? interval_ns : 0);
+		return cli_usage("--watch takes one object");
+	return stat_objects(argc - optind, argv + optind, kind, json, watch ? interval_ns : 0);
 }
 
 const struct cli_command cli_command_stat = {
 	.name = "stat",
-	.synopsis = "[--json] [--watch] NAME…",
-	.summary = "show everything about a queue",
-	.help = "Shows attributes, figures and attached processes of queues.\n"
+	.synopsis = "[--json] [--watch] [--kind KIND] NAME…",
+	.summary = "show everything about an object",
+	.help = "Shows attributes, figures and, of queues, attached processes.\n"
 		"\n"
 		"      --json        an object; an array of objects if there are several names\n"
 		"  -w, --watch       again every second, with rates; with --json one line each\n"
-		"      --interval D  as --watch, every D (500ms, 2s, 1m)\n",
+		"      --interval D  as --watch, every D (500ms, 2s, 1m)\n"
+		"      --kind KIND   queue or lock; needed where both have that name\n",
 	.run = run,
 };

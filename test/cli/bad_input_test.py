@@ -11,7 +11,7 @@ import harness
 USAGE, MISSING, EXISTS, TOO_LONG, FAILED, NOTHING = 2, 3, 7, 8, 9, 1
 
 # The queues that are there: /fifo (2 messages of up to 16 bytes, one queued), /prio, /typed, /full,
-# /empty and /meet, a rendezvous.
+# /empty and /meet, a rendezvous; a lock /guard, and of both kinds /both.
 ROWS = (
     # No command, or none that exists.
     ('', USAGE, 'Usage: tenon'),
@@ -38,10 +38,16 @@ ROWS = (
     ('send fiffo', MISSING, "did you mean '/fifo'?"),
     ('recv missing', MISSING, "tenon create queue /missing"),
     ('peek missing', MISSING, "queue '/missing'"),
-    ('stat missing', MISSING, "queue '/missing'"),
+    ('stat missing', MISSING, "object '/missing': there is no such object"),
     ('rm missing', MISSING, "'tenon ls' shows"),
     ('work missing -- true', MISSING, "queue '/missing'"),
-    ('stat xx', MISSING, "tenon create queue /xx"),
+    ('stat xx', MISSING, "'tenon ls' shows"),
+    ('stat --kind queue xx', MISSING, "tenon create queue /xx"),
+    ('stat --kind lock xx', MISSING, "tenon create lock /xx"),
+    ('stat --kind lock fifo', MISSING, "but a queue of that name"),
+    ('send guard', MISSING, "there is no such queue in"),
+    ('send guard', MISSING, "but a lock of that name"),
+    ('rm --kind lock fifo', MISSING, "lock '/fifo': there is no such lock"),
     *((f'--namespace /nonexistent/folder {line}', MISSING,
        "no namespace folder '/nonexistent/folder'; make it with 'mkdir -m 700 /nonexistent/folder'")
       for line in ('create queue new', 'recv fifo', 'send fifo', 'work fifo true', 'stat fifo',
@@ -56,6 +62,18 @@ ROWS = (
     ('create topic x', USAGE, "'topic' is no kind of object"),
     ('create queue', USAGE, 'the name of a queue is missing'),
     ('create new', USAGE, "'tenon create queue NAME'"),
+    ('create lock', USAGE, 'the name of a lock is missing'),
+    ('create lock a b', USAGE, "'b' is too much: one lock at a time"),
+    ('create lock new --capacity 3', USAGE, 'a lock has no --capacity'),
+    ('create lock new --order fifo', USAGE, 'a lock has no --order'),
+    ('create lock new --full wait', USAGE, 'a lock has no --full'),
+    ('create lock new --message-size 1', USAGE, 'a lock has no --message-size'),
+    ('create lock new --mode 0', USAGE, "--mode '0': nobody could use such a lock"),
+    ('create lock new --participants 0', USAGE, 'from 1 to 1024'),
+    ('create queue new --recursive', USAGE, 'a queue has no --recursive'),
+    ('create lock guard --exclusive', EXISTS, 'it exists already'),
+    ('create lock guard --recursive', EXISTS, 'another --recursive'),
+    ('create lock guard --participants 3', EXISTS, 'another --participants'),
     ('create queue new --capacity 5G', USAGE, "--capacity '5G'"),
     ('create queue new --capacity 17179869184G', USAGE, '--capacity'),
     ('create queue new --capacity 1KiB', USAGE, '--capacity'),
@@ -84,7 +102,9 @@ ROWS = (
     ('create queue fifo --order priority', EXISTS, 'another --order'),
     ('create queue fifo --message-size 17', EXISTS, 'another --message-size'),
     # rm checks every name before it removes anything.
-    ('rm', USAGE, 'the name of a queue is missing'),
+    ('rm', USAGE, 'the name of an object is missing'),
+    ('rm empty both', USAGE, "'/both' is a queue and a lock; say which with --kind queue or --kind lock"),
+    ('rm --kind lcok both', USAGE, "--kind 'lcok': not one of queue, lock"),
     ('rm fifo a/b', USAGE, 'it has a slash within'),
     ('rm --json fifo a/b', USAGE, 'it has a slash within'),
     ('rm -x fifo', USAGE, "unknown option '-x'"),
@@ -92,8 +112,12 @@ ROWS = (
     ('ls fifo', USAGE, "'fifo' is too much"),
     ('ls --json -0', USAGE, '--json is a format of its own'),
     ('ls --lnog', USAGE, "did you mean '--long'?"),
-    ('stat', USAGE, 'the name of a queue is missing'),
-    ('stat --watch fifo prio', USAGE, '--watch takes one queue'),
+    ('ls --kind', USAGE, "option '--kind' needs a value"),
+    ('ls --kind topic', USAGE, "--kind 'topic': not one of queue, lock"),
+    ('stat', USAGE, 'the name of an object is missing'),
+    ('stat both', USAGE, "'/both' is a queue and a lock; say which with --kind queue or --kind lock"),
+    ('stat --json fifo both', USAGE, "'/both' is a queue and a lock"),
+    ('stat --watch fifo prio', USAGE, '--watch takes one object'),
     ('stat --interval 1ms fifo', USAGE, "--interval '1ms': too short; it must be 10 ms at least"),
     ('stat fifo a/b', USAGE, 'it has a slash within'),
     # send
@@ -186,8 +210,11 @@ KEPT = ('name', 'id', 'order', 'full', 'capacity', 'max_message_bytes', 'mode', 
 
 def snapshot(namespace):
     """Everything but who has waited for how long, and what memory it took."""
-    queues = json.loads(namespace.run('ls', '--json'))
-    seen = [[queue[key] for key in KEPT] for queue in queues]
+    queues = json.loads(namespace.run('ls', '--json', '--kind', 'queue'))
+    locks = json.loads(namespace.run('ls', '--json', '--kind', 'lock'))
+    seen = [[lock[key] for key in ('name', 'id', 'recursive', 'mode', 'acquired', 'state')]
+            for lock in locks]
+    seen += [[queue[key] for key in KEPT] for queue in queues]
     # What a rendezvous has withdrawn may be counted on both sides.
     seen += [queue['sent'] - queue['dropped'] for queue in queues]
     for queue in queues:
@@ -204,6 +231,8 @@ def test_bad_input(namespace):
     namespace.run('create', 'queue', 'meet', '--capacity', 'rendezvous')
     namespace.run('create', 'queue', 'empty')
     namespace.run('create', 'queue', 'big')
+    for kind, name in (('lock', 'guard'), ('lock', 'both'), ('queue', 'both')):
+        namespace.run('create', kind, name)
     namespace.run('send', 'fifo', '--message', 'one')
     namespace.run('send', 'full', '--message', 'one')
     before = snapshot(namespace)

@@ -64,8 +64,21 @@ def test_names(namespace):
     equal(complete(namespace, 'rm', 'jobs', 'o'), ['other'])
 
 
+def test_names_of_kinds(namespace):
+    """Where a queue is wanted no lock is offered, and the other way round."""
+    for kind, name in (('queue', 'box'), ('lock', 'bolt'), ('lock', 'both'), ('queue', 'both')):
+        namespace.run('create', kind, name)
+    equal(complete(namespace, 'send', 'b'), ['both', 'box'])
+    equal(complete(namespace, 'create', 'lock', 'b'), ['bolt', 'both'])
+    equal(complete(namespace, 'stat', 'b'), ['bolt', 'both', 'box'])
+    equal(complete(namespace, 'stat', '--kind', 'lock', 'b'), ['bolt', 'both'])
+    equal(complete(namespace, 'rm', '--kind=queue', 'b'), ['both', 'box'])
+    equal(complete(namespace, 'stat', '-w', 'bo'), ['bolt', 'both', 'box'])
+
+
 def test_values(namespace):
-    equal(complete(namespace, 'create', ''), ['queue'])
+    equal(complete(namespace, 'create', ''), ['lock', 'queue'])
+    equal(complete(namespace, 'ls', '--kind', ''), ['lock', 'queue'])
     equal(complete(namespace, 'create', 'queue', '--order', ''), ['fifo', 'priority', 'typed'])
     equal(complete(namespace, 'create', 'queue', '--full', 'drop'),
           ['drop-newest', 'drop-oldest'])

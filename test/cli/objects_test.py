@@ -153,7 +153,7 @@ def test_namespace_option(namespace):
 def test_rm(namespace):
     for name in 'abc':
         namespace.run('create', 'queue', name)
-    namespace.run('rm', 'a', 'missing', 'b', status=3, error="queue '/missing'")
+    namespace.run('rm', 'a', 'missing', 'b', status=3, error="object '/missing'")
     equal(namespace.run('ls'), b'/c\n')
     namespace.run('rm', '--force', 'missing', 'c')
     equal(namespace.run('ls'), b'')
@@ -163,10 +163,11 @@ def test_rm_json(namespace):
     for name in 'ab':
         namespace.run('create', 'queue', name)
     answers = json.loads(namespace.run('rm', '--json', 'a', 'missing', 'b', status=3,
-                                       error="queue '/missing'"))
-    contains(answers[1].pop('error'), 'there is no such queue in')
-    equal(answers, [{'name': '/a', 'removed': True}, {'name': '/missing', 'removed': False},
-                    {'name': '/b', 'removed': True}])
+                                       error="object '/missing'"))
+    contains(answers[1].pop('error'), 'there is no such object in')
+    equal(answers, [{'kind': 'queue', 'name': '/a', 'removed': True},
+                    {'name': '/missing', 'removed': False},
+                    {'kind': 'queue', 'name': '/b', 'removed': True}])
     equal(json.loads(namespace.run('rm', '--json', '--force', 'a'))[0]['removed'], False)
     equal(namespace.run('rm', '--json', 'a/b', status=2, error='it has a slash within'), b'')
 
@@ -190,9 +191,9 @@ def test_stat_json_of_several(namespace):
     equal([queue['name'] for queue in json.loads(namespace.run('stat', '--json', 'a', 'b'))],
           ['/a', '/b'])
     _, missing = json.loads(namespace.run('stat', '--json', 'a', 'missing', status=3,
-                                          error="queue '/missing'"))
+                                          error="object '/missing'"))
     equal(missing['name'], '/missing')
-    contains(missing['error'], 'there is no such queue')
+    contains(missing['error'], 'there is no such object')
 
 
 def test_stat_counts(namespace):
@@ -444,9 +445,9 @@ def test_doctor_says_what_it_could_not_look_at(namespace):
     nobody = as_nobody(namespace)
     namespace.run('create', 'queue', 'q')
     text = namespace.run('doctor', **nobody)
-    contains(text, b'Nothing is wrong with what could be looked at; 1 queue could not be looked at')
+    contains(text, b'Nothing is wrong with what could be looked at; 1 object could not be looked at')
     namespace.run('create', 'queue', 'p')
-    contains(namespace.run('doctor', **nobody), b'; 2 queues could not be looked at')
+    contains(namespace.run('doctor', **nobody), b'; 2 objects could not be looked at')
 
 
 def test_doctor_sorts_by_name(namespace):

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The table of kinds, and what is the same for all of them.  Every kind has names of its own: which
+ * one a name means is found out by looking who has it.
+ */
+
+#include "kind.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct cli_kind *const cli_kinds[] = {
+	&cli_kind_queue,
+	&cli_kind_lock,
+	NULL,
+};
+
+const struct cli_kind cli_kind_any = {.name = "object", .plural = "objects"};
+
+const struct cli_kind *cli_kind_of(uint32_t kind)
+{
+	size_t i;
+
+	for (i = 0; cli_kinds[i]; ++i) {
+		if (cli_kinds[i]->kind == kind)
+			return cli_kinds[i];
+	}
+	return NULL;
+}
+
+const struct cli_kind *cli_kind_named(const char *name)
+{
+	size_t i;
+
+	for (i = 0; cli_kinds[i]; ++i) {
+		if (!strcmp(cli_kinds[i]->name, name))
+			return cli_kinds[i];
+	}
+	return NULL;
+}
+
+const char *cli_kind_list(const char *before)
+{
+	static char list[512];
+	size_t bytes = 0, i;
+
+	for (i = 0; cli_kinds[i] && bytes < sizeof(list); ++i)
+		bytes += (size_t)snprintf(list + bytes, sizeof(list) - bytes, "%s%s%s",
+					  i ? ", " : "", before, cli_kinds[i]->name);
+	return list;
+}
+
+int cli_kind_option(const struct cli_kind **ret_kind)
+{
+	const struct cli_kind *kind = cli_kind_named(optarg);
+
+	if (!kind)
+		return cli_usage("--kind '%s': not one of %s", optarg, cli_kind_list(""));
+	*ret_kind = kind;
+	return CLI_OK;
+}
+
+/* Who has a name, as bits of 1 << the place in the table. */
+static uint32_t search_listing(const struct cli_listing *listing, const char *name)
+{
+	size_t low = 0, high = listing->count, i;
+	uint32_t found = 0;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(listing->entries[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < listing->count && !strcmp(listing->entries[low].name, name); ++low) {
+		for (i = 0; cli_kinds[i] != listing->entries[low].kind; ++i)
+			;
+		found |= UINT32_C(1) << i;
+	}
+	return found;
+}
+
+/* A long name stands in the object itself, and is not listed if that is damaged. */
+static uint32_t search_damaged(const char *name)
+{
+	uint32_t found = 0;
+	size_t i;
+
+	for (i = 0; cli_kinds[i]; ++i) {
+		void *handle = NULL;
+		int error = cli_kinds[i]->open(name, NULL, &handle);
+
+		if (error != -ENOENT)
+			found |= UINT32_C(1) << i;
+		if (!error)
+			cli_kinds[i]->close(handle);
+	}
+	return found;
+}
+
+static int report_ambiguous(const char *name, uint32_t found)
+{
+	char kinds[256] = "", options[512] = "";
+	size_t i;
+
+	for (i = 0; cli_kinds[i]; ++i) {
+		const char *kind = cli_kinds[i]->name;
+
+		if (!(found & UINT32_C(1) << i))
+			continue;
+		snprintf(kinds + strlen(kinds), sizeof(kinds) - strlen(kinds), "%sa %s",
+			 kinds[0] ? " and " : "", kind);
+		snprintf(options + strlen(options), sizeof(options) - strlen(options),
+			 "%s--kind %s", options[0] ? " or " : "", kind);
+	}
+	return cli_usage("'%s' is %s; say which with %s", name, kinds, options);
+}
+
+static int resolve(const struct cli_listing *listing, struct cli_named *named)
+{
+	uint32_t found = search_listing(listing, named->name);
+	size_t i;
+
+	if (!found && !cli_namespace_is_missing())
+		found = search_damaged(named->name);
+	if (found & (found - 1))
+		return report_ambiguous(named->name, found);
+	for (i = 0; cli_kinds[i]; ++i) {
+		if (found & UINT32_C(1) << i)
+			named->kind = cli_kinds[i];
+	}
+	return CLI_OK;
+}
+
+int cli_resolve(int count, char **names, const struct cli_kind *kind, struct cli_named **ret_named)
+{
+	CLI_CLEANUP(cli_cleanup_listing) struct cli_listing listing = {.entries = NULL};
+	CLI_CLEANUP(cli_cleanup_free)
+	struct cli_named *named = calloc((size_t)count, sizeof(*named));
+	bool is_listed;
+	int i, status = CLI_OK;
+
+	if (!named)
+		return cli_system_error(cli_current->name, -ENOMEM);
+	for (i = 0; !status && i < count; ++i) {
+		status = cli_parse_name(names[i], named[i].name);
+		named[i].kind = kind ? kind : &cli_kind_any;
+	}
+	is_listed = !status && !kind && !cli_listing_read(&listing);
+	for (i = 0; !status && is_listed && i < count; ++i)
+		status = resolve(&listing, &named[i]);
+	if (status)
+		return status;
+	*ret_named = named;
+	named = NULL;
+	return CLI_OK;
+}
+
+/* Of a name that no kind has: why not. */
+static int find_error(void)
+{
+	CLI_CLEANUP(cli_cleanup_listing) struct cli_listing listing = {.entries = NULL};
+	int error = cli_listing_read(&listing);
+
+	return error ? error : -ENOENT;
+}
+
+int cli_object_open(struct cli_object *object, const struct cli_kind *kind, const char *name,
+		    const struct cli_making *making)
+{
+	int error;
+
+	object->kind = kind;
+	object->handle = NULL;
+	snprintf(object->name, sizeof(object->name), "%s", name);
+	if (kind == &cli_kind_any)
+		return find_error();
+	error = kind->open(name, making, &object->handle);
+	if (!error)
+		error = kind->read(object);
+	return error;
+}
+
+void cli_cleanup_object(struct cli_object *object)
+{
+	if (object->handle)
+		object->kind->close(object->handle);
+	object->handle = NULL;
+}
+
+int cli_object_remove(const struct cli_kind *kind, const char *name)
+{
+	return kind == &cli_kind_any ? find_error() : kind->remove(NULL, name);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TENON_CLI_KIND_H
+#define TENON_CLI_KIND_H
+
+/*
+ * The kinds of objects, in a table: what create, rm, ls, stat and doctor do with an object of each.
+ * To add a kind: its functions in a file of its own, a row in kind.c, and its status below.
+ */
+
+#include "cli.h"
+
+#include <tenon/lock.h>
+
+/* An object that is open, and its status. */
+struct cli_object {
+	const struct cli_kind *kind;
+	char name[258];
+	void *handle; /* the library's; NULL: not open */
+	/* what every kind has, copied from the status */
+	uint32_t mode, uid, gid, participants, max_participants;
+	bool damaged;
+	uint64_t id, memory_bytes;
+	int64_t created_ns;
+	union {
+		struct tenon_queue_status queue;
+		struct tenon_lock_status lock;
+	} status;
+};
+
+/* The members above are called the same in the status of each kind. */
+#define CLI_COPY_COMMON(object, from)                                  \
+	do {                                                           \
+		(object)->mode = (from)->mode;                         \
+		(object)->uid = (from)->uid;                           \
+		(object)->gid = (from)->gid;                           \
+		(object)->participants = (from)->participants;         \
+		(object)->max_participants = (from)->max_participants; \
+		(object)->damaged = (from)->damaged != 0;              \
+		(object)->id = (from)->id;                             \
+		(object)->memory_bytes = (from)->memory_bytes;         \
+		(object)->created_ns = (from)->created_ns;             \
+	} while (0)
+
+/* The options of `tenon create` that not every kind has, as bits of what was given. */
+enum {
+	CLI_MAKE_CAPACITY = 1,
+	CLI_MAKE_ORDER = 2,
+	CLI_MAKE_FULL = 4,
+	CLI_MAKE_MESSAGE_SIZE = 8,
+	CLI_MAKE_RECURSIVE = 16,
+	CLI_MAKE_MODE = 32,
+	CLI_MAKE_PARTICIPANTS = 64,
+};
+
+#define CLI_MAKE_ANY (CLI_MAKE_MODE | CLI_MAKE_PARTICIPANTS)
+
+/* How an object is to be made.  Mode and participants are in both structures. */
+struct cli_making {
+	uint32_t flags; /* beside TENON_CREATE */
+	uint32_t given;
+	struct tenon_queue_options queue;
+	struct tenon_sync_options sync;
+};
+
+/* The three columns of `tenon ls --long` that are a kind's own. */
+struct cli_columns {
+	char first[24], second[24], third[24];
+};
+
+struct doctor;
+struct json_object;
+
+struct cli_kind {
+	uint32_t kind; /* TENON_KIND_… */
+	const char *name, *plural;
+	uint32_t options;	/* of `tenon create`: CLI_MAKE_… */
+	const char *contents;	/* "messages are": what is written where its memory is */
+	const char *use;	/* "use it": what who may read and write it can do */
+	const char *columns[3]; /* their titles */
+
+	/* Opens what exists (`making` NULL) or makes it.  An error of the library. */
+	int (*open)(const char *name, const struct cli_making *making, void **ret_handle);
+	void (*close)(void *handle);
+	int (*remove)(const char *namespace_path, const char *name);
+	/* Reads the status into the object.  An error of the library. */
+	int (*read)(struct cli_object *object);
+
+	/* The option that was given and differs from the object, which existed before; or NULL. */
+	const char *(*difference)(const struct cli_object *object, const struct cli_making *making);
+	/* Options that do not go together: says so, and returns true.  NULL: there are none. */
+	bool (*refuse)(const char *name, const struct cli_making *making);
+
+	void (*fill_columns)(const struct cli_object *object, struct cli_columns *columns);
+	/* `tenon stat`: the lines of text, the members of JSON.  What follows may be NULL: the rates
+	 * since `before`, and the attached processes, for which an error of the library is returned. */
+	void (*print)(const struct cli_object *object);
+	void (*add_json)(const struct cli_object *object, struct json_object *json);
+	void (*print_rates)(const struct cli_object *object, const struct cli_object *before,
+			    double s);
+	int (*print_processes)(const struct cli_object *object);
+	int (*add_processes)(const struct cli_object *object, struct json_object *array);
+
+	/* `tenon doctor`, of an object that could be opened. */
+	void (*examine)(struct doctor *doctor, struct cli_object *object);
+};
+
+extern const struct cli_kind cli_kind_queue, cli_kind_lock;
+
+/* All of them, ended by NULL. */
+extern const struct cli_kind *const cli_kinds[];
+
+/* What is said of a name of which it is not known what it names: "object". */
+extern const struct cli_kind cli_kind_any;
+
+/* By number or by name; NULL if there is none. */
+const struct cli_kind *cli_kind_of(uint32_t kind);
+const struct cli_kind *cli_kind_named(const char *name);
+
+/* "queue, lock", or with something before each: "--kind queue, --kind lock". */
+const char *cli_kind_list(const char *before);
+
+/* The option --kind.  Reports an unknown one and returns CLI_USAGE. */
+#define CLI_OPTION_KIND 1010
+#define CLI_KIND_OPTION                                          \
+	{                                                        \
+		"kind", required_argument, NULL, CLI_OPTION_KIND \
+	}
+int cli_kind_option(const struct cli_kind **ret_kind);
+
+/* A name, and of which kind the object is. */
+struct cli_named {
+	const struct cli_kind *kind;
+	char name[258];
+};
+
+/*
+ * Checks the names, and finds out of which kind each is, if `kind` is NULL: the only one that has an
+ * object of that name.  cli_kind_any if none has, or if that cannot be known; the call that follows
+ * says what is wrong.  A bad name, and one that objects of several kinds have, is reported, and
+ * CLI_USAGE returned.  The answer is freed by the caller.
+ */
+int cli_resolve(int count, char **names, const struct cli_kind *kind, struct cli_named **ret_named);
+
+/* Opens (see cli_kind's open) and reads the status.  0 or an error of the library. */
+int cli_object_open(struct cli_object *object, const struct cli_kind *kind, const char *name,
+		    const struct cli_making *making);
+void cli_cleanup_object(struct cli_object *object);
+
+/* Removes it; of cli_kind_any it is -ENOENT, or what keeps from finding out. */
+int cli_object_remove(const struct cli_kind *kind, const char *name);
+
+/* As cli_queue_warn() and cli_queue_error() in cli.h, of any kind. */
+void cli_kind_warn(const struct cli_kind *kind, const char *name, const char *format, ...)
+	CLI_PRINTF(3, 4);
+int cli_kind_error(const struct cli_kind *kind, const char *name, int error);
+
+/* The sentence that cli_kind_error() would print, without the name and escaped; NULL if there is no
+ * memory. */
+char *cli_kind_error_text(const struct cli_kind *kind, const char *name, int error);
+
+/* The objects of the namespace, sorted by their names' bytes, then by kind; begins as zeros. */
+struct cli_listing {
+	struct cli_entry {
+		const struct cli_kind *kind;
+		char *name;
+	} * entries;
+	size_t count, capacity;
+	const struct cli_kind *only; /* NULL: all kinds */
+};
+
+/* 0 or a negative errno. */
+int cli_listing_read(struct cli_listing *listing);
+void cli_cleanup_listing(struct cli_listing *listing);
+
+/* The status as JSON; NULL if there is no memory. */
+struct json_object *cli_object_json(const struct cli_object *object);
+/* What stands in the place of the status of an object that cannot be opened. */
+struct json_object *cli_json_unopened(const struct cli_kind *kind, const char *name, int error);
+/* Adds what is wrong with it as `error`; 0 or -ENOMEM. */
+int cli_json_add_error(struct json_object *json, const struct cli_kind *kind, const char *name,
+		       int error);
+/* Adds its kind, if it is known, and its name; 0 or -ENOMEM. */
+int cli_json_add_name(struct json_object *json, const struct cli_kind *kind, const char *name);
+void cli_json_add_number(struct json_object *json, const char *key, uint64_t number);
+void cli_json_add_signed(struct json_object *json, const char *key, int64_t number);
+void cli_json_add_string(struct json_object *json, const char *key, const char *text);
+void cli_json_add_boolean(struct json_object *json, const char *key, bool value);
+
+/* A line of `tenon stat`, and those that every kind has: by whom and when it was made. */
+void cli_stat_row(const char *label, const char *format, ...) CLI_PRINTF(2, 3);
+void cli_stat_made(const struct cli_object *object);
+
+#endif
