@@ -2,7 +2,7 @@
 #
 # Completion of tenon(1) for bash: commands, their options and values, and the names of objects.
 
-_tenon_commands='create rm ls stat send recv peek work bench doctor help version'
+_tenon_commands='create rm ls stat send recv peek work lock bench doctor help version'
 
 _tenon_options()
 {

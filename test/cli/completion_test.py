@@ -69,16 +69,20 @@ def test_names_of_kinds(namespace):
     for kind, name in (('queue', 'box'), ('lock', 'bolt'), ('lock', 'both'), ('queue', 'both')):
         namespace.run('create', kind, name)
     equal(complete(namespace, 'send', 'b'), ['both', 'box'])
+    equal(complete(namespace, 'lock', 'b'), ['bolt', 'both'])
     equal(complete(namespace, 'create', 'lock', 'b'), ['bolt', 'both'])
     equal(complete(namespace, 'stat', 'b'), ['bolt', 'both', 'box'])
     equal(complete(namespace, 'stat', '--kind', 'lock', 'b'), ['bolt', 'both'])
     equal(complete(namespace, 'rm', '--kind=queue', 'b'), ['both', 'box'])
+    equal('printf' in complete(namespace, 'lock', '-n', 'bolt', 'print'), True)
     equal(complete(namespace, 'stat', '-w', 'bo'), ['bolt', 'both', 'box'])
+    equal(complete(namespace, 'lock', '-w', '3', 'bo'), ['bolt', 'both'])
 
 
 def test_values(namespace):
     equal(complete(namespace, 'create', ''), ['lock', 'queue'])
     equal(complete(namespace, 'ls', '--kind', ''), ['lock', 'queue'])
+    equal(complete(namespace, 'lock', '--if-dead', ''), ['fail', 'run'])
     equal(complete(namespace, 'create', 'queue', '--order', ''), ['fifo', 'priority', 'typed'])
     equal(complete(namespace, 'create', 'queue', '--full', 'drop'),
           ['drop-newest', 'drop-oldest'])

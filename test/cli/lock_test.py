@@ -1,0 +1,321 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""tenon lock: what becomes of the lock and of the command when it ends, fails, is killed, or when
+'tenon lock' itself is."""
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import termios
+import time
+
+import harness
+from harness import contains, equal, finish
+
+WARNING = 'who held it before died in the middle'
+
+# Says its process and waits until it is told to end.
+WAIT = ('sh', '-c', 'echo $$; exec sleep 1000')
+
+# Counts what it gets, and says so when it gets SIGTERM.
+COUNTER = ('python3', '-u', '-c', '''
+import signal
+got = []
+signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))
+print("ready")
+while not got or got[-1] != "SIGTERM":
+    got.append(signal.sigwait({signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}).name)
+    print(*got)
+raise SystemExit(3)
+''')
+
+
+def status(namespace, name='l'):
+    return json.loads(namespace.run('stat', '--json', '--kind', 'lock', name))
+
+
+def started(namespace, *words, **options):
+    """A holder whose command has said that it runs, by a line on standard output."""
+    holder = namespace.start('lock', 'l', *words, **{'stdin': None, **options})
+    return holder, holder.stdout.readline()
+
+
+def until(namespace, condition, name='l'):
+    """Blocks on 'tenon stat --watch' until the lock is as wanted."""
+    watch = namespace.start('stat', '--json', '--kind', 'lock', '--interval', '10ms', name)
+    while True:
+        seen = json.loads(watch.stdout.readline())
+        if condition(seen):
+            break
+    watch.kill()
+    watch.wait()
+    return seen
+
+
+def has_ended(pidfd):
+    return bool(select.select([pidfd], [], [], harness.WATCHDOG_S)[0])
+
+
+@contextlib.contextmanager
+def watched(pid):
+    pidfd = os.pidfd_open(int(pid))
+    try:
+        yield pidfd
+    finally:
+        os.close(pidfd)
+
+
+def test_status_of_the_command(namespace):
+    """The lock is made, held while the command runs, and free afterwards."""
+    for number in (0, 1, 7, 255):
+        namespace.run('lock', 'l', '--', 'sh', '-c', f'exit {number}', status=number)
+    seen = status(namespace)
+    equal([seen[key] for key in ('owner_pid', 'state', 'acquired', 'mode', 'recursive')],
+          [0, 'sound', 4, '0600', False])
+
+
+def test_status_of_a_killed_command(namespace):
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        namespace.run('lock', str(number), 'sh', '-c', f'kill -{int(number)} $$',
+                      status=128 + number)
+
+
+def test_streams_and_arguments_are_the_commands(namespace):
+    output = namespace.run('lock', 'l', 'sh', '-c', 'cat; printf "%s " "$@"', 'sh', '-n', '--', '{}',
+                           stdin='input ')
+    equal(output, b'input -n -- {} ')
+
+
+def test_command_that_cannot_start(namespace):
+    """It is there and may be run, but what should interpret it is missing."""
+    path = os.path.join(namespace.scratch, 'script')
+    with open(path, 'w') as script:
+        script.write('#!/nonexistent/interpreter\n')
+    os.chmod(path, 0o700)
+    namespace.run('lock', 'l', path, status=127, error='cannot run')
+    equal([status(namespace)[key] for key in ('owner_pid', 'state')], [0, 'sound'])
+
+
+def test_one_at_a_time(namespace):
+    """Each adds 1 to what it has read: without the lock some would be lost."""
+    path = os.path.join(namespace.scratch, 'sum')
+    with open(path, 'w') as file:
+        file.write('0\n')
+    script = ('i=0; while [ $i -lt 20 ]; do i=$((i + 1)); "$0" lock l -- '
+              f'sh -c \'read n < {path}; echo $((n + 1)) > {path}\' || exit; done')
+    children = [subprocess.Popen(['sh', '-c', script, namespace.command],
+                                 env=namespace.environment) for _ in range(4)]
+    namespace.children += children
+    for child in children:
+        equal(child.wait(harness.WATCHDOG_S), 0)
+    with open(path) as file:
+        equal(file.read(), '80\n')
+    equal(status(namespace)['acquired'], 80)
+
+
+def test_conflict(namespace):
+    holder, line = started(namespace, *WAIT)
+    owner = status(namespace)['owner_pid']
+    namespace.run('lock', '-n', 'l', 'true', status=1,
+                  error=f"lock '/l': it is not free: process {owner} holds it")
+    namespace.run('lock', '--nonblock', '-E', '44', 'l', 'true', status=44, error='it is not free')
+    namespace.run('lock', '-w', '0.01', 'l', 'true', status=1, error='it was not free within 10 ms')
+    # A status of 0 does not let the command run.
+    namespace.run('lock', '--timeout', '10ms', '--conflict-exit-code', '0', 'l', 'false',
+                  error='it was not free within')
+    namespace.run('lock', '-w', '0', 'l', 'true', status=1, error='it is not free')
+    equal(namespace.run('lock', '-q', '-n', '-E', '0', 'l', 'echo', 'ran'), b'')
+    os.kill(int(line), signal.SIGTERM)
+    finish(holder, status=128 + signal.SIGTERM)
+
+
+def test_waiter_gets_it_when_the_command_ends(namespace):
+    fifo = os.path.join(namespace.scratch, 'go')
+    os.mkfifo(fifo)
+    holder, _ = started(namespace, 'sh', '-c', f'echo started; read word < {fifo}')
+    waiter = namespace.start('lock', 'l', '-w', '50', 'echo', 'got')
+    until(namespace, lambda seen: seen['waiting'] == 1)
+    with open(fifo, 'w') as go:
+        go.write('go\n')
+    equal(finish(waiter), (b'got\n', ''))
+    finish(holder)
+
+
+def test_next_one_is_warned_of_a_killed_command(namespace):
+    """Until a command has succeeded."""
+    namespace.run('lock', 'l', 'sh', '-c', 'kill -9 $$', status=137)
+    equal(status(namespace)['state'], 'owner-died')
+    equal(namespace.run('lock', '--if-dead', 'fail', 'l', 'echo', 'ran', status=6,
+                        error="'tenon lock /l -- true' says that it is sound"), b'')
+    namespace.run('lock', 'l', 'false', status=1, error=WARNING)
+    equal(namespace.run('lock', 'l', 'echo', 'ran', error=WARNING), b'ran\n')
+    equal(status(namespace)['state'], 'sound')
+    equal(namespace.run('lock', '--if-dead', 'fail', 'l', 'echo', 'ran'), b'ran\n')
+
+
+def test_lost(namespace):
+    """What a program has given up the command refuses, and says how to go on."""
+    namespace.run('create', 'lock', 'l')
+    script = '''
+import ctypes, sys
+tenon, lock = ctypes.CDLL(sys.argv[1]), ctypes.c_void_p()
+sys.exit(tenon.tenon_lock_open(None, b"l", 0, None, ctypes.byref(lock)) or
+         tenon.tenon_lock_try(lock) or tenon.tenon_lock_lost(lock))'''
+    library = os.path.join(os.path.dirname(namespace.command), 'libtenon.so')
+    done = subprocess.run([sys.executable, '-c', script, library], env=namespace.environment,
+                          capture_output=True, check=False)
+    if done.returncode:
+        raise harness.Skip('the library cannot be loaded into python')
+    for options in ((), ('-n',), ('--if-dead', 'run')):
+        namespace.run('lock', *options, 'l', 'true', status=6,
+                      error="remove the lock with 'tenon rm --kind lock /l'")
+    contains(namespace.run('doctor', status=1).decode(), 'it was given up')
+    equal(status(namespace)['state'], 'lost')
+    namespace.run('rm', '--kind', 'lock', '/l')
+    namespace.run('lock', 'l', 'true')
+
+
+def test_tenon_lock_is_killed(namespace):
+    """Who waits gets it when the command is dead, and not before."""
+    holder, line = started(namespace, *WAIT)
+    waiter = namespace.start('lock', 'l', 'sh', '-c', f'kill -0 {int(line)}')
+    with watched(line) as command:
+        until(namespace, lambda seen: seen['waiting'] == 1)
+        holder.kill()
+        # The command is dead: to the waiter's there is no such process.
+        contains(finish(waiter, status=1)[1], WARNING)
+        equal(has_ended(command), True)
+    # The exit status of the waiter's command was 1.
+    equal(status(namespace)['state'], 'owner-died')
+
+
+def test_holder_is_killed(namespace):
+    """The process between, whose number 'tenon ls' shows."""
+    holder, line = started(namespace, *WAIT)
+    waiter = namespace.start('lock', 'l', 'echo', 'got')
+    seen = until(namespace, lambda seen: seen['waiting'] == 1)
+    with watched(line) as command:
+        os.kill(seen['owner_pid'], signal.SIGKILL)
+        output, error = finish(waiter)
+        equal(has_ended(command), True)
+    equal(output, b'got\n')
+    contains(error, WARNING)
+    finish(holder, status=137)
+
+
+def exclusive(path, then):
+    """A command that holds a lock of the kernel on a file as long as it lives, or ends with 99."""
+    return ('sh', '-c', f'exec 9>{path}; flock -n 9 || exit 99; {then}')
+
+
+def test_tenon_lock_is_killed_at_any_moment(namespace):
+    """With somebody who waits: he gets the lock, and both commands never run at once."""
+    if not shutil.which('flock'):
+        raise harness.Skip('no flock')
+    path = os.path.join(namespace.scratch, 'alone')
+    ran = 0
+    for i in range(150):
+        holder = namespace.start('lock', 'l', *exclusive(path, 'echo $$; exec sleep 1000'))
+        waiter = namespace.start('lock', 'l', *exclusive(path, 'echo got'))
+        # Not to wait for anything, but to hit another instruction each time.
+        moment = time.monotonic() + i * 50e-6
+        while time.monotonic() < moment:
+            pass
+        holder.kill()
+        line, _ = holder.communicate(timeout=harness.WATCHDOG_S)
+        ran += bool(line)
+        equal(finish(waiter)[0], b'got\n')
+        if line and os.path.exists(f'/proc/{int(line)}/exe'):
+            raise AssertionError(f'the command of round {i} still runs')
+        namespace.children.clear()
+    equal(0 < ran < 150, True, ran)
+    equal([status(namespace)[key] for key in ('owner_pid', 'waiting', 'state')], [0, 0, 'sound'])
+
+
+def test_waiting_one_is_killed(namespace):
+    """Nothing of it goes on waiting."""
+    holder, line = started(namespace, *WAIT)
+    for number, options in ((signal.SIGKILL, {}), (signal.SIGTERM, {}), (signal.SIGINT, {}),
+                            (signal.SIGKILL, {'preexec_fn': lambda: signal.signal(
+                                signal.SIGTERM, signal.SIG_IGN)})):
+        waiter = namespace.start('lock', 'l', 'echo', 'ran', **options)
+        until(namespace, lambda seen: seen['waiting'] == 1)
+        waiter.send_signal(number)
+        equal(finish(waiter, status=-number)[0], b'')
+        until(namespace, lambda seen: seen['waiting'] == 0)
+    os.kill(int(line), signal.SIGKILL)
+    finish(holder, status=137)
+
+
+def test_signals_are_passed_on(namespace):
+    """The command decides what becomes of it, and of the lock."""
+    holder, _ = started(namespace, *COUNTER)
+    for number in (signal.SIGUSR1, signal.SIGHUP, signal.SIGINT):
+        holder.send_signal(number)
+        contains(holder.stdout.readline(), number.name.encode())
+    holder.terminate()
+    equal(finish(holder, status=3)[0], b'SIGUSR1 SIGHUP SIGINT SIGTERM\n')
+    equal(status(namespace)['state'], 'sound')
+
+
+def on_terminal(namespace, *words):
+    """Starts the command as the leader of a session on a terminal; gives that and its other end."""
+    master, slave = os.openpty()
+
+    def lead():
+        os.setsid()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+    holder = namespace.start('lock', 'l', *words, stdin=slave, preexec_fn=lead)
+    os.close(slave)
+    return holder, master
+
+
+def test_interrupt_on_a_terminal(namespace):
+    """It comes to the command once, and the lock stays held until that has ended."""
+    holder, master = on_terminal(namespace, *COUNTER)
+    equal(holder.stdout.readline(), b'ready\n')
+    os.write(master, b'\x03')
+    equal(holder.stdout.readline(), b'SIGINT\n')
+    equal(status(namespace)['depth'], 1)
+    holder.terminate()
+    equal(finish(holder, status=3)[0], b'SIGINT SIGTERM\n')
+    os.close(master)
+
+
+def test_terminal_hangs_up(namespace):
+    """The kernel tells the leader of the session alone."""
+    holder, master = on_terminal(namespace, *WAIT)
+    line = holder.stdout.readline()
+    with watched(line) as command:
+        os.close(master)
+        equal(has_ended(command), True)
+    finish(holder, status=128 + signal.SIGHUP)
+
+
+def test_signals_of_the_command(namespace):
+    """What this command itself ignores or blocks, the one it starts does not."""
+    output = namespace.run('lock', 'l', 'grep', '-E', 'Sig(Blk|Ign)', '/proc/self/status')
+    held = 0
+    for line in output.splitlines():
+        held |= int(line.split()[1], 16)
+    equal([number.name for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM, signal.SIGINT,
+                                      signal.SIGCHLD) if held & 1 << number - 1], [])
+
+
+def test_no_place_left(namespace):
+    namespace.run('create', 'lock', 'l', '--participants', '1')
+    holder, line = started(namespace, *WAIT)
+    namespace.run('lock', 'l', 'true', status=5, error='as many processes are attached')
+    os.kill(int(line), signal.SIGTERM)
+    finish(holder, status=128 + signal.SIGTERM)
+
+
+if __name__ == '__main__':
+    sys.exit(harness.main())
