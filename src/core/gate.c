@@ -123,37 +123,62 @@ static void put_waiter(struct futex_waitv *waiters, uint32_t *count, const void 
 		.val = expected, .uaddr = (uintptr_t)word, .flags = FUTEX_32};
 }
 
-/* Sleeps on gates (the first `gate_count`), stakes and events, in this order: G3.  Which of them it was. */
+int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_ns)
+{
+	struct timespec at = tni_timespec(deadline_ns > 0 ? deadline_ns : 0);
+	long woken = syscall(SYS_futex_waitv, words, count, 0,
+			     deadline_ns != INT64_MAX ? &at : NULL, CLOCK_MONOTONIC);
+
+	if (woken >= 0)
+		return (int)woken;
+	return errno == EPERM ? -ENOSYS : -errno;
+}
+
+/* Gates (the first `gate_count`), stakes and events, in this order: G3. */
+static uint32_t list_words(const struct tni_gatehouse *house, const struct tni_sleep *sleep,
+			   uint32_t gate_count, struct futex_waitv *words, uint32_t *ret_count)
+{
+	uint32_t count = 0, first_event;
+
+	for (uint32_t i = 0; i < gate_count; i++)
+		put_waiter(words, &count, futex_of(house->gate[i]), sleep->low[i]);
+	for (uint32_t i = 0; i < sleep->stakes; i++)
+		put_waiter(words, &count, sleep->stake[i].word, sleep->stake[i].value);
+	first_event = count;
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+		if (sleep->classes & TNI_CLASS_BIT(class))
+			put_waiter(words, &count, &house->waitroom->event[class],
+				   sleep->event[class]);
+	*ret_count = count;
+	return first_event;
+}
+
+uint32_t tni_sleep_words(const struct tni_gatehouse *house, const struct tni_sleep *sleep,
+			 struct futex_waitv *ret_words, uint32_t *ret_count)
+{
+	return list_words(house, sleep, house->gates, ret_words, ret_count);
+}
+
+/* Which of them it was. */
 static int wait_any(struct tni_gatehouse *house, const struct tni_sleep *sleep, uint32_t gate_count,
 		    int64_t deadline_ns)
 {
-	struct tni_a32 *event = house->waitroom->event;
-	struct futex_waitv waiters[TNI_GATES + TNI_SLEEP_STAKES_MOST + TNI_CLASSES];
-	uint32_t count = 0, first_event, first_class = (uint32_t)__builtin_ctz(sleep->classes);
-	struct timespec at;
-	long woken;
+	struct futex_waitv words[TNI_SLEEP_WORDS_MOST];
+	uint32_t first_class = (uint32_t)__builtin_ctz(sleep->classes), first_event, count;
+	int woken;
 
 	if (tni_get32(&no_waitv))
-		return wait_event(&event[first_class], sleep->event[first_class], deadline_ns);
-	for (uint32_t i = 0; i < gate_count; i++)
-		put_waiter(waiters, &count, futex_of(house->gate[i]), sleep->low[i]);
-	for (uint32_t i = 0; i < sleep->stakes; i++)
-		put_waiter(waiters, &count, sleep->stake[i].word, sleep->stake[i].value);
-	first_event = count;
-	for (uint32_t class = first_class; class < TNI_CLASSES; class ++)
-		if (sleep->classes & TNI_CLASS_BIT(class))
-			put_waiter(waiters, &count, &event[class], sleep->event[class]);
-	if (deadline_ns != INT64_MAX)
-		at = tni_timespec(deadline_ns > 0 ? deadline_ns : 0);
-	woken = syscall(SYS_futex_waitv, waiters, count, 0, deadline_ns != INT64_MAX ? &at : NULL,
-			CLOCK_MONOTONIC);
+		return wait_event(&house->waitroom->event[first_class], sleep->event[first_class],
+				  deadline_ns);
+	first_event = list_words(house, sleep, gate_count, words, &count);
+	woken = tni_words_wait(words, count, deadline_ns);
 	if (woken >= 0)
-		return woken >= (long)first_event ? TNI_WOKEN : TNI_WOKEN_DEATH;
-	if (errno == ENOSYS || errno == EPERM) {
+		return woken >= (int)first_event ? TNI_WOKEN : TNI_WOKEN_DEATH;
+	if (woken == -ENOSYS) {
 		tni_set32(&no_waitv, 1);
 		return -EAGAIN;
 	}
-	return -errno;
+	return woken;
 }
 
 static void bit_set(struct tni_gatehouse *house, uint32_t class)
@@ -361,6 +386,8 @@ static int sleep_for_lock(struct tni_gatehouse *house, uint32_t which, struct tn
 	sleep.event[class] = tni_load_acquire32(&house->waitroom->event[class]);
 	for (uint32_t i = 0; i <= which; i++)
 		sleep.low[i] = announce(house->gate[i], sleep.classes);
+	if (house->add_stakes)
+		house->add_stakes(house->object, &sleep);
 	if (sleep.low[which] & TNI_GATE_OWNER) {
 		result = wait_any(house, &sleep, which + 1,
 				  suspicion_ns < deadline_ns ? suspicion_ns : deadline_ns);
@@ -481,12 +508,26 @@ void tni_sleep_announce(struct tni_gatehouse *house, struct tni_sleep *sleep)
 		sleep->low[i] = announce(house->gate[i], sleep->classes);
 }
 
+void tni_sleep_woken(struct tni_gatehouse *house)
+{
+	pass_on(house, false);
+}
+
+bool tni_sleep_was_called(const struct tni_gatehouse *house, const struct tni_sleep *sleep)
+{
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+		if ((sleep->classes & TNI_CLASS_BIT(class)) &&
+		    tni_load_acquire32(&house->waitroom->event[class]) != sleep->event[class])
+			return true; /* ORD(event) */
+	return false;
+}
+
 int tni_sleep_wait(struct tni_gatehouse *house, struct tni_sleep *sleep, int64_t deadline_ns)
 {
 	int result = wait_any(house, sleep, house->gates, deadline_ns);
 
 	if (result > 0)
-		pass_on(house, false);
+		tni_sleep_woken(house);
 	return result == -EAGAIN ? 0 : result;
 }
 

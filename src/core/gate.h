@@ -15,6 +15,7 @@
 #define TNI_GATES 2u
 
 struct tni_object;
+struct tni_sleep;
 
 /* One process's view of the gates of one object.  Plain memory of the process. */
 struct tni_gatehouse {
@@ -35,6 +36,8 @@ struct tni_gatehouse {
 	bool (*is_doubtful)(struct tni_object *object, uint32_t participant);
 	/* Whether a holder with the caller's thread number is the caller. */
 	bool (*is_own)(struct tni_object *object, uint32_t participant);
+	/* For gates that are held long: puts the stakes of others into the vector of a locker.  May be NULL. */
+	void (*add_stakes)(struct tni_object *object, struct tni_sleep *sleep);
 	struct tni_object *object;
 };
 
@@ -136,6 +139,17 @@ void tni_sleep_announce(struct tni_gatehouse *house, struct tni_sleep *sleep);
 #define TNI_WOKEN_DEATH 2 /* by the kernel: somebody died in a call, or with a stake */
 /* TNI_WOKEN …; 0: something moved; -ETIMEDOUT, -EINTR. */
 int tni_sleep_wait(struct tni_gatehouse *house, struct tni_sleep *sleep, int64_t deadline_ns);
+/* Its parts, for who sleeps at several objects at once.  What it sleeps on, at most TNI_SLEEP_WORDS_MOST; how many
+ * of these, at the front, are not events. */
+#define TNI_SLEEP_WORDS_MOST (TNI_GATES + TNI_SLEEP_STAKES_MOST + TNI_CLASSES)
+uint32_t tni_sleep_words(const struct tni_gatehouse *house, const struct tni_sleep *sleep,
+			 struct futex_waitv *ret_words, uint32_t *ret_count);
+/* Which one woke it; -EAGAIN something moved; -ETIMEDOUT, -EINTR; -ENOSYS the kernel cannot. */
+int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_ns);
+/* When it was woken by a word of this object. */
+void tni_sleep_woken(struct tni_gatehouse *house);
+/* Whether somebody has counted an event since the announcement: its wake may have been for this sleeper. */
+bool tni_sleep_was_called(const struct tni_gatehouse *house, const struct tni_sleep *sleep);
 void tni_sleep_end(struct tni_gatehouse *house, struct tni_sleep *sleep);
 
 /* Whether the owner of a gate died and nobody has taken over yet. */

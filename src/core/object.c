@@ -500,6 +500,20 @@ const struct tni_a32 *tni_object_stake(struct tni_object *object, uint32_t parti
 	return page ? stake_word(page, participant) : NULL;
 }
 
+void tni_object_add_stakes(struct tni_object *object, struct tni_sleep *sleep)
+{
+	for (uint32_t i = 0; i < tni_object_stakes_top(object); i++) {
+		const struct tni_a32 *word = i != object->participant ? tni_object_stake(object, i)
+								      : NULL;
+		uint32_t value = word ? tni_get32(word) : 0;
+
+		if (!(value & TNI_STAKE_OWNER) || sleep->stakes == TNI_SLEEP_STAKES_MOST)
+			continue;
+		sleep->stake[sleep->stakes].word = word;
+		sleep->stake[sleep->stakes++].value = value;
+	}
+}
+
 static void set_free(struct tni_object *object, uint32_t index)
 {
 	/* ORD(participant): what was given back, before. */

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "abi/object.h"
+#include "core/gate.h"
 #include "core/stake.h"
 #include "core/thread.h"
 
@@ -85,6 +86,9 @@ bool tni_object_has_stake(struct tni_object *object, const struct tni_thread *th
 
 /* Of a participant's stake: the word, or NULL if it has none.  Such words go into sleepers' vectors. */
 const struct tni_a32 *tni_object_stake(struct tni_object *object, uint32_t participant);
+
+/* Puts all of others into a sleeper's vector. */
+void tni_object_add_stakes(struct tni_object *object, struct tni_sleep *sleep);
 
 /* How many participants may have one. */
 uint32_t tni_object_stakes_top(struct tni_object *object);

@@ -111,54 +111,67 @@ static bool has_seen_death(const struct tni_sleep *sleep)
 	return false;
 }
 
-/* As tni_sleep_wait(); `ret_ticked`: it is time for a look. */
-static int fall_asleep(struct tni_deaths *deaths, const struct tni_holders *holders,
-		       struct tni_sleep *sleep, int64_t deadline_ns, bool *ret_ticked)
+int tni_deaths_prepare(struct tni_deaths *deaths, const struct tni_holders *holders,
+		       struct tni_sleep *sleep, int64_t deadline_ns, int64_t *ret_until_ns)
 {
-	int64_t until_ns = deadline_ns;
 	bool died;
 	int result;
 
+	*ret_until_ns = deadline_ns;
 	deaths->blind = gather_stakes(holders, sleep, &died);
 	if (!deaths->looked && holders->are_there(holders->context)) {
 		deaths->looked = true;
 		result = holders->bring_back(holders->context, deadline_ns);
-		return result > 0 ? 0 : result;
+		return result < 0 ? result : result == 0;
 	}
 	if (died && deaths->told_ns == 0) {
 		deaths->told_ns = tni_clock_ns(CLOCK_MONOTONIC);
 		deaths->tick_ns = NOTICE_TICK_NS;
 	}
 	if (deaths->blind)
-		until_ns = tni_clock_ns(CLOCK_MONOTONIC) + deaths->tick_ns;
-	if (until_ns > deadline_ns)
-		until_ns = deadline_ns;
-	result = tni_sleep_wait(holders->house, sleep, until_ns);
-	*ret_ticked = result == -ETIMEDOUT && until_ns < deadline_ns;
-	return *ret_ticked ? 0 : result;
+		*ret_until_ns = tni_clock_ns(CLOCK_MONOTONIC) + deaths->tick_ns;
+	if (*ret_until_ns > deadline_ns)
+		*ret_until_ns = deadline_ns;
+	return 1;
+}
+
+int tni_deaths_after(struct tni_deaths *deaths, const struct tni_holders *holders,
+		     const struct tni_sleep *sleep, int woken, bool ticked, int64_t deadline_ns)
+{
+	/* Woken for two reasons at once, one is told of one. */
+	bool is_told = woken == TNI_WOKEN_DEATH || (woken > 0 && has_seen_death(sleep));
+	int result;
+
+	if (!is_told && !ticked)
+		return 0;
+	if (is_told)
+		deaths->told_ns = tni_clock_ns(CLOCK_MONOTONIC);
+	deaths->tick_ns = next_tick(deaths->tick_ns, deaths->told_ns);
+	if (!holders->are_there(holders->context))
+		return 0;
+	result = bury_dead(holders, is_told, deadline_ns);
+	return result < 0 ? result : 0;
 }
 
 int tni_deaths_sleep(struct tni_deaths *deaths, const struct tni_holders *holders,
 		     struct tni_sleep *sleep, int64_t deadline_ns)
 {
-	bool ticked = false, is_told;
-	int woken = fall_asleep(deaths, holders, sleep, deadline_ns, &ticked), result;
+	bool ticked = false;
+	int64_t until_ns;
+	int woken = tni_deaths_prepare(deaths, holders, sleep, deadline_ns, &until_ns), result;
 
+	if (woken > 0) {
+		woken = tni_sleep_wait(holders->house, sleep, until_ns);
+		ticked = woken == -ETIMEDOUT && until_ns < deadline_ns;
+		if (ticked)
+			woken = 0;
+	}
 	/* Words that others change again and again do not keep it beyond its time. */
 	if (woken == 0 && !ticked && tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
 		return -ETIMEDOUT;
 	if (woken < 0)
 		return woken;
-	/* Woken for two reasons at once, one is told of one. */
-	is_told = woken == TNI_WOKEN_DEATH || (woken > 0 && has_seen_death(sleep));
-	if (!is_told && !ticked)
-		return woken;
-	if (is_told)
-		deaths->told_ns = tni_clock_ns(CLOCK_MONOTONIC);
-	deaths->tick_ns = next_tick(deaths->tick_ns, deaths->told_ns);
-	if (!holders->are_there(holders->context))
-		return woken;
-	result = bury_dead(holders, is_told, deadline_ns);
+	result = tni_deaths_after(deaths, holders, sleep, woken, ticked, deadline_ns);
 	return result < 0 ? result : woken;
 }
 

@@ -37,6 +37,16 @@ void tni_deaths_begin(struct tni_deaths *deaths);
 int tni_deaths_sleep(struct tni_deaths *deaths, const struct tni_holders *holders,
 		     struct tni_sleep *sleep, int64_t deadline_ns);
 
+/*
+ * Its parts, for who sleeps at several objects at once.  Before: 1: sleep, until `ret_until_ns` at most; 0: something
+ * came back, look again; or an error.  After: `woken` by this object's words, as tni_sleep_wait(); `ticked`: its time was
+ * up, and not the deadline.  0, or an error.
+ */
+int tni_deaths_prepare(struct tni_deaths *deaths, const struct tni_holders *holders,
+		       struct tni_sleep *sleep, int64_t deadline_ns, int64_t *ret_until_ns);
+int tni_deaths_after(struct tni_deaths *deaths, const struct tni_holders *holders,
+		     const struct tni_sleep *sleep, int woken, bool ticked, int64_t deadline_ns);
+
 /* The sleeper leaves, for whatever reason, behind tni_sleep_end(). */
 void tni_deaths_end(const struct tni_deaths *deaths, const struct tni_holders *holders,
 		    const struct tni_sleep *sleep);

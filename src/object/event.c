@@ -6,16 +6,11 @@
  * left.
  */
 
-#include <tenon/event.h>
+#include "object/event.h"
 
 #include <errno.h>
 
 #include "object/options.h"
-#include "object/turnstile.h"
-
-struct tenon_event {
-	struct tni_sync sync; /* first */
-};
 
 static bool is_possible(uint32_t flags, uint32_t limit)
 {
@@ -87,6 +82,17 @@ static int64_t pulse(const struct tni_sync *sync, uint64_t word, uint64_t argume
 	return TNI_EVERYBODY;
 }
 
+/* A token that was taken and is not used. */
+static int64_t return_token(const struct tni_sync *sync, uint64_t word, uint64_t argument,
+			    uint64_t *ret_next, uint64_t *claim)
+{
+	(void)sync;
+	(void)argument;
+	(void)claim;
+	*ret_next = word | TNI_EVENT_TOKEN;
+	return TNI_EVERYBODY;
+}
+
 static bool may_pass(const struct tni_turn *turn, uint64_t word)
 {
 	if (word & TNI_EVENT_SET)
@@ -99,7 +105,7 @@ static int pass(struct tni_turn *turn, int64_t deadline_ns)
 {
 	struct tni_sync *sync = turn->sync;
 	struct tni_turnstile *turnstile = tni_turnstile(sync);
-	uint64_t word = tni_turnstile_word(sync), taken;
+	uint64_t word = tni_turnstile_word(sync), taken = 0;
 
 	(void)deadline_ns;
 	do {
@@ -110,7 +116,16 @@ static int pass(struct tni_turn *turn, int64_t deadline_ns)
 	} while (!is_manual(sync) && !tni_cas64(&turnstile->word, &word, word & ~taken));
 	if (sync->row)
 		tni_set64(&sync->row->passed, tni_get64(&sync->row->passed) + 1);
-	return 1;
+	return taken == TNI_EVENT_SET ? TNI_EVENT_BY_SET : TNI_EVENT_BY_PULSE;
+}
+
+struct tni_turn tni_event_turn(struct tenon_event *event, uint64_t ticket)
+{
+	return (struct tni_turn){.sync = &event->sync,
+				 .may_pass = may_pass,
+				 .pass = pass,
+				 .argument = ticket,
+				 .wanted = 1};
 }
 
 static int change(struct tenon_event *event, tni_turnstile_change *how)
@@ -122,6 +137,12 @@ static int change(struct tenon_event *event, tni_turnstile_change *how)
 		return -EINVAL;
 	result = tni_sync_begin(&event->sync, thread);
 	return result == 0 ? tni_turnstile_let(&event->sync, thread, how, 0, NULL) : result;
+}
+
+void tni_event_put_back(struct tenon_event *event, int by)
+{
+	if (!is_manual(&event->sync))
+		change(event, by == TNI_EVENT_BY_SET ? set : return_token);
 }
 
 int tenon_event_set(struct tenon_event *event)
@@ -150,12 +171,8 @@ int tenon_event_wait(struct tenon_event *event, int64_t deadline_ns)
 	result = tni_sync_begin(&event->sync, thread);
 	if (result != 0)
 		return result;
-	turn = (struct tni_turn){.sync = &event->sync,
-				 .thread = thread,
-				 .may_pass = may_pass,
-				 .pass = pass,
-				 .argument = tni_turnstile_word(&event->sync),
-				 .wanted = 1};
+	turn = tni_event_turn(event, tni_turnstile_word(&event->sync));
+	turn.thread = thread;
 	return tni_turnstile_wait(&turn, deadline_ns);
 }
 

@@ -61,6 +61,10 @@ void tni_lock_take_over(struct tenon_lock *lock);
 /* For struct tni_sync_kind: what a dead one shares. */
 int tni_lock_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
 
+/* Who shares it, as bits; gives back what the dead share. */
+void tni_lock_find_shared(struct tenon_lock *lock, uint64_t bits[TNI_BITMAP_WORDS]);
+int tni_lock_bring_back(struct tenon_lock *lock, int64_t deadline_ns);
+
 /* How often it is shared, by the living. */
 uint32_t tni_lock_count_shared(struct tenon_lock *lock);
 

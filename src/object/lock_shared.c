@@ -242,9 +242,9 @@ static bool are_there_claims(void *context)
 	return true;
 }
 
-static void find_claims(void *context, uint64_t bits[TNI_BITMAP_WORDS])
+void tni_lock_find_shared(struct tenon_lock *lock, uint64_t bits[TNI_BITMAP_WORDS])
 {
-	struct tni_sync *sync = &((struct tenon_lock *)context)->sync;
+	struct tni_sync *sync = &lock->sync;
 
 	for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++) {
 		const struct tni_row *row = tni_sync_row(sync, i);
@@ -255,21 +255,26 @@ static void find_claims(void *context, uint64_t bits[TNI_BITMAP_WORDS])
 	}
 }
 
+static void find_claims(void *context, uint64_t bits[TNI_BITMAP_WORDS])
+{
+	tni_lock_find_shared(context, bits);
+}
+
 static bool is_drained(void *context)
 {
 	return tni_lock_is_drained(context);
 }
 
-static int bring_back(void *context, int64_t deadline_ns)
+int tni_lock_bring_back(struct tenon_lock *lock, int64_t deadline_ns)
 {
-	struct tni_sync *sync = &((struct tenon_lock *)context)->sync;
+	struct tni_object *object = lock->sync.object;
 	uint64_t bits[TNI_BITMAP_WORDS] = {0};
 	int back = 0;
 
-	find_claims(context, bits);
-	for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++) {
+	tni_lock_find_shared(lock, bits);
+	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
 		int result = bits[i / 64] >> (i % 64) & 1
-				     ? tni_object_recover_one(sync->object, i, deadline_ns)
+				     ? tni_object_recover_one(object, i, deadline_ns)
 				     : 0;
 
 		if (result < 0 && result != -ETIMEDOUT)
@@ -277,6 +282,11 @@ static int bring_back(void *context, int64_t deadline_ns)
 		back |= result > 0;
 	}
 	return back;
+}
+
+static int bring_back(void *context, int64_t deadline_ns)
+{
+	return tni_lock_bring_back(context, deadline_ns);
 }
 
 static int sleep_until_drained(struct tenon_lock *lock, int64_t deadline_ns)

@@ -473,6 +473,7 @@ bool tni_spin(struct tenon_queue *queue, struct tni_reason *reason, int64_t dead
  * one next, or call tni_wait_leave()).  -ETIMEDOUT, -EINTR, -EBADMSG. */
 int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t deadline_ns);
 void tni_wait_leave(struct tni_call *call);
+void tni_queue_hand_on(struct tenon_queue *queue);
 
 /* Tells what lies in an entry now from what lay there before; under the senders' lock. */
 static inline uint64_t tni_serial(const struct tni_send_side *side)

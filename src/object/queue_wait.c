@@ -290,9 +290,8 @@ int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t dea
 
 /* Hands the wake on that this call was given and does not use, or was given in the place of somebody else by
  * one who died: whom the state lets go on, as an unlocking would. */
-static void hand_on(const struct tni_call *call)
+void tni_queue_hand_on(struct tenon_queue *queue)
 {
-	struct tenon_queue *queue = call->queue;
 	bool typed = queue->attributes.order == TENON_QUEUE_TYPED;
 
 	if (tni_queue_available(queue) > 0)
@@ -327,7 +326,7 @@ int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, int64_t deadlin
 		if ((events & TENON_WRITABLE) && tni_queue_room(queue) > 0)
 			now |= TENON_WRITABLE;
 		if (slept)
-			hand_on(&call);
+			tni_queue_hand_on(queue);
 		if (now != 0) {
 			if (slept)
 				tni_wait_leave(&call);

@@ -6,16 +6,11 @@
  * from then on who takes something looks first.
  */
 
-#include <tenon/semaphore.h>
+#include "object/semaphore.h"
 
 #include <errno.h>
 
 #include "object/options.h"
-#include "object/turnstile.h"
-
-struct tenon_semaphore {
-	struct tni_sync sync; /* first */
-};
 
 static bool is_possible(uint32_t flags, uint32_t limit)
 {
@@ -152,7 +147,16 @@ static int pass(struct tni_turn *turn, int64_t deadline_ns)
 	return result == 0 ? 1 : result == -EAGAIN ? 0 : result;
 }
 
-/* 0; 1: it has to be acquired the long way; or an error. */
+struct tni_turn tni_semaphore_turn(struct tenon_semaphore *semaphore, uint32_t count,
+				   uint32_t flags)
+{
+	return (struct tni_turn){.sync = &semaphore->sync,
+				 .may_pass = may_pass,
+				 .pass = pass,
+				 .wanted = count,
+				 .flags = flags};
+}
+
 static inline int begin(struct tenon_semaphore *semaphore, const struct tni_thread *thread,
 			uint32_t count, uint32_t flags)
 {
@@ -175,12 +179,8 @@ int tenon_semaphore_acquire(struct tenon_semaphore *semaphore, uint32_t count, u
 		return result;
 	if (__builtin_expect(flags == 0 && take(&semaphore->sync, count, TNI_TURNSTILE_OWED), 1))
 		return 0;
-	turn = (struct tni_turn){.sync = &semaphore->sync,
-				 .thread = thread,
-				 .may_pass = may_pass,
-				 .pass = pass,
-				 .wanted = count,
-				 .flags = flags};
+	turn = tni_semaphore_turn(semaphore, count, flags);
+	turn.thread = thread;
 	return tni_turnstile_wait(&turn, deadline_ns);
 }
 

@@ -195,6 +195,7 @@ int tni_sync_open(int directory_fd, const char *file_name, void *context)
 			.is_gone = tni_object_thread_is_gone,
 			.is_doubtful = tni_object_may_live,
 			.is_own = tni_object_is_own,
+			.add_stakes = sync->kind->is_held_long ? tni_object_add_stakes : NULL,
 			.object = object,
 		};
 		object->bury = bury;

@@ -260,25 +260,30 @@ int tni_turnstile_give_back(struct tni_sync *sync, uint32_t participant, int64_t
 	return result;
 }
 
-/* For object/deaths.c: what rows say. */
-static bool are_there_claims(void *context)
+bool tni_turnstile_are_there(struct tni_sync *sync)
 {
-	const struct tni_turn *turn = context;
-
-	return tni_get32(&tni_turnstile(turn->sync)->claims) != 0;
+	return tni_get32(&tni_turnstile(sync)->claims) != 0;
 }
 
-static void find_claims(void *context, uint64_t bits[TNI_BITMAP_WORDS])
+void tni_turnstile_find(struct tni_sync *sync, uint64_t bits[TNI_BITMAP_WORDS])
 {
-	const struct tni_turn *turn = context;
-	struct tni_sync *sync = turn->sync;
-
 	for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++) {
 		const struct tni_row *row = tni_sync_row(sync, i);
 
 		if (row && tni_get64(&row->claim) != 0)
 			bits[i / 64] |= UINT64_C(1) << (i % 64);
 	}
+}
+
+/* For object/deaths.c. */
+static bool are_there_claims(void *context)
+{
+	return tni_turnstile_are_there(((const struct tni_turn *)context)->sync);
+}
+
+static void find_claims(void *context, uint64_t bits[TNI_BITMAP_WORDS])
+{
+	tni_turnstile_find(((const struct tni_turn *)context)->sync, bits);
 }
 
 static int bring_back(void *context, int64_t deadline_ns)
@@ -298,14 +303,13 @@ int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns)
 {
 	struct tni_object *object = sync->object;
 	uint64_t bits[TNI_BITMAP_WORDS] = {0};
-	struct tni_turn turn = {.sync = sync};
 	int back = 0;
 
-	if (!are_there_claims(&turn))
+	if (!tni_turnstile_are_there(sync))
 		return 0;
 	if (deadline_ns == 0)
 		deadline_ns = tni_grace_ns();
-	find_claims(&turn, bits);
+	tni_turnstile_find(sync, bits);
 	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
 		const struct tni_a32 *stake;
 		int result;
@@ -376,6 +380,26 @@ static void learn(struct tni_sync *sync, int64_t waited_ns)
 		tni_set32(&sync->spin_ns, ns / 2);
 }
 
+/* Takes over the gate of who died with it. */
+static int heal(struct tni_turn *turn, int64_t deadline_ns)
+{
+	void *pending = tni_pending_get(turn->thread);
+	int result = tni_sync_lock(turn->sync, turn->thread, pending, deadline_ns);
+
+	if (result == 0)
+		tni_sync_unlock(turn->sync, turn->thread, pending);
+	return result;
+}
+
+bool tni_turnstile_announce(struct tni_turn *turn)
+{
+	if (tni_gate_is_orphaned(&turn->sync->cell->gate)) {
+		heal(turn, tni_grace_ns());
+		return false;
+	}
+	return announce(turn);
+}
+
 /* Sleeps until it may pass.  0, -ETIMEDOUT, -EINTR, -EBADMSG.  The pending entry names the gate's word. */
 static int sleep_until_may(struct tni_turn *turn, int64_t deadline_ns)
 {
@@ -396,11 +420,7 @@ static int sleep_until_may(struct tni_turn *turn, int64_t deadline_ns)
 	while (result >= 0) {
 		tni_sleep_announce(&sync->house, &sleep);
 		if (tni_gate_is_orphaned(&sync->cell->gate)) {
-			void *pending = tni_pending_get(turn->thread);
-
-			result = tni_sync_lock(sync, turn->thread, pending, deadline_ns);
-			if (result == 0)
-				tni_sync_unlock(sync, turn->thread, pending);
+			result = heal(turn, deadline_ns);
 			continue;
 		}
 		if (!announce(turn))

@@ -59,6 +59,13 @@ struct tni_turn {
 /* Waits until it has passed.  0; -ETIMEDOUT, -EINTR; or what pass() gives. */
 int tni_turnstile_wait(struct tni_turn *turn, int64_t deadline_ns);
 
+/* Its parts, for who sleeps at several objects at once.  Announces, behind tni_sleep_announce(); false: it may pass, or
+ * somebody who died left something to repair, which is done. */
+bool tni_turnstile_announce(struct tni_turn *turn);
+/* For object/deaths.c: whether there are claims, and whose. */
+bool tni_turnstile_are_there(struct tni_sync *sync);
+void tni_turnstile_find(struct tni_sync *sync, uint64_t bits[TNI_BITMAP_WORDS]);
+
 /* Gives back what the dead held.  1: there was something; 0; or an error, but -ETIMEDOUT. */
 int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns);
 
