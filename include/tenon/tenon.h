@@ -76,6 +76,7 @@ TENON_PUBLIC int tenon_namespace_path(char *ret_path, uint64_t capacity_bytes);
 /* Kinds of objects, as tenon_namespace_list() reports them. */
 #define TENON_KIND_QUEUE 1u
 #define TENON_KIND_LOCK 2u
+#define TENON_KIND_REGION 8u
 
 /* Flags of opening by name, of any kind. */
 #define TENON_CREATE 1u	   /* make it if it is missing */

@@ -65,6 +65,11 @@ int tni_file_refill(int fd, uint64_t bytes)
 	return take_memory(fd, FALLOC_FL_KEEP_SIZE, 0, bytes);
 }
 
+int tni_file_refill_range(int fd, uint64_t offset, uint64_t bytes)
+{
+	return take_memory(fd, FALLOC_FL_KEEP_SIZE, offset, offset + bytes);
+}
+
 void tni_file_release(int fd, uint64_t offset, uint64_t bytes)
 {
 	fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes);

@@ -14,6 +14,9 @@ int tni_file_reserve(int fd, uint64_t offset, uint64_t bytes);
 /* The same for the first bytes of a file that is as long already: it does not become longer. */
 int tni_file_refill(int fd, uint64_t bytes);
 
+/* And for a range of it, from a page boundary on. */
+int tni_file_refill_range(int fd, uint64_t offset, uint64_t bytes);
+
 /* Gives memory back; the range reads as zeros afterwards. */
 void tni_file_release(int fd, uint64_t offset, uint64_t bytes);
 

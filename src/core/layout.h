@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "abi/queue.h"
+#include "abi/region.h"
 #include "abi/sync.h"
 #include "core/index.h"
 
@@ -143,6 +144,13 @@
 	M(tni_cell, flags) M(tni_cell, reserved) M(tni_cell, reserved2) M(tni_cell, waitroom) \
 	M(tni_cell, reserved3) M(tni_cell, lock) M(tni_cell, gate) M(tni_cell, reserved4)
 
+#define TNI_LAYOUT_REGION_CONTROL(M) \
+	M(tni_region_control, max_bytes) M(tni_region_control, reserved) \
+	M(tni_region_control, gate) M(tni_region_control, bytes) M(tni_region_control, grown) \
+	M(tni_region_control, seals) M(tni_region_control, reserved2) \
+	M(tni_region_control, waitroom) M(tni_region_control, writers) \
+	M(tni_region_control, reserved3)
+
 #define TNI_LAYOUT(S) \
 	S(tni_object_header, TNI_LAYOUT_OBJECT_HEADER) \
 	S(tni_participant, TNI_LAYOUT_PARTICIPANT) \
@@ -166,7 +174,8 @@
 	S(tni_receipt, TNI_LAYOUT_RECEIPT) \
 	S(tni_node, TNI_LAYOUT_NODE) \
 	S(tni_lock_words, TNI_LAYOUT_LOCK_WORDS) \
-	S(tni_cell, TNI_LAYOUT_CELL)
+	S(tni_cell, TNI_LAYOUT_CELL) \
+	S(tni_region_control, TNI_LAYOUT_REGION_CONTROL)
 
 /* What the words that have parts are made of, and the numbers that stand in them. */
 #define TNI_LAYOUT_PARTS \
@@ -182,7 +191,8 @@
 	TNI_LOAN_FREE, TNI_LOAN_HELD, TNI_LEASE_FREE, TNI_LEASE_TAKEN, TNI_LEASE_RETURNED, \
 	TNI_LEASE_IN_SLOT, TNI_RECEIPT_FREE, TNI_RECEIPT_OPEN, TNI_RECEIPT_DONE, \
 	TNI_RECEIPT_CANCELLED, TNI_RECEIPT_STATE_MASK, TNI_RECEIPT_ORPHAN, TNI_TREE_KEY, \
-	TNI_TREE_AGE, TNI_FORK_BIT, TNI_LOCK_SOUND, TNI_LOCK_OWNER_DIED, TNI_LOCK_LOST
+	TNI_TREE_AGE, TNI_FORK_BIT, TNI_LOCK_SOUND, TNI_LOCK_OWNER_DIED, TNI_LOCK_LOST, \
+	TNI_REGION_PLACES, TNI_REGION_SEAL_GROW, TNI_REGION_SEAL_WRITE, TNI_REGION_SEALING
 /* clang-format on */
 
 #define TNI_LAYOUT_BYTES_(structure, member) +sizeof(((struct structure *)NULL)->member)
