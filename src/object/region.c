@@ -125,21 +125,23 @@ int tni_region_read_control(int fd, uint64_t offset, struct tni_region_control *
 	return bytes == (ssize_t)sizeof(*ret_control) ? 0 : -EIO;
 }
 
-int tni_region_adopt(struct tenon_region *region, const struct tni_object_header *header,
-		     uint64_t bytes)
+int tni_region_adopt(struct tenon_region *region, const struct tni_object_header *header)
 {
 	struct tni_region_control control;
+	struct stat status;
 	uint64_t size;
 
 	region->control_offset = tni_region_control_offset(header->participants_max);
 	region->data_offset = data_offset(header->participants_max);
-	if (header->extent_bytes != region->data_offset || bytes < region->data_offset ||
-	    tni_region_read_control(region->fd, region->control_offset, &control) != 0)
+	/* The size before the file's, which may grow meanwhile. */
+	if (header->extent_bytes != region->data_offset ||
+	    tni_region_read_control(region->fd, region->control_offset, &control) != 0 ||
+	    fstat(region->fd, &status) != 0)
 		return -EBADMSG;
 	size = tni_get64(&control.bytes);
 	/* Shorter: cut off. */
 	if (control.max_bytes == 0 || control.max_bytes > TENON_REGION_BYTES_MOST ||
-	    size > control.max_bytes || bytes < region->data_offset + size)
+	    size > control.max_bytes || (uint64_t)status.st_size < region->data_offset + size)
 		return -EBADMSG;
 	region->max_bytes = control.max_bytes;
 	tni_set64(&region->known, size);
@@ -233,8 +235,7 @@ static int open_file(int directory_fd, const char *file_name, void *context)
 	region->kind = TNI_REGION_ATTACHED;
 	result = open_again(directory_fd, file_name, &region->object, &region->fd);
 	if (result == 0)
-		result = tni_region_adopt(region, &region->object.header,
-					  region->object.file_bytes);
+		result = tni_region_adopt(region, &region->object.header);
 	if (result == 0)
 		result = tni_region_attach(region);
 	if (result != 0)

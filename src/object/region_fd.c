@@ -172,7 +172,7 @@ static int adopt_file(struct tenon_region *region, int fd)
 	int result = tni_object_check(fd, TENON_KIND_REGION, &region->object.header, &status);
 
 	if (result == 0)
-		result = tni_region_adopt(region, &region->object.header, (uint64_t)status.st_size);
+		result = tni_region_adopt(region, &region->object.header);
 	if (result != 0 || !region->may_write)
 		return result;
 	result = tni_object_open_fd(fd, TENON_KIND_REGION, &region->object);
@@ -180,8 +180,7 @@ static int adopt_file(struct tenon_region *region, int fd)
 		return 0;
 	if (result == 0) {
 		region->kind = TNI_REGION_ATTACHED;
-		result = tni_region_adopt(region, &region->object.header,
-					  region->object.file_bytes);
+		result = tni_region_adopt(region, &region->object.header);
 	}
 	return result == 0 ? tni_region_attach(region) : result;
 }

@@ -74,9 +74,8 @@ uint64_t tni_region_control_offset(uint32_t participants);
 /* The parts of the control page that everybody may read, by a system call.  -EIO: the file does not have it. */
 int tni_region_read_control(int fd, uint64_t offset, struct tni_region_control *ret_control);
 
-/* Attributes of a file whose header is checked.  `bytes`: of the file.  -EBADMSG. */
-int tni_region_adopt(struct tenon_region *region, const struct tni_object_header *header,
-		     uint64_t bytes);
+/* Attributes of the file region->fd, whose header is checked.  -EBADMSG. */
+int tni_region_adopt(struct tenon_region *region, const struct tni_object_header *header);
 
 /* Attaches to what was opened as region->object and region->fd; after an error let go of it. */
 int tni_region_attach(struct tenon_region *region);
