@@ -3,10 +3,13 @@
 /* Regions that are sent as descriptors, to who may open the file and who may not, and sealed copies. */
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "region.h"
@@ -273,6 +276,25 @@ static int memory_file(uint64_t bytes, int seals)
 	return fd;
 }
 
+/* The region's file, word for word, where reading may wait for a disk. */
+static int copy_on_disk(void)
+{
+	char path[] = "/var/tmp/tenon-region-XXXXXX", data[PAGE];
+	int fd = mkstemp(path), own = open(region_path(), O_RDONLY | O_CLOEXEC);
+	struct statfs system;
+	ssize_t got;
+
+	REQUIRE(own >= 0);
+	if (fd >= 0)
+		unlink(path);
+	if (fd < 0 || fstatfs(fd, &system) != 0 || system.f_type == TMPFS_MAGIC)
+		return open("/dev/zero", O_RDWR | O_CLOEXEC);
+	while ((got = read(own, data, sizeof(data))) > 0)
+		REQUIRE(write(fd, data, (size_t)got) == got);
+	close(own);
+	return fd;
+}
+
 static void test_others(void)
 {
 	int all = F_SEAL_SEAL | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_WRITE, pipes[2];
@@ -288,6 +310,7 @@ static void test_others(void)
 	EXPECT_IS(answer_to(open("/", O_RDONLY)), -EBADMSG);
 	EXPECT_IS(answer_to(open("/dev/zero", O_RDWR)), -EBADMSG);
 	EXPECT_IS(answer_to(open("/proc/self/exe", O_RDONLY)), -EBADMSG);
+	EXPECT_IS(answer_to(copy_on_disk()), -EBADMSG);
 	EXPECT_IS(answer_to(open(region_path(), O_PATH)), -EBADF);
 	EXPECT_IS(answer_to(open(region_path(), O_WRONLY)), -EBADF);
 	EXPECT_IS(answer_to(open(region_path(), O_RDWR)), 0);
