@@ -7,13 +7,13 @@
  *
  *	0	struct tni_object_header
  *	4096	struct tni_participant [participants_max]
- *	…	pages of stakes (core/stake.c), for synchronization objects that are placed in the data
+ *	…	pages of stakes (core/stake.c), for synchronization objects placed in the data
  *	…	struct tni_region_control
  *	…	uint64_t [TNI_REGION_PLACES], all 0: where such objects will be known
  *	…	data, of which there is address space for max_bytes
  *
- * each from a page boundary on.  The header's extent ends where the data begins.  `max_bytes` is written before the file gets its name
- * and never again; a process keeps its own checked copy.
+ * each from a page boundary on.  The header's extent ends where the data begins.  `max_bytes` is
+ * written before the file gets its name and never again; a process keeps its own checked copy.
  */
 
 #include <stddef.h>

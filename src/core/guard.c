@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Truncation by another process.  Whoever touches a page of a mapping that the file does not have any more, or
- * for which there is no memory left, is sent SIGBUS.  The handler here looks whether the address is one that is guarded; if
- * so it maps zeros of the process's own there, notes that, and the program goes on.  Any other SIGBUS goes to
- * the handler that was there before.
+ * Truncation by another process.  Whoever touches a page of a mapping that the file does not have
+ * any more, or for which there is no memory left, is sent SIGBUS.  The handler here looks whether
+ * the address is one that is guarded; if so it maps zeros of the process's own there, notes that,
+ * and the program goes on.  Any other SIGBUS goes to the handler that was there before.
  *
- * What the handler looks at is a table that never moves: blocks of entries, linked at the end, never freed.  A
- * handler may run beside threads that change it, and in the midst of them, so it takes no lock that they hold.
+ * What the handler looks at is a table that never moves: blocks of entries, linked at the end,
+ * never freed.  A handler may run beside threads that change it, and in the midst of them, so it
+ * takes no lock that they hold.
  *
  * ORD guard: an entry has a serial number, odd while the entry is changed.  Who changes it releases
- * what it wrote with the even one; the handler acquires that, and looks at the number again at the end.  A block is released by the
- * link that leads to it.
+ * what it wrote with the even one; the handler acquires that, and looks at the number again at the
+ * end.  A block is released by the link that leads to it.
  *
- * Handlers of several threads come one after the other, by `at_it`, or one would map zeros over what the
- * other's thread has written to its zeros.  All signals are blocked there, so that nobody waits for himself.  A
- * process that was forked meanwhile finds the number of its parent there, and passes.
+ * Handlers of several threads come one after the other, by `at_it`, or one would map zeros over
+ * what the other's thread has written to its zeros.  All signals are blocked there, so that nobody
+ * waits for himself.  A process that was forked meanwhile finds the number of its parent there, and
+ * passes.
  */
 
 #include "core/guard.h"

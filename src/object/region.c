@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The region's file, its size and its seals.  Both change under the gate, each by the one store that commits it, so that no journal
- * is needed:
+ * The region's file, its size and its seals.  Both change under the gate, each by the one store
+ * that commits it, so that no journal is needed:
  *
  *	grow	G1 lock the gate
  *		G2 release what lies behind the size	dies: nothing was there
- *		G3 take memory				dies: it is given back by who takes the gate over
+ *		G3 take memory				dies: who takes the gate over gives it back
  *		G4 bytes := the new size		dies: it has grown
  *		G5 unlock
  *	seal	S1 lock the gate
@@ -14,14 +14,16 @@
  *		S3 look for writers
  *		S4 seals := the new ones		dies: it is sealed
  *		S5 unlock
- *	repair	R1 seals &= ~SEALING			dies: the gate is orphaned anew, and all of it is
- *		R2 release what lies behind the size	done once more
+ *	repair	R1 seals &= ~SEALING			dies: the gate is orphaned anew, and
+ *		R2 release what lies behind the size	all of it is done once more
  *
- * ORD size: who stores the size has taken the memory before; who finds it maps and touches that.  The same
- * for what this process has seen of it: who reads `known` and then the size does not find a smaller one.
+ * ORD size: who stores the size has taken the memory before; who finds it maps and touches that.
+ * The same for what this process has seen of it: who reads `known` and then the size does not find
+ * a smaller one.
  *
- * Who maps for writing takes no gate.  It sets its bit among the writers and then looks at the seals, in that order, and
- * who seals sets SEALING and then looks at the bits, all by operations that read and write at once: whoever is second sees the other.
+ * Who maps for writing takes no gate.  It sets its bit among the writers and then looks at the
+ * seals, in that order, and who seals sets SEALING and then looks at the bits, all by operations
+ * that read and write at once: whoever is second sees the other.
  */
 
 #include "object/region_private.h"
@@ -512,7 +514,8 @@ int tenon_region_grow(struct tenon_region *region, uint64_t bytes, int64_t deadl
 	return tni_region_answer(region, result);
 }
 
-/* Whether a living process has it mapped for writing.  Reads so that it cannot miss one that does not see SEALING. */
+/* Whether a living process has it mapped for writing.  Reads so that it cannot miss one that
+ * does not see SEALING. */
 static bool is_written(struct tenon_region *region)
 {
 	struct tni_object *object = &region->object;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Regions that are sent as descriptors.  What comes as one is looked at before anything is done with it that could wait, or
- * reach another file: it must be a file of tmpfs, and a sealed copy or one with a region's header.
+ * Regions that are sent as descriptors.  What comes as one is looked at before anything is done
+ * with it that could wait, or reach another file: it must be a file of tmpfs, and a sealed copy or
+ * one with a region's header.
  *
- * The kernel takes seals for files without a name only (memfd_create(2)); a file on tmpfs that has, or could have got,
- * a name answers F_ADD_SEALS with EPERM (seen on Linux 6.18).  So the sealed copy is a file of its own.
+ * The kernel takes seals for files without a name only (memfd_create(2)); a file on tmpfs that has,
+ * or could have got, a name answers F_ADD_SEALS with EPERM (seen on Linux 6.18).  So the sealed
+ * copy is a file of its own.
  */
 
 #include "object/region_private.h"
@@ -65,8 +67,8 @@ static int make_memory_file(int *ret_fd)
 	return 0;
 }
 
-/* By the kernel: neither the region's mapping nor the copy's is needed, which a child could keep from being
- * sealed. */
+/* By the kernel: neither the region's mapping nor the copy's is needed, which a child could keep
+ * from being sealed. */
 static int copy_data(const struct tenon_region *region, int fd, uint64_t bytes)
 {
 	off_t from = (off_t)region->data_offset, end = from + (off_t)bytes;
@@ -185,7 +187,8 @@ static int adopt_file(struct tenon_region *region, int fd)
 	return result == 0 ? tni_region_attach(region) : result;
 }
 
-/* What a descriptor must be, whatever it is of: readable, and of tmpfs, where no read waits for anybody. */
+/* What a descriptor must be, whatever it is of: readable, and of tmpfs, where no read waits for
+ * anybody. */
 static int look_at(int fd, struct stat *status, bool *ret_writable)
 {
 	int flags = fcntl(fd, F_GETFL);

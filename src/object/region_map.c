@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Where a region's data lies in this process.  What is mapped is changed under the registry's lock, under which this process
- * does not fork, so that a child finds it whole.
+ * Where a region's data lies in this process.  What is mapped is changed under the registry's lock,
+ * under which this process does not fork, so that a child finds it whole.
  *
- *	map for writing		M1 set the bit among the writers	dies: a bit of the dead counts for nothing
- *				M2 look at the seals
- *				M3 map
- *	unmap			U1 unmap
- *				U2 clear the bit
+ *	map for writing	M1 set the bit among the writers	dies: the dead do not count
+ *			M2 look at the seals
+ *			M3 map
+ *	unmap		U1 unmap
+ *			U2 clear the bit
  */
 
 #include "object/region_private.h"

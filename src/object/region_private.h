@@ -71,7 +71,8 @@ static inline int tni_region_begin(struct tenon_region *region)
 /* Where things lie in a file that is made for so many participants. */
 uint64_t tni_region_control_offset(uint32_t participants);
 
-/* The parts of the control page that everybody may read, by a system call.  -EIO: the file does not have it. */
+/* The parts of the control page that everybody may read, by a system call.  -EIO: the file does
+ * not have it. */
 int tni_region_read_control(int fd, uint64_t offset, struct tni_region_control *ret_control);
 
 /* Attributes of the file region->fd, whose header is checked.  -EBADMSG. */
@@ -86,8 +87,8 @@ void tni_region_let_go(struct tenon_region *region);
 /* The size now, which the file is seen to have. */
 int tni_region_look(struct tenon_region *region, uint64_t *ret_bytes);
 
-/* Looks whether the file has the first `bytes` of the data, and takes memory for them: in a hole that another process
- * has made there may be none. */
+/* Looks whether the file has the first `bytes` of the data, and takes memory for them: in a hole
+ * that another process has made there may be none. */
 int tni_region_refill(struct tenon_region *region, uint64_t bytes);
 
 /* Repairs what somebody left who died at the gate, if so; does not wait for anybody. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* A region's file is made shorter by another: with the guard, the program lives and the calls say so. */
+/* A region's file is made shorter by another: with the guard, the program lives and the calls
+ * say so. */
 
 #include <fcntl.h>
 #include <pthread.h>

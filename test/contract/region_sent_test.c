@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Regions that are sent as descriptors, to who may open the file and who may not, and sealed copies. */
+/* Regions that are sent as descriptors, to who may open the file and who may not, and sealed
+ * copies. */
 
 #include <fcntl.h>
 #include <linux/magic.h>

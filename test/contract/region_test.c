@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What a region promises to processes and users: names, sizes, growth, snapshots, seals, and who has it. */
+/* What a region promises to processes and users: names, sizes, growth, snapshots, seals, and who
+ * has it. */
 
 #include <fcntl.h>
 #include <pthread.h>

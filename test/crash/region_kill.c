@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Kills processes at the instructions of the region's operations, and puts the survivors to the proof.
+ * Kills processes at the instructions of the region's operations, and puts the survivors to the
+ * proof.
  *
- * This process has the region open all the time; the victim is stepped and killed; a second one, in half of the scenarios,
- * sleeps behind the victim to grow the region itself.  Afterwards the region has grown or has not, what is new is zero,
- * what was there is there, nobody but the living is attached, the survivors and one who opens it anew map, grow and seal
- * it without a wait, and no memory is left that nobody counts.
+ * This process has the region open all the time; the victim is stepped and killed; a second one, in
+ * half of the scenarios, sleeps behind the victim to grow the region itself.  Afterwards the region
+ * has grown or has not, what is new is zero, what was there is there, nobody but the living is
+ * attached, the survivors and one who opens it anew map, grow and seal it without a wait, and no
+ * memory is left that nobody counts.
  *
  *	region_kill [--all] [NAME]	every instruction; the scenarios whose names hold NAME
  */
@@ -269,7 +271,8 @@ static bool prove_one(struct tenon_region *region, uint64_t bytes)
 		slow = true;
 		return wrong("a survivor waited: ns", took_ns);
 	}
-	/* The header, participants, stakes, the control page and places, each as far as they are used. */
+	/* The header, participants, stakes, the control page and places, each as far as they are
+	 * used. */
 	if (tenon_region_status(region, &status) != 0 ||
 	    status.memory_bytes > bytes + PAGE + 6 * PAGE)
 		return wrong("memory is left", (int64_t)status.memory_bytes);

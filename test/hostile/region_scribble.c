@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Scribbles over each word of a region's memory but its data, before it is opened and while it is open, and lets a
- * victim call everything and touch all memory that it is told of: it must end in time, with answers that the header names, and
- * alive.  A victim to a word and state, which has ten seconds for all values.
+ * Scribbles over each word of a region's memory but its data, before it is opened and while it is
+ * open, and lets a victim call everything and touch all memory that it is told of: it must end in
+ * time, with answers that the header names, and alive.  A victim to a word and state, which has ten
+ * seconds for all values.
  */
 
 #include <errno.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Each operation of a region with its first failing system call, then with its second, and so on until it
- * passes untouched.  Afterwards nothing has changed if it said so, no descriptor, mapping or participant is left, and it works.
+ * Each operation of a region with its first failing system call, then with its second, and so on
+ * until it passes untouched.  Afterwards nothing has changed if it said so, no descriptor, mapping
+ * or participant is left, and it works.
  */
 
 #include <dirent.h>
