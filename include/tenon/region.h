@@ -158,7 +158,7 @@ TENON_PUBLIC int tenon_region_unmap(struct tenon_region *region, void *address);
 
 /*
  * Seals the region, for good; waits as tenon_region_grow does.  -EBUSY against writing: a process
- * has mapped it for writing, perhaps this one, and nothing was sealed.  Who died does not count.
+ * has mapped it for writing, perhaps this one, or is just about to, and nothing was sealed.  Who died does not count.
  * Other errors: -EINVAL no seal, or an unknown one; -EACCES the handle is of a descriptor, and not
  * attached; -ETIMEDOUT; -EDEADLK as above.
  *

@@ -336,6 +336,20 @@ static int read_size(struct tenon_region *region, uint64_t *ret_bytes)
 	return result;
 }
 
+/* Fills holes that another process has made, if it seems to have: that touches all of the
+ * memory, which takes time. One who hides holes of the data behind memory in front of it gets no
+ * further than one who makes them later. */
+static int fill_holes(const struct tenon_region *region, const struct stat *status, uint64_t from,
+		      uint64_t to)
+{
+	/* The header, the first participants, and what lies before the data. */
+	uint64_t needed = 2 * TNI_PAGE_BYTES + region->data_offset - region->control_offset;
+
+	if (!region->may_write || (uint64_t)status->st_blocks * 512 >= needed + tni_page_up(to))
+		return 0;
+	return tni_file_refill_range(region->fd, region->data_offset + from, to - from);
+}
+
 int tni_region_refill(struct tenon_region *region, uint64_t bytes)
 {
 	struct stat status;
@@ -344,8 +358,7 @@ int tni_region_refill(struct tenon_region *region, uint64_t bytes)
 		return -errno;
 	if ((uint64_t)status.st_size < region->data_offset + bytes)
 		return -EIO;
-	return region->may_write ? tni_file_refill_range(region->fd, region->data_offset, bytes)
-				 : 0;
+	return fill_holes(region, &status, 0, bytes);
 }
 
 /* Whether the file is as long as the size says, and as it was before. */
@@ -359,9 +372,7 @@ static int check_file(struct tenon_region *region, uint64_t known, uint64_t byte
 		return -EIO;
 	if ((uint64_t)status.st_size < region->data_offset + bytes)
 		return damaged(region);
-	if (!region->may_write || bytes == known)
-		return 0;
-	return tni_file_refill_range(region->fd, region->data_offset + known, bytes - known);
+	return fill_holes(region, &status, known, bytes);
 }
 
 int tni_region_look(struct tenon_region *region, uint64_t *ret_bytes)

@@ -365,7 +365,9 @@ static void test_many(void)
 /* The file is as long as ever, but has lost memory, and there is no more. */
 static void test_hole(void)
 {
-	struct tenon_region *region;
+	struct tenon_region *region, *other;
+	void *address;
+	uint64_t bytes;
 	struct stat status;
 	volatile uint8_t *data;
 	int fd, filler;
@@ -385,6 +387,12 @@ static void test_hole(void)
 	filler = open(path, O_CREAT | O_RDWR, 0600);
 	for (off_t offset = 0; fallocate(filler, 0, offset, PAGE) == 0;)
 		offset += PAGE;
+	/* Whoever has not mapped it is told, and whoever has, and no guard, would die. */
+	other = region_open(0);
+	EXPECT_IS(tenon_region_map(other, TENON_REGION_WRITE, &address, &bytes), -ENOSPC);
+	EXPECT_IS(tenon_region_snapshot(other, TENON_REGION_COPY_ON_WRITE, &address, &bytes),
+		  -ENOSPC);
+	other = tenon_region_close(other);
 	EXPECT_IS(data[PAGE], 1);
 	EXPECT_IS(data[0], 0);
 	expect_broken(region);

@@ -423,6 +423,15 @@ static void test_fork(void)
 		contract_child_ends();
 	}
 	contract_await(child);
+	/* One that only lets go of it takes nothing from its parent. */
+	child = fork();
+	if (child == 0) {
+		contract_child_begins();
+		EXPECT_IS(tenon_region_unmap(region, data), 0);
+		region = tenon_region_close(region);
+		contract_child_ends();
+	}
+	contract_await(child);
 	EXPECT_IS((int64_t)region_bytes(region), 2 * PAGE);
 	EXPECT(data[0] == 1 && data[2 * PAGE - 1] == 2);
 	EXPECT_IS(region_status(region).participants, 1);
@@ -524,8 +533,16 @@ static void test_full(void)
 	EXPECT(!other);
 	region = tenon_region_close(region);
 	EXPECT_IS(tenon_region_remove(contract_folder, NAME), 0);
-	region = region_make(500000, 0, 0);
+	/* The memory goes with the last one who has it. */
+	region = region_make(600000, 0, 0);
+	EXPECT_IS(tenon_region_remove(contract_folder, NAME), 0);
+	options.bytes = 600000;
+	EXPECT_IS(tenon_region_open(contract_folder, NAME, TENON_CREATE, &options, &other),
+		  -ENOSPC);
+	memset(region_map(region, TENON_REGION_WRITE), 1, 600000);
 	region = tenon_region_close(region);
+	EXPECT_IS(tenon_region_open(contract_folder, NAME, TENON_CREATE, &options, &other), 0);
+	other = tenon_region_close(other);
 }
 
 int main(void)
