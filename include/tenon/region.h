@@ -33,7 +33,7 @@
  * installed when the process first opens something with the guard.  The handler that was there
  * before is called for any other SIGBUS; one that is installed later takes the guard's place, and
  * should call what it replaced for what it does not know.  System calls that are given such memory
- * say -EFAULT, and the guard does not learn of it.
+ * say -EFAULT, and the guard does not learn of it; a thread that blocks SIGBUS is killed by it.
  *
  * Threads.  A handle may be used by all threads of a process; not by signal handlers, but for
  * _check.  Fork: a child has its parent's mappings at the same addresses, and its handle, and
@@ -158,9 +158,9 @@ TENON_PUBLIC int tenon_region_unmap(struct tenon_region *region, void *address);
 
 /*
  * Seals the region, for good; waits as tenon_region_grow does.  -EBUSY against writing: a process
- * has mapped it for writing, perhaps this one, or is just about to, and nothing was sealed.  Who died does not count.
- * Other errors: -EINVAL no seal, or an unknown one; -EACCES the handle is of a descriptor, and not
- * attached; -ETIMEDOUT; -EDEADLK as above.
+ * has mapped it for writing, perhaps this one, or is just about to, and nothing was sealed.  Who
+ * died does not count. Other errors: -EINVAL no seal, or an unknown one; -EACCES the handle is of a
+ * descriptor, and not attached; -ETIMEDOUT; -EDEADLK as above.
  *
  * This is the library's word and not the kernel's, which has seals (F_ADD_SEALS) for files without
  * names only: it binds whoever uses the library, and a forked child of one who had mapped it for
@@ -178,12 +178,12 @@ TENON_PUBLIC int tenon_region_seal(struct tenon_region *region, uint32_t seals, 
  * sent it (SCM_RIGHTS), or inherits it, whatever the name and the mode of the file.  `access` is
  * one of
  *
- *	READ		the region, for reading.  Whoever has it can read-lock the file as well, and so
- *			keep others from opening it; he writes only if the mode lets him open the file
+ *	READ		the region, for reading.  Whoever has it can read-lock the file, and so keep
+ *			others from opening it; he writes only if the mode lets him open the file
  *	WRITE		the region, for reading and writing
- *	SEALED_COPY	a copy as of tenon_region_snapshot, in a file of its own that the kernel keeps
- *			everybody, the caller too, from changing or making shorter: for parties
- *			that do not trust each other
+ *	SEALED_COPY	a copy as of tenon_region_snapshot, in a file of its own that the kernel
+ *			keeps everybody, the caller too, from changing or making shorter: for
+ *			parties that do not trust each other
  *
  * Errors: -EACCES for writing: the handle is for reading; for reading: the caller could not open
  * the file by now; -EPERM for writing: it is sealed against that; -EFBIG the copy would be longer

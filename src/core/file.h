@@ -2,13 +2,14 @@
 #ifndef TNI_CORE_FILE_H
 #define TNI_CORE_FILE_H
 
-/* The file of a named object: made whole or not at all, and never written where there is no memory. */
+/* The file of a named object: made whole or not at all, and never written where there is no
+ * memory. */
 
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Takes memory for a range of the file.  0, -ENOSPC, -EIO; -EFBIG: the file would become longer than
- * RLIMIT_FSIZE, and no SIGXFSZ is sent.  -EINTR is not given. */
+/* Takes memory for a range of the file.  0, -ENOSPC, -EIO; -EFBIG: the file would become longer
+ * than RLIMIT_FSIZE, and no SIGXFSZ is sent.  -EINTR is not given. */
 int tni_file_reserve(int fd, uint64_t offset, uint64_t bytes);
 
 /* The same for the first bytes of a file that is as long already: it does not become longer. */
@@ -28,6 +29,10 @@ int tni_file_name(int fd, int directory_fd, const char *name);
 
 /* Opens the same file anew: an open file description of one's own. */
 int tni_file_reopen(int fd, int *ret_fd);
+
+/* The same with `access` (O_RDONLY, O_RDWR), and without waiting for who has a lease on the file
+ * (fcntl(2), F_SETLEASE): -EAGAIN. */
+int tni_file_reopen_at_once(int fd, int access, int *ret_fd);
 
 /* The inode of the file of that name, or of the descriptor itself if the name is empty. */
 int tni_file_inode(int directory_fd, const char *name, uint64_t *ret_inode);

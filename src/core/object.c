@@ -185,7 +185,7 @@ static void *map(int directory_fd, const char *file_name, const struct tni_objec
 		close(fd);
 		fd = -1;
 	}
-	/* The name is another's, or nobody's, by now. */
+	/* The name is another's, or nobody's, by now.  Nobody can have a lease: the file is open. */
 	if (fd < 0 && tni_file_reopen(object->fd, &fd) != 0)
 		return MAP_FAILED;
 	base = mmap(NULL, object->extent_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
@@ -256,7 +256,7 @@ int tni_object_open_fd(int fd, uint32_t kind, struct tni_object *ret_object)
 	int result;
 
 	object.forks = tni_registry_forks();
-	result = tni_file_reopen(fd, &object.fd);
+	result = tni_file_reopen_at_once(fd, O_RDWR, &object.fd);
 	if (result == 0)
 		result = adopt(-1, NULL, kind, &object);
 	if (result == 0)

@@ -57,7 +57,7 @@ int tni_object_make(int directory_fd, const char *file_name, const char *name, m
 int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 		    struct tni_object *ret_object);
 
-/* The same for a file that is open already, which it opens anew. */
+/* The same for a file that is open already, which it opens anew; does not wait. */
 int tni_object_open_fd(int fd, uint32_t kind, struct tni_object *ret_object);
 
 /* What both check of the file, for who only reads it: `ret_header` is a checked copy. */

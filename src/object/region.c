@@ -201,6 +201,7 @@ void tni_region_let_go(struct tenon_region *region)
 	tni_registry_lock();
 	tni_region_unmap_all(region);
 	tni_registry_unlock();
+	/* Guarded to its end: letting go writes to the object. */
 	if (region->kind == TNI_REGION_ATTACHED)
 		tni_object_close(&region->object);
 	tni_guard_remove(region->guard);

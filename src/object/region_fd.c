@@ -14,7 +14,6 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -37,19 +36,6 @@ static int duplicate(int fd, int *ret_fd)
 	if (copy < 0)
 		return -errno;
 	*ret_fd = copy;
-	return 0;
-}
-
-static int open_for_reading(int fd, int *ret_fd)
-{
-	char path[32];
-	int fresh;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	fresh = open(path, O_RDONLY | O_CLOEXEC);
-	if (fresh < 0)
-		return -errno;
-	*ret_fd = fresh;
 	return 0;
 }
 
@@ -136,7 +122,7 @@ int tenon_region_fd(struct tenon_region *region, uint32_t access, int *ret_fd)
 		result = region->kind == TNI_REGION_COPY ? duplicate(region->fd, &fd)
 							 : make_sealed_copy(region, &fd);
 	} else if (access == TENON_REGION_READ) {
-		result = region->may_write ? open_for_reading(region->fd, &fd)
+		result = region->may_write ? tni_file_reopen_at_once(region->fd, O_RDONLY, &fd)
 					   : duplicate(region->fd, &fd);
 	} else if (access == TENON_REGION_WRITE ||
 		   access == (TENON_REGION_READ | TENON_REGION_WRITE)) {
@@ -178,7 +164,8 @@ static int adopt_file(struct tenon_region *region, int fd)
 	if (result != 0 || !region->may_write)
 		return result;
 	result = tni_object_open_fd(fd, TENON_KIND_REGION, &region->object);
-	if (result == -EACCES || result == -EPERM || result == -ENOENT || result == -EROFS)
+	if (result == -EACCES || result == -EPERM || result == -ENOENT || result == -EROFS ||
+	    result == -EAGAIN)
 		return 0;
 	if (result == 0) {
 		region->kind = TNI_REGION_ATTACHED;

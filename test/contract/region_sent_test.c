@@ -331,6 +331,24 @@ static void test_others(void)
 	queue = tenon_queue_close(queue);
 }
 
+/* Its sender has a lease on the file: opening it would wait until the lease is broken, 45 seconds. */
+static void test_lease(void)
+{
+	struct tenon_region *region = region_make(PAGE, 0, 0);
+	int fd;
+
+	region = tenon_region_close(region);
+	signal(SIGIO, SIG_IGN);
+	fd = open(region_path(), O_RDWR | O_CLOEXEC);
+	REQUIRE(fd >= 0);
+	if (fcntl(fd, F_SETLEASE, F_WRLCK) != 0)
+		contract_skip("no leases here");
+	region = from_fd(fd);
+	EXPECT_IS(region_status(region).attached, 0);
+	region = tenon_region_close(region);
+	close(fd);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -339,6 +357,7 @@ int main(void)
 		{"to somebody whom the mode does not admit", test_a_stranger, NULL},
 		{"sealed copies", test_sealed_copies, NULL},
 		{"descriptors of anything else", test_others, NULL},
+		{"of a file with a lease", test_lease, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
