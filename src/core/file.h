@@ -2,14 +2,13 @@
 #ifndef TNI_CORE_FILE_H
 #define TNI_CORE_FILE_H
 
-/* The file of a named object: made whole or not at all, and never written where there is no
- * memory. */
+/* The file of a named object: made whole or not at all, and never written where there is no memory. */
 
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Takes memory for a range of the file.  0, -ENOSPC, -EIO; -EFBIG: the file would become longer
- * than RLIMIT_FSIZE, and no SIGXFSZ is sent.  -EINTR is not given. */
+/* Takes memory for a range of the file.  0, -ENOSPC, -EIO; -EFBIG: the file would become longer than
+ * RLIMIT_FSIZE, and no SIGXFSZ is sent.  -EINTR is not given. */
 int tni_file_reserve(int fd, uint64_t offset, uint64_t bytes);
 
 /* The same for the first bytes of a file that is as long already: it does not become longer. */
