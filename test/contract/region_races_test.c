@@ -42,7 +42,7 @@ static void *map_each(void *context)
 /* Never both, however close. */
 static void test_map_and_seal(void)
 {
-	uint32_t sealed = 0, written = 0;
+	uint32_t sealed = 0, written = 0, delay = 0;
 	pthread_t thread;
 
 	REQUIRE(pthread_create(&thread, NULL, map_each, NULL) == 0);
@@ -52,7 +52,7 @@ static void test_map_and_seal(void)
 
 		mapped = region_open(0);
 		__atomic_store_n(&turn, 2 * round + 1, __ATOMIC_SEQ_CST);
-		for (uint32_t i = 0; i < round % 100 * 400; i++)
+		for (uint32_t i = 0; i < delay; i++)
 			__asm__ volatile("" ::: "memory");
 		result = region_seal(region, TENON_REGION_SEAL_WRITE);
 		await_turn(2 * round + 2);
@@ -61,6 +61,8 @@ static void test_map_and_seal(void)
 		EXPECT(result != 0 || map_result != 0);
 		EXPECT_IS(region_status(region).seals, result == 0 ? TENON_REGION_SEAL_WRITE : 0);
 		EXPECT_IS(region_status(region).writers, map_result == 0);
+		/* Whoever was first is later the next time. */
+		delay = result == 0 ? delay + 97 : delay - (delay < 101 ? delay : 101);
 		sealed += result == 0;
 		written += map_result == 0;
 		mapped = tenon_region_close(mapped);
