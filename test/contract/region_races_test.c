@@ -15,7 +15,7 @@
 #define ROUNDS 3000u
 #define WAIT_NS (SECOND_NS / 50)
 
-static uint32_t turn; /* rounds that have begun, times two */
+static uint32_t turn; /* of each round: 1 it may begin, 2 the mapping begins, 3 it is done */
 static struct tenon_region *mapped;
 static int map_result;
 
@@ -26,15 +26,23 @@ static void await_turn(uint32_t value)
 			sched_yield();
 }
 
+static void dawdle(uint32_t rounds)
+{
+	for (uint32_t i = 0; i < rounds; i++)
+		__asm__ volatile("" ::: "memory");
+}
+
 static void *map_each(void *context)
 {
 	(void)context;
 	for (uint32_t round = 0; round < ROUNDS; round++) {
 		void *address;
 
-		await_turn(2 * round + 1);
+		await_turn(3 * round + 1);
+		__atomic_store_n(&turn, 3 * round + 2, __ATOMIC_SEQ_CST);
+		dawdle(round % 4 == 3 ? 3000 : 0);
 		map_result = tenon_region_map(mapped, TENON_REGION_WRITE, &address, NULL);
-		__atomic_store_n(&turn, 2 * round + 2, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&turn, 3 * round + 3, __ATOMIC_SEQ_CST);
 	}
 	return NULL;
 }
@@ -42,7 +50,7 @@ static void *map_each(void *context)
 /* Never both, however close. */
 static void test_map_and_seal(void)
 {
-	uint32_t sealed = 0, written = 0, delay = 0;
+	uint32_t sealed = 0, written = 0;
 	pthread_t thread;
 
 	REQUIRE(pthread_create(&thread, NULL, map_each, NULL) == 0);
@@ -51,18 +59,18 @@ static void test_map_and_seal(void)
 		int result;
 
 		mapped = region_open(0);
-		__atomic_store_n(&turn, 2 * round + 1, __ATOMIC_SEQ_CST);
-		for (uint32_t i = 0; i < delay; i++)
-			__asm__ volatile("" ::: "memory");
+		__atomic_store_n(&turn, 3 * round + 1, __ATOMIC_SEQ_CST);
+		/* Now the one begins before, now the other. */
+		if (round % 2)
+			await_turn(3 * round + 2);
+		dawdle(round / 4 % 50 * 100);
 		result = region_seal(region, TENON_REGION_SEAL_WRITE);
-		await_turn(2 * round + 2);
+		await_turn(3 * round + 3);
 		EXPECT(result == 0 || result == -EBUSY);
 		EXPECT(map_result == 0 || map_result == -EPERM || map_result == -EAGAIN);
 		EXPECT(result != 0 || map_result != 0);
 		EXPECT_IS(region_status(region).seals, result == 0 ? TENON_REGION_SEAL_WRITE : 0);
 		EXPECT_IS(region_status(region).writers, map_result == 0);
-		/* Whoever was first is later the next time. */
-		delay = result == 0 ? delay + 97 : delay - (delay < 101 ? delay : 101);
 		sealed += result == 0;
 		written += map_result == 0;
 		mapped = tenon_region_close(mapped);
