@@ -76,6 +76,7 @@ TENON_PUBLIC int tenon_namespace_path(char *ret_path, uint64_t capacity_bytes);
 /* Kinds of objects, as tenon_namespace_list() reports them. */
 #define TENON_KIND_QUEUE 1u
 #define TENON_KIND_LOCK 2u
+#define TENON_KIND_REGION 3u
 #define TENON_KIND_SEMAPHORE 4u
 #define TENON_KIND_EVENT 5u
 #define TENON_KIND_CONDITION 6u

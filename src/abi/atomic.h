@@ -101,6 +101,12 @@ static inline bool tni_cas32(struct tni_a32 *word, uint32_t *expected, uint32_t 
 						       memory_order_acq_rel, memory_order_acquire);
 }
 
+static inline bool tni_cas_pointer(struct tni_apointer *word, void *expected, void *value)
+{
+	return atomic_compare_exchange_strong_explicit(&word->v, &expected, value,
+						       memory_order_acq_rel, memory_order_acquire);
+}
+
 static inline uint32_t tni_fetch_add32(struct tni_a32 *word, uint32_t value)
 {
 	return atomic_fetch_add_explicit(&word->v, value, memory_order_acq_rel);

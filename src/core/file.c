@@ -65,6 +65,11 @@ int tni_file_refill(int fd, uint64_t bytes)
 	return take_memory(fd, FALLOC_FL_KEEP_SIZE, 0, bytes);
 }
 
+int tni_file_refill_range(int fd, uint64_t offset, uint64_t bytes)
+{
+	return take_memory(fd, FALLOC_FL_KEEP_SIZE, offset, offset + bytes);
+}
+
 void tni_file_release(int fd, uint64_t offset, uint64_t bytes)
 {
 	fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes);
@@ -94,17 +99,27 @@ int tni_file_name(int fd, int directory_fd, const char *name)
 	return -errno;
 }
 
-int tni_file_reopen(int fd, int *ret_fd)
+static int reopen(int fd, int flags, int *ret_fd)
 {
 	char path[32];
 	int fresh;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	fresh = open(path, O_RDWR | O_CLOEXEC);
+	fresh = open(path, flags | O_CLOEXEC);
 	if (fresh < 0)
 		return -errno;
 	*ret_fd = fresh;
 	return 0;
+}
+
+int tni_file_reopen(int fd, int *ret_fd)
+{
+	return reopen(fd, O_RDWR, ret_fd);
+}
+
+int tni_file_reopen_at_once(int fd, int access, int *ret_fd)
+{
+	return reopen(fd, access | O_NONBLOCK, ret_fd);
 }
 
 int tni_file_inode(int directory_fd, const char *name, uint64_t *ret_inode)

@@ -14,6 +14,9 @@ int tni_file_reserve(int fd, uint64_t offset, uint64_t bytes);
 /* The same for the first bytes of a file that is as long already: it does not become longer. */
 int tni_file_refill(int fd, uint64_t bytes);
 
+/* And for a range of it, from a page boundary on. */
+int tni_file_refill_range(int fd, uint64_t offset, uint64_t bytes);
+
 /* Gives memory back; the range reads as zeros afterwards. */
 void tni_file_release(int fd, uint64_t offset, uint64_t bytes);
 
@@ -25,6 +28,10 @@ int tni_file_name(int fd, int directory_fd, const char *name);
 
 /* Opens the same file anew: an open file description of one's own. */
 int tni_file_reopen(int fd, int *ret_fd);
+
+/* The same with `access` (O_RDONLY, O_RDWR), and without waiting for who has a lease on the file
+ * (fcntl(2), F_SETLEASE): -EAGAIN. */
+int tni_file_reopen_at_once(int fd, int access, int *ret_fd);
 
 /* The inode of the file of that name, or of the descriptor itself if the name is empty. */
 int tni_file_inode(int directory_fd, const char *name, uint64_t *ret_inode);

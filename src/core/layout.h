@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "abi/queue.h"
+#include "abi/region.h"
 #include "abi/sync.h"
 #include "core/index.h"
 
@@ -153,6 +154,13 @@
 	M(tni_cell, turnstile) M(tni_cell, reserved2) M(tni_cell, lock) M(tni_cell, gate) \
 	M(tni_cell, reserved3)
 
+#define TNI_LAYOUT_REGION_CONTROL(M) \
+	M(tni_region_control, max_bytes) M(tni_region_control, reserved) \
+	M(tni_region_control, gate) M(tni_region_control, bytes) M(tni_region_control, grown) \
+	M(tni_region_control, seals) M(tni_region_control, reserved2) \
+	M(tni_region_control, waitroom) M(tni_region_control, writers) \
+	M(tni_region_control, reserved3)
+
 #define TNI_LAYOUT(S) \
 	S(tni_object_header, TNI_LAYOUT_OBJECT_HEADER) \
 	S(tni_participant, TNI_LAYOUT_PARTICIPANT) \
@@ -178,7 +186,8 @@
 	S(tni_lock_words, TNI_LAYOUT_LOCK_WORDS) \
 	S(tni_turnstile, TNI_LAYOUT_TURNSTILE) \
 	S(tni_row, TNI_LAYOUT_ROW) \
-	S(tni_cell, TNI_LAYOUT_CELL)
+	S(tni_cell, TNI_LAYOUT_CELL) \
+	S(tni_region_control, TNI_LAYOUT_REGION_CONTROL)
 
 /* What the words that have parts are made of, and the numbers that stand in them. */
 #define TNI_LAYOUT_PARTS \
@@ -198,7 +207,8 @@
 	TNI_TURNSTILE_VALUE, TNI_TURNSTILE_CLAIMING, TNI_TURNSTILE_WIDE, TNI_TURNSTILE_OWED, \
 	TNI_TURNSTILE_EPOCH_ONE, TNI_TURNSTILE_EPOCH, TNI_TURNSTILE_SLEEPERS, TNI_EVENT_SET, TNI_EVENT_TOKEN, \
 	TNI_EVENT_PULSE_ONE, TNI_EVENT_PULSES, TNI_BARRIER_ARRIVED, TNI_BARRIER_ROUND_ONE, \
-	TNI_BARRIER_ROUND
+	TNI_BARRIER_ROUND, \
+	TNI_REGION_PLACES, TNI_REGION_SEAL_GROW, TNI_REGION_SEAL_WRITE, TNI_REGION_SEALING
 /* clang-format on */
 
 #define TNI_LAYOUT_BYTES_(structure, member) +sizeof(((struct structure *)NULL)->member)

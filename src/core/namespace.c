@@ -93,15 +93,15 @@ int tni_namespace_open(const char *path, int make, int *ret_directory_fd)
 
 /* By kind. */
 static const char letters[] = {
-	[TENON_KIND_QUEUE] = 'q', [TENON_KIND_LOCK] = 'l',	[TENON_KIND_SEMAPHORE] = 's',
-	[TENON_KIND_EVENT] = 'e', [TENON_KIND_CONDITION] = 'c', [TENON_KIND_BARRIER] = 'b',
-	[TENON_KIND_ONCE] = 'o'};
+	[TENON_KIND_QUEUE] = 'q',     [TENON_KIND_LOCK] = 'l',	[TENON_KIND_REGION] = 'r',
+	[TENON_KIND_SEMAPHORE] = 's', [TENON_KIND_EVENT] = 'e', [TENON_KIND_CONDITION] = 'c',
+	[TENON_KIND_BARRIER] = 'b',   [TENON_KIND_ONCE] = 'o'};
 
 /* 0: no kind has this letter. */
 static uint32_t kind_of(char letter)
 {
 	for (uint32_t kind = 1; kind < sizeof(letters); kind++)
-		if (letters[kind] == letter && letter != '\0')
+		if (letter != 0 && letters[kind] == letter)
 			return kind;
 	return 0;
 }

@@ -138,8 +138,8 @@ int tni_object_make(int directory_fd, const char *file_name, const char *name, m
 	return result;
 }
 
-static int check_header(int fd, uint32_t kind, struct tni_object_header *ret_header,
-			struct stat *ret_status)
+int tni_object_check(int fd, uint32_t kind, struct tni_object_header *ret_header,
+		     struct stat *ret_status)
 {
 	ssize_t bytes;
 
@@ -170,20 +170,22 @@ static int check_header(int fd, uint32_t kind, struct tni_object_header *ret_hea
 }
 
 /* Maps through a description of its own, on which there is never a lock: a mapping keeps its
- * description, in a forked child too, and with it the locks. */
+ * description, in a forked child too, and with it the locks.  Without a name: opens the file again. */
 static void *map(int directory_fd, const char *file_name, const struct tni_object *object,
 		 const struct stat *status)
 {
-	int fd = openat(directory_fd, file_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW), error;
+	int fd = -1, error;
 	struct stat other;
 	void *base;
 
+	if (file_name)
+		fd = openat(directory_fd, file_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0 && (fstat(fd, &other) != 0 || other.st_ino != status->st_ino ||
 			other.st_dev != status->st_dev)) {
 		close(fd);
 		fd = -1;
 	}
-	/* The name is another's, or nobody's, by now. */
+	/* The name is another's, or nobody's, by now.  Nobody can have a lease: the file is open. */
 	if (fd < 0 && tni_file_reopen(object->fd, &fd) != 0)
 		return MAP_FAILED;
 	base = mmap(NULL, object->extent_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
@@ -206,37 +208,60 @@ static bool is_foreign(int directory_fd, const struct stat *status)
 	       (directory.st_uid != status->st_uid && !(directory.st_mode & 022));
 }
 
+/* Maps what was opened as object->fd, or closes it. */
+static int adopt(int directory_fd, const char *file_name, uint32_t kind, struct tni_object *object)
+{
+	struct stat status;
+	int result = tni_object_check(object->fd, kind, &object->header, &status);
+
+	if (result == 0 && file_name && is_foreign(directory_fd, &status))
+		result = -EPERM;
+	if (result == 0) {
+		object->extent_bytes = object->header.extent_bytes;
+		object->file_bytes = (uint64_t)status.st_size;
+		object->inode = status.st_ino;
+		object->base = map(directory_fd, file_name, object, &status);
+		if (object->base == MAP_FAILED)
+			result = -errno;
+	}
+	if (result != 0) {
+		close(object->fd);
+		return result;
+	}
+	object->shared = (struct tni_object_header *)object->base;
+	object->participants = (struct tni_participant *)(object->base + TNI_PARTICIPANTS_OFFSET);
+	object->participant = UINT32_MAX;
+	return 0;
+}
+
 int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 		    struct tni_object *ret_object)
 {
-	struct tni_object object = {.base = MAP_FAILED, .burying = PTHREAD_MUTEX_INITIALIZER};
-	struct stat status;
+	struct tni_object object = {.burying = PTHREAD_MUTEX_INITIALIZER};
 	int result;
 
 	object.forks = tni_registry_forks();
 	object.fd = openat(directory_fd, file_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (object.fd < 0)
 		return errno == ELOOP ? -EPERM : -errno;
-	result = check_header(object.fd, kind, &object.header, &status);
-	if (result == 0 && is_foreign(directory_fd, &status))
-		result = -EPERM;
-	if (result == 0) {
-		object.extent_bytes = object.header.extent_bytes;
-		object.file_bytes = (uint64_t)status.st_size;
-		object.inode = status.st_ino;
-		object.base = map(directory_fd, file_name, &object, &status);
-		if (object.base == MAP_FAILED)
-			result = -errno;
-	}
-	if (result != 0) {
-		close(object.fd);
-		return result;
-	}
-	object.shared = (struct tni_object_header *)object.base;
-	object.participants = (struct tni_participant *)(object.base + TNI_PARTICIPANTS_OFFSET);
-	object.participant = UINT32_MAX;
-	*ret_object = object;
-	return 0;
+	result = adopt(directory_fd, file_name, kind, &object);
+	if (result == 0)
+		*ret_object = object;
+	return result;
+}
+
+int tni_object_open_fd(int fd, uint32_t kind, struct tni_object *ret_object)
+{
+	struct tni_object object = {.burying = PTHREAD_MUTEX_INITIALIZER};
+	int result;
+
+	object.forks = tni_registry_forks();
+	result = tni_file_reopen_at_once(fd, O_RDWR, &object.fd);
+	if (result == 0)
+		result = adopt(-1, NULL, kind, &object);
+	if (result == 0)
+		*ret_object = object;
+	return result;
 }
 
 int tni_object_read_name(int directory_fd, const char *file_name, char *ret_name)

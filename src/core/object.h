@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "abi/object.h"
@@ -56,6 +57,13 @@ int tni_object_make(int directory_fd, const char *file_name, const char *name, m
 /* Opens and maps.  -EPROTO another layout; -EBADMSG not an object; -EPERM unexpected owner. */
 int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 		    struct tni_object *ret_object);
+
+/* The same for a file that is open already, which it opens anew; does not wait. */
+int tni_object_open_fd(int fd, uint32_t kind, struct tni_object *ret_object);
+
+/* What both check of the file, for who only reads it: `ret_header` is a checked copy. */
+int tni_object_check(int fd, uint32_t kind, struct tni_object_header *ret_header,
+		     struct stat *ret_status);
 
 /* Attaches this process; object->bury must be set.  -EUSERS. */
 int tni_object_attach(struct tni_object *object);

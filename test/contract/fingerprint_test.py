@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-HEADERS = ('object.h', 'gate.h', 'queue.h')
+HEADERS = ('object.h', 'gate.h', 'queue.h', 'region.h')
 STRUCT = re.compile(r'^struct (tni_\w+) \{\n(.*?)^\};', re.MULTILINE | re.DOTALL)
 # One field in one line, perhaps with a comment behind it.
 FIELD = re.compile(r'^\t((?:struct \w+|u?int\d+_t) )(\w+)(\[\w+\])?;[ \t]*(?:/\*.*)?$', re.MULTILINE)

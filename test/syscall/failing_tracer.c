@@ -39,6 +39,9 @@ static const struct call {
 	{SYS_fstat, "fstat", {ENOMEM}, false},
 	{SYS_fcntl, "fcntl", {ENOLCK, EINTR}, false},
 	{SYS_pread64, "pread64", {ENOMEM, EINTR}, false},
+	{SYS_memfd_create, "memfd_create", {EMFILE, ENOMEM}, false},
+	{SYS_sendfile, "sendfile", {ENOMEM, EINTR, EIO}, false},
+	{SYS_fstatfs, "fstatfs", {ENOMEM}, false},
 	{SYS_linkat, "linkat", {ENOSPC, ENOMEM}, false},
 	{SYS_unlinkat, "unlinkat", {ENOMEM}, false},
 	{SYS_mknodat, "mknodat", {ENOSPC}, false},
@@ -83,7 +86,8 @@ static const struct call *find_call(const struct user_regs_struct *registers)
 		if (calls[i].number != registers->orig_rax)
 			continue;
 		if (calls[i].number == SYS_fcntl && registers->rsi != F_OFD_SETLK &&
-		    registers->rsi != F_OFD_GETLK)
+		    registers->rsi != F_OFD_GETLK && registers->rsi != F_DUPFD_CLOEXEC &&
+		    registers->rsi != F_ADD_SEALS)
 			return NULL;
 		/* Waking does not fail. */
 		if (calls[i].number == SYS_futex && (registers->rsi & 0x7f) != FUTEX_WAIT &&

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_CORE_GUARD_H
+#define TNI_CORE_GUARD_H
+
+/* Mappings of files that another process may make shorter: zeros instead of SIGBUS.
+ * Thread-safe.  See core/guard.c. */
+
+#include <stdint.h>
+
+#include "abi/atomic.h"
+
+struct tni_guard;
+
+/*
+ * Guards `bytes` (a multiple of the page) of memory at `address`, with the protection `protection`,
+ * mapped from `offset` of the file `fd` on, which stays open meanwhile.  Where the memory turns out
+ * to be gone it is replaced and `*broken` is set to 1.  NULL: there is no memory for it.
+ */
+struct tni_guard *tni_guard_add(void *address, uint64_t bytes, int protection, int fd,
+				uint64_t offset, struct tni_a32 *broken);
+
+/* Ends it; NULL is allowed. */
+void tni_guard_remove(struct tni_guard *guard);
+
+#endif
