@@ -27,6 +27,7 @@ extern "C" {
 #endif
 
 struct tenon_barrier;
+struct tenon_region;
 
 #define TENON_BARRIER_MOST 65535u
 
@@ -47,6 +48,13 @@ struct tenon_barrier_options {
 TENON_PUBLIC int tenon_barrier_open(const char *namespace_path, const char *name, uint32_t flags,
 				    const struct tenon_barrier_options *options,
 				    struct tenon_barrier **ret_barrier) TENON_MUST_USE;
+
+/* The same in a region: tenon/region.h.  `options` say neither mode nor max_participants.  -EEXIST something else is
+ * there; -ENOSPC the region has no place left; -EINVAL the offset is none, or behind the region's end; -EACCES the
+ * region's handle is of a descriptor; as tenon_region_map for writing. */
+TENON_PUBLIC int tenon_barrier_open_at(struct tenon_region *region, uint64_t offset, uint32_t flags,
+				       const struct tenon_barrier_options *options,
+				       struct tenon_barrier **ret_barrier) TENON_MUST_USE;
 
 /* Lets go of the handle.  NULL is allowed.  Always returns NULL. */
 TENON_PUBLIC struct tenon_barrier *tenon_barrier_close(struct tenon_barrier *barrier);

@@ -34,6 +34,7 @@ extern "C" {
 #endif
 
 struct tenon_condition;
+struct tenon_region;
 
 /*
  * Opens the condition `name`, or makes it (`flags`: TENON_CREATE, TENON_EXCLUSIVE).  `options` are those of a new
@@ -42,6 +43,13 @@ struct tenon_condition;
 TENON_PUBLIC int tenon_condition_open(const char *namespace_path, const char *name, uint32_t flags,
 				      const struct tenon_sync_options *options,
 				      struct tenon_condition **ret_condition) TENON_MUST_USE;
+
+/* The same in a region: tenon/region.h.  `options` say neither mode nor max_participants.  -EEXIST something else is
+ * there; -ENOSPC the region has no place left; -EINVAL the offset is none, or behind the region's end; -EACCES the
+ * region's handle is of a descriptor; as tenon_region_map for writing. */
+TENON_PUBLIC int tenon_condition_open_at(struct tenon_region *region, uint64_t offset,
+					 uint32_t flags, const struct tenon_sync_options *options,
+					 struct tenon_condition **ret_condition) TENON_MUST_USE;
 
 /* Lets go of the handle.  NULL is allowed.  Always returns NULL. */
 TENON_PUBLIC struct tenon_condition *tenon_condition_close(struct tenon_condition *condition);

@@ -35,6 +35,7 @@ extern "C" {
 #endif
 
 struct tenon_event;
+struct tenon_region;
 
 /* Flags of struct tenon_sync_options. */
 #define TENON_EVENT_MANUAL 1u /* manual reset; else auto reset */
@@ -47,6 +48,13 @@ struct tenon_event;
 TENON_PUBLIC int tenon_event_open(const char *namespace_path, const char *name, uint32_t flags,
 				  const struct tenon_sync_options *options,
 				  struct tenon_event **ret_event) TENON_MUST_USE;
+
+/* The same in a region: tenon/region.h.  `options` say neither mode nor max_participants.  -EEXIST something else is
+ * there; -ENOSPC the region has no place left; -EINVAL the offset is none, or behind the region's end; -EACCES the
+ * region's handle is of a descriptor; as tenon_region_map for writing. */
+TENON_PUBLIC int tenon_event_open_at(struct tenon_region *region, uint64_t offset, uint32_t flags,
+				     const struct tenon_sync_options *options,
+				     struct tenon_event **ret_event) TENON_MUST_USE;
 
 /* Lets go of the handle.  NULL is allowed.  Always returns NULL. */
 TENON_PUBLIC struct tenon_event *tenon_event_close(struct tenon_event *event);

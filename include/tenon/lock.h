@@ -43,6 +43,7 @@ extern "C" {
 #endif
 
 struct tenon_lock;
+struct tenon_region;
 
 /* Flags of struct tenon_sync_options. */
 #define TENON_LOCK_RECURSIVE 1u /* its holder may acquire it again, and releases it as often */
@@ -56,6 +57,13 @@ struct tenon_lock;
 TENON_PUBLIC int tenon_lock_open(const char *namespace_path, const char *name, uint32_t flags,
 				 const struct tenon_sync_options *options,
 				 struct tenon_lock **ret_lock) TENON_MUST_USE;
+
+/* The same in a region: tenon/region.h.  `options` say neither mode nor max_participants.  -EEXIST something else is
+ * there; -ENOSPC the region has no place left; -EINVAL the offset is none, or behind the region's end; -EACCES the
+ * region's handle is of a descriptor; as tenon_region_map for writing. */
+TENON_PUBLIC int tenon_lock_open_at(struct tenon_region *region, uint64_t offset, uint32_t flags,
+				    const struct tenon_sync_options *options,
+				    struct tenon_lock **ret_lock) TENON_MUST_USE;
 
 /* Lets go of the handle.  What its process holds by it is released as if its holder had died.  NULL is
  * allowed.  Always returns NULL. */

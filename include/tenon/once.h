@@ -31,6 +31,7 @@ extern "C" {
 #endif
 
 struct tenon_once;
+struct tenon_region;
 
 /*
  * Opens the once `name`, or makes it (`flags`: TENON_CREATE, TENON_EXCLUSIVE).  `options` are those of a new
@@ -39,6 +40,13 @@ struct tenon_once;
 TENON_PUBLIC int tenon_once_open(const char *namespace_path, const char *name, uint32_t flags,
 				 const struct tenon_sync_options *options,
 				 struct tenon_once **ret_once) TENON_MUST_USE;
+
+/* The same in a region: tenon/region.h.  `options` say neither mode nor max_participants.  -EEXIST something else is
+ * there; -ENOSPC the region has no place left; -EINVAL the offset is none, or behind the region's end; -EACCES the
+ * region's handle is of a descriptor; as tenon_region_map for writing. */
+TENON_PUBLIC int tenon_once_open_at(struct tenon_region *region, uint64_t offset, uint32_t flags,
+				    const struct tenon_sync_options *options,
+				    struct tenon_once **ret_once) TENON_MUST_USE;
 
 /* Lets go of the handle; what was begun by it and is not done, another begins, as if the one at it had died.
  * NULL is allowed.  Always returns NULL. */

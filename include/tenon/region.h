@@ -93,6 +93,28 @@ TENON_PUBLIC struct tenon_region *tenon_region_close(struct tenon_region *region
  * tenon_namespace_path for the folder. */
 TENON_PUBLIC int tenon_region_remove(const char *namespace_path, const char *name);
 
+/*
+ * Synchronization objects can be placed in a region: tenon_lock_open_at and so on take an offset of the data, a multiple
+ * of TENON_PLACE_ALIGNMENT, and make them there, in TENON_PLACE_BYTES(max_participants) bytes, where max_participants is
+ * the region's; it depends on nothing else.  What lies there is the library's.  They have no name, and no mode of their own:
+ * whoever may write to the region may use them.  A process is attached to them as it is to the region, and the
+ * region's handle has to stay open for as long as those of what is placed in it.  1024 fit into one region.
+ */
+#define TENON_PLACE_ALIGNMENT 4096u
+#define TENON_PLACE_BYTES(max_participants) \
+	(4096u + ((max_participants)*64u + 4095u) / 4096u * 4096u)
+
+/* Takes away the object that was placed at this offset; the memory is the program's again.  Nobody may have it open: it
+ * would go on using the memory.  -ENOENT there is none; -EACCES the handle is of a descriptor; as tenon_region_map for
+ * writing. */
+TENON_PUBLIC int tenon_region_clear(struct tenon_region *region, uint64_t offset);
+
+/* Calls `visit` for each object that is placed in it, with its kind (TENON_KIND_…) and offset; a non-zero answer ends it
+ * and is returned.  Does not wait. */
+TENON_PUBLIC int tenon_region_placed(struct tenon_region *region,
+				     int (*visit)(uint32_t kind, uint64_t offset, void *context),
+				     void *context);
+
 /* Kinds of access. */
 #define TENON_REGION_READ 1u
 #define TENON_REGION_WRITE 2u /* implies reading */
@@ -149,7 +171,7 @@ TENON_PUBLIC int tenon_region_snapshot(struct tenon_region *region, uint32_t fla
 				       void **ret_address, uint64_t *ret_bytes);
 
 /* Unmaps what tenon_region_map or tenon_region_snapshot mapped by this handle at that address.
- * -EINVAL: nothing. */
+ * -EINVAL: nothing; -EBUSY the memory for writing, while objects that are placed in it are open. */
 TENON_PUBLIC int tenon_region_unmap(struct tenon_region *region, void *address);
 
 /* Seals. */

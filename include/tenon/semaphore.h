@@ -38,6 +38,7 @@ extern "C" {
 #endif
 
 struct tenon_semaphore;
+struct tenon_region;
 
 /* The highest maximum. */
 #define TENON_SEMAPHORE_MAX 2147483647u
@@ -59,6 +60,14 @@ struct tenon_semaphore_options {
 TENON_PUBLIC int tenon_semaphore_open(const char *namespace_path, const char *name, uint32_t flags,
 				      const struct tenon_semaphore_options *options,
 				      struct tenon_semaphore **ret_semaphore) TENON_MUST_USE;
+
+/* The same in a region: tenon/region.h.  `options` say neither mode nor max_participants.  -EEXIST something else is
+ * there; -ENOSPC the region has no place left; -EINVAL the offset is none, or behind the region's end; -EACCES the
+ * region's handle is of a descriptor; as tenon_region_map for writing. */
+TENON_PUBLIC int tenon_semaphore_open_at(struct tenon_region *region, uint64_t offset,
+					 uint32_t flags,
+					 const struct tenon_semaphore_options *options,
+					 struct tenon_semaphore **ret_semaphore) TENON_MUST_USE;
 
 /* Lets go of the handle; what its process acquired by it with UNDO comes back.  NULL is allowed.  Always returns
  * NULL. */

@@ -79,11 +79,13 @@ _Static_assert(sizeof(struct tni_turnstile) == 64, "turnstile");
 /* What a participant has of it; a line of its own. */
 struct tni_row {
 	struct tni_a64 claim;	/* what is given back when it dies; the kind's own */
-	struct tni_a32 waiting; /* threads */
+	struct tni_a32 waiting; /* threads that wait, until they have passed */
 	struct tni_a32 wanted;	/* by the last of these */
 	struct tni_a64 passed;	/* how often it passed, and ... */
 	struct tni_a64 let;	/* ... let others pass; about: threads may count at once */
-	uint64_t reserved[4];
+	struct tni_a32 owing;	/* threads that are to wake somebody */
+	uint32_t reserved;
+	uint64_t reserved2[3];
 };
 
 _Static_assert(sizeof(struct tni_row) == 64, "row");

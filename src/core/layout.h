@@ -147,7 +147,7 @@
 
 #define TNI_LAYOUT_ROW(M) \
 	M(tni_row, claim) M(tni_row, waiting) M(tni_row, wanted) M(tni_row, passed) \
-	M(tni_row, let) M(tni_row, reserved)
+	M(tni_row, let) M(tni_row, owing) M(tni_row, reserved) M(tni_row, reserved2)
 
 #define TNI_LAYOUT_CELL(M) \
 	M(tni_cell, flags) M(tni_cell, limit) M(tni_cell, reserved) M(tni_cell, waitroom) \

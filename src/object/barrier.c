@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "object/options.h"
+#include "object/place.h"
 #include "object/turnstile.h"
 
 struct tenon_barrier {
@@ -40,31 +41,56 @@ static uint64_t give_back(const struct tni_sync *sync, uint64_t word, uint64_t c
 	return without(word, claimed(word, claim));
 }
 
-static const struct tni_sync_kind barrier_kind = {.named = TNI_SYNC_KIND(TENON_KIND_BARRIER),
-						  .has_rows = true,
-						  .is_possible = is_possible,
-						  .bury = tni_turnstile_give_back,
-						  .give_back = give_back};
+const struct tni_sync_kind tni_barrier_kind = {.named = TNI_SYNC_KIND(TENON_KIND_BARRIER),
+					       .has_rows = true,
+					       .is_possible = is_possible,
+					       .bury = tni_turnstile_give_back,
+					       .give_back = give_back};
 
-int tenon_barrier_open(const char *namespace_path, const char *name, uint32_t flags,
-		       const struct tenon_barrier_options *options,
-		       struct tenon_barrier **ret_barrier)
+/* The options of a new one: those that all objects have, and for how many it is. */
+static int complete(uint32_t flags, const struct tenon_barrier_options *options,
+		    struct tenon_sync_options *ret_general, uint32_t *ret_count)
 {
 	struct tenon_barrier_options full = {.size = sizeof(full)};
-	struct tenon_sync_options general;
 	int result = 0;
 
 	if (flags & TENON_CREATE)
 		result = tni_options_copy(&full, sizeof(full), options, 0);
 	if (result == 0 && full.reserved != 0)
 		result = -EINVAL;
-	if (result != 0)
-		return result;
-	general = (struct tenon_sync_options){.size = sizeof(general),
-					      .mode = full.mode,
-					      .max_participants = full.max_participants};
-	return tni_sync_open_named(&barrier_kind, sizeof(struct tenon_barrier), namespace_path,
-				   name, flags, &general, full.count, 0, ret_barrier);
+	*ret_general = (struct tenon_sync_options){.size = sizeof(*ret_general),
+						   .mode = full.mode,
+						   .max_participants = full.max_participants};
+	*ret_count = full.count;
+	return result;
+}
+
+int tenon_barrier_open(const char *namespace_path, const char *name, uint32_t flags,
+		       const struct tenon_barrier_options *options,
+		       struct tenon_barrier **ret_barrier)
+{
+	struct tenon_sync_options general;
+	uint32_t count;
+	int result = complete(flags, options, &general, &count);
+
+	return result != 0 ? result
+			   : tni_sync_open_named(&tni_barrier_kind, sizeof(struct tenon_barrier),
+						 namespace_path, name, flags, &general, count, 0,
+						 ret_barrier);
+}
+
+int tenon_barrier_open_at(struct tenon_region *region, uint64_t offset, uint32_t flags,
+			  const struct tenon_barrier_options *options,
+			  struct tenon_barrier **ret_barrier)
+{
+	struct tenon_sync_options general;
+	uint32_t count;
+	int result = complete(flags, options, &general, &count);
+
+	return result != 0
+		       ? result
+		       : tni_sync_open_at(&tni_barrier_kind, sizeof(struct tenon_barrier), region,
+					  offset, flags, &general, count, 0, ret_barrier);
 }
 
 struct tenon_barrier *tenon_barrier_close(struct tenon_barrier *barrier)

@@ -20,6 +20,7 @@
 
 #include "object/lock.h"
 #include "object/options.h"
+#include "object/place.h"
 #include "object/turnstile.h"
 
 struct tenon_condition {
@@ -44,18 +45,26 @@ static uint64_t give_back(const struct tni_sync *sync, uint64_t word, uint64_t c
 	return next_value(word);
 }
 
-static const struct tni_sync_kind condition_kind = {.named = TNI_SYNC_KIND(TENON_KIND_CONDITION),
-						    .has_rows = true,
-						    .is_possible = is_possible,
-						    .bury = tni_turnstile_give_back,
-						    .give_back = give_back};
+const struct tni_sync_kind tni_condition_kind = {.named = TNI_SYNC_KIND(TENON_KIND_CONDITION),
+						 .has_rows = true,
+						 .is_possible = is_possible,
+						 .bury = tni_turnstile_give_back,
+						 .give_back = give_back};
 
 int tenon_condition_open(const char *namespace_path, const char *name, uint32_t flags,
 			 const struct tenon_sync_options *options,
 			 struct tenon_condition **ret_condition)
 {
-	return tni_sync_open_named(&condition_kind, sizeof(struct tenon_condition), namespace_path,
-				   name, flags, options, 0, 0, ret_condition);
+	return tni_sync_open_named(&tni_condition_kind, sizeof(struct tenon_condition),
+				   namespace_path, name, flags, options, 0, 0, ret_condition);
+}
+
+int tenon_condition_open_at(struct tenon_region *region, uint64_t offset, uint32_t flags,
+			    const struct tenon_sync_options *options,
+			    struct tenon_condition **ret_condition)
+{
+	return tni_sync_open_at(&tni_condition_kind, sizeof(struct tenon_condition), region, offset,
+				flags, options, 0, 0, ret_condition);
 }
 
 struct tenon_condition *tenon_condition_close(struct tenon_condition *condition)

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "object/options.h"
+#include "object/place.h"
 
 static bool is_possible(uint32_t flags, uint32_t limit)
 {
@@ -18,20 +19,31 @@ static bool is_possible(uint32_t flags, uint32_t limit)
 	return limit == 0;
 }
 
-static const struct tni_sync_kind event_kind = {.named = TNI_SYNC_KIND(TENON_KIND_EVENT),
-						.flags_known = TENON_EVENT_MANUAL |
-							       TENON_EVENT_IS_SET,
-						.has_rows = true,
-						.is_possible = is_possible};
+const struct tni_sync_kind tni_event_kind = {.named = TNI_SYNC_KIND(TENON_KIND_EVENT),
+					     .flags_known = TENON_EVENT_MANUAL | TENON_EVENT_IS_SET,
+					     .has_rows = true,
+					     .is_possible = is_possible};
 
-int tenon_event_open(const char *namespace_path, const char *name, uint32_t flags,
-		     const struct tenon_sync_options *options, struct tenon_event **ret_event)
+static uint64_t first_word(const struct tenon_sync_options *options)
 {
 	bool is_set = options && options->size >= 2 * sizeof(uint32_t) &&
 		      (options->flags & TENON_EVENT_IS_SET);
 
-	return tni_sync_open_named(&event_kind, sizeof(struct tenon_event), namespace_path, name,
-				   flags, options, 0, is_set ? TNI_EVENT_SET : 0, ret_event);
+	return is_set ? TNI_EVENT_SET : 0;
+}
+
+int tenon_event_open(const char *namespace_path, const char *name, uint32_t flags,
+		     const struct tenon_sync_options *options, struct tenon_event **ret_event)
+{
+	return tni_sync_open_named(&tni_event_kind, sizeof(struct tenon_event), namespace_path,
+				   name, flags, options, 0, first_word(options), ret_event);
+}
+
+int tenon_event_open_at(struct tenon_region *region, uint64_t offset, uint32_t flags,
+			const struct tenon_sync_options *options, struct tenon_event **ret_event)
+{
+	return tni_sync_open_at(&tni_event_kind, sizeof(struct tenon_event), region, offset, flags,
+				options, 0, first_word(options), ret_event);
 }
 
 struct tenon_event *tenon_event_close(struct tenon_event *event)

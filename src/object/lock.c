@@ -31,6 +31,7 @@
 
 #include "object/lock.h"
 #include "object/options.h"
+#include "object/place.h"
 
 static bool is_possible(uint32_t flags, uint32_t limit)
 {
@@ -38,17 +39,24 @@ static bool is_possible(uint32_t flags, uint32_t limit)
 	return limit == 0;
 }
 
-static const struct tni_sync_kind lock_kind = {.named = TNI_SYNC_KIND(TENON_KIND_LOCK),
-					       .flags_known = TENON_LOCK_RECURSIVE,
-					       .is_held_long = true,
-					       .is_possible = is_possible,
-					       .bury = tni_lock_bury};
+const struct tni_sync_kind tni_lock_kind = {.named = TNI_SYNC_KIND(TENON_KIND_LOCK),
+					    .flags_known = TENON_LOCK_RECURSIVE,
+					    .is_held_long = true,
+					    .is_possible = is_possible,
+					    .bury = tni_lock_bury};
 
 int tenon_lock_open(const char *namespace_path, const char *name, uint32_t flags,
 		    const struct tenon_sync_options *options, struct tenon_lock **ret_lock)
 {
-	return tni_sync_open_named(&lock_kind, sizeof(struct tenon_lock), namespace_path, name,
+	return tni_sync_open_named(&tni_lock_kind, sizeof(struct tenon_lock), namespace_path, name,
 				   flags, options, 0, 0, ret_lock);
+}
+
+int tenon_lock_open_at(struct tenon_region *region, uint64_t offset, uint32_t flags,
+		       const struct tenon_sync_options *options, struct tenon_lock **ret_lock)
+{
+	return tni_sync_open_at(&tni_lock_kind, sizeof(struct tenon_lock), region, offset, flags,
+				options, 0, 0, ret_lock);
 }
 
 int tenon_lock_remove(const char *namespace_path, const char *name)
@@ -364,7 +372,8 @@ void tni_lock_close(struct tenon_lock *lock)
 	struct tni_hold *hold, *next;
 
 	/* In case it is held: as if its holder died, before its entry is gone. */
-	if (tni_get32(&lock->sync.object->generation) == thread->generation)
+	if (tni_get32(&lock->holder_serial) != 0 &&
+	    tni_get32(&lock->sync.object->generation) == thread->generation)
 		tni_gate_orphan(&lock->sync.house, 0, lock->sync.object->participant);
 	tni_robust_lock();
 	for (hold = tni_load_acquire_pointer(&lock->holds); hold; hold = next) { /* ORD(last) */

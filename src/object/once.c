@@ -15,6 +15,7 @@
 
 #include "object/lock.h"
 #include "object/options.h"
+#include "object/place.h"
 
 struct tenon_once {
 	struct tenon_lock lock; /* first */
@@ -25,14 +26,21 @@ static bool is_possible(uint32_t flags, uint32_t limit)
 	return flags == 0 && limit == 0;
 }
 
-static const struct tni_sync_kind once_kind = {
+const struct tni_sync_kind tni_once_kind = {
 	.named = TNI_SYNC_KIND(TENON_KIND_ONCE), .is_held_long = true, .is_possible = is_possible};
 
 int tenon_once_open(const char *namespace_path, const char *name, uint32_t flags,
 		    const struct tenon_sync_options *options, struct tenon_once **ret_once)
 {
-	return tni_sync_open_named(&once_kind, sizeof(struct tenon_once), namespace_path, name,
+	return tni_sync_open_named(&tni_once_kind, sizeof(struct tenon_once), namespace_path, name,
 				   flags, options, 0, 0, ret_once);
+}
+
+int tenon_once_open_at(struct tenon_region *region, uint64_t offset, uint32_t flags,
+		       const struct tenon_sync_options *options, struct tenon_once **ret_once)
+{
+	return tni_sync_open_at(&tni_once_kind, sizeof(struct tenon_once), region, offset, flags,
+				options, 0, 0, ret_once);
 }
 
 struct tenon_once *tenon_once_close(struct tenon_once *once)

@@ -38,6 +38,7 @@
 #include "core/registry.h"
 #include "object/named.h"
 #include "object/options.h"
+#include "object/place.h"
 
 #define MODE_DEFAULT 0600u
 #define PARTICIPANTS_DEFAULT 256u
@@ -96,12 +97,11 @@ static int bury(struct tni_object *object, uint32_t participant, int64_t deadlin
 {
 	struct tenon_region *region = (struct tenon_region *)object;
 
-	(void)deadline_ns;
 	tni_gatehouse_forget(&region->house, participant);
 	tni_fetch_and64(&region->control->writers[participant / 64],
 			~(UINT64_C(1) << (participant % 64)));
 	tni_gate_orphan(&region->house, 0, participant);
-	return 0;
+	return tni_places_bury(region, participant, deadline_ns);
 }
 
 /* A child has its parent's mappings. */
@@ -113,6 +113,7 @@ static void renew(struct tni_object *object)
 	if (region->map[1].address)
 		tni_fetch_or64(&region->control->writers[object->participant / 64],
 			       UINT64_C(1) << (object->participant % 64));
+	tni_places_renew(region);
 }
 
 int tni_region_read_control(int fd, uint64_t offset, struct tni_region_control *ret_control)
@@ -415,7 +416,7 @@ static void plan_nobody(void *context, uint64_t flags, struct tni_wakes *wakes)
 	(void)wakes;
 }
 
-static void unlock(struct tenon_region *region, struct tni_thread *thread, void *pending)
+void tni_region_unlock(struct tenon_region *region, struct tni_thread *thread, void *pending)
 {
 	region->house.top = tni_object_participants_top(&region->object);
 	tni_gate_unlock(&region->house, 0, plan_nobody, NULL);
@@ -445,8 +446,8 @@ static int repair(struct tenon_region *region)
 	return result;
 }
 
-static int lock(struct tenon_region *region, struct tni_thread *thread, int64_t deadline_ns,
-		void **ret_pending)
+int tni_region_lock(struct tenon_region *region, struct tni_thread *thread, int64_t deadline_ns,
+		    void **ret_pending)
 {
 	void *pending = tni_pending_get(thread);
 	int result;
@@ -456,7 +457,7 @@ static int lock(struct tenon_region *region, struct tni_thread *thread, int64_t 
 	if (result == TNI_OWNER_DIED) {
 		result = repair(region);
 		if (result != 0) {
-			unlock(region, thread, pending);
+			tni_region_unlock(region, thread, pending);
 			return result;
 		}
 	}
@@ -472,8 +473,9 @@ void tni_region_mend(struct tenon_region *region)
 	struct tni_thread *thread = tni_thread_self();
 	void *pending;
 
-	if (tni_gate_is_orphaned(&region->control->gate) && lock(region, thread, 0, &pending) == 0)
-		unlock(region, thread, pending);
+	if (tni_gate_is_orphaned(&region->control->gate) &&
+	    tni_region_lock(region, thread, 0, &pending) == 0)
+		tni_region_unlock(region, thread, pending);
 }
 
 /* Locked. */
@@ -516,10 +518,10 @@ int tenon_region_grow(struct tenon_region *region, uint64_t bytes, int64_t deadl
 		return region->kind == TNI_REGION_COPY ? -EPERM : -EACCES;
 	if (bytes > region->max_bytes)
 		return -EFBIG;
-	result = lock(region, thread, deadline_ns, &pending);
+	result = tni_region_lock(region, thread, deadline_ns, &pending);
 	if (result == 0) {
 		result = grow(region, bytes);
-		unlock(region, thread, pending);
+		tni_region_unlock(region, thread, pending);
 	}
 	if (result == 0)
 		result = tni_region_look(region, &size);
@@ -577,10 +579,10 @@ int tenon_region_seal(struct tenon_region *region, uint32_t seals, int64_t deadl
 		return -EINVAL;
 	if (region->kind != TNI_REGION_ATTACHED)
 		return region->kind == TNI_REGION_COPY ? 0 : -EACCES;
-	result = lock(region, thread, deadline_ns, &pending);
+	result = tni_region_lock(region, thread, deadline_ns, &pending);
 	if (result == 0) {
 		result = seal(region, seals);
-		unlock(region, thread, pending);
+		tni_region_unlock(region, thread, pending);
 	}
 	return tni_region_answer(region, result);
 }

@@ -261,6 +261,8 @@ int tenon_region_unmap(struct tenon_region *region, void *address)
 	if (address == region->map[0].address) {
 		unmap(&region->map[0]);
 		result = 0;
+	} else if (address == region->map[1].address && region->placed) {
+		result = -EBUSY;
 	} else if (address == region->map[1].address) {
 		unmap(&region->map[1]);
 		stop_writing(region);

@@ -27,6 +27,8 @@ struct tni_region_map {
 	struct tni_guard *guard;
 };
 
+struct tni_sync;
+
 struct tenon_region {
 	struct tni_object object; /* first; of an attached one, but for the header */
 	struct tni_gatehouse house;
@@ -41,6 +43,7 @@ struct tenon_region {
 	/* Changed under the registry's lock. */
 	struct tni_region_map map[2]; /* for reading, for writing */
 	struct tni_region_map *snapshots;
+	struct tni_sync *placed; /* handles of objects in it: object/place.c */
 	/* while it is opened */
 	struct tenon_region_options making;
 };
@@ -90,6 +93,11 @@ int tni_region_look(struct tenon_region *region, uint64_t *ret_bytes);
 /* Looks whether the file has the first `bytes` of the data, and takes memory for them: in a hole
  * that another process has made there may be none. */
 int tni_region_refill(struct tenon_region *region, uint64_t bytes);
+
+/* The gate, repaired if need be; `ret_pending` is for unlocking.  -ETIMEDOUT. */
+int tni_region_lock(struct tenon_region *region, struct tni_thread *thread, int64_t deadline_ns,
+		    void **ret_pending);
+void tni_region_unlock(struct tenon_region *region, struct tni_thread *thread, void *pending);
 
 /* Repairs what somebody left who died at the gate, if so; does not wait for anybody. */
 void tni_region_mend(struct tenon_region *region);

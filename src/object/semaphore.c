@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "object/options.h"
+#include "object/place.h"
 
 static bool is_possible(uint32_t flags, uint32_t limit)
 {
@@ -36,33 +37,60 @@ static uint64_t give_back(const struct tni_sync *sync, uint64_t word, uint64_t c
 	return add_bounded(word, (int64_t)claim, sync->limit);
 }
 
-static const struct tni_sync_kind semaphore_kind = {.named = TNI_SYNC_KIND(TENON_KIND_SEMAPHORE),
-						    .has_rows = true,
-						    .is_possible = is_possible,
-						    .bury = tni_turnstile_give_back,
-						    .give_back = give_back};
+const struct tni_sync_kind tni_semaphore_kind = {.named = TNI_SYNC_KIND(TENON_KIND_SEMAPHORE),
+						 .has_rows = true,
+						 .is_possible = is_possible,
+						 .bury = tni_turnstile_give_back,
+						 .give_back = give_back};
+
+/* The options of a new one: those that all objects have, and the rest.  The options may be NULL. */
+static int complete(uint32_t flags, const struct tenon_semaphore_options *options,
+		    struct tenon_sync_options *ret_general,
+		    struct tenon_semaphore_options *ret_full)
+{
+	struct tenon_semaphore_options full = {.size = sizeof(full)};
+	int result = 0;
+
+	if (flags & TENON_CREATE)
+		result = tni_options_copy(&full, sizeof(full), options, 0);
+	if (full.maximum == 0)
+		full.maximum = TENON_SEMAPHORE_MAX;
+	if (result == 0 && full.value > full.maximum)
+		result = -EINVAL;
+	*ret_general = (struct tenon_sync_options){.size = sizeof(*ret_general),
+						   .mode = full.mode,
+						   .max_participants = full.max_participants};
+	*ret_full = full;
+	return result;
+}
 
 int tenon_semaphore_open(const char *namespace_path, const char *name, uint32_t flags,
 			 const struct tenon_semaphore_options *options,
 			 struct tenon_semaphore **ret_semaphore)
 {
-	struct tenon_semaphore_options full = {.size = sizeof(full)};
+	struct tenon_semaphore_options full;
 	struct tenon_sync_options general;
-	int result = 0;
+	int result = complete(flags, options, &general, &full);
 
-	if (flags & TENON_CREATE)
-		result = tni_options_copy(&full, sizeof(full), options, 0);
-	if (result != 0)
-		return result;
-	if (full.maximum == 0)
-		full.maximum = TENON_SEMAPHORE_MAX;
-	if (full.value > full.maximum)
-		return -EINVAL;
-	general = (struct tenon_sync_options){.size = sizeof(general),
-					      .mode = full.mode,
-					      .max_participants = full.max_participants};
-	return tni_sync_open_named(&semaphore_kind, sizeof(struct tenon_semaphore), namespace_path,
-				   name, flags, &general, full.maximum, full.value, ret_semaphore);
+	return result != 0
+		       ? result
+		       : tni_sync_open_named(&tni_semaphore_kind, sizeof(struct tenon_semaphore),
+					     namespace_path, name, flags, &general, full.maximum,
+					     full.value, ret_semaphore);
+}
+
+int tenon_semaphore_open_at(struct tenon_region *region, uint64_t offset, uint32_t flags,
+			    const struct tenon_semaphore_options *options,
+			    struct tenon_semaphore **ret_semaphore)
+{
+	struct tenon_semaphore_options full;
+	struct tenon_sync_options general;
+	int result = complete(flags, options, &general, &full);
+
+	return result != 0 ? result
+			   : tni_sync_open_at(&tni_semaphore_kind, sizeof(struct tenon_semaphore),
+					      region, offset, flags, &general, full.maximum,
+					      full.value, ret_semaphore);
 }
 
 struct tenon_semaphore *tenon_semaphore_close(struct tenon_semaphore *semaphore)

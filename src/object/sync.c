@@ -16,6 +16,7 @@
 
 #include "core/file.h"
 #include "object/options.h"
+#include "object/place.h"
 #include "object/turnstile.h"
 
 #define MODE_DEFAULT 0600u
@@ -130,74 +131,98 @@ int tni_sync_lock(struct tni_sync *sync, struct tni_thread *thread, void *pendin
 }
 
 /* What the dead held, or who lets go: its bits, and the gate; then what its row says. */
-static int bury(struct tni_object *object, uint32_t participant, int64_t deadline_ns)
+int tni_sync_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
 {
-	struct tni_sync *sync = (struct tni_sync *)object;
-
 	tni_gatehouse_forget(&sync->house, participant);
 	tni_gate_orphan(&sync->house, 0, participant);
 	return sync->kind->bury ? sync->kind->bury(sync, participant, deadline_ns) : 0;
 }
 
+void tni_sync_renew(struct tni_sync *sync)
+{
+	uint32_t participant = sync->object->participant;
+
+	tni_gatehouse_renew(&sync->house, participant);
+	sync->row = sync->kind->has_rows ? tni_sync_row(sync, participant) : NULL;
+	if (!sync->row)
+		return;
+	tni_set32(&sync->row->waiting, 0);
+	tni_set32(&sync->row->owing, 0);
+	/* Here, since letting pass may be a signal handler's, who cannot. */
+	tni_object_ensure_stake(sync->object, tni_thread_self());
+}
+
+static int bury(struct tni_object *object, uint32_t participant, int64_t deadline_ns)
+{
+	return tni_sync_bury((struct tni_sync *)object, participant, deadline_ns);
+}
+
 static void renew(struct tni_object *object)
 {
-	struct tni_sync *sync = (struct tni_sync *)object;
+	tni_sync_renew((struct tni_sync *)object);
+}
 
-	tni_gatehouse_renew(&sync->house, object->participant);
-	sync->row = sync->kind->has_rows ? tni_sync_row(sync, object->participant) : NULL;
-	if (sync->row)
-		tni_set32(&sync->row->waiting, 0);
+void tni_sync_settle(struct tni_sync *sync)
+{
+	struct tni_object *object = sync->object;
+
+	sync->house = (struct tni_gatehouse){
+		.gate = {&sync->cell->gate},
+		.gates = 1,
+		.waitroom = &sync->cell->waitroom,
+		.top = object->header.participants_max,
+		.is_held_long = sync->kind->is_held_long,
+		.is_gone = tni_object_thread_is_gone,
+		.is_doubtful = tni_object_may_live,
+		.is_own = tni_object_is_own,
+		.add_stakes = sync->kind->is_held_long ? tni_object_add_stakes : NULL,
+		.object = object,
+	};
+	sync->flags = *(const volatile uint32_t *)&sync->cell->flags;
+	sync->limit = *(const volatile uint32_t *)&sync->cell->limit;
+}
+
+int tni_sync_check(struct tni_sync *sync)
+{
+	bool can_be = !(sync->flags & ~sync->kind->flags_known) &&
+		      sync->kind->is_possible(sync->flags, sync->limit);
+
+	return can_be ? 0 : -EBADMSG;
 }
 
 static int map_cell(struct tni_sync *sync)
 {
 	struct tni_object *object = sync->object;
 	struct layout layout = layout_of(object->header.participants_max);
+	int result;
 
 	/* Shorter: cut off. */
 	if (object->extent_bytes != layout.end || object->file_bytes < layout.end)
 		return -EBADMSG;
+	/* Holes that another process has made in the file are filled. */
+	result = tni_file_refill(object->fd, TNI_PARTICIPANTS_OFFSET);
+	if (result == 0)
+		result = tni_file_reserve(object->fd, layout.cell, sizeof(struct tni_cell));
+	if (result != 0)
+		return result;
 	object->stakes_offset = layout.stakes;
 	sync->rows = (struct tni_row *)(object->base + layout.rows);
 	sync->cell = (struct tni_cell *)(object->base + layout.cell);
-	sync->flags = *(const volatile uint32_t *)&sync->cell->flags;
-	sync->limit = *(const volatile uint32_t *)&sync->cell->limit;
-	return sync->flags & ~sync->kind->flags_known ||
-			       !sync->kind->is_possible(sync->flags, sync->limit)
-		       ? -EBADMSG
-		       : 0;
+	tni_sync_settle(sync);
+	return tni_sync_check(sync);
 }
 
 int tni_sync_open(int directory_fd, const char *file_name, void *context)
 {
 	struct tni_sync *sync = context;
 	struct tni_object *object = &sync->own;
-	struct layout layout;
 	int result = tni_object_open(directory_fd, file_name, sync->kind->named.kind, object);
 
 	if (result != 0)
 		return result;
 	sync->object = object;
 	result = map_cell(sync);
-	/* Holes that another process has made in the file are filled. */
-	layout = layout_of(object->header.participants_max);
-	if (result == 0)
-		result = tni_file_refill(object->fd, TNI_PARTICIPANTS_OFFSET);
-	if (result == 0)
-		result = tni_file_reserve(object->fd, layout.cell, sizeof(struct tni_cell));
 	if (result == 0) {
-		sync->house = (struct tni_gatehouse){
-			.gate = {&sync->cell->gate},
-			.gates = 1,
-			.waitroom = &sync->cell->waitroom,
-			.top = object->header.participants_max,
-			.is_held_long = sync->kind->is_held_long,
-			.is_gone = tni_object_thread_is_gone,
-			.is_doubtful = tni_object_may_live,
-			.is_own = tni_object_is_own,
-			.add_stakes = sync->kind->is_held_long ? tni_object_add_stakes : NULL,
-			.object = object,
-		};
 		object->bury = bury;
 		object->renew = renew;
 		result = tni_object_attach(object);
@@ -213,7 +238,10 @@ void tni_sync_close(void *context)
 {
 	struct tni_sync *sync = context;
 
-	tni_object_close(sync->object);
+	if (sync->region)
+		tni_place_close(sync);
+	else
+		tni_object_close(sync->object);
 }
 
 static int options_check(const struct tenon_sync_options *options, uint32_t flags_known,

@@ -27,9 +27,17 @@ struct tni_sync_kind {
 	uint64_t (*give_back)(const struct tni_sync *sync, uint64_t word, uint64_t claim);
 };
 
+extern const struct tni_sync_kind tni_lock_kind, tni_semaphore_kind, tni_event_kind,
+	tni_condition_kind, tni_barrier_kind, tni_once_kind;
+
+struct tenon_region;
+
 struct tni_sync {
 	struct tni_object own; /* first; of one that has a file of its own */
 	struct tni_object *object;
+	struct tenon_region *region; /* in which it is placed; NULL: it has a file of its own */
+	uint64_t place;		     /* its offset there */
+	struct tni_sync *next;	     /* of those that are placed there */
 	const struct tni_sync_kind *kind;
 	struct tni_gatehouse house;
 	struct tni_cell *cell;
@@ -37,6 +45,7 @@ struct tni_sync {
 	struct tni_row *row;	   /* own; NULL: there is no memory for it, or the kind has none */
 	struct tni_a32 rows_known; /* pages of rows whose memory is there */
 	struct tni_a32 spin_ns;	   /* how long to spin before sleeping: object/turnstile.c */
+	struct tni_a32 told;	   /* generation of the process whose stake all who sleep know */
 	uint32_t flags, limit;	   /* checked copies */
 	/* while it is opened */
 	struct tenon_sync_options making;
@@ -63,6 +72,14 @@ void tni_sync_close(void *context);
 int tni_sync_open_named(const struct tni_sync_kind *kind, size_t bytes, const char *namespace_path,
 			const char *name, uint32_t flags, const struct tenon_sync_options *options,
 			uint32_t limit, uint64_t word, void *ret_sync);
+
+/* Of one whose kind, object, cell and rows are set: the rest, and whether it can be. */
+void tni_sync_settle(struct tni_sync *sync);
+int tni_sync_check(struct tni_sync *sync);
+
+/* For struct tni_object. */
+int tni_sync_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
+void tni_sync_renew(struct tni_sync *sync);
 
 /* Closes and frees it; NULL is allowed.  Answers NULL. */
 void *tni_sync_free(struct tni_sync *sync);

@@ -10,21 +10,29 @@
  * nobody has to hold, and on the event of their class.
  *
  *	let	L1 no sleepers: word := next		dies: nothing is owed
- *	or	L1 pending entry names the gate's word	dies: the kernel wakes one on the gate, in vain
+ *	or	L1 row: owing + 1			dies: whoever buries it wakes all
  *		L2 event counted up			dies: the same
- *		L3 word := next				dies: the kernel wakes one on the gate, who
- *							finds the new word, and wakes the others
+ *		L3 word := next				dies: the same
  *		L4 wakes				dies: the same
- *		L5 pending entry put back
- *	wait	W1 pending entry names the gate's word	dies: as L2
- *		W2 event read, SLEEPERS announced	dies: a wake in vain is owed to nobody
- *		W3 asleep				dies: the same
- *		W4 woken				dies: the kernel wakes another one
+ *		L5 row: owing - 1
+ *	wait	W1 row: waiting + 1			dies: the same
+ *		W2 event read, SLEEPERS announced
+ *		W3 asleep
+ *		W4 woken				dies: the same: another one is woken
  *		W5 word := next: it has passed
- *		W6 pending entry put back
+ *		W6 row: waiting - 1
  *
  * L2 comes before L3, and both again when L3 fails: a sleeper that announced before L3 read the event before L2 was
  * done, so that it does not fall asleep any more (G2); one that announces behind it finds the new word.
+ *
+ * Who owes a wake, or may have been given one, has a stake in the object (core/stake.c).  All who sleep have it in
+ * their vectors, and find it marked when they look, whoever the kernel woke: the pending entry alone would not do.  Its
+ * one wake may hit a sleeper that is being woken by the event already, of which the kernel tells it instead; and if
+ * somebody holds the gate just then, there is none.  (test/model/turnstile.pml has the runs.)  The pending entry names the
+ * gate's word all the same: it tells where a stake could not be had.
+ *
+ * A wake that is meant for one can hit another who came meanwhile and may not pass, if that one has a higher priority, or
+ * sleeps for more.  So whoever has woken looks whether somebody has announced since, and then wakes all.
  *
  * Claims.  What a process holds between its calls, and what is given back when it dies, stands in its row.  A change
  * of the word and of a row goes together, under the gate:
@@ -98,6 +106,33 @@ static void wake(struct tni_sync *sync, uint64_t before, int64_t count)
 
 	if (tni_event_wake(&sync->house, TNI_CLASS_MESSAGE, most) < most)
 		drop_flags(tni_turnstile(sync), before);
+	else if (((tni_turnstile_word(sync) ^ before) & TNI_TURNSTILE_EPOCH) != 0)
+		tni_gatehouse_wake(&sync->house, TNI_CLASS_MESSAGE, TNI_EVERYBODY);
+}
+
+/* Who sleeps takes the stake of this process into its vector, or finds it marked. */
+static void tell_of_stake(struct tni_sync *sync, const struct tni_thread *thread)
+{
+	struct tni_turnstile *turnstile = tni_turnstile(sync);
+
+	if (__builtin_expect(tni_get32(&sync->told) == thread->generation, 1))
+		return;
+	tni_set32(&turnstile->claims, 1);
+	tni_set32(&sync->told, thread->generation);
+	tni_gatehouse_wake(&sync->house, TNI_CLASS_MESSAGE, TNI_EVERYBODY);
+}
+
+static void begin_owing(struct tni_sync *sync, const struct tni_thread *thread)
+{
+	tell_of_stake(sync, thread);
+	if (sync->row)
+		tni_fetch_add32(&sync->row->owing, 1);
+}
+
+static void end_owing(struct tni_sync *sync)
+{
+	if (sync->row)
+		tni_fetch_add32(&sync->row->owing, UINT32_MAX);
 }
 
 int tni_turnstile_let(struct tni_sync *sync, struct tni_thread *thread,
@@ -116,8 +151,10 @@ int tni_turnstile_let(struct tni_sync *sync, struct tni_thread *thread,
 		if (!(word & TNI_TURNSTILE_SLEEPERS))
 			count = 0;
 		if (count > 0) {
-			if (!is_pending)
+			if (!is_pending) {
 				tni_pending_set(thread, gate_word(sync));
+				begin_owing(sync, thread);
+			}
 			is_pending = true;
 			tni_event_count(&sync->house, TNI_CLASS_MESSAGE);
 		}
@@ -127,8 +164,10 @@ int tni_turnstile_let(struct tni_sync *sync, struct tni_thread *thread,
 		note_cpu(turnstile);
 	if (count > 0)
 		wake(sync, word, count);
-	if (is_pending)
+	if (is_pending) {
+		end_owing(sync);
 		tni_pending_put(thread, pending);
+	}
 	if (count >= 0 && ret_before)
 		*ret_before = word;
 	return count < 0 ? (int)count : 0;
@@ -192,15 +231,12 @@ static int change_both(struct tni_sync *sync, uint32_t participant, tni_turnstil
 	return 0;
 }
 
-/* Who sleeps takes the stake of who may hold something for the first time into its vector. */
 void tni_turnstile_stake(struct tni_sync *sync, struct tni_thread *thread)
 {
-	struct tni_turnstile *turnstile = tni_turnstile(sync);
-
-	if (tni_get32(&turnstile->claims) == 0)
-		tni_set32(&turnstile->claims, 1);
-	if (tni_object_ensure_stake(sync->object, thread))
-		tni_gatehouse_wake(&sync->house, TNI_CLASS_MESSAGE, TNI_EVERYBODY);
+	if (!tni_object_has_stake(sync->object, thread) &&
+	    tni_object_ensure_stake(sync->object, thread))
+		tni_set32(&sync->told, 0);
+	tell_of_stake(sync, thread);
 }
 
 int tni_turnstile_claim(struct tni_sync *sync, struct tni_thread *thread,
@@ -219,7 +255,9 @@ int tni_turnstile_claim(struct tni_sync *sync, struct tni_thread *thread,
 		result = tni_sync_lock(sync, thread, pending, tni_grace_ns());
 	if (result != 0)
 		return result;
+	tni_fetch_add32(&sync->row->owing, 1);
 	result = change_both(sync, sync->object->participant, change, argument, ret_before);
+	end_owing(sync);
 	tni_sync_unlock(sync, thread, pending);
 	return result;
 }
@@ -256,6 +294,12 @@ int tni_turnstile_give_back(struct tni_sync *sync, uint32_t participant, int64_t
 			tni_set64(&turnstile->given_back, tni_get64(&turnstile->given_back) + 1);
 		result = change_both(sync, participant, give_back, 0, NULL);
 	}
+	/* What it owed, and what it was given. */
+	if (tni_get32(&row->owing) != 0 || tni_get32(&row->waiting) != 0) {
+		tni_gatehouse_wake(&sync->house, TNI_CLASS_MESSAGE, TNI_EVERYBODY);
+		tni_set32(&row->owing, 0);
+		tni_set32(&row->waiting, 0);
+	}
 	tni_sync_unlock(sync, thread, pending);
 	return result;
 }
@@ -270,7 +314,8 @@ void tni_turnstile_find(struct tni_sync *sync, uint64_t bits[TNI_BITMAP_WORDS])
 	for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++) {
 		const struct tni_row *row = tni_sync_row(sync, i);
 
-		if (row && tni_get64(&row->claim) != 0)
+		if (row && (tni_get64(&row->claim) != 0 || tni_get32(&row->owing) != 0 ||
+			    tni_get32(&row->waiting) != 0))
 			bits[i / 64] |= UINT64_C(1) << (i % 64);
 	}
 }
@@ -435,11 +480,32 @@ static int sleep_until_may(struct tni_turn *turn, int64_t deadline_ns)
 	return result < 0 ? result : 0;
 }
 
+/* From before it may be given a wake, until it has passed or has looked once more. */
+static void begin_waiting(struct tni_turn *turn)
+{
+	struct tni_row *row = turn->sync->row;
+
+	if (turn->is_waiting)
+		return;
+	turn->is_waiting = true;
+	tni_turnstile_stake(turn->sync, turn->thread);
+	if (row) {
+		tni_set32(&row->wanted, turn->wanted);
+		tni_fetch_add32(&row->waiting, 1);
+	}
+}
+
+static void end_waiting(struct tni_turn *turn)
+{
+	if (turn->is_waiting && turn->sync->row)
+		tni_fetch_add32(&turn->sync->row->waiting, UINT32_MAX);
+	turn->is_waiting = false;
+}
+
 static int wait_once(struct tni_turn *turn, int64_t deadline_ns)
 {
 	int64_t start_ns = tni_clock_ns(CLOCK_MONOTONIC);
 	struct tni_sync *sync = turn->sync;
-	struct tni_row *row = sync->row;
 	int result;
 
 	if (start_ns >= deadline_ns) {
@@ -449,14 +515,9 @@ static int wait_once(struct tni_turn *turn, int64_t deadline_ns)
 	if (spin(turn, deadline_ns))
 		return 0;
 	tni_pending_set(turn->thread, gate_word(sync));
-	if (row) {
-		tni_set32(&row->wanted, turn->wanted);
-		tni_fetch_add32(&row->waiting, 1);
-	}
+	begin_waiting(turn);
 	tni_fetch_add64(&tni_turnstile(sync)->waits, 1);
 	result = sleep_until_may(turn, deadline_ns);
-	if (row)
-		tni_fetch_add32(&row->waiting, UINT32_MAX);
 	learn(sync, tni_clock_ns(CLOCK_MONOTONIC) - start_ns);
 	return result;
 }
@@ -475,6 +536,7 @@ int tni_turnstile_wait(struct tni_turn *turn, int64_t deadline_ns)
 		if (waited < 0 && waited != -ETIMEDOUT && waited != -EINTR)
 			break;
 	}
+	end_waiting(turn);
 	if (tni_pending_get(turn->thread) != pending)
 		tni_pending_put(turn->thread, pending);
 	if (result == 0)

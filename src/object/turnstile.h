@@ -54,6 +54,7 @@ struct tni_turn {
 	uint64_t argument; /* the kind's own */
 	uint32_t wanted;   /* so much of it */
 	uint32_t flags;
+	bool is_waiting; /* its row says so */
 };
 
 /* Waits until it has passed.  0; -ETIMEDOUT, -EINTR; or what pass() gives. */

@@ -118,7 +118,8 @@ static bool is_there(const struct tenon_waitset *set, const struct tni_member *m
 			return true;
 		if ((set->flags & TENON_WAITSET_ALL) && tni_member_is_object(other) &&
 		    tni_member_is_object(member) &&
-		    other->object->header.id == member->object->header.id)
+		    other->object->header.id == member->object->header.id &&
+		    other->place == member->place)
 			return true;
 	}
 	return false;
@@ -181,8 +182,11 @@ int tenon_waitset_add_queue(struct tenon_waitset *set, struct tenon_queue *queue
 static struct tni_member of_sync(const struct tni_member_kind *kind, struct tni_sync *sync,
 				 uint64_t user)
 {
-	return (struct tni_member){
-		.kind = kind, .user = user, .object = sync->object, .house = &sync->house};
+	return (struct tni_member){.kind = kind,
+				   .user = user,
+				   .object = sync->object,
+				   .house = &sync->house,
+				   .place = sync->region ? sync->place + 1 : 0};
 }
 
 int tenon_waitset_add_lock(struct tenon_waitset *set, struct tenon_lock *lock, uint64_t user,

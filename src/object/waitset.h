@@ -53,6 +53,7 @@ struct tni_member {
 	uint64_t user;
 	struct tni_object *object; /* of objects */
 	struct tni_gatehouse *house;
+	uint64_t place; /* of one that lies in a region: which of those there */
 	uint32_t events, count, flags;
 	union {
 		struct tenon_queue *queue;

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Synchronization objects placed in a region: a cell, and the rows behind it, in the region's data.  Who is attached and
+ * alive, and the stakes, are the region's.  Where objects are placed stands in the region's table, so that what a dead
+ * participant held is given back in all of them, also by those who have none of them open.
+ *
+ *	place	P1 the region's gate is locked
+ *		P2 cell and rows are zeroed and filled in	dies: nothing is there
+ *		P3 table entry := kind and offset		dies: it is there
+ *		P4 the gate is unlocked
+ *	clear	C1 the region's gate is locked
+ *		C2 table entry := 0				dies: it is gone, or not
+ *		C3 the gate is unlocked
+ *
+ * ORD place: who finds an entry finds what lies there filled in.
+ *
+ * The handles of one process that lie in one place share a row: what it says is given back when the last of them
+ * is closed.  They are in a list that is changed under the registry's lock.
+ */
+
+#include "object/place.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "core/registry.h"
+#include "object/options.h"
+#include "object/region_private.h"
+#include "object/turnstile.h"
+
+#define ENTRY_KIND UINT64_C(0xff)
+#define ENTRY_OFFSET_SHIFT 8 /* of the number of the page */
+
+_Static_assert(TENON_PLACE_ALIGNMENT == TNI_PAGE_BYTES, "place");
+_Static_assert(TENON_PLACE_BYTES(256) == sizeof(struct tni_cell) + 256 * sizeof(struct tni_row),
+	       "place");
+
+static const struct tni_sync_kind *const kinds[] = {&tni_lock_kind,    &tni_semaphore_kind,
+						    &tni_event_kind,   &tni_condition_kind,
+						    &tni_barrier_kind, &tni_once_kind};
+
+static const struct tni_sync_kind *kind_of(uint64_t number)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kinds[i]->named.kind == number)
+			return kinds[i];
+	return NULL;
+}
+
+static struct tni_a64 *table_of(struct tenon_region *region)
+{
+	return (struct tni_a64 *)(region->control + 1);
+}
+
+static uint64_t offset_of(uint64_t entry)
+{
+	return (entry >> ENTRY_OFFSET_SHIFT) * TNI_PAGE_BYTES;
+}
+
+static uint64_t place_bytes(const struct tenon_region *region)
+{
+	return TENON_PLACE_BYTES((uint64_t)region->object.header.participants_max);
+}
+
+/* Whether a place is within what this process has seen of the region. */
+static bool is_within(const struct tenon_region *region, uint64_t offset)
+{
+	uint64_t bytes = tni_get64(&region->known);
+
+	return offset <= bytes && place_bytes(region) <= bytes - offset;
+}
+
+/* The entry of an offset, or one that overlaps it; NULL: none. */
+static struct tni_a64 *find(struct tenon_region *region, uint64_t offset)
+{
+	struct tni_a64 *table = table_of(region);
+
+	for (uint32_t i = 0; i < TNI_REGION_PLACES; i++) {
+		uint64_t entry = tni_get64(&table[i]), other = offset_of(entry);
+
+		if (entry != 0 && other < offset + place_bytes(region) &&
+		    offset < other + place_bytes(region))
+			return &table[i];
+	}
+	return NULL;
+}
+
+/* Of a handle that has `kind`: where its memory is, and the rest of it. */
+static int settle(struct tni_sync *sync, struct tenon_region *region, uint64_t offset, void *memory)
+{
+	sync->object = &region->object;
+	sync->region = region;
+	sync->place = offset;
+	sync->cell = memory;
+	sync->rows = (struct tni_row *)(sync->cell + 1);
+	/* The region's memory is there as far as it has grown. */
+	tni_set32(&sync->rows_known, UINT32_MAX);
+	tni_sync_settle(sync);
+	return tni_sync_check(sync);
+}
+
+/* P2. */
+static void fill(struct tni_sync *sync, const struct tenon_region *region)
+{
+	memset(sync->cell, 0, place_bytes(region));
+	sync->cell->flags = sync->making.flags;
+	sync->cell->limit = sync->making_limit;
+	tni_set64(&sync->cell->turnstile.word, sync->making_word);
+}
+
+/* Locked. */
+static int place(struct tni_sync *sync, struct tenon_region *region, uint64_t offset)
+{
+	struct tni_a64 *table = table_of(region);
+
+	for (uint32_t i = 0; i < TNI_REGION_PLACES; i++) {
+		if (tni_get64(&table[i]) != 0)
+			continue;
+		sync->cell = (struct tni_cell *)((uint8_t *)region->map[1].address + offset);
+		fill(sync, region);
+		tni_step();
+		tni_store_release64(&table[i], /* ORD(place) */
+				    sync->kind->named.kind | offset / TNI_PAGE_BYTES
+								     << ENTRY_OFFSET_SHIFT);
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+/* Locked. */
+static int find_or_place(struct tni_sync *sync, struct tenon_region *region, uint64_t offset,
+			 uint32_t flags)
+{
+	struct tni_a64 *entry = find(region, offset);
+	uint64_t found = entry ? tni_get64(entry) : 0;
+
+	if (found == 0)
+		return flags & TENON_CREATE ? place(sync, region, offset) : -ENOENT;
+	if (flags & TENON_EXCLUSIVE || offset_of(found) != offset ||
+	    (found & ENTRY_KIND) != sync->kind->named.kind)
+		return flags & TENON_CREATE ? -EEXIST : -ENOENT;
+	return 0;
+}
+
+static int check(struct tenon_region *region, uint64_t offset, uint32_t flags)
+{
+	uint64_t bytes;
+	void *address;
+	int result = tni_region_begin(region);
+
+	if (result != 0)
+		return result;
+	if (flags & ~(TENON_CREATE | TENON_EXCLUSIVE) || flags == TENON_EXCLUSIVE)
+		return -EINVAL;
+	if (region->kind != TNI_REGION_ATTACHED)
+		return -EACCES;
+	result = tenon_region_map(region, TENON_REGION_WRITE, &address, &bytes);
+	if (result == 0 && (offset % TENON_PLACE_ALIGNMENT != 0 || !is_within(region, offset)))
+		result = -EINVAL;
+	return result;
+}
+
+/* Looks up, and enters the list. */
+static int open_at(struct tni_sync *sync, struct tenon_region *region, uint64_t offset,
+		   uint32_t flags)
+{
+	struct tni_thread *thread = tni_thread_self();
+	void *pending;
+	int result = tni_region_lock(region, thread, INT64_MAX, &pending);
+
+	if (result != 0)
+		return result;
+	result = find_or_place(sync, region, offset, flags);
+	tni_region_unlock(region, thread, pending);
+	if (result == 0)
+		result = settle(sync, region, offset, (uint8_t *)region->map[1].address + offset);
+	if (result != 0)
+		return result;
+	tni_registry_lock();
+	sync->next = region->placed;
+	region->placed = sync;
+	tni_sync_renew(sync);
+	tni_registry_unlock();
+	return 0;
+}
+
+int tni_sync_open_at(const struct tni_sync_kind *kind, size_t bytes, struct tenon_region *region,
+		     uint64_t offset, uint32_t flags, const struct tenon_sync_options *options,
+		     uint32_t limit, uint64_t word, void *ret_sync)
+{
+	struct tni_sync *sync;
+	int result;
+
+	if (!ret_sync || !region)
+		return -EINVAL;
+	sync = calloc(1, bytes);
+	if (!sync)
+		return -ENOMEM;
+	sync->kind = kind;
+	sync->making_limit = limit;
+	sync->making_word = word;
+	tni_turnstile_begin(sync);
+	result = check(region, offset, flags);
+	if (result == 0 && (flags & TENON_CREATE))
+		result = tni_options_copy(&sync->making, sizeof(sync->making), options,
+					  kind->flags_known);
+	/* Who may use it, and how many, is the region's. */
+	if (result == 0 &&
+	    (sync->making.mode != 0 || sync->making.max_participants != 0 ||
+	     ((flags & TENON_CREATE) && !kind->is_possible(sync->making.flags, limit))))
+		result = -EINVAL;
+	if (result == 0)
+		result = open_at(sync, region, offset, flags);
+	if (result != 0) {
+		free(sync);
+		return tni_region_answer(region, result);
+	}
+	*(void **)ret_sync = sync;
+	return 0;
+}
+
+/* Takes the handle out.  Whether it was the last one of its place. */
+static bool take_out(struct tni_sync *sync)
+{
+	struct tni_sync **at = &sync->region->placed;
+	bool last = true;
+
+	tni_registry_lock();
+	while (*at) {
+		if (*at == sync) {
+			*at = sync->next;
+			continue;
+		}
+		last &= (*at)->cell != sync->cell;
+		at = &(*at)->next;
+	}
+	tni_registry_unlock();
+	return last;
+}
+
+void tni_place_close(struct tni_sync *sync)
+{
+	struct tni_object *object = sync->object;
+
+	if (take_out(sync) && tni_get32(&object->generation) == tni_process_generation())
+		tni_sync_bury(sync, object->participant, INT64_MAX);
+}
+
+/* In a mapping of its own: this process may have none, and whoever maps for good takes the registry's lock, which may
+ * be held. */
+static int bury_one(struct tenon_region *region, uint64_t entry, uint32_t participant,
+		    int64_t deadline_ns)
+{
+	struct tni_sync sync = {.kind = kind_of(entry & ENTRY_KIND)};
+	uint64_t offset = offset_of(entry), bytes = place_bytes(region);
+	int result = 0;
+	void *memory;
+
+	if (!sync.kind || !is_within(region, offset))
+		return 0;
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd,
+		      (off_t)(region->data_offset + offset));
+	if (memory == MAP_FAILED)
+		return -errno;
+	if (settle(&sync, region, offset, memory) == 0) {
+		sync.house.participant = region->object.participant;
+		result = tni_sync_bury(&sync, participant, deadline_ns);
+	}
+	munmap(memory, bytes);
+	return result;
+}
+
+int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t deadline_ns)
+{
+	struct tni_a64 *table = table_of(region);
+	int result = 0;
+
+	for (uint32_t i = 0; i < TNI_REGION_PLACES && result == 0; i++) {
+		uint64_t entry = tni_load_acquire64(&table[i]); /* ORD(place) */
+
+		if (entry != 0)
+			result = bury_one(region, entry, participant, deadline_ns);
+	}
+	return result;
+}
+
+void tni_places_renew(struct tenon_region *region)
+{
+	for (struct tni_sync *sync = region->placed; sync; sync = sync->next)
+		tni_sync_renew(sync);
+}
+
+int tenon_region_clear(struct tenon_region *region, uint64_t offset)
+{
+	struct tni_thread *thread = tni_thread_self();
+	struct tni_a64 *entry;
+	void *pending;
+	int result = check(region, offset, 0);
+
+	if (result == 0)
+		result = tni_region_lock(region, thread, INT64_MAX, &pending);
+	if (result != 0)
+		return result;
+	entry = find(region, offset);
+	if (entry && offset_of(tni_get64(entry)) == offset)
+		tni_set64(entry, 0);
+	else
+		result = -ENOENT;
+	tni_region_unlock(region, thread, pending);
+	return tni_region_answer(region, result);
+}
+
+int tenon_region_placed(struct tenon_region *region,
+			int (*visit)(uint32_t kind, uint64_t offset, void *context), void *context)
+{
+	struct tni_a64 *table;
+	int result = visit ? tni_region_begin(region) : -EINVAL;
+
+	if (result == 0 && region->kind != TNI_REGION_ATTACHED)
+		result = -EACCES;
+	if (result != 0)
+		return result;
+	table = table_of(region);
+	for (uint32_t i = 0; i < TNI_REGION_PLACES && result == 0; i++) {
+		uint64_t entry = tni_load_acquire64(&table[i]); /* ORD(place) */
+
+		if (entry != 0 && kind_of(entry & ENTRY_KIND))
+			result = visit((uint32_t)(entry & ENTRY_KIND), offset_of(entry), context);
+	}
+	return result;
+}
