@@ -124,7 +124,8 @@ int tni_sync_lock(struct tni_sync *sync, struct tni_thread *thread, void *pendin
 	} else if (result < 0) {
 		tni_pending_put(thread, pending);
 	}
-	return result;
+	/* That the thread holds it cannot be: calls that lock are not for signal handlers. */
+	return result == -EDEADLK ? tni_sync_damaged(sync) : result;
 }
 
 /* What the dead held, or who lets go: its bits, and the gate; then what its row says. */

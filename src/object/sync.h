@@ -69,7 +69,7 @@ void *tni_sync_free(struct tni_sync *sync);
 /* A participant's row, whose memory is there then; NULL: there is none. */
 struct tni_row *tni_sync_row(struct tni_sync *sync, uint32_t participant);
 
-/* Locks the gate, and repairs what its last owner left; `pending` as with tni_gate_lock().  -ETIMEDOUT, -EDEADLK;
+/* Locks the gate, and repairs what its last owner left; `pending` as with tni_gate_lock().  -ETIMEDOUT;
  * -EBADMSG.  Unlocking puts the pending entry back. */
 int tni_sync_lock(struct tni_sync *sync, struct tni_thread *thread, void *pending,
 		  int64_t deadline_ns);
