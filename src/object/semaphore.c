@@ -147,7 +147,7 @@ static int pass(struct tni_turn *turn, int64_t deadline_ns)
 	result = tni_turnstile_claim(turn->sync, turn->thread, subtract, turn->wanted, deadline_ns,
 				     NULL);
 	if (result == 0)
-		count_up(&turn->sync->row->passed);
+		count_up(&tni_sync_own_row(turn->sync)->passed);
 	return result == 0 ? 1 : result == -EAGAIN ? 0 : result;
 }
 

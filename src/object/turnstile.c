@@ -210,7 +210,7 @@ int tni_turnstile_claim(struct tni_sync *sync, struct tni_thread *thread,
 	void *pending = tni_pending_get(thread);
 	int result;
 
-	if (!sync->row)
+	if (!tni_sync_own_row(sync))
 		return -ENOSPC;
 	tni_turnstile_stake(sync, thread);
 	result = tni_sync_lock(sync, thread, pending, deadline_ns);
@@ -419,7 +419,7 @@ static int wait_once(struct tni_turn *turn, int64_t deadline_ns)
 {
 	int64_t start_ns = tni_clock_ns(CLOCK_MONOTONIC);
 	struct tni_sync *sync = turn->sync;
-	struct tni_row *row = sync->row;
+	struct tni_row *row = tni_sync_own_row(sync);
 	int result;
 
 	if (start_ns >= deadline_ns) {
