@@ -375,12 +375,15 @@ static void test_many(void)
 
 /* Programs that are replaced. */
 
+static uint32_t *acquired;
+
 static void exec_with_it(void *context)
 {
 	struct tenon_semaphore *semaphore = open_it();
 
 	(void)context;
 	EXPECT_IS(tenon_semaphore_acquire(semaphore, 2, UNDO, 0), 0);
+	__atomic_store_n(acquired, 1, __ATOMIC_RELEASE);
 	execl("/bin/sleep", "sleep", "100", (char *)NULL);
 	_exit(1);
 }
@@ -391,12 +394,14 @@ static void test_exec(void)
 	struct tenon_semaphore *semaphore;
 	pid_t child;
 
+	acquired = contract_share(sizeof(*acquired));
 	kind = &alike_kinds[0];
 	semaphore = make();
 	EXPECT_IS(tenon_semaphore_release(semaphore, 2, 0, NULL), 0);
 	child = contract_start(exec_with_it, NULL);
-	EXPECT_IS(tenon_semaphore_acquire(semaphore, 2, 0, tenon_deadline_after(LIMIT_NS)), 0);
-	EXPECT_IS(tenon_semaphore_acquire(semaphore, 1, 0, tenon_deadline_after(LIMIT_NS)), 0);
+	while (!__atomic_load_n(acquired, __ATOMIC_ACQUIRE))
+		sched_yield();
+	EXPECT_IS(tenon_semaphore_acquire(semaphore, 3, 0, tenon_deadline_after(LIMIT_NS)), 0);
 	contract_kill(child);
 	EXPECT_IS(tenon_semaphore_try(semaphore, 1, 0), -EAGAIN);
 	expect_participants(semaphore, 1);

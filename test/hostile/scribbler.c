@@ -25,7 +25,9 @@
 #define SOON_NS 30000
 #define PATIENCE_S 60u
 #define MELEE_NS INT64_C(1000000000)
-#define MELEE_PATIENCE_S 30u
+#define MELEE_PATIENCE_S 60u
+/* With --all it is that many times as long. */
+#define MELEE_ALL 20
 #define WORKERS 2u
 /* Of so many values a victim of the default set gets one. */
 #define SAMPLE 4u
@@ -350,7 +352,7 @@ static void scribble_for_a_while(const struct melee *melee, const pid_t worker[W
 {
 	uint64_t random = 0x9e3779b97f4a7c15, count = 0, *image = malloc(melee->places->end);
 	uint64_t *targets = malloc(melee->places->end);
-	int64_t end_ns = tenon_deadline_after(MELEE_NS);
+	int64_t end_ns = tenon_deadline_after(all ? MELEE_ALL * MELEE_NS : MELEE_NS);
 	int fd = open_file(melee->kind);
 	uint8_t *base = mmap(NULL, melee->places->end, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
