@@ -53,6 +53,7 @@
 #define SPIN_LEAST_NS 500
 #define WAIT_SHORT_NS 100000
 #define SPIN_BURST 48u /* pauses between two readings of the clock */
+#define DYING_NS 20000
 
 void tni_turnstile_begin(struct tni_sync *sync)
 {
@@ -293,35 +294,77 @@ static bool must_not_sleep(void *context)
 	return turn->may_pass(turn, tni_turnstile_word(turn->sync));
 }
 
-/* The kernel marks a stake before it drops the lock by which its participant is known to be alive. */
-int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns)
+/* Whether the kernel has told of a death, and what the row says is not given back: the dead one is not quite dead, or
+ * somebody else is at it; or it was a thread of a process that lives. */
+static bool is_dying(struct tni_sync *sync, uint32_t participant, uint32_t stake)
+{
+	const struct tni_row *row = tni_sync_row(sync, participant);
+
+	return (stake & TNI_STAKE_DIED) && row && tni_get64(&row->claim) != 0;
+}
+
+/* The kernel marks a stake before it drops the lock by which its participant is known to be alive.  `ret_dying`: it
+ * may be worth looking again soon. */
+static int look_for_dead(struct tni_sync *sync, int64_t deadline_ns, bool *ret_dying)
 {
 	struct tni_object *object = sync->object;
 	uint64_t bits[TNI_BITMAP_WORDS] = {0};
 	struct tni_turn turn = {.sync = sync};
 	int back = 0;
 
+	*ret_dying = false;
 	if (!are_there_claims(&turn))
 		return 0;
-	if (deadline_ns == 0)
-		deadline_ns = tni_grace_ns();
 	find_claims(&turn, bits);
 	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
-		const struct tni_a32 *stake;
+		const struct tni_a32 *word;
+		uint32_t stake;
 		int result;
 
 		if (!(bits[i / 64] >> (i % 64) & 1) || i == object->participant)
 			continue;
-		stake = tni_object_stake(object, i);
-		if (stake && (tni_get32(stake) & TNI_STAKE_OWNER) &&
-		    !(tni_get32(stake) & TNI_STAKE_DIED))
+		word = tni_object_stake(object, i);
+		stake = word ? tni_get32(word) : 0;
+		if ((stake & TNI_STAKE_OWNER) && !(stake & TNI_STAKE_DIED))
 			continue;
 		result = tni_object_recover_one(object, i, deadline_ns);
 		if (result < 0 && result != -ETIMEDOUT)
 			return result;
 		back |= result > 0;
+		*ret_dying |= result <= 0 && is_dying(sync, i, stake);
 	}
 	return back;
+}
+
+int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns)
+{
+	bool dying;
+
+	return look_for_dead(sync, deadline_ns, &dying);
+}
+
+int tni_turnstile_settle(struct tni_sync *sync, int64_t deadline_ns)
+{
+	struct tni_turn turn = {.sync = sync};
+	int64_t end_ns;
+	int back = 0;
+
+	if (!are_there_claims(&turn))
+		return 0;
+	end_ns = tni_grace_ns();
+	if (deadline_ns < end_ns)
+		deadline_ns = end_ns;
+	for (;;) {
+		bool dying;
+		int result = look_for_dead(sync, deadline_ns, &dying);
+
+		if (result < 0)
+			return result;
+		back |= result;
+		if (!dying || tni_clock_ns(CLOCK_MONOTONIC) >= end_ns)
+			return back;
+		nanosleep(&(struct timespec){.tv_nsec = DYING_NS}, NULL);
+	}
 }
 
 /* Announces, unless it may pass.  False: it may. */
@@ -423,7 +466,7 @@ static int wait_once(struct tni_turn *turn, int64_t deadline_ns)
 	int result;
 
 	if (start_ns >= deadline_ns) {
-		result = tni_turnstile_bring_back(sync, 0);
+		result = tni_turnstile_settle(sync, 0);
 		return result < 0 ? result : result > 0 ? 0 : -ETIMEDOUT;
 	}
 	if (spin(turn, deadline_ns))

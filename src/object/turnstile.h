@@ -62,6 +62,10 @@ int tni_turnstile_wait(struct tni_turn *turn, int64_t deadline_ns);
 /* Gives back what the dead held.  1: there was something; 0; or an error, but -ETIMEDOUT. */
 int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns);
 
+/* The same for who is about to go by the word: he bears for a moment with others who are giving back, and with who is
+ * about to be dead. */
+int tni_turnstile_settle(struct tni_sync *sync, int64_t deadline_ns);
+
 /* How often all together passed, and let others pass. */
 void tni_turnstile_figures(struct tni_sync *sync, uint64_t *ret_passed, uint64_t *ret_let);
 
