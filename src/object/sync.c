@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The file of a synchronization object: header, participants, stakes, rows, one cell.  The memory of the header
- * and of the cell is taken when it is made, that of the others with the first use.
+ * The file of a synchronization object: header, participants, stakes, rows, one cell.  The memory of the header,
+ * of the first participants and of the cell is taken when it is made, that of the others with the first use.
  *
  * A row says what its participant holds between its calls, and what is given back when it dies
  * (object/turnstile.c).
@@ -49,6 +49,9 @@ static int fill(int fd, uint8_t *base, const void *context)
 	struct tni_cell *cell = (struct tni_cell *)(base + offset);
 	int result = tni_file_reserve(fd, offset, sizeof(*cell));
 
+	/* Who makes it can attach, or it would leave the name behind. */
+	if (result == 0)
+		result = tni_file_reserve(fd, TNI_PARTICIPANTS_OFFSET, 1);
 	if (result != 0)
 		return result;
 	cell->flags = sync->making.flags;

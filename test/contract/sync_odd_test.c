@@ -118,9 +118,8 @@ static void use_when_full(int filler, uint32_t pages)
 	}
 	if (object)
 		remove_it(object);
-	/* What was made, and had no memory for who wanted to open it, may be another's by then, and is left. */
-	else
-		kind->remove(NAME);
+	/* The bug: the name was left, where there was no memory for who had made it to attach. */
+	EXPECT_IS(kind->remove(NAME), -ENOENT);
 }
 
 static void use_at_each_fill(void)
