@@ -343,6 +343,21 @@ int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns)
 	return look_for_dead(sync, deadline_ns, &dying);
 }
 
+/* Whoever died between C2 and C4 has a claim that no row says yet. */
+static int repair_orphan(struct tni_sync *sync, int64_t deadline_ns)
+{
+	struct tni_thread *thread = tni_thread_self();
+	void *pending = tni_pending_get(thread);
+	int result;
+
+	if (!tni_gate_is_orphaned(&sync->cell->gate))
+		return 0;
+	result = tni_sync_lock(sync, thread, pending, deadline_ns);
+	if (result == 0)
+		tni_sync_unlock(sync, thread, pending);
+	return result == -ETIMEDOUT ? 0 : result;
+}
+
 int tni_turnstile_settle(struct tni_sync *sync, int64_t deadline_ns)
 {
 	struct tni_turn turn = {.sync = sync};
@@ -355,9 +370,11 @@ int tni_turnstile_settle(struct tni_sync *sync, int64_t deadline_ns)
 	if (deadline_ns < end_ns)
 		deadline_ns = end_ns;
 	for (;;) {
-		bool dying;
-		int result = look_for_dead(sync, deadline_ns, &dying);
+		int result = repair_orphan(sync, deadline_ns);
+		bool dying = false;
 
+		if (result == 0)
+			result = look_for_dead(sync, deadline_ns, &dying);
 		if (result < 0)
 			return result;
 		back |= result;
