@@ -348,7 +348,8 @@ static uint64_t next_random(uint64_t *state)
 }
 
 /* Every other time a word gets back what it was, so that there is something that works to be disturbed. */
-static void scribble_for_a_while(const struct melee *melee, const pid_t worker[WORKERS])
+static void scribble_for_a_while(const struct melee *melee, const pid_t worker[WORKERS],
+				 uint8_t **ret_base)
 {
 	uint64_t random = 0x9e3779b97f4a7c15, count = 0, *image = malloc(melee->places->end);
 	uint64_t *targets = malloc(melee->places->end);
@@ -372,13 +373,24 @@ static void scribble_for_a_while(const struct melee *melee, const pid_t worker[W
 					 worker[next_random(&random) % WORKERS]);
 		tni_set64(word, value);
 	}
-	/* A gate whose holder lives, and of whose death the kernel told in a mixture of pid namespaces, is waited
-	 * for. */
-	tni_set64(&((struct tni_object_header *)base)->mixed, 0);
-	munmap(base, melee->places->end);
+	tni_set32(melee->over, 1);
+	*ret_base = base;
 	close(fd);
 	free(image);
 	free(targets);
+}
+
+/* A gate is waited for as long as its holder seems to live, or may do so in another pid namespace: what says that is as
+ * it was. */
+static void let_the_dead_be_dead(uint8_t *base, uint64_t pid_namespace)
+{
+	struct tni_object_header *header = (struct tni_object_header *)base;
+	struct tni_participant *entry = (struct tni_participant *)(base + TNI_PARTICIPANTS_OFFSET);
+
+	tni_set64(&header->pid_namespace, pid_namespace);
+	tni_set64(&header->mixed, 0);
+	for (uint32_t i = 0; i < 2; i++)
+		tni_set64(&entry[i].pid_namespace, pid_namespace);
 }
 
 static void fight(const void *context)
@@ -386,6 +398,8 @@ static void fight(const void *context)
 	struct melee melee = *(const struct melee *)context;
 	void *object = must_open(melee.kind);
 	pid_t worker[WORKERS];
+	uint8_t *base;
+	struct stat own;
 	int failed = 0;
 
 	for (uint32_t i = 0; i < WORKERS; i++) {
@@ -395,12 +409,19 @@ static void fight(const void *context)
 			work(&melee);
 		}
 	}
-	scribble_for_a_while(&melee, worker);
-	tni_set32(melee.over, 1);
+	if (stat("/proc/self/ns/pid", &own) != 0)
+		_exit(IMPOSSIBLE);
+	scribble_for_a_while(&melee, worker, &base);
 	for (uint32_t i = 0; i < WORKERS; i++) {
-		int status;
+		int status = 0;
+		pid_t ended;
 
-		if (waitpid(worker[i], &status, 0) != worker[i] || status != 0) {
+		do {
+			let_the_dead_be_dead(base, own.st_ino);
+			sched_yield();
+			ended = waitpid(worker[i], &status, WNOHANG);
+		} while (ended == 0);
+		if (ended != worker[i] || status != 0) {
 			printf("# a worker ended with %x\n", (unsigned)status);
 			failed++;
 		}
