@@ -174,7 +174,7 @@ int tenon_barrier_wait(struct tenon_barrier *barrier, int64_t deadline_ns, uint3
 	result = tni_sync_begin(turn.sync, thread);
 	/* Those who have died since they arrived do not count. */
 	if (result == 0)
-		result = tni_turnstile_bring_back(turn.sync, deadline_ns);
+		result = tni_turnstile_settle(turn.sync, deadline_ns);
 	if (result >= 0)
 		result = tni_turnstile_claim(turn.sync, thread, arrive, 0, deadline_ns,
 					     &turn.argument);

@@ -89,7 +89,7 @@ static int pass(struct tni_turn *turn, int64_t deadline_ns)
 }
 
 /* Without the lock.  The sleeper's own handlers do not end it. */
-static int await(struct tni_turn *turn, int64_t deadline_ns)
+static int await(struct tni_turn *turn, struct tni_row *row, int64_t deadline_ns)
 {
 	int result;
 
@@ -97,7 +97,7 @@ static int await(struct tni_turn *turn, int64_t deadline_ns)
 		result = tni_turnstile_wait(turn, deadline_ns);
 	while (result == -EINTR);
 	if (result == 0)
-		tni_set64(&turn->sync->row->passed, tni_get64(&turn->sync->row->passed) + 1);
+		tni_set64(&row->passed, tni_get64(&row->passed) + 1);
 	return result;
 }
 
@@ -107,6 +107,7 @@ int tenon_condition_wait(struct tenon_condition *condition, struct tenon_lock *l
 	struct tni_thread *thread = tni_thread_self();
 	struct tni_turn turn = {.thread = thread, .may_pass = may_pass, .pass = pass, .wanted = 1};
 	struct tni_sync *sync;
+	struct tni_row *row;
 	int result, locked;
 	uint32_t depth;
 
@@ -116,18 +117,19 @@ int tenon_condition_wait(struct tenon_condition *condition, struct tenon_lock *l
 	result = tni_sync_begin(sync, thread);
 	if (result == 0 && !tni_lock_is_held(lock, thread))
 		result = -EPERM;
-	if (result == 0 && !sync->row)
-		result = -ENOSPC;
 	if (result != 0)
 		return result;
+	row = tni_sync_own_row(sync);
+	if (!row)
+		return -ENOSPC;
 	turn.sync = sync;
 	tni_turnstile_stake(sync, thread);
-	tni_fetch_add64(&sync->row->claim, 1);
+	tni_fetch_add64(&row->claim, 1);
 	turn.argument = tni_turnstile_word(sync);
 	depth = tni_lock_let_go(lock, thread);
-	result = await(&turn, deadline_ns);
+	result = await(&turn, row, deadline_ns);
 	locked = tni_lock_take_back(lock, thread, depth);
-	tni_fetch_add64(&sync->row->claim, UINT64_MAX);
+	tni_fetch_add64(&row->claim, UINT64_MAX);
 	return locked != 0 ? locked : result;
 }
 

@@ -122,7 +122,8 @@ int tni_deaths_prepare(struct tni_deaths *deaths, const struct tni_holders *hold
 	if (!deaths->looked && holders->are_there(holders->context)) {
 		deaths->looked = true;
 		result = holders->bring_back(holders->context, deadline_ns);
-		return result < 0 ? result : result == 0;
+		if (result != 0)
+			return result < 0 ? result : 0;
 	}
 	if (died && deaths->told_ns == 0) {
 		deaths->told_ns = tni_clock_ns(CLOCK_MONOTONIC);

@@ -161,7 +161,7 @@ static int pass(struct tni_turn *turn, int64_t deadline_ns)
 	int result = 0;
 
 	if (tni_turnstile_word(turn->sync) & TNI_TURNSTILE_OWED)
-		result = tni_turnstile_bring_back(turn->sync, deadline_ns);
+		result = tni_turnstile_settle(turn->sync, deadline_ns);
 	if (result < 0)
 		return result;
 	if (!(turn->flags & TENON_SEMAPHORE_UNDO))
@@ -171,7 +171,7 @@ static int pass(struct tni_turn *turn, int64_t deadline_ns)
 	result = tni_turnstile_claim(turn->sync, turn->thread, subtract, turn->wanted, deadline_ns,
 				     NULL);
 	if (result == 0)
-		count_up(&turn->sync->row->passed);
+		count_up(&tni_sync_own_row(turn->sync)->passed);
 	return result == 0 ? 1 : result == -EAGAIN ? 0 : result;
 }
 
@@ -251,7 +251,7 @@ int tenon_semaphore_value(struct tenon_semaphore *semaphore, uint32_t *ret_value
 		return -EINVAL;
 	result = tni_sync_begin(&semaphore->sync, tni_thread_self());
 	if (result == 0)
-		result = tni_turnstile_bring_back(&semaphore->sync, 0);
+		result = tni_turnstile_settle(&semaphore->sync, 0);
 	if (result >= 0)
 		*ret_value = (uint32_t)(tni_turnstile_word(&semaphore->sync) & TNI_TURNSTILE_VALUE);
 	return result < 0 ? result : 0;
@@ -270,7 +270,7 @@ int tenon_semaphore_status(struct tenon_semaphore *semaphore,
 	sync = &semaphore->sync;
 	result = tni_sync_begin(sync, tni_thread_self());
 	if (result == 0)
-		result = tni_turnstile_bring_back(sync, 0);
+		result = tni_turnstile_settle(sync, 0);
 	if (result < 0)
 		return result;
 	tni_sync_describe(sync, TNI_CLASS_MESSAGE, &common);

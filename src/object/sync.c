@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The file of a synchronization object: header, participants, stakes, rows, one cell.  The memory of the header
- * and of the cell is taken when it is made, that of the others with the first use.
+ * The file of a synchronization object: header, participants, stakes, rows, one cell.  The memory of the header,
+ * of the first participants and of the cell is taken when it is made, that of the others with the first use.
  *
  * A row says what its participant holds between its calls, and what is given back when it dies
  * (object/turnstile.c).
@@ -50,6 +50,9 @@ static int fill(int fd, uint8_t *base, const void *context)
 	struct tni_cell *cell = (struct tni_cell *)(base + offset);
 	int result = tni_file_reserve(fd, offset, sizeof(*cell));
 
+	/* Who makes it can attach, or it would leave the name behind. */
+	if (result == 0)
+		result = tni_file_reserve(fd, TNI_PARTICIPANTS_OFFSET, 1);
 	if (result != 0)
 		return result;
 	cell->flags = sync->making.flags;
@@ -127,7 +130,8 @@ int tni_sync_lock(struct tni_sync *sync, struct tni_thread *thread, void *pendin
 	} else if (result < 0) {
 		tni_pending_put(thread, pending);
 	}
-	return result;
+	/* That the thread holds it cannot be: calls that lock are not for signal handlers. */
+	return result == -EDEADLK ? tni_sync_damaged(sync) : result;
 }
 
 /* What the dead held, or who lets go: its bits, and the gate; then what its row says. */
@@ -148,8 +152,7 @@ void tni_sync_renew(struct tni_sync *sync)
 		return;
 	tni_set32(&sync->row->waiting, 0);
 	tni_set32(&sync->row->owing, 0);
-	/* Here, since letting pass may be a signal handler's, who cannot. */
-	tni_object_ensure_stake(sync->object, tni_thread_self());
+	tni_turnstile_attach(sync);
 }
 
 static int bury(struct tni_object *object, uint32_t participant, int64_t deadline_ns)

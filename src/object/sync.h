@@ -42,7 +42,7 @@ struct tni_sync {
 	struct tni_gatehouse house;
 	struct tni_cell *cell;
 	struct tni_row *rows;
-	struct tni_row *row;	   /* own; NULL: there is no memory for it, or the kind has none */
+	struct tni_row *row;	   /* own; NULL: there was no memory for it, or the kind has none */
 	struct tni_a32 rows_known; /* pages of rows whose memory is there */
 	struct tni_a32 spin_ns;	   /* how long to spin before sleeping: object/turnstile.c */
 	struct tni_a32 told;	   /* generation of the process whose stake all who sleep know */
@@ -87,7 +87,13 @@ void *tni_sync_free(struct tni_sync *sync);
 /* A participant's row, whose memory is there then; NULL: there is none. */
 struct tni_row *tni_sync_row(struct tni_sync *sync, uint32_t participant);
 
-/* Locks the gate, and repairs what its last owner left; `pending` as with tni_gate_lock().  -ETIMEDOUT, -EDEADLK;
+/* The own one, for which there may be memory by now. */
+static inline struct tni_row *tni_sync_own_row(struct tni_sync *sync)
+{
+	return sync->row ? sync->row : tni_sync_row(sync, sync->object->participant);
+}
+
+/* Locks the gate, and repairs what its last owner left; `pending` as with tni_gate_lock().  -ETIMEDOUT;
  * -EBADMSG.  Unlocking puts the pending entry back. */
 int tni_sync_lock(struct tni_sync *sync, struct tni_thread *thread, void *pending,
 		  int64_t deadline_ns);

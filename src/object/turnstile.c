@@ -61,6 +61,7 @@
 #define SPIN_LEAST_NS 500
 #define WAIT_SHORT_NS 100000
 #define SPIN_BURST 48u /* pauses between two readings of the clock */
+#define DYING_NS 20000
 
 void tni_turnstile_begin(struct tni_sync *sync)
 {
@@ -122,17 +123,17 @@ static void tell_of_stake(struct tni_sync *sync, const struct tni_thread *thread
 	tni_gatehouse_wake(&sync->house, TNI_CLASS_MESSAGE, TNI_EVERYBODY);
 }
 
-static void begin_owing(struct tni_sync *sync, const struct tni_thread *thread)
+/* `row` may be NULL. */
+static void begin_owing(struct tni_row *row)
 {
-	tell_of_stake(sync, thread);
-	if (sync->row)
-		tni_fetch_add32(&sync->row->owing, 1);
+	if (row)
+		tni_fetch_add32(&row->owing, 1);
 }
 
-static void end_owing(struct tni_sync *sync)
+static void end_owing(struct tni_row *row)
 {
-	if (sync->row)
-		tni_fetch_add32(&sync->row->owing, UINT32_MAX);
+	if (row)
+		tni_fetch_add32(&row->owing, UINT32_MAX);
 }
 
 int tni_turnstile_let(struct tni_sync *sync, struct tni_thread *thread,
@@ -141,6 +142,7 @@ int tni_turnstile_let(struct tni_sync *sync, struct tni_thread *thread,
 	struct tni_turnstile *turnstile = tni_turnstile(sync);
 	uint64_t word = tni_get64(&turnstile->word), next;
 	void *pending = tni_pending_get(thread);
+	struct tni_row *row = sync->row;
 	bool is_pending = false;
 	int64_t count;
 
@@ -153,7 +155,8 @@ int tni_turnstile_let(struct tni_sync *sync, struct tni_thread *thread,
 		if (count > 0) {
 			if (!is_pending) {
 				tni_pending_set(thread, gate_word(sync));
-				begin_owing(sync, thread);
+				tell_of_stake(sync, thread);
+				begin_owing(row);
 			}
 			is_pending = true;
 			tni_event_count(&sync->house, TNI_CLASS_MESSAGE);
@@ -165,7 +168,7 @@ int tni_turnstile_let(struct tni_sync *sync, struct tni_thread *thread,
 	if (count > 0)
 		wake(sync, word, count);
 	if (is_pending) {
-		end_owing(sync);
+		end_owing(row);
 		tni_pending_put(thread, pending);
 	}
 	if (count >= 0 && ret_before)
@@ -231,6 +234,20 @@ static int change_both(struct tni_sync *sync, uint32_t participant, tni_turnstil
 	return 0;
 }
 
+/* Here, since letting pass may be a signal handler's, who cannot.  Whoever falls asleep from now on finds the
+ * stake; if nobody sleeps, all know it. */
+void tni_turnstile_attach(struct tni_sync *sync)
+{
+	struct tni_turnstile *turnstile = tni_turnstile(sync);
+	struct tni_thread *thread = tni_thread_self();
+
+	tni_object_ensure_stake(sync->object, thread);
+	tni_set32(&turnstile->claims, 1);
+	/* ORD(turnstile): both ways, the stake before and the flag behind. */
+	if (!(tni_fetch_or64(&turnstile->word, 0) & TNI_TURNSTILE_SLEEPERS))
+		tni_set32(&sync->told, thread->generation);
+}
+
 void tni_turnstile_stake(struct tni_sync *sync, struct tni_thread *thread)
 {
 	if (!tni_object_has_stake(sync->object, thread) &&
@@ -243,10 +260,11 @@ int tni_turnstile_claim(struct tni_sync *sync, struct tni_thread *thread,
 			tni_turnstile_change *change, uint64_t argument, int64_t deadline_ns,
 			uint64_t *ret_before)
 {
+	struct tni_row *row = tni_sync_own_row(sync);
 	void *pending = tni_pending_get(thread);
 	int result;
 
-	if (!sync->row)
+	if (!row)
 		return -ENOSPC;
 	tni_turnstile_stake(sync, thread);
 	result = tni_sync_lock(sync, thread, pending, deadline_ns);
@@ -255,9 +273,9 @@ int tni_turnstile_claim(struct tni_sync *sync, struct tni_thread *thread,
 		result = tni_sync_lock(sync, thread, pending, tni_grace_ns());
 	if (result != 0)
 		return result;
-	tni_fetch_add32(&sync->row->owing, 1);
+	begin_owing(row);
 	result = change_both(sync, sync->object->participant, change, argument, ret_before);
-	end_owing(sync);
+	end_owing(row);
 	tni_sync_unlock(sync, thread, pending);
 	return result;
 }
@@ -343,34 +361,92 @@ static bool must_not_sleep(void *context)
 	return turn->may_pass(turn, tni_turnstile_word(turn->sync));
 }
 
-/* The kernel marks a stake before it drops the lock by which its participant is known to be alive. */
-int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns)
+/* Whether the kernel has told of a death, and what the row says is not given back: the dead one is not quite dead, or
+ * somebody else is at it; or it was a thread of a process that lives. */
+static bool is_dying(struct tni_sync *sync, uint32_t participant, uint32_t stake)
+{
+	const struct tni_row *row = tni_sync_row(sync, participant);
+
+	return (stake & TNI_STAKE_DIED) && row && tni_get64(&row->claim) != 0;
+}
+
+/* The kernel marks a stake before it drops the lock by which its participant is known to be alive.  `ret_dying`: it
+ * may be worth looking again soon. */
+static int look_for_dead(struct tni_sync *sync, int64_t deadline_ns, bool *ret_dying)
 {
 	struct tni_object *object = sync->object;
 	uint64_t bits[TNI_BITMAP_WORDS] = {0};
 	int back = 0;
 
+	*ret_dying = false;
 	if (!tni_turnstile_are_there(sync))
 		return 0;
-	if (deadline_ns == 0)
-		deadline_ns = tni_grace_ns();
 	tni_turnstile_find(sync, bits);
 	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
-		const struct tni_a32 *stake;
+		const struct tni_a32 *word;
+		uint32_t stake;
 		int result;
 
 		if (!(bits[i / 64] >> (i % 64) & 1) || i == object->participant)
 			continue;
-		stake = tni_object_stake(object, i);
-		if (stake && (tni_get32(stake) & TNI_STAKE_OWNER) &&
-		    !(tni_get32(stake) & TNI_STAKE_DIED))
+		word = tni_object_stake(object, i);
+		stake = word ? tni_get32(word) : 0;
+		if ((stake & TNI_STAKE_OWNER) && !(stake & TNI_STAKE_DIED))
 			continue;
 		result = tni_object_recover_one(object, i, deadline_ns);
 		if (result < 0 && result != -ETIMEDOUT)
 			return result;
 		back |= result > 0;
+		*ret_dying |= result <= 0 && is_dying(sync, i, stake);
 	}
 	return back;
+}
+
+int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns)
+{
+	bool dying;
+
+	return look_for_dead(sync, deadline_ns, &dying);
+}
+
+/* Whoever died between C2 and C4 has a claim that no row says yet. */
+static int repair_orphan(struct tni_sync *sync, int64_t deadline_ns)
+{
+	struct tni_thread *thread = tni_thread_self();
+	void *pending = tni_pending_get(thread);
+	int result;
+
+	if (!tni_gate_is_orphaned(&sync->cell->gate))
+		return 0;
+	result = tni_sync_lock(sync, thread, pending, deadline_ns);
+	if (result == 0)
+		tni_sync_unlock(sync, thread, pending);
+	return result == -ETIMEDOUT ? 0 : result;
+}
+
+int tni_turnstile_settle(struct tni_sync *sync, int64_t deadline_ns)
+{
+	int64_t end_ns;
+	int back = 0;
+
+	if (!tni_turnstile_are_there(sync))
+		return 0;
+	end_ns = tni_grace_ns();
+	if (deadline_ns < end_ns)
+		deadline_ns = end_ns;
+	for (;;) {
+		int result = repair_orphan(sync, deadline_ns);
+		bool dying = false;
+
+		if (result == 0)
+			result = look_for_dead(sync, deadline_ns, &dying);
+		if (result < 0)
+			return result;
+		back |= result;
+		if (!dying || tni_clock_ns(CLOCK_MONOTONIC) >= end_ns)
+			return back;
+		nanosleep(&(struct timespec){.tv_nsec = DYING_NS}, NULL);
+	}
 }
 
 /* Announces, unless it may pass.  False: it may. */
@@ -483,22 +559,21 @@ static int sleep_until_may(struct tni_turn *turn, int64_t deadline_ns)
 /* From before it may be given a wake, until it has passed or has looked once more. */
 static void begin_waiting(struct tni_turn *turn)
 {
-	struct tni_row *row = turn->sync->row;
-
 	if (turn->is_waiting)
 		return;
 	turn->is_waiting = true;
+	turn->row = tni_sync_own_row(turn->sync);
 	tni_turnstile_stake(turn->sync, turn->thread);
-	if (row) {
-		tni_set32(&row->wanted, turn->wanted);
-		tni_fetch_add32(&row->waiting, 1);
+	if (turn->row) {
+		tni_set32(&turn->row->wanted, turn->wanted);
+		tni_fetch_add32(&turn->row->waiting, 1);
 	}
 }
 
 static void end_waiting(struct tni_turn *turn)
 {
-	if (turn->is_waiting && turn->sync->row)
-		tni_fetch_add32(&turn->sync->row->waiting, UINT32_MAX);
+	if (turn->is_waiting && turn->row)
+		tni_fetch_add32(&turn->row->waiting, UINT32_MAX);
 	turn->is_waiting = false;
 }
 
@@ -509,7 +584,7 @@ static int wait_once(struct tni_turn *turn, int64_t deadline_ns)
 	int result;
 
 	if (start_ns >= deadline_ns) {
-		result = tni_turnstile_bring_back(sync, 0);
+		result = tni_turnstile_settle(sync, 0);
 		return result < 0 ? result : result > 0 ? 0 : -ETIMEDOUT;
 	}
 	if (spin(turn, deadline_ns))

@@ -40,7 +40,8 @@ int tni_turnstile_claim(struct tni_sync *sync, struct tni_thread *thread,
 			tni_turnstile_change *change, uint64_t argument, int64_t deadline_ns,
 			uint64_t *ret_before);
 
-/* Has the kernel tell sleepers of the calling process's death, before it has a claim. */
+/* Has the kernel tell sleepers of the calling process's death: when it attaches, and before it has a claim. */
+void tni_turnstile_attach(struct tni_sync *sync);
 void tni_turnstile_stake(struct tni_sync *sync, struct tni_thread *thread);
 
 /* One who may have to wait. */
@@ -54,7 +55,8 @@ struct tni_turn {
 	uint64_t argument; /* the kind's own */
 	uint32_t wanted;   /* so much of it */
 	uint32_t flags;
-	bool is_waiting; /* its row says so */
+	bool is_waiting; /* and `row`, which may be NULL, says so */
+	struct tni_row *row;
 };
 
 /* Waits until it has passed.  0; -ETIMEDOUT, -EINTR; or what pass() gives. */
@@ -69,6 +71,10 @@ void tni_turnstile_find(struct tni_sync *sync, uint64_t bits[TNI_BITMAP_WORDS]);
 
 /* Gives back what the dead held.  1: there was something; 0; or an error, but -ETIMEDOUT. */
 int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns);
+
+/* The same for who is about to go by the word: he bears for a moment with others who are giving back, and with who is
+ * about to be dead. */
+int tni_turnstile_settle(struct tni_sync *sync, int64_t deadline_ns);
 
 /* How often all together passed, and let others pass. */
 void tni_turnstile_figures(struct tni_sync *sync, uint64_t *ret_passed, uint64_t *ret_let);

@@ -6,12 +6,14 @@
 #include <tenon/once.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "abi/object.h"
 #include "contract.h"
 
 #define NAME "/barrier"
@@ -170,6 +172,65 @@ static void test_death(void)
 	barrier = tenon_barrier_close(barrier);
 }
 
+#define BURIALS 20u
+#define BURIAL_NS (SECOND_NS / 2500)
+
+/* Of the first participant behind the test's own. */
+static int lock_victim(int fd, short type)
+{
+	struct flock lock = {.l_type = type,
+			     .l_whence = SEEK_SET,
+			     .l_start = TNI_LIVENESS_OFFSET + 1,
+			     .l_len = 1};
+
+	return fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+static atomic_uint *burying;
+
+static void be_burying(void *context)
+{
+	char path[256];
+	int64_t end_ns;
+	int fd;
+
+	(void)context;
+	snprintf(path, sizeof(path), "%s/b.%s", contract_folder, NAME + 1);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	EXPECT_IS(lock_victim(fd, F_WRLCK), 0);
+	atomic_store(burying, 1);
+	end_ns = tenon_deadline_after(BURIAL_NS);
+	while (tenon_deadline_after(0) < end_ns)
+		;
+	EXPECT_IS(lock_victim(fd, F_UNLCK), 0);
+	close(fd);
+}
+
+/* The bug: a dead one had arrived for as long as somebody else was burying it.  Once in a while the one who does is
+ * not let do it, and nobody waits for him for long. */
+static void test_burial(void)
+{
+	uint32_t wrong = 0;
+
+	burying = contract_share(sizeof(*burying));
+	for (uint32_t round = 0; round < BURIALS; round++) {
+		struct tenon_barrier *barrier = make(2);
+		pid_t victim = contract_start(arrive, NULL), other;
+
+		await_arrived(barrier, 1);
+		contract_kill(victim);
+		atomic_store(burying, 0);
+		other = contract_start(be_burying, NULL);
+		while (!atomic_load(burying))
+			sched_yield();
+		wrong += await(barrier, 0, NULL) != -ETIMEDOUT;
+		contract_await(other);
+		barrier = tenon_barrier_close(barrier);
+		EXPECT_IS(tenon_barrier_remove(contract_folder, NAME), 0);
+	}
+	EXPECT(wrong <= BURIALS / 2);
+}
+
 static struct tenon_once *open_once(uint32_t flags)
 {
 	struct tenon_once *once = NULL;
@@ -267,6 +328,7 @@ int main(void)
 		{"alone, and in vain", test_alone, NULL},
 		{"five processes go round together", test_rounds, NULL},
 		{"who dies waiting has not arrived", test_death, NULL},
+		{"who died waiting has not arrived while it is being buried", test_burial, NULL},
 		{"once: first, failed, done", test_once, NULL},
 		{"once: one of many does it, or another when that one dies", test_once_by_many,
 		 NULL},

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TEST_SYSCALL_SYNC_KINDS_H
+#define TEST_SYSCALL_SYNC_KINDS_H
+
+/* Synchronization objects, all alike. */
+
+#include <stdint.h>
+
+/* The first count of a semaphore. */
+#define VALUE 3
+
+/* What a kind of object is opened with and looked at by. */
+struct sync_kind {
+	int (*open)(const char *name, uint32_t flags, void **ret_object);
+	void *(*close)(void *object);
+	int (*remove)(const char *name);
+	/* What there is to be counted of it, and how many processes wait; or an error. */
+	int (*look)(void *object, int *ret_count, int *ret_waiting);
+};
+
+extern const struct sync_kind sync_semaphore; /* its count */
+extern const struct sync_kind sync_event;     /* whether it is set */
+extern const struct sync_kind sync_condition; /* nothing */
+extern const struct sync_kind sync_barrier;   /* of two: how many have arrived */
+extern const struct sync_kind sync_once;      /* 1 while somebody is at it, 2 when it is done */
+
+#endif
