@@ -5,8 +5,8 @@
 /*
  * The benchmark's vocabulary.
  *
- * A *transport* is one way to carry messages between processes: a rival, a limit, or one of
- * Tenon's objects.  A *probe* measures what is not the carrying of messages: opening, memory, being
+ * A *transport* is one way to carry messages between processes, or to keep them from each other (sync.h): a
+ * rival, a limit, or one of Tenon's objects.  A *probe* measures what is not the carrying of messages: opening, memory, being
  * idle, deaths.  A *row* is a probe, or a transport used in one way; a *group* is the rows that are
  * measured in turn (A B C A B C ...) and compared.  A *run* is one repetition of one row: its
  * processes are forked for it and end with it.  A *target* bounds a row's figure, mostly by another
@@ -25,8 +25,10 @@
 
 #define LINE_BYTES 128 /* two cache lines: the neighbour is fetched along with a line */
 
-enum pattern { ROUND_TRIP, ONE_WAY };
-enum unit { UNIT_NS, UNIT_MESSAGES, UNIT_BYTES, UNIT_WAKES }; /* messages, wakes: a second */
+/* PAIRS: of acquiring and releasing, by as many producers as there are. */
+enum pattern { ROUND_TRIP, ONE_WAY, PAIRS };
+/* Messages, wakes, pairs: a second. */
+enum unit { UNIT_NS, UNIT_MESSAGES, UNIT_BYTES, UNIT_WAKES, UNIT_PAIRS };
 enum wait_mode { WAIT_POLL, WAIT_BLOCK, WAIT_EPOLL };
 enum method { METHOD_COPY, METHOD_BATCH, METHOD_LOAN };
 
@@ -46,7 +48,7 @@ struct shape {
 	bool same_cpu;
 };
 
-/* One direction of a row.  Made in the parent, inherited by the children; `attach` completes it in
+/* One direction of a row; of pairs, the one object.  Made in the parent, inherited by the children; `attach` completes it in
  * the child.  What the fields mean is up to the transport. */
 struct link {
 	const struct shape *shape;
@@ -88,6 +90,7 @@ struct transport_loops {
 	void (*answer)(struct run *run);
 	void (*produce)(struct run *run);
 	void (*consume)(struct run *run);
+	void (*hold)(struct run *run); /* PAIRS */
 };
 
 struct transport {
@@ -145,6 +148,7 @@ struct sample {
 	double figure;	     /* in the row's unit */
 	double cpu_share[2]; /* of one CPU: askers or producers; answerers or consumers */
 	double stall_share;  /* of the time: see loops.h */
+	double least_share, most_share; /* of the pairs, that one process had */
 };
 
 #define REPEAT_MAX 64u

@@ -508,24 +508,26 @@ ALWAYS_INLINE void loop_consume(const struct transport_calls *calls, struct run 
 		loop_fault(run, stops == -EILSEQ ? "message" : "receive", stops);
 }
 
-#define TRANSPORT_LOOPS(id)                                                                    \
-	static void id##_ask(struct run *run)                                                  \
-	{                                                                                      \
-		loop_ask(&id##_calls, run);                                                    \
-	}                                                                                      \
-	static void id##_answer(struct run *run)                                               \
-	{                                                                                      \
-		loop_answer(&id##_calls, run);                                                 \
-	}                                                                                      \
-	static void id##_produce(struct run *run)                                              \
-	{                                                                                      \
-		loop_produce(&id##_calls, run);                                                \
-	}                                                                                      \
-	static void id##_consume(struct run *run)                                              \
-	{                                                                                      \
-		loop_consume(&id##_calls, run);                                                \
-	}                                                                                      \
-	static const struct transport_loops id##_loops = {id##_ask, id##_answer, id##_produce, \
-							  id##_consume};
+#define TRANSPORT_LOOPS(id)                                                        \
+	static void id##_ask(struct run *run)                                      \
+	{                                                                          \
+		loop_ask(&id##_calls, run);                                        \
+	}                                                                          \
+	static void id##_answer(struct run *run)                                   \
+	{                                                                          \
+		loop_answer(&id##_calls, run);                                     \
+	}                                                                          \
+	static void id##_produce(struct run *run)                                  \
+	{                                                                          \
+		loop_produce(&id##_calls, run);                                    \
+	}                                                                          \
+	static void id##_consume(struct run *run)                                  \
+	{                                                                          \
+		loop_consume(&id##_calls, run);                                    \
+	}                                                                          \
+	static const struct transport_loops id##_loops = {.ask = id##_ask,         \
+							  .answer = id##_answer,   \
+							  .produce = id##_produce, \
+							  .consume = id##_consume};
 
 #endif

@@ -64,6 +64,34 @@ static const struct group_plan trips[] = {
 	 "cache-line-payload:poll+copy#64 tenon-fifo:poll tenon-fifo iceoryx"},
 };
 
+#define HOLD(processes_, same_cpu_)                                                         \
+	{                                                                                   \
+		.pattern = PAIRS, .wait = WAIT_BLOCK, .producers = (processes_), .keys = 1, \
+		.same_cpu = (same_cpu_)                                                     \
+	}
+#define MUTEXES "mutex mutex-robust"
+#define SYNC_EACH "tenon-semaphore tenon-event tenon-condition"
+#define SYNC_RIVALS "posix-sem sysv-sem eventfd cond cond-robust"
+
+/* Locks, and what processes wait for each other with. */
+static const struct group_plan syncs[] = {
+	{"sync-lock", "Lock, acquired and released by one process alone", HOLD(1, true), ALWAYS,
+	 "tenon-lock " MUTEXES},
+	{"sync-lock-2", "Lock, acquired and released by two processes at once", HOLD(2, false),
+	 ALWAYS, "tenon-lock " MUTEXES},
+	{"sync-lock-4", "Lock, acquired and released by four processes at once, two CPUs",
+	 HOLD(4, false), ALWAYS, "tenon-lock " MUTEXES},
+	{"sync-semaphore", "Semaphore, acquired and released by one process alone", HOLD(1, true),
+	 ALWAYS, "tenon-semaphore tenon-semaphore-undo posix-sem sysv-sem sysv-sem-undo eventfd"},
+	{"sync-rt-active", "Round trip of semaphores and the like, both sides busy, two CPUs",
+	 TRIP(64, 1, WAIT_BLOCK, METHOD_COPY), ALWAYS,
+	 "spin-futex futex " SYNC_EACH " " SYNC_RIVALS
+	 " tenon-semaphore:poll posix-sem:poll sysv-sem:poll eventfd:poll"},
+	{"sync-rt-same-cpu", "Round trip of semaphores and the like, both on one CPU",
+	 TRIP(64, 1, WAIT_BLOCK, METHOD_COPY, .same_cpu = true), ALWAYS,
+	 "futex " SYNC_EACH " " SYNC_RIVALS},
+};
+
 /* What is no message on its way; the rows are probes, see probe_*.c. */
 static const struct group_plan costs[] = {
 	{"cost-open", "Opening an object",
@@ -170,6 +198,17 @@ static const char *refusal(const struct row *row)
 	return row->transport->refuse(shape);
 }
 
+static enum unit unit_of(const struct row *row)
+{
+	const struct shape *shape = &row->shape;
+
+	if (row->probe)
+		return row->probe->unit;
+	if (shape->pattern == PAIRS)
+		return shape->producers == 1 ? UNIT_NS : UNIT_PAIRS;
+	return shape->pattern == ROUND_TRIP ? UNIT_NS : UNIT_MESSAGES;
+}
+
 static void add_rows(struct group *group, const struct shape *shape, const char *text,
 		     const struct settings *settings)
 {
@@ -180,9 +219,7 @@ static void add_rows(struct group *group, const struct shape *shape, const char 
 		row->transport = transport_find(text, used);
 		row->probe = row->transport ? NULL : probe_find(text, used);
 		row->shape = *shape;
-		row->unit = row->probe			   ? row->probe->unit
-			    : shape->pattern == ROUND_TRIP ? UNIT_NS
-							   : UNIT_MESSAGES;
+		row->unit = unit_of(row);
 		snprintf(row->name, sizeof(row->name), "%.*s", (int)length, text);
 		while (used < length)
 			used += apply_option(&row->shape, text + used);
@@ -250,6 +287,8 @@ uint32_t plan_make(const struct settings *settings, struct group **ret_groups)
 			add_group(groups, &count, &plan, settings);
 		}
 	}
+	for (size_t i = 0; i < COUNT(syncs); i++)
+		add_group(groups, &count, &syncs[i], settings);
 	for (size_t i = 0; i < COUNT(costs); i++)
 		add_group(groups, &count, &costs[i], settings);
 	*ret_groups = groups;

@@ -58,14 +58,28 @@ static double median_stall_share(const struct group *group, const struct row *ro
 	return median(values, group->sample_count);
 }
 
-/* The columns that all rows of messages share: processor time and stalls.  On a quiet machine a
+/* Of the pairs, what the process with fewest had, or with most. */
+static double median_part(const struct group *group, const struct row *row, bool most)
+{
+	double values[REPEAT_MAX];
+
+	for (uint32_t i = 0; i < group->sample_count; i++)
+		values[i] = most ? row->samples[i].most_share : row->samples[i].least_share;
+	return median(values, group->sample_count);
+}
+
+/* The columns that all rows of transports share: processor time and stalls.  On a quiet machine a
  * stall is the transport's own. */
 static void report_costs(const struct group *group, const struct row *row)
 {
 	double stalls = median_stall_share(group, row);
 
-	printf("   %4.0f + %4.0f %7.1f%s\n", 100 * row_cpu_share(group, row, 0),
-	       100 * row_cpu_share(group, row, 1), 100 * stalls,
+	if (row->shape.consumers > 0)
+		printf("   %4.0f + %4.0f", 100 * row_cpu_share(group, row, 0),
+		       100 * row_cpu_share(group, row, 1));
+	else
+		printf("   %11.0f", 100 * row_cpu_share(group, row, 0));
+	printf(" %7.1f%s\n", 100 * stalls,
 	       stalls > STALLS_LIMIT && !group->disturbed ? "  <- stalls of its own" : "");
 }
 
@@ -77,9 +91,11 @@ static double quantile_us(const struct row *row, double share)
 static void report_times(const struct group *group, const struct row *row, const double *values,
 			 double middle)
 {
-	printf("%9.3f %9.3f -%9.3f %9.3f %9.3f %9.0f", middle / 1e3, values[0] / 1e3,
-	       values[group->sample_count - 1] / 1e3, quantile_us(row, 0.5),
-	       quantile_us(row, 0.999), quantile_us(row, 1.0));
+	int digits = middle < 100 ? 4 : 3;
+
+	printf("%9.*f %9.*f -%9.*f %9.3f %9.3f %9.0f", digits, middle / 1e3, digits,
+	       values[0] / 1e3, digits, values[group->sample_count - 1] / 1e3,
+	       quantile_us(row, 0.5), quantile_us(row, 0.999), quantile_us(row, 1.0));
 	if (row->transport)
 		report_costs(group, row);
 	else if (row_cpu_share(group, row, 0) > 0)
@@ -105,6 +121,12 @@ static void report_row(const struct group *group, const struct row *row)
 		       middle * row->shape.bytes / 1e9);
 		report_costs(group, row);
 		break;
+	case UNIT_PAIRS:
+		printf("%10.4f %10.4f -%10.4f %4.0f -%3.0f", middle / 1e6, values[0] / 1e6,
+		       most / 1e6, 100 * median_part(group, row, false),
+		       100 * median_part(group, row, true));
+		report_costs(group, row);
+		break;
 	case UNIT_BYTES:
 		printf("%10.1f %10.1f -%10.1f\n", middle / 1024, values[0] / 1024, most / 1024);
 		break;
@@ -118,7 +140,7 @@ static void report_row(const struct group *group, const struct row *row)
 static void report_head(const struct group *group)
 {
 	static const char *const units[] = {"microseconds", "million messages/s", "KiB",
-					    "switches/s"};
+					    "switches/s", "million pairs/s"};
 	enum unit unit = group->rows[0].unit;
 
 	printf("\n%s  [%s]\n", group->title, group->name);
@@ -129,6 +151,8 @@ static void report_head(const struct group *group)
 		printf("  %-26s %10s %10s -%10s", units[unit], "median", "low", "high");
 	if (unit == UNIT_MESSAGES)
 		printf(" %9s   %11s", "GB/s", "CPU %");
+	else if (unit == UNIT_PAIRS)
+		printf(" %9s   %11s", "parts %", "CPU %");
 	else if (unit == UNIT_WAKES)
 		printf("   %11s", "CPU %");
 	printf("%s\n", group->rows[0].transport ? " stall %" : "");
@@ -174,6 +198,9 @@ static void json_row(FILE *file, const struct group *group, const struct row *ro
 	fprintf(file, ", \"cpu_share\": [%.4f, %.4f]", row_cpu_share(group, row, 0),
 		row_cpu_share(group, row, 1));
 	fprintf(file, ", \"stall_share\": %.4f", median_stall_share(group, row));
+	if (row->unit == UNIT_PAIRS)
+		fprintf(file, ", \"parts\": [%.4f, %.4f]", median_part(group, row, false),
+			median_part(group, row, true));
 	if (row->trips.count > 0)
 		fprintf(file, ", \"p50_us\": %.3f, \"p99_9_us\": %.3f, \"max_us\": %.3f",
 			quantile_us(row, 0.5), quantile_us(row, 0.999), quantile_us(row, 1.0));
@@ -186,7 +213,7 @@ static void json_row(FILE *file, const struct group *group, const struct row *ro
 void report_json(FILE *file, const struct group *groups, uint32_t count,
 		 const struct settings *settings)
 {
-	static const char *const units[] = {"ns", "messages/s", "bytes", "switches/s"};
+	static const char *const units[] = {"ns", "messages/s", "bytes", "switches/s", "pairs/s"};
 
 	fprintf(file, "{\n  \"machine\": ");
 	machine_describe_json(file);

@@ -57,7 +57,9 @@ void meter_start(struct meter *meter, const struct run *run, uint64_t now, uint6
 		 uint32_t messages_between)
 {
 	const struct shape *shape = &run->shape;
-	bool has_own_cpu = !shape->same_cpu && shape->producers + shape->consumers == 2;
+	bool has_own_cpu = shape->pattern == PAIRS
+				   ? shape->producers == 1
+				   : !shape->same_cpu && shape->producers + shape->consumers == 2;
 	uint32_t batch = shape->depth < BATCH_MAX ? shape->depth : BATCH_MAX;
 	double slow_ns = (double)shape->bytes * messages_between * SLOW_NS_PER_BYTE;
 
@@ -149,7 +151,9 @@ child_main(struct run *run, const struct transport *transport, bool is_sender)
 	wait_for_start(run->board);
 	if (result < 0)
 		_exit(1);
-	if (shape->pattern == ROUND_TRIP && is_sender)
+	if (shape->pattern == PAIRS)
+		transport->loops->hold(run);
+	else if (shape->pattern == ROUND_TRIP && is_sender)
 		transport->loops->ask(run);
 	else if (shape->pattern == ROUND_TRIP)
 		transport->loops->answer(run);
@@ -266,7 +270,7 @@ static void start(struct run_board *board, const struct shape *shape, uint32_t c
 	board->plain_ticks = board->end_ticks;
 	if (shape->gap_ns > 0)
 		board->plain_ticks = board->warm_ticks;
-	else if (shape->pattern == ROUND_TRIP)
+	else if (shape->pattern == ROUND_TRIP || (shape->pattern == PAIRS && shape->producers == 1))
 		board->plain_ticks = begin + machine_ticks(seconds * (1 - TIMED_SHARE));
 	board->producers_left = shape->producers;
 	store_release32(&board->go, 1);
@@ -328,6 +332,36 @@ static void evaluate_probe(struct row *row, const struct run_board *board, struc
 	histogram_merge(&row->trips, &board->trips);
 }
 
+/* Of several processes the time is everybody's: who was not let in has had no part in it. */
+static void evaluate_pairs(struct row *row, const struct run_board *board, struct sample *sample,
+			   const struct process_result *sum)
+{
+	uint32_t count = row->shape.producers;
+	uint64_t pairs = 0, least = UINT64_MAX, most = 0;
+	double ns = (double)(count == 1 ? board->results[0].elapsed_ticks
+					: board->plain_ticks - board->warm_ticks) *
+		    machine_ns_per_tick();
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t own = board->results[i].messages;
+
+		pairs += own;
+		least = own < least ? own : least;
+		most = own > most ? own : most;
+	}
+	if (sum->sent != sum->received) {
+		snprintf(row->fault, sizeof(row->fault), "%llu pairs, of which %llu were alone",
+			 (unsigned long long)sum->sent, (unsigned long long)sum->received);
+	} else if (pairs == 0 || ns <= 0) {
+		note_starved(row, "no pair in the measured time");
+	} else {
+		sample->figure = count == 1 ? ns / (double)pairs : (double)pairs / ns * 1e9;
+		sample->least_share = (double)least / (double)pairs;
+		sample->most_share = (double)most / (double)pairs;
+	}
+	histogram_merge(&row->trips, &board->trips);
+}
+
 static void evaluate(struct row *row, struct run_board *board, struct sample *sample)
 {
 	const struct shape *shape = &row->shape;
@@ -344,6 +378,10 @@ static void evaluate(struct row *row, struct run_board *board, struct sample *sa
 	sample->figure = 0;
 	if (shape->pattern == ROUND_TRIP) {
 		evaluate_trips(row, board, sample);
+		return;
+	}
+	if (shape->pattern == PAIRS) {
+		evaluate_pairs(row, board, sample, &sent);
 		return;
 	}
 	for (uint32_t i = shape->producers; i < shape->producers + shape->consumers; i++) {

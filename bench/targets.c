@@ -34,6 +34,27 @@ struct target {
 	{                                                                            \
 		text ": CPU", "cost-idle", row, AT_MOST_CPU, 0, ""                   \
 	}
+#define SYNC_ACTIVE "sync-rt-active"
+#define SYNC_SAME "sync-rt-same-cpu"
+#define REMARK(text, group, row, rival)             \
+	{                                           \
+		text, group, row, AT_MOST, 1, rival \
+	}
+#define SYNC_REMARKS(where, group)                                                  \
+	REMARK("semaphore" where, group, "tenon-semaphore", "posix-sem"),           \
+		REMARK("semaphore" where, group, "tenon-semaphore", "sysv-sem"),    \
+		REMARK("semaphore" where, group, "tenon-semaphore", "eventfd"),     \
+		REMARK("semaphore" where, group, "tenon-semaphore", "futex"),       \
+		REMARK("event" where, group, "tenon-event", "posix-sem"),           \
+		REMARK("event" where, group, "tenon-event", "sysv-sem"),            \
+		REMARK("event" where, group, "tenon-event", "eventfd"),             \
+		REMARK("event" where, group, "tenon-event", "futex"),               \
+		REMARK("condition" where, group, "tenon-condition", "cond"),        \
+		REMARK("condition" where, group, "tenon-condition", "cond-robust"), \
+		REMARK("condition" where, group, "tenon-condition", "futex")
+#define SYNC_BEST(text, row)                                  \
+	REMARK(text ", same CPU, best rival", SYNC_SAME, row, \
+	       "posix-sem sysv-sem eventfd cond cond-robust")
 #define PEERS "pipe seqpacket stream posix-mq sysv zeromq iceoryx"
 
 static const struct target targets[] = {
@@ -117,6 +138,29 @@ static const struct target targets[] = {
 	{"peer dies in a call, priority", DEATH, "tenon-in-call-priority", AT_MOST_MORE, 1e5,
 	 "wake-robust"},
 	{"peer dies with a lease", DEATH, "tenon-lease", AT_MOST_MORE, 1e5, "wake-pipe"},
+	{"lock, alone", "sync-lock", "tenon-lock", AT_MOST, 1.5, "mutex"},
+	{"lock, alone", "sync-lock", "tenon-lock", AT_MOST, 1, "mutex-robust"},
+	{"lock, two processes", "sync-lock-2", "tenon-lock", AT_LEAST, 1, "mutex-robust"},
+	{"lock, four processes", "sync-lock-4", "tenon-lock", AT_LEAST, 1, "mutex-robust"},
+	{"semaphore, alone", "sync-semaphore", "tenon-semaphore", AT_MOST, 0.2, "sysv-sem"},
+	{"semaphore with UNDO, alone", "sync-semaphore", "tenon-semaphore-undo", AT_MOST, 0.2,
+	 "sysv-sem-undo"},
+};
+
+/* No targets: only to be seen, and not counted. */
+static const struct target remarks[] = {
+	{"lock, two processes", "sync-lock-2", "tenon-lock", AT_LEAST, 1, "mutex"},
+	{"lock, four processes", "sync-lock-4", "tenon-lock", AT_LEAST, 1, "mutex"},
+	REMARK("semaphore, alone", "sync-semaphore", "tenon-semaphore", "posix-sem"),
+	REMARK("semaphore, alone", "sync-semaphore", "tenon-semaphore", "eventfd"),
+	SYNC_REMARKS(", active", SYNC_ACTIVE),
+	REMARK("semaphore, polling", SYNC_ACTIVE, "tenon-semaphore:poll", "posix-sem:poll"),
+	REMARK("semaphore, active, best polled rival", SYNC_ACTIVE, "tenon-semaphore",
+	       "posix-sem:poll sysv-sem:poll eventfd:poll"),
+	SYNC_REMARKS(", same CPU", SYNC_SAME),
+	SYNC_BEST("semaphore", "tenon-semaphore"),
+	SYNC_BEST("event", "tenon-event"),
+	SYNC_BEST("condition", "tenon-condition"),
 };
 
 static const struct group *find_group(const struct group *groups, uint32_t count, const char *name,
@@ -261,13 +305,15 @@ static struct verdict judge(const struct target *target, const struct group *gro
 }
 
 static void print_json(FILE *json, const struct target *target, const struct verdict *verdict,
-		       bool is_met, bool is_last)
+		       bool is_met, bool is_remark, bool is_last)
 {
 	static const char *const judged[] = {"ratio", "ratio",	   "difference",
 					     "value", "cpu share", "cpu share of the answerer"};
 
 	fprintf(json, "    {\"what\": \"%s\", \"row\": \"%s/%s\", \"rival\": \"%s\", ",
 		target->text, target->group, target->ours, verdict->rival);
+	if (is_remark)
+		fprintf(json, "\"remark\": true, ");
 	fprintf(json, "\"judged\": \"%s\", \"bound\": \"%s\", \"target\": %g, ",
 		judged[target->bound], target->bound == AT_LEAST ? "at least" : "at most",
 		target->factor);
@@ -299,27 +345,24 @@ static double scale_of(const struct target *target, const struct verdict *verdic
 
 static void print_figure(const struct group *group, const struct row *row)
 {
-	static const double scales[] = {1e3, 1e6, 1024, 1};
-	static const char *const units[] = {"us ", "M/s", "KiB", "/s "};
+	static const double scales[] = {1e3, 1e6, 1024, 1, 1e6};
+	static const char *const units[] = {"us ", "M/s", "KiB", "/s ", "M/s"};
 	double figure = row_median(group, row) / scales[row->unit];
 
-	printf("  %9.*f %s", figure < 1000 ? 3 : 0, figure, units[row->unit]);
+	printf("  %9.*f %s", figure < 0.1 ? 4 : figure < 1000 ? 3 : 0, figure, units[row->unit]);
 	if (row->unit == UNIT_BYTES || (row->probe && !row_cpu_share(group, row, 0)))
 		printf(" %9s", "");
-	else if (row->probe)
+	else if (row->probe || row->shape.consumers == 0)
 		printf(" %8.2f%%", 100 * row_cpu_share(group, row, 0));
 	else
 		printf(" %4.0f+%3.0f%%", 100 * row_cpu_share(group, row, 0),
 		       100 * row_cpu_share(group, row, 1));
 }
 
-static void print_result(const struct target *target, const struct verdict *verdict, bool is_met)
+static void print_result(const struct verdict *verdict, double scale, const char *said)
 {
-	const char *unit;
-	double scale = scale_of(target, verdict, &unit);
-
 	printf("%9.3f %9.3f -%9.3f  %-6s", verdict->result / scale, verdict->low / scale,
-	       verdict->high / scale, is_met ? "met" : "MISSED");
+	       verdict->high / scale, said);
 	print_figure(verdict->our_group, verdict->our_row);
 	if (verdict->rival_row) {
 		print_figure(verdict->rival_group, verdict->rival_row);
@@ -332,39 +375,65 @@ static void print_head(void)
 {
 	printf("\nTargets.  x: our figure by the rival's, in one run; us: ours less the rival's, "
 	       "or "
-	       "ours where there is none; /s: ours; %%: of a CPU\n");
+	       "ours where there is none; /s: ours; %%: of a CPU; -: no target, only to be seen\n");
 	printf("  %-38s %11s %9s %9s -%9s  %-6s  %13s %9s  %13s %9s  %s\n", "what", "target",
 	       "result", "low", "high", "", "ours", "CPU", "rival's", "CPU", "rival");
 }
 
+struct counts {
+	uint32_t met, missed, skipped;
+};
+
+static void print_target(const struct target *target, const struct verdict *verdict, bool is_met,
+			 struct counts *counts)
+{
+	const char *unit;
+	double scale = scale_of(target, verdict, &unit);
+
+	printf("  %-38s %s%6g %s ", target->text,
+	       target->bound == AT_LEAST ? ">=" : "<=", target->factor / scale, unit);
+	if (verdict->why_not) {
+		counts->skipped++;
+		printf("%9s  %s: %s\n", "-", verdict->rival, verdict->why_not);
+		return;
+	}
+	counts->met += is_met;
+	counts->missed += !is_met;
+	print_result(verdict, scale, is_met ? "met" : "MISSED");
+}
+
+static void print_remark(const struct target *target, const struct verdict *verdict, bool is_met)
+{
+	printf("  %-38s %8s x  ", target->text, "-");
+	if (verdict->why_not)
+		printf("%9s  %s: %s\n", "-", verdict->rival, verdict->why_not);
+	else
+		print_result(verdict, 1, is_met ? "faster" : "slower");
+}
+
 void targets_print(FILE *json, const struct group *groups, uint32_t count, bool filtered)
 {
-	uint32_t met = 0, missed = 0, skipped = 0;
 	const size_t target_count = sizeof(targets) / sizeof(targets[0]);
+	const size_t all_count = target_count + sizeof(remarks) / sizeof(remarks[0]);
+	struct counts counts = {0};
 
 	print_head();
-	for (size_t i = 0; i < target_count; i++) {
-		const struct target *target = &targets[i];
+	for (size_t i = 0; i < all_count; i++) {
+		bool is_remark = i >= target_count;
+		const struct target *target = is_remark ? &remarks[i - target_count] : &targets[i];
 		struct verdict verdict = judge(target, groups, count);
 		bool is_met = target->bound == AT_LEAST ? verdict.result >= target->factor
 							: verdict.result <= target->factor;
-		const char *unit;
-		double scale = scale_of(target, &verdict, &unit);
 
 		if (json)
-			print_json(json, target, &verdict, is_met, i + 1 == target_count);
+			print_json(json, target, &verdict, is_met, is_remark, i + 1 == all_count);
 		if (verdict.why_not && filtered)
 			continue;
-		printf("  %-38s %s%6g %s ", target->text,
-		       target->bound == AT_LEAST ? ">=" : "<=", target->factor / scale, unit);
-		if (verdict.why_not) {
-			skipped++;
-			printf("%9s  %s: %s\n", "-", verdict.rival, verdict.why_not);
-			continue;
-		}
-		met += is_met;
-		missed += !is_met;
-		print_result(target, &verdict, is_met);
+		if (is_remark)
+			print_remark(target, &verdict, is_met);
+		else
+			print_target(target, &verdict, is_met, &counts);
 	}
-	printf("%u targets met, %u missed, %u without a result\n", met, missed, skipped);
+	printf("%u targets met, %u missed, %u without a result\n", counts.met, counts.missed,
+	       counts.skipped);
 }

@@ -13,6 +13,13 @@ extern const struct transport transport_pipe, transport_seqpacket, transport_str
 extern const struct transport transport_posix_mq, transport_sysv;
 extern const struct transport transport_tenon_fifo, transport_tenon_priority;
 extern const struct transport transport_tenon_typed;
+extern const struct transport transport_mutex, transport_mutex_robust;
+extern const struct transport transport_cond, transport_cond_robust;
+extern const struct transport transport_posix_sem, transport_eventfd;
+extern const struct transport transport_sysv_sem, transport_sysv_sem_undo;
+extern const struct transport transport_tenon_lock, transport_tenon_event;
+extern const struct transport transport_tenon_semaphore, transport_tenon_semaphore_undo;
+extern const struct transport transport_tenon_condition;
 extern const struct transport transport_zeromq, transport_aeron, transport_iceoryx;
 
 #endif

@@ -32,6 +32,8 @@ def main():
         sys.exit(__doc__)
     with open(sys.argv[1], encoding='utf-8') as stream:
         targets = json.load(stream)['targets']
+    remarks = [target for target in targets if target.get('remark')]
+    targets = [target for target in targets if target not in remarks]
     judged = [target for target in targets if target.get('result') is not None]
     blocked = [target for target in judged if target['what'].startswith('blocked ')]
     for title, met in (('Missed', False), ('Met', True)):
@@ -42,6 +44,11 @@ def main():
     print(f'Of {len(blocked)} targets of processes that are blocked, '
           f'{sum(target["met"] for target in blocked)} are met; '
           f'{len(targets) - len(judged)} targets have no rival here.')
+    seen = [target for target in remarks if target.get('result') is not None]
+    if seen:
+        print(f'\nBeside rivals, without a target ({sum(target["met"] for target in seen)} of {len(seen)} '
+              'faster):\n\n| what | against | better | result |\n|---|---|---|---|')
+        print('\n'.join(row(target) for target in seen))
 
 
 if __name__ == '__main__':
