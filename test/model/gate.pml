@@ -60,13 +60,12 @@
 #define DEATHS 1
 #endif
 #define N (NS + NR)
+#define GATES 2
+
+#include "futex.pml"
 
 #define T 0
 #define H 1
-
-#define TID 7
-#define DIED 8
-#define WAITERS 16
 
 /* Classes, as flags in a gate's high half and as sets of words that a thread is queued on. */
 #define LOCK_T 1
@@ -77,34 +76,22 @@
 #define WORD_H 32
 #define INDEX(class) ((class) == LOCK_T -> 0 : ((class) == LOCK_H -> 1 : ((class) == MESSAGE -> 2 : 3)))
 
-#define BIT(thread) (1 << ((thread) - 1))
-#define OWNER(gate) (low[gate] & TID)
 #define LOCK(gate) (LOCK_T << (gate))
 #define WORD(gate) (WORD_T << (gate))
 #define WANTED (ROOM >> side)
 #define AVAILABLE (tail - head)
 #define FREE (CAP - AVAILABLE)
 
-byte low[2], high[2];
+byte high[2];
 byte fresh[2];	 /* by gate: threads for which a compare-and-swap would succeed */
 byte event[4];	 /* by class: threads for which the counter is still what they read */
 byte calm[2];	 /* by gate: threads since whose release nobody has announced */
-byte pending[N + 1]; /* gate + 1, or 0 */
-
 byte bits[2];	 /* by class: threads that say that they may be asleep */
-
-byte queued[5];	 /* by thread: the kernel's futex queues */
-byte hit;	 /* threads that a wake has hit since they began to queue */
-byte asleep;	 /* threads that are blocked */
 
 byte head, tail; /* the queue */
 byte echo[2];	 /* a second word under each gate, to be repaired: must equal tail, head */
 byte slot[CAP];
 byte acknowledged, received; /* sets of messages */
-
-byte alive, mortal; /* threads that are not gone; of them, those that are not dying yet */
-byte victim;
-byte deaths = DEATHS;
 
 /* Seeded: no WAITERS for the kernel when a sleeper announces at an owned gate. */
 #ifdef NO_WAITERS
@@ -119,35 +106,6 @@ byte deaths = DEATHS;
 #else
 #define MAY_CLEAR(gate) (calm[gate] & BIT(me))
 #endif
-
-#define wake_one(word) \
-	queued[x] = queued[x] & ~(word); \
-	hit = hit | BIT(x); \
-	asleep = asleep & ~BIT(x); \
-	n--
-
-/* futex_wake: any of those queued, since their priorities may differ.  `enough`: as many as asked for. */
-#define futex_wake(word, count) \
-	atomic { \
-		n = count; \
-		do \
-		:: n > 0 && (queued[1] & (word)) -> x = 1; wake_one(word) \
-		:: n > 0 && (queued[2] & (word)) -> x = 2; wake_one(word) \
-		:: n > 0 && (queued[3] & (word)) -> x = 3; wake_one(word) \
-		:: n > 0 && (queued[4] & (word)) -> x = 4; wake_one(word) \
-		:: else -> break \
-		od; \
-		enough = (n == 0); x = 0; n = 0 \
-	}
-
-/* One entry of futex_waitv: compare and queue. */
-#define futex_queue(same, word) \
-	atomic { \
-		if \
-		:: same -> queued[me] = queued[me] | (word) \
-		:: else -> goto woken \
-		fi \
-	}
 
 /* One step of a sleeper's announcement at a gate. */
 #define announce(gate, class) \
@@ -165,9 +123,6 @@ byte deaths = DEATHS;
 #define forget_readings \
 	event[0] = event[0] & ~BIT(me); event[1] = event[1] & ~BIT(me); \
 	event[2] = event[2] & ~BIT(me); event[3] = event[3] & ~BIT(me)
-#define leave_queues \
-	queued[me] = 0; hit = hit & ~BIT(me); asleep = asleep & ~BIT(me)
-
 /* Seeded: the event is counted up when it is waked, behind the release. */
 #ifdef EVENT_AFTER_RELEASE
 #define count_before(owed, class) \
@@ -465,18 +420,7 @@ looked:		atomic {
 	fi;
 	d_step {
 		g = pending[me] - 1;
-		if
-		:: OWNER(g) == me ->
-			done = (low[g] & WAITERS) != 0;
-			low[g] = (low[g] & WAITERS) | DIED;
-			fresh[g] = 0
-#ifdef OLD_KERNEL /* Seeded: Linux before 6.2 wakes nobody if OWNER_DIED is set already. */
-		:: low[g] == 0 -> done = 1
-#else
-		:: OWNER(g) == 0 -> done = 1
-#endif
-		:: else
-		fi
+		futex_death(g, done)
 	}
 	if
 	:: done -> futex_wake(WORD(g), 1)
@@ -486,19 +430,6 @@ gone:	atomic {
 		calm[T] = calm[T] & ~BIT(me); calm[H] = calm[H] & ~BIT(me);
 		pending[me] = 0; g = 0; done = 0; enough = 0; sent = 0; alive = alive & ~BIT(me)
 	}
-}
-
-#define may_kill(thread) \
-	atomic { deaths > 0 && victim == 0 && (mortal & BIT(thread)) -> deaths--; victim = thread }
-
-proctype killer()
-{
-	do
-	:: may_kill(1)
-	:: may_kill(2)
-	:: may_kill(3)
-	:: may_kill(4)
-	od
 }
 
 #define is_owed(thread) \
