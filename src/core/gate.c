@@ -80,7 +80,10 @@
 #include "core/clock.h"
 #include "core/fault.h"
 
-#define SPIN_ROUNDS 200
+/* So many pauses a locker makes before it sleeps; and of a gate that is held long as many between two looks: one that is
+ * wanted all the time would else change hands at each release, and its line and all that it protects with it. */
+#define SPIN_PAUSES 200u
+#define SPIN_PAUSES_LONG 64u
 #define SUSPICION_NS TNI_SECOND_NS
 #define DOUBT_NS 200000
 /* Where futex_waitv(2) is missing, deaths are not told to sleepers: they look this often. */
@@ -405,7 +408,7 @@ int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_t
 {
 	struct tni_gate *gate = house->gate[which];
 	int64_t suspicion_ns = INT64_MAX, now_ns;
-	uint32_t spins = 0;
+	uint32_t pauses = house->is_held_long ? SPIN_PAUSES_LONG : 1, spins = 0;
 
 	if (!house->is_held_long)
 		suspicion_ns = tni_clock_ns(CLOCK_MONOTONIC) + SUSPICION_NS;
@@ -430,8 +433,10 @@ int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_t
 		if ((word & TNI_GATE_OWNER) == thread->tid && pending == tni_pending_get(thread) &&
 		    house->is_own(house->object, tni_gate_holder_of(word)))
 			return -EDEADLK;
-		if (spins++ < SPIN_ROUNDS && tni_get32(&gate->cpu) != tni_cpu()) {
-			tni_pause();
+		if (spins < SPIN_PAUSES && tni_get32(&gate->cpu) != tni_cpu()) {
+			for (uint32_t i = 0; i < pauses; i++)
+				tni_pause();
+			spins += pauses;
 			continue;
 		}
 		spins = 0;
