@@ -47,6 +47,11 @@ struct tenon_region;
 
 /* Flags of struct tenon_sync_options. */
 #define TENON_LOCK_RECURSIVE 1u /* its holder may acquire it again, and releases it as often */
+/* Priority inheritance: its holder runs at the highest priority of those who wait for it (sched(7)), and the first of
+ * these gets it next.  It cannot be shared, and not be used from several pid namespaces.  Waiting is a system call
+ * at once.  Who waits for it in a waitset is told of its holder's death when the whole process dies.  -ENOTSUP from
+ * acquiring where the kernel does not have it (before Linux 5.14). */
+#define TENON_LOCK_INHERIT 2u
 
 /*
  * Opens the lock `name`, or makes it (`flags`: TENON_CREATE, TENON_EXCLUSIVE).  `options` are those of a new
@@ -77,11 +82,12 @@ TENON_PUBLIC int tenon_lock_remove(const char *namespace_path, const char *name)
  * Acquires the lock, and waits for that until the deadline (tenon_deadline_after; TENON_NO_DEADLINE; one that has
  * passed looks once).  Signals do not end the wait.
  *
- * 0: it is held.  -EOWNERDEAD: it is held too, and somebody who held it died; see tenon_lock_repaired.
- * Else it is not: -ETIMEDOUT; -EDEADLK the calling thread holds it, and it is not recursive; -ENOTRECOVERABLE
- * it was given up by tenon_lock_lost; -EAGAIN the thread has acquired 1024 locks that are still open, held or not, or a recursive one
- * 2^32 - 1 times;
- * -ENOTSUP the C library's robust mutexes are of another kind than glibc's.
+ * 0: it is held.  -EOWNERDEAD: it is held too, and somebody who held it died; see tenon_lock_repaired. Else it is
+ * not: -ETIMEDOUT; -EDEADLK the calling thread holds it, and it is not recursive; -ENOTRECOVERABLE it was given up
+ * by tenon_lock_lost; -EAGAIN the thread has acquired 1024 locks that are still open, held or not, or a recursive
+ * one 2^32 - 1 times; -ENOTSUP the C library's robust mutexes are of another kind than glibc's, or the lock is one
+ * with priority inheritance that cannot be had; -EDEADLK, of such a one, also those who wait for each other in a
+ * ring.
  */
 TENON_PUBLIC int tenon_lock_acquire(struct tenon_lock *lock, int64_t deadline_ns) TENON_MUST_USE;
 
@@ -96,12 +102,12 @@ TENON_PUBLIC int tenon_lock_release(struct tenon_lock *lock);
  * for those who share it to let go; so a thread that shares it already must not do so again while others may wait
  * for it.  Signals do not end the wait.  A lock may be used in both ways by everybody.
  *
- * 0: it is shared.  -EOWNERDEAD: it is shared, too, and somebody who held it died, and nobody who holds it has said since
- * that what it protects is sound.  Else it is not: -ETIMEDOUT; -EDEADLK the calling thread holds it;
- * -ENOTRECOVERABLE it was given up.
+ * 0: it is shared.  -EOWNERDEAD: it is shared, too, and somebody who held it died, and nobody who holds it has said
+ * since that what it protects is sound.  Else it is not: -ETIMEDOUT; -EDEADLK the calling thread holds it;
+ * -ENOTRECOVERABLE it was given up; -ENOTSUP it is one with priority inheritance.
  *
- * When a process dies that shares it, that is over at once; a thread that ends without letting go keeps it shared for as
- * long as its process lives.
+ * When a process dies that shares it, that is over at once; a thread that ends without letting go keeps it shared
+ * for as long as its process lives.
  */
 TENON_PUBLIC int tenon_lock_acquire_shared(struct tenon_lock *lock, int64_t deadline_ns)
 	TENON_MUST_USE;
@@ -144,6 +150,7 @@ struct tenon_lock_status {
 	uint64_t acquired, waited; /* how often, and how often not at once */
 	uint64_t owner_deaths;
 	int64_t created_ns;
+	uint32_t inherits, reserved;
 };
 
 /* Reads the status, as tenon_queue_status does.  Does not wait. */

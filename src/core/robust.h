@@ -14,10 +14,14 @@
 /* The kernel follows 2048 entries of a list; some are libc's. */
 #define TNI_ROBUST_MOST 1024u
 
+/* The lowest bit of what leads to an entry: its word is a futex with priority inheritance. */
+#define TNI_ROBUST_INHERIT 1u
+
 /* One word and its entry.  Plain memory of the process. */
 struct tni_hold {
 	struct tni_hold *next; /* for who keeps it */
 	void **entry;
+	uint32_t mark; /* TNI_ROBUST_INHERIT or 0 */
 	/* The thread that has claimed it, and in whose list it is, or was when it ended; serial 0: in
 	 * none yet. */
 	struct tni_a32 serial;
@@ -30,15 +34,14 @@ static inline void **tni_robust_entry(const struct tni_a32 *word)
 	return (void **)((uintptr_t)word - TNI_ROBUST_OFFSET);
 }
 
-/* An entry is named by where its next pointer is; the pointer before that leads back.  The lowest bit is
- * a mark of libc's. */
+/* An entry is named by where its next pointer is; the pointer before that leads back. */
 static inline void **tni_robust_previous(void *entry)
 {
-	return (void **)((uintptr_t)entry & ~(uintptr_t)1) - 1;
+	return (void **)((uintptr_t)entry & ~(uintptr_t)TNI_ROBUST_INHERIT) - 1;
 }
 
 /* Puts an entry in.  The thread's pending entry names the word. */
-static inline void tni_robust_put_in(struct tni_thread *thread, void **entry)
+static inline void tni_robust_put_in(struct tni_thread *thread, void **entry, uint32_t mark)
 {
 	struct robust_list *head = &thread->robust->list;
 	void *first = head->next;
@@ -48,7 +51,7 @@ static inline void tni_robust_put_in(struct tni_thread *thread, void **entry)
 	tni_step();
 	if (first != head)
 		*tni_robust_previous(first) = entry;
-	*(void *volatile *)&head->next = entry;
+	*(void *volatile *)&head->next = (char *)entry + mark;
 	tni_step();
 	thread->entries++;
 }
@@ -92,7 +95,7 @@ static inline void tni_hold_claim(struct tni_hold *hold, const struct tni_thread
 /* Into the list of the thread that has claimed it, and whose pending entry names the word. */
 static inline void tni_hold_put_in(struct tni_hold *hold, struct tni_thread *thread)
 {
-	tni_robust_put_in(thread, hold->entry);
+	tni_robust_put_in(thread, hold->entry, hold->mark);
 	tni_set32(&hold->serial, thread->serial);
 }
 

@@ -40,7 +40,8 @@ static bool is_possible(uint32_t flags, uint32_t limit)
 }
 
 const struct tni_sync_kind tni_lock_kind = {.named = TNI_SYNC_KIND(TENON_KIND_LOCK),
-					    .flags_known = TENON_LOCK_RECURSIVE,
+					    .flags_known = TENON_LOCK_RECURSIVE |
+							   TENON_LOCK_INHERIT,
 					    .is_held_long = true,
 					    .is_possible = is_possible,
 					    .bury = tni_lock_bury};
@@ -115,8 +116,10 @@ static int own_hold(struct tenon_lock *lock, struct tni_thread *thread, struct t
 	tni_hold_clear(thread);
 	has_room = tni_robust_has_room(thread);
 	hold = has_room ? find_idle(lock, thread) : NULL;
-	if (hold)
+	if (hold) {
 		tni_hold_claim(hold, thread);
+		hold->mark = tni_lock_inherits(lock) ? TNI_ROBUST_INHERIT : 0;
+	}
 	tni_robust_unlock();
 	tni_step();
 	thread->at_stakes = false;
@@ -145,6 +148,10 @@ static void let_go_slow(struct tenon_lock *lock, struct tni_thread *thread)
 static inline void let_go(struct tenon_lock *lock, struct tni_thread *thread)
 {
 	tni_set32(&lock->holder_serial, 0);
+	if (__builtin_expect(tni_lock_inherits(lock), 0)) {
+		tni_lock_inherit_release(lock, thread);
+		return;
+	}
 	/* Where nobody sleeps, nothing is owed. */
 	if (__builtin_expect(!tni_gate_unlock_quiet(gate_of(lock)), 0))
 		let_go_slow(lock, thread);
@@ -238,6 +245,9 @@ static int acquire_slow(struct tenon_lock *lock, struct tni_thread *thread, int6
 
 	if (result > 0)
 		return acquire_again(lock);
+	/* Of the death of the holder of such a word the kernel tells only those who wait for it in the kernel. */
+	if (result == 0 && tni_lock_inherits(lock))
+		tni_object_ensure_stake(lock->sync.object, thread);
 	if (result == 0)
 		result = own_hold(lock, thread, &hold);
 	if (result != 0)
@@ -245,7 +255,9 @@ static int acquire_slow(struct tenon_lock *lock, struct tni_thread *thread, int6
 	words = tni_lock_words(lock);
 	waits = (tni_get64(&gate_of(lock)->word) & TNI_GATE_OWNER) != 0;
 	pending = tni_pending_get(thread);
-	result = tni_gate_lock(&lock->sync.house, 0, thread, pending, deadline_ns);
+	result = tni_lock_inherits(lock)
+			 ? tni_lock_inherit(lock, thread, deadline_ns)
+			 : tni_gate_lock(&lock->sync.house, 0, thread, pending, deadline_ns);
 	if (result >= 0) {
 		if (tni_get32(&hold->serial) != thread->serial)
 			tni_hold_put_in(hold, thread);
@@ -372,8 +384,11 @@ void tni_lock_close(struct tenon_lock *lock)
 	struct tni_hold *hold, *next;
 
 	/* In case it is held: as if its holder died, before its entry is gone. */
-	if (tni_get32(&lock->holder_serial) != 0 &&
-	    tni_get32(&lock->sync.object->generation) == thread->generation)
+	if (tni_lock_inherits(lock) && tni_lock_is_held(lock, thread)) {
+		tni_lock_take_over(lock);
+		let_go(lock, thread);
+	} else if (tni_get32(&lock->holder_serial) != 0 &&
+		   tni_get32(&lock->sync.object->generation) == thread->generation)
 		tni_gate_orphan(&lock->sync.house, 0, lock->sync.object->participant);
 	tni_robust_lock();
 	for (hold = tni_load_acquire_pointer(&lock->holds); hold; hold = next) { /* ORD(last) */
@@ -422,6 +437,7 @@ int tenon_lock_status(struct tenon_lock *lock, struct tenon_lock_status *ret_sta
 	status.waited = tni_get64(&words->waited);
 	status.owner_deaths = tni_get32(&words->deaths);
 	status.shared = tni_lock_count_shared(lock);
+	status.inherits = tni_lock_inherits(lock);
 	tni_status_write(ret_status, &status, sizeof(status));
 	return 0;
 }

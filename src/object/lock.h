@@ -51,6 +51,16 @@ static inline bool tni_lock_is_drained(struct tenon_lock *lock)
 	return true;
 }
 
+/* lock_inherit.c: as tni_gate_lock(), which see, but for the pending entry, which it sets; -ENOTSUP, -ENOMEM, -EBADMSG.  And
+ * releases it. */
+int tni_lock_inherit(struct tenon_lock *lock, struct tni_thread *thread, int64_t deadline_ns);
+void tni_lock_inherit_release(struct tenon_lock *lock, struct tni_thread *thread);
+
+static inline bool tni_lock_inherits(const struct tenon_lock *lock)
+{
+	return lock->sync.flags & TENON_LOCK_INHERIT;
+}
+
 /* It is held: waits until nobody shares it any more.  The pending entry may be anything, and is as it was.
  * -ETIMEDOUT; -EBADMSG, -ENOSPC. */
 int tni_lock_drain(struct tenon_lock *lock, struct tni_thread *thread, int64_t deadline_ns);

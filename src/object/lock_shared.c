@@ -163,6 +163,8 @@ static int begin(struct tenon_lock *lock, struct tni_thread *thread)
 
 	if (!lock)
 		return -EINVAL;
+	if (tni_lock_inherits(lock))
+		return -ENOTSUP;
 	if (tni_lock_is_held(lock, thread))
 		return -EDEADLK;
 	/* ORD(shared) */

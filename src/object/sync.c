@@ -10,6 +10,8 @@
 
 #include "object/sync.h"
 
+#include <tenon/lock.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -138,7 +140,9 @@ int tni_sync_lock(struct tni_sync *sync, struct tni_thread *thread, void *pendin
 int tni_sync_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
 {
 	tni_gatehouse_forget(&sync->house, participant);
-	tni_gate_orphan(&sync->house, 0, participant);
+	/* Of a lock with priority inheritance the kernel sees to that, and the word may say of another who had it. */
+	if (sync->kind != &tni_lock_kind || !(sync->flags & TENON_LOCK_INHERIT))
+		tni_gate_orphan(&sync->house, 0, participant);
 	return sync->kind->bury ? sync->kind->bury(sync, participant, deadline_ns) : 0;
 }
 
