@@ -4,12 +4,14 @@
 
 _tenon_commands='create rm ls stat send recv peek work lock bench doctor help version'
 
+_tenon_kinds='queue lock semaphore event condition barrier once'
+
 _tenon_options()
 {
 	case $1 in
 	create)
-		echo '--capacity --order --full --message-size --recursive --mode --participants
-			--exclusive --json'
+		echo '--capacity --order --full --message-size --recursive --value --maximum --manual --set
+			--count --mode --participants --exclusive --json'
 		;;
 	rm) echo '--force --json --kind' ;;
 	ls) echo '--long --json --null --kind' ;;
@@ -77,11 +79,12 @@ _tenon_value()
 	--full) _tenon_words "$word" wait fail drop-oldest drop-newest ;;
 	--capacity) _tenon_words "$word" rendezvous unbounded ;;
 	--tries) _tenon_words "$word" unlimited ;;
-	--kind) _tenon_words "$word" queue lock ;;
+	--kind) _tenon_words "$word" "$_tenon_kinds" ;;
 	--if-dead) _tenon_words "$word" run fail ;;
 	--dead) _tenon_names "$namespace" "$word" queue ;;
 	--message | -m | --key | --priority | --type | --timeout | -t | --count | -n | --position | \
 		-p | --interval | --jobs | -j | --duration | --message-size | --mode | --participants | \
+		--value | --maximum | \
 		-w | --conflict-exit-code | -E) ;;
 	*) return 1 ;;
 	esac
@@ -93,7 +96,7 @@ _tenon_operand()
 	local command=$1 position=$2 word=$3 namespace=$4 kind=$5
 
 	case $command:$position in
-	create:0) _tenon_words "$word" queue lock ;;
+	create:0) _tenon_words "$word" "$_tenon_kinds" ;;
 	create:1) _tenon_names "$namespace" "$word" "$kind" ;;
 	send:0 | recv:0 | peek:0 | work:0) _tenon_names "$namespace" "$word" queue ;;
 	lock:0) _tenon_names "$namespace" "$word" lock ;;

@@ -135,6 +135,9 @@ int cli_parse_mode(const char *text, uint32_t *ret_mode);     /* octal, at most 
 /* Reads `optarg`: 500ms, 1.5s, 2m; seconds.  Reports what is wrong with it and returns CLI_USAGE. */
 int cli_option_duration(const char *option, int64_t least_ns, int64_t *ret_ns);
 
+/* Reads `optarg`, a number of that range.  Reports another and returns CLI_USAGE. */
+int cli_option_number(const char *option, uint32_t least, uint32_t most, uint32_t *ret_number);
+
 /* Writes the name with its leading slash; reports a bad one and returns CLI_USAGE. */
 int cli_parse_name(const char *text, char ret_name[static 258]);
 

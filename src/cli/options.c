@@ -4,7 +4,7 @@
  * Command lines: the options every command has, and what is said about mistyped ones.
  */
 
-#include "cli.h"
+#include "kind.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,7 +167,7 @@ int cli_option_status(int option)
 int cli_operand_name(int argc, char **argv, const char *kind, char ret_name[static 258])
 {
 	if (optind == argc)
-		return cli_usage("the name of a %s is missing", kind);
+		return cli_usage("the name of %s %s is missing", cli_article(kind), kind);
 	if (optind + 1 < argc)
 		return cli_usage("'%s' is too much: one %s at a time", argv[optind + 1], kind);
 	return cli_parse_name(argv[optind], ret_name);

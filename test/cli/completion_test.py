@@ -12,6 +12,8 @@ from harness import equal
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../completion/tenon.bash')
 
+KINDS = ['barrier', 'condition', 'event', 'lock', 'once', 'queue', 'semaphore']
+
 # Does what bash does when somebody presses the tabulator behind the last word.
 DRIVER = r'''
 source "$1"; shift
@@ -80,8 +82,8 @@ def test_names_of_kinds(namespace):
 
 
 def test_values(namespace):
-    equal(complete(namespace, 'create', ''), ['lock', 'queue'])
-    equal(complete(namespace, 'ls', '--kind', ''), ['lock', 'queue'])
+    equal(complete(namespace, 'create', ''), KINDS)
+    equal(complete(namespace, 'ls', '--kind', ''), KINDS)
     equal(complete(namespace, 'lock', '--if-dead', ''), ['fail', 'run'])
     equal(complete(namespace, 'create', 'queue', '--order', ''), ['fifo', 'priority', 'typed'])
     equal(complete(namespace, 'create', 'queue', '--full', 'drop'),
