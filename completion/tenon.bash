@@ -29,7 +29,7 @@ _tenon_options()
 			--quiet'
 		;;
 	work) echo '--jobs --tries --dead --exit-when-empty --progress --json' ;;
-	lock) echo '--nonblock --timeout --conflict-exit-code --quiet --if-dead' ;;
+	lock) echo '--shared --exclusive --nonblock --timeout --conflict-exit-code --quiet --if-dead' ;;
 	bench) echo '--duration --json' ;;
 	doctor | version) echo '--json' ;;
 	esac

@@ -75,6 +75,25 @@ void cli_print_overview(void);
 int cli_option(int argc, char **argv, const char *shorts, const struct option *longs);
 int cli_option_status(int option);
 
+/*
+ * A command line in which options and operands stand in any order, up to a command whose words are its
+ * own.  `option` gets what the common options are not; `operand` what is none, and whether it stands
+ * behind "--".  CLI_REST: this one and what follows is the command.
+ */
+struct cli_line {
+	const char *shorts; /* begin with a dash */
+	const struct option *longs;
+	int (*option)(void *context, int option);
+	int (*operand)(void *context, const char *text, bool ended);
+};
+
+#define CLI_REST (-1)
+
+/* False: nothing more is to be done, and `*ret_status` is the exit status.  Else the command begins at
+ * argv[optind], if there is one. */
+bool cli_parse_line(int argc, char **argv, const struct cli_line *line, void *context,
+		    int *ret_status);
+
 /* Checks for exactly one operand and turns it into the name of an object of the kind that is called
  * so; cli_operand_queue() for a queue. */
 int cli_operand_name(int argc, char **argv, const char *kind, char ret_name[static 258]);

@@ -30,10 +30,10 @@ static void fill_columns(const struct cli_object *object, struct cli_columns *co
 	snprintf(columns->first, sizeof(columns->first), "%s",
 		 cli_word(state_words, status->state));
 	snprintf(columns->second, sizeof(columns->second), "%u", status->waiting);
-	if (status->depth)
-		snprintf(columns->third, sizeof(columns->third), "%d", status->owner_pid);
-	else if (status->shared)
+	if (status->shared)
 		snprintf(columns->third, sizeof(columns->third), "shared:%u", status->shared);
+	else if (status->depth)
+		snprintf(columns->third, sizeof(columns->third), "%d", status->owner_pid);
 	else
 		snprintf(columns->third, sizeof(columns->third), "-");
 }
@@ -62,8 +62,12 @@ static void print(const struct cli_object *object)
 	cli_stat_row("state", "%s", state_meaning(status->state));
 	if (status->shared)
 		cli_stat_row("shared", "%s", cli_format_count(status->shared, "time", "times"));
+	/* Who waits for those who share it to let go has all of the lock but that. */
 	if (!status->depth)
 		cli_stat_row("held", "by nobody");
+	else if (status->shared)
+		cli_stat_row("held", "by nobody; process %d waits for those who share it",
+			     status->owner_pid);
 	else if (status->depth == 1)
 		cli_stat_row("held", "by process %d", status->owner_pid);
 	else
@@ -122,9 +126,9 @@ static void examine(struct doctor *doctor, struct cli_object *object)
 	else
 		doctor_report(doctor, DOCTOR_FINE, object->name, NULL,
 			      "sound, %s; acquired %s since it was made, %s",
-			      status->depth    ? "held"
-			      : status->shared ? "shared"
-					       : "free",
+			      status->shared  ? "shared"
+			      : status->depth ? "held"
+					      : "free",
 			      cli_format_count(status->acquired, "time", "times"),
 			      cli_format_count(status->owner_deaths, "owner died", "owners died"));
 	if (status->depth)

@@ -209,7 +209,7 @@ ROWS = (
     ('lock -E 256 guard true', USAGE, "-E '256': not a number from 0 to 255"),
     ('lock -E x guard true', USAGE, "-E 'x'"),
     ('lock --if-dead hope guard true', USAGE, "--if-dead 'hope': not one of run, fail"),
-    ('lock -s guard true', USAGE, "unknown option '-s'"),
+    ('lock -k guard true', USAGE, "unknown option '-k'"),
     ('lock new /nonexistent/command', 127, 'No such file or directory; the lock was not touched'),
     ('lock new /dev/null', 126, 'Permission denied; the lock was not touched'),
     ('--namespace /nonexistent/folder lock new true', MISSING,

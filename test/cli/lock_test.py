@@ -262,6 +262,109 @@ def test_waiting_one_is_killed(namespace):
     finish(holder, status=137)
 
 
+def shared(namespace, *options):
+    """Somebody who shares the lock, and the process of the command."""
+    holder = namespace.start('lock', '--shared', *options, 'l', *WAIT, stdin=None)
+    return holder, int(holder.stdout.readline())
+
+
+def end(holder, command):
+    os.kill(command, signal.SIGTERM)
+    finish(holder, status=128 + signal.SIGTERM)
+
+
+def test_shared(namespace):
+    """Many at once, and nobody who holds it meanwhile; nobody shares it while somebody holds it."""
+    readers = [shared(namespace) for _ in range(3)]
+    equal([status(namespace)[key] for key in ('shared', 'owner_pid', 'depth')], [3, 0, 0])
+    contains(namespace.run('stat', 'l'), b'shared       3 times\n')
+    contains(namespace.run('ls', '-l'), b' shared:3 ')
+    contains(namespace.run('doctor'), b'lock /l: sound, shared;')
+    namespace.run('lock', '-n', 'l', 'true', status=1,
+                  error="lock '/l': it is not free: it is shared 3 times")
+    equal(namespace.run('lock', '-n', '-s', 'l', 'echo', 'got'), b'got\n')
+    # The last of these counts, as with flock(1).
+    namespace.run('lock', '-n', '-s', '-x', '-E', '9', '-q', 'l', 'true', status=9)
+    for reader in readers:
+        end(*reader)
+    holder, line = started(namespace, '--exclusive', *WAIT)
+    namespace.run('lock', '-n', '-s', 'l', 'true', status=1,
+                  error=f'it is not free: process {status(namespace)["owner_pid"]} holds it')
+    namespace.run('lock', '-w', '10ms', '-s', 'l', 'true', status=1, error='not free within 10 ms')
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate(timeout=harness.WATCHDOG_S)
+    namespace.run('lock', '-x', 'l', 'true', error=WARNING)
+
+
+def test_shared_with_one_who_waits(namespace):
+    """Who waits to hold it keeps others from sharing it, and is seen to wait, not to hold."""
+    reader, command = shared(namespace)
+    waiter = namespace.start('lock', 'l', 'echo', 'got')
+    seen = until(namespace, lambda seen: seen['owner_pid'])
+    equal([seen[key] for key in ('shared', 'depth')], [1, 1])
+    namespace.run('lock', '-n', '-s', 'l', 'true', status=1,
+                  error=f"it is not free: process {seen['owner_pid']} waits for it")
+    contains(namespace.run('stat', 'l').decode(),
+             f"by nobody; process {seen['owner_pid']} waits for those who share it")
+    contains(namespace.run('ls', '-l'), b' shared:1 ')
+    waiter.kill()
+    waiter.communicate(timeout=harness.WATCHDOG_S)
+    until(namespace, lambda seen: not seen['owner_pid'])
+    # Whether that one counts as a holder that died is the library's to say.
+    equal(finish(namespace.start('lock', '-n', '-s', 'l', 'echo', 'got'))[0], b'got\n')
+    end(reader, command)
+
+
+def test_death_of_one_who_shares(namespace):
+    """Whoever of its processes it is: it is over at once, and nobody is told."""
+    for victim in ('front', 'holder', 'command'):
+        reader, command = shared(namespace)
+        waiter = namespace.start('lock', 'l', 'echo', 'got')
+        until(namespace, lambda seen: seen['owner_pid'])
+        with open(f'/proc/{command}/stat') as file:
+            holder = int(file.read().rsplit(')', 1)[1].split()[1])
+        with watched(command) as ended:
+            os.kill({'front': reader.pid, 'holder': holder, 'command': command}[victim],
+                    signal.SIGKILL)
+            equal(finish(waiter), (b'got\n', ''), victim)
+            equal(has_ended(ended), True)
+        reader.communicate(timeout=harness.WATCHDOG_S)
+        equal([status(namespace)[key] for key in ('state', 'shared')], ['sound', 0], victim)
+
+
+def test_shared_is_warned(namespace):
+    """It cannot mend anything; it is told who can."""
+    namespace.run('lock', 'l', 'sh', '-c', 'kill -9 $$', status=137)
+    equal(namespace.run('lock', '-s', '--if-dead', 'fail', 'l', 'echo', 'ran', status=6,
+                        error="'tenon lock /l -- true' says that it is sound"), b'')
+    for _ in range(2):
+        equal(namespace.run('lock', '-s', 'l', 'echo', 'ran', error=WARNING), b'ran\n')
+    namespace.run('lock', '-s', 'l', 'true', error="'tenon lock /l -- true' says that it is sound")
+    namespace.run('lock', 'l', '--', 'true', error=WARNING)
+    namespace.run('lock', '-s', 'l', 'true')
+    equal([status(namespace)[key] for key in ('state', 'shared')], ['sound', 0])
+
+
+def test_shared_is_killed_at_any_moment(namespace):
+    """With somebody who waits to hold it: he gets it, and is not warned."""
+    begin = time.monotonic()
+    namespace.run('lock', '-s', 'l', 'true')
+    span = time.monotonic() - begin
+    for i in range(40):
+        reader = namespace.start('lock', '-s', 'l', *WAIT)
+        waiter = namespace.start('lock', 'l', 'true')
+        # Not to wait for anything, but to hit another instruction each time.
+        moment = time.monotonic() + i * span / 25
+        while time.monotonic() < moment:
+            pass
+        reader.kill()
+        reader.communicate(timeout=harness.WATCHDOG_S)
+        equal(finish(waiter), (b'', ''))
+        namespace.children.clear()
+    until(namespace, lambda seen: [seen[key] for key in (
+        'owner_pid', 'waiting', 'shared', 'participants')] == [0, 0, 0, 1])
+
+
 def test_signals_are_passed_on(namespace):
     """The command decides what becomes of it, and of the lock."""
     holder, _ = started(namespace, *COUNTER)
