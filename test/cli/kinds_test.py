@@ -126,8 +126,7 @@ def test_ls_long(namespace):
            ['lock', '0600', 'sound', '1', str(owner), '/held'],
            ['queue', '0600', 'fifo', '0', '1024', '/queue']])
     # The holder is the process between 'tenon lock' and its command.
-    with open(f'/proc/{command}/stat') as file:
-        equal(int(file.read().rsplit(')', 1)[1].split()[1]), owner)
+    equal(harness.parent_of(command), owner)
     holder.terminate()
     finish(waiter, status=0)
 

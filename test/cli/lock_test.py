@@ -3,40 +3,20 @@
 """tenon lock: what becomes of the lock and of the command when it ends, fails, is killed, or when
 'tenon lock' itself is."""
 
-import contextlib
 import fcntl
-import json
 import os
-import select
 import signal
 import subprocess
 import sys
 import termios
-import time
 
 import harness
-from harness import contains, equal, finish
+from harness import ALONE, COUNTER, WAIT, contains, equal, finish, has_ended, watched
 
 WARNING = 'who held it before died in the middle'
 
-# Says its process and waits until it is told to end.
-WAIT = ('sh', '-c', 'echo $$; exec sleep 1000')
-
-# Counts what it gets, and says so when it gets SIGTERM.
-COUNTER = ('python3', '-u', '-c', '''
-import signal
-got = []
-signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))
-print("ready")
-while not got or got[-1] != "SIGTERM":
-    got.append(signal.sigwait({signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}).name)
-    print(*got)
-raise SystemExit(3)
-''')
-
-
-def status(namespace, name='l'):
-    return json.loads(namespace.run('stat', '--json', '--kind', 'lock', name))
+def status(namespace):
+    return harness.status(namespace, 'lock', 'l')
 
 
 def started(namespace, *words, **options):
@@ -45,29 +25,8 @@ def started(namespace, *words, **options):
     return holder, holder.stdout.readline()
 
 
-def until(namespace, condition, name='l'):
-    """Blocks on 'tenon stat --watch' until the lock is as wanted."""
-    watch = namespace.start('stat', '--json', '--kind', 'lock', '--interval', '10ms', name)
-    while True:
-        seen = json.loads(watch.stdout.readline())
-        if condition(seen):
-            break
-    watch.kill()
-    watch.wait()
-    return seen
-
-
-def has_ended(pidfd):
-    return bool(select.select([pidfd], [], [], harness.WATCHDOG_S)[0])
-
-
-@contextlib.contextmanager
-def watched(pid):
-    pidfd = os.pidfd_open(int(pid))
-    try:
-        yield pidfd
-    finally:
-        os.close(pidfd)
+def until(namespace, condition):
+    return harness.until(namespace, 'lock', 'l', condition)
 
 
 def test_status_of_the_command(namespace):
@@ -208,41 +167,15 @@ def test_holder_is_killed(namespace):
     finish(holder, status=137)
 
 
-# One process that holds a lock of the kernel on a file as long as it lives, or ends with 99.
-ALONE = '''
-import fcntl, os, signal, sys
-file = open(sys.argv[1], "w")
-try:
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-except BlockingIOError:
-    sys.exit(99)
-print(os.getpid(), flush=True)
-signal.alarm(100)
-if sys.argv[2] == "wait":
-    signal.pause()
-'''
-
-
 def test_tenon_lock_is_killed_at_any_moment(namespace):
     """With somebody who waits: he gets the lock, and both commands never run at once."""
     path = os.path.join(namespace.scratch, 'alone')
-    words = ('lock', 'l', sys.executable, '-ISc', ALONE, path)
-    begin = time.monotonic()
-    namespace.run(*words, 'end')
-    span = time.monotonic() - begin
-    for i in range(60):
-        holder = namespace.start(*words, 'wait')
-        waiter = namespace.start(*words, 'end')
-        # Not to wait for anything, but to hit another instruction each time.
-        moment = time.monotonic() + i * span / 40
-        while time.monotonic() < moment:
-            pass
-        holder.kill()
-        line, _ = holder.communicate(timeout=harness.WATCHDOG_S)
+    words = ('lock', 'l', sys.executable, '-ISc', ALONE)
+    for line, waiter in harness.kill_at_any_moment(namespace, 60, (*words, 'wait', path),
+                                                   (*words, 'end', path)):
         finish(waiter)
         if line and os.path.exists(f'/proc/{int(line)}/exe'):
-            raise AssertionError(f'the command of round {i} still runs')
-        namespace.children.clear()
+            raise AssertionError('the command still runs')
     # The last one to have it may have been the one that was killed.
     equal([status(namespace)[key] for key in ('owner_pid', 'waiting', 'participants')], [0, 0, 1])
 
@@ -321,8 +254,7 @@ def test_death_of_one_who_shares(namespace):
         reader, command = shared(namespace)
         waiter = namespace.start('lock', 'l', 'echo', 'got')
         until(namespace, lambda seen: seen['owner_pid'])
-        with open(f'/proc/{command}/stat') as file:
-            holder = int(file.read().rsplit(')', 1)[1].split()[1])
+        holder = harness.parent_of(command)
         with watched(command) as ended:
             os.kill({'front': reader.pid, 'holder': holder, 'command': command}[victim],
                     signal.SIGKILL)
@@ -347,20 +279,9 @@ def test_shared_is_warned(namespace):
 
 def test_shared_is_killed_at_any_moment(namespace):
     """With somebody who waits to hold it: he gets it, and is not warned."""
-    begin = time.monotonic()
-    namespace.run('lock', '-s', 'l', 'true')
-    span = time.monotonic() - begin
-    for i in range(40):
-        reader = namespace.start('lock', '-s', 'l', *WAIT)
-        waiter = namespace.start('lock', 'l', 'true')
-        # Not to wait for anything, but to hit another instruction each time.
-        moment = time.monotonic() + i * span / 25
-        while time.monotonic() < moment:
-            pass
-        reader.kill()
-        reader.communicate(timeout=harness.WATCHDOG_S)
+    for _, waiter in harness.kill_at_any_moment(namespace, 40, ('lock', '-s', 'l', *WAIT),
+                                                ('lock', 'l', 'true')):
         equal(finish(waiter), (b'', ''))
-        namespace.children.clear()
     until(namespace, lambda seen: [seen[key] for key in (
         'owner_pid', 'waiting', 'shared', 'participants')] == [0, 0, 0, 1])
 
