@@ -11,23 +11,11 @@ enum { VERB_WAIT, VERB_SET, VERB_RESET, VERB_PULSE };
 
 static const char *const verbs[] = {"wait", "set", "reset", "pulse", NULL};
 
-static int wait_for(struct tenon_event *event, const struct cli_verb_request *request)
-{
-	int64_t deadline_ns = cli_patience_deadline(&request->patience);
-	int error;
-
-	/* No signal has a handler here; what stops the process and lets it go on is no reason to end. */
-	do {
-		error = tenon_event_wait(event, deadline_ns);
-	} while (error == -EINTR);
-	return error;
-}
-
 static int use(struct tenon_event *event, const struct cli_verb_request *request)
 {
 	switch (request->verb) {
 	case VERB_WAIT:
-		return wait_for(event, request);
+		return tenon_event_wait(event, cli_patience_deadline(&request->patience));
 	case VERB_SET:
 		return tenon_event_set(event);
 	case VERB_RESET:

@@ -80,16 +80,11 @@ static int take(struct cli_hold *hold, int64_t deadline_ns)
 	uint32_t flags = hold->arguments ? TENON_SEMAPHORE_UNDO : 0;
 	int error;
 
-	if (!deadline_ns) {
-		error = tenon_semaphore_try(request->semaphore, request->count, flags);
-		return error == -EAGAIN ? -EBUSY : error;
-	}
-	/* No signal has a handler here; what stops the process and lets it go on is no reason to end. */
-	do {
-		error = tenon_semaphore_acquire(request->semaphore, request->count, flags,
-						deadline_ns);
-	} while (error == -EINTR);
-	return error;
+	if (deadline_ns)
+		return tenon_semaphore_acquire(request->semaphore, request->count, flags,
+					       deadline_ns);
+	error = tenon_semaphore_try(request->semaphore, request->count, flags);
+	return error == -EAGAIN ? -EBUSY : error;
 }
 
 static int refuse(const struct sem_request *request, int error)

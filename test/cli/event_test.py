@@ -84,8 +84,7 @@ def test_stopped_and_continued(namespace):
         kind = words[1]
         namespace.run(*words)
         (child,) = waiters(namespace, kind, 1)
-        child.send_signal(signal.SIGSTOP)
-        child.send_signal(signal.SIGCONT)
+        harness.stop_and_continue(child)
         namespace.run(kind, 'set' if kind == 'event' else 'wait', 'x')
         finish(child)
 

@@ -149,6 +149,13 @@ def parent_of(pid):
         return int(file.read().rsplit(')', 1)[1].split()[1])
 
 
+def stop_and_continue(child):
+    """As a shell does with ^Z and fg."""
+    child.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+    child.send_signal(signal.SIGCONT)
+
+
 def has_ended(pidfd):
     return bool(select.select([pidfd], [], [], WATCHDOG_S)[0])
 

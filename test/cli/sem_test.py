@@ -108,8 +108,7 @@ def test_without_a_command(namespace):
     waiter = namespace.start('sem', 'acquire', 's', '2')
     until(namespace, lambda seen: seen['waiting'] == 1)
     # What stops it and lets it go on does not end the wait.
-    waiter.send_signal(signal.SIGSTOP)
-    waiter.send_signal(signal.SIGCONT)
+    harness.stop_and_continue(waiter)
     namespace.run('sem', 'release', 's')
     namespace.run('sem', 'release', 's')
     finish(waiter)
