@@ -125,5 +125,21 @@ def test_barrier_waiter_leaves(namespace):
     finish(late)
 
 
+def test_barrier_at_any_moment(namespace):
+    """Whenever somebody who had come is killed, it takes as many others as before."""
+    namespace.run('create', 'barrier', 'x', '--count', '2')
+    namespace.run('create', 'event', 'set', '--set', '--manual')
+    rounds = harness.kill_at_any_moment(namespace, 40, ('barrier', 'wait', 'x'),
+                                        ('event', 'wait', 'set'))
+    for _, other in rounds:
+        finish(other)
+        (one,) = waiters(namespace, 'barrier', 1)
+        equal(harness.status(namespace, 'barrier', 'x')['arrived'], 1)
+        namespace.run('barrier', 'wait', 'x')
+        finish(one)
+    seen = harness.status(namespace, 'barrier', 'x')
+    equal([seen[key] for key in ('arrived', 'waiting', 'rounds')], [0, 0, 40])
+
+
 if __name__ == '__main__':
     sys.exit(harness.main())
