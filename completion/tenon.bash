@@ -2,14 +2,16 @@
 #
 # Completion of tenon(1) for bash: commands, their options and values, and the names of objects.
 
-_tenon_commands='create rm ls stat send recv peek work lock bench doctor help version'
+_tenon_commands='create rm ls stat send recv peek work lock sem event barrier once bench doctor help version'
+
+_tenon_kinds='queue lock semaphore event condition barrier once'
 
 _tenon_options()
 {
 	case $1 in
 	create)
-		echo '--capacity --order --full --message-size --recursive --mode --participants
-			--exclusive --json'
+		echo '--capacity --order --full --message-size --recursive --value --maximum --manual --set
+			--count --mode --participants --exclusive --json'
 		;;
 	rm) echo '--force --json --kind' ;;
 	ls) echo '--long --json --null --kind' ;;
@@ -27,7 +29,13 @@ _tenon_options()
 			--quiet'
 		;;
 	work) echo '--jobs --tries --dead --exit-when-empty --progress --json' ;;
-	lock) echo '--nonblock --timeout --conflict-exit-code --quiet --if-dead' ;;
+	lock) echo '--shared --exclusive --nonblock --timeout --conflict-exit-code --quiet --if-dead' ;;
+	sem)
+		echo '--nonblock --timeout --conflict-exit-code --quiet --create --value --maximum
+			--json'
+		;;
+	event | barrier) echo '--nonblock --timeout --conflict-exit-code --quiet' ;;
+	once) echo '--nonblock --timeout --conflict-exit-code --quiet --if-dead' ;;
 	bench) echo '--duration --json' ;;
 	doctor | version) echo '--json' ;;
 	esac
@@ -63,7 +71,7 @@ _tenon_value()
 	local option=$1 word=$2 namespace=$3 command=$4
 
 	# The same letter is an option without a value there.
-	[[ $command:$option == @(lock:-n|stat:-w) ]] && return 1
+	[[ $command:$option == @(lock:-n|sem:-n|event:-n|barrier:-n|once:-n|stat:-w) ]] && return 1
 	case $option in
 	--namespace | --output-dir)
 		compopt -o filenames 2>/dev/null
@@ -77,11 +85,12 @@ _tenon_value()
 	--full) _tenon_words "$word" wait fail drop-oldest drop-newest ;;
 	--capacity) _tenon_words "$word" rendezvous unbounded ;;
 	--tries) _tenon_words "$word" unlimited ;;
-	--kind) _tenon_words "$word" queue lock ;;
+	--kind) _tenon_words "$word" "$_tenon_kinds" ;;
 	--if-dead) _tenon_words "$word" run fail ;;
 	--dead) _tenon_names "$namespace" "$word" queue ;;
 	--message | -m | --key | --priority | --type | --timeout | -t | --count | -n | --position | \
 		-p | --interval | --jobs | -j | --duration | --message-size | --mode | --participants | \
+		--value | --maximum | \
 		-w | --conflict-exit-code | -E) ;;
 	*) return 1 ;;
 	esac
@@ -93,15 +102,22 @@ _tenon_operand()
 	local command=$1 position=$2 word=$3 namespace=$4 kind=$5
 
 	case $command:$position in
-	create:0) _tenon_words "$word" queue lock ;;
+	create:0) _tenon_words "$word" "$_tenon_kinds" ;;
 	create:1) _tenon_names "$namespace" "$word" "$kind" ;;
 	send:0 | recv:0 | peek:0 | work:0) _tenon_names "$namespace" "$word" queue ;;
 	lock:0) _tenon_names "$namespace" "$word" lock ;;
+	once:0) _tenon_names "$namespace" "$word" once ;;
+	sem:0) _tenon_words "$word" acquire release get ;;
+	sem:1) _tenon_names "$namespace" "$word" semaphore ;;
+	event:0) _tenon_words "$word" wait set reset pulse ;;
+	event:1) _tenon_names "$namespace" "$word" event ;;
+	barrier:0) _tenon_words "$word" wait ;;
+	barrier:1) _tenon_names "$namespace" "$word" barrier ;;
 	rm:* | stat:*) _tenon_names "$namespace" "$word" "$kind" ;;
-	work:1 | lock:1)
+	work:1 | lock:1 | once:1 | sem:2)
 		mapfile -t COMPREPLY < <(compgen -c -- "$word")
 		;;
-	work:* | lock:* | doctor:0)
+	work:* | lock:* | once:* | sem:* | doctor:0)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		;;

@@ -2,7 +2,7 @@
 #ifndef TENON_CLI_CHILD_H
 #define TENON_CLI_CHILD_H
 
-/* The commands that `tenon work` and `tenon lock` run. */
+/* The commands that `tenon work`, and hold.c, run. */
 
 #include <signal.h>
 #include <stdbool.h>

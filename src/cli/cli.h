@@ -49,8 +49,8 @@ struct cli_command {
 
 extern const struct cli_command cli_command_create, cli_command_rm, cli_command_ls,
 	cli_command_stat, cli_command_send, cli_command_recv, cli_command_peek, cli_command_work,
-	cli_command_lock, cli_command_bench, cli_command_doctor, cli_command_help,
-	cli_command_version;
+	cli_command_lock, cli_command_sem, cli_command_event, cli_command_barrier, cli_command_once,
+	cli_command_bench, cli_command_doctor, cli_command_help, cli_command_version;
 
 /* The table of commands, ended by NULL, and the one that runs (NULL before it is known). */
 extern const struct cli_command *const cli_commands[];
@@ -74,6 +74,25 @@ void cli_print_overview(void);
  * does not know itself it gives to cli_option_status(). */
 int cli_option(int argc, char **argv, const char *shorts, const struct option *longs);
 int cli_option_status(int option);
+
+/*
+ * A command line in which options and operands stand in any order, up to a command whose words are its
+ * own.  `option` gets what the common options are not; `operand` what is none, and whether it stands
+ * behind "--".  CLI_REST: this one and what follows is the command.
+ */
+struct cli_line {
+	const char *shorts; /* begin with a dash */
+	const struct option *longs;
+	int (*option)(void *context, int option);
+	int (*operand)(void *context, const char *text, bool ended);
+};
+
+#define CLI_REST (-1)
+
+/* False: nothing more is to be done, and `*ret_status` is the exit status.  Else the command begins at
+ * argv[optind], if there is one. */
+bool cli_parse_line(int argc, char **argv, const struct cli_line *line, void *context,
+		    int *ret_status);
 
 /* Checks for exactly one operand and turns it into the name of an object of the kind that is called
  * so; cli_operand_queue() for a queue. */
@@ -134,6 +153,9 @@ int cli_parse_mode(const char *text, uint32_t *ret_mode);     /* octal, at most 
 
 /* Reads `optarg`: 500ms, 1.5s, 2m; seconds.  Reports what is wrong with it and returns CLI_USAGE. */
 int cli_option_duration(const char *option, int64_t least_ns, int64_t *ret_ns);
+
+/* Reads `optarg`, a number of that range.  Reports another and returns CLI_USAGE. */
+int cli_option_number(const char *option, uint32_t least, uint32_t most, uint32_t *ret_number);
 
 /* Writes the name with its leading slash; reports a bad one and returns CLI_USAGE. */
 int cli_parse_name(const char *text, char ret_name[static 258]);

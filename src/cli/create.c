@@ -22,6 +22,11 @@ enum {
 	OPTION_MODE,
 	OPTION_PARTICIPANTS,
 	OPTION_RECURSIVE,
+	OPTION_VALUE,
+	OPTION_MAXIMUM,
+	OPTION_MANUAL,
+	OPTION_SET,
+	OPTION_COUNT,
 	OPTION_EXCLUSIVE,
 };
 
@@ -61,6 +66,11 @@ static const struct {
 	{OPTION_MODE, CLI_MAKE_MODE, "--mode"},
 	{OPTION_PARTICIPANTS, CLI_MAKE_PARTICIPANTS, "--participants"},
 	{OPTION_RECURSIVE, CLI_MAKE_RECURSIVE, "--recursive"},
+	{OPTION_VALUE, CLI_MAKE_VALUE, "--value"},
+	{OPTION_MAXIMUM, CLI_MAKE_MAXIMUM, "--maximum"},
+	{OPTION_MANUAL, CLI_MAKE_MANUAL, "--manual"},
+	{OPTION_SET, CLI_MAKE_SET, "--set"},
+	{OPTION_COUNT, CLI_MAKE_COUNT, "--count"},
 };
 
 static int parse_queue_option(int option, struct tenon_queue_options *options)
@@ -92,10 +102,51 @@ static int parse_queue_option(int option, struct tenon_queue_options *options)
 	}
 }
 
+static int parse_sync_option(int option, struct cli_making *making)
+{
+	switch (option) {
+	case OPTION_RECURSIVE:
+		making->sync.flags |= TENON_LOCK_RECURSIVE;
+		return CLI_OK;
+	case OPTION_MANUAL:
+		making->sync.flags |= TENON_EVENT_MANUAL;
+		return CLI_OK;
+	case OPTION_SET:
+		making->sync.flags |= TENON_EVENT_IS_SET;
+		return CLI_OK;
+	case OPTION_VALUE:
+		return cli_option_number("--value", 0, TENON_SEMAPHORE_MAX,
+					 &making->semaphore.value);
+	case OPTION_MAXIMUM:
+		return cli_option_number("--maximum", 1, TENON_SEMAPHORE_MAX,
+					 &making->semaphore.maximum);
+	default:
+		return cli_option_number("--count", 1, TENON_BARRIER_MOST, &making->barrier.count);
+	}
+}
+
+/* Of all kinds. */
+static int parse_common_option(int option, struct cli_making *making)
+{
+	uint32_t mode, participants;
+
+	if (option == OPTION_MODE) {
+		if (cli_parse_mode(optarg, &mode))
+			return cli_usage("--mode '%s': not an octal number up to 0777", optarg);
+		making->queue.mode = making->sync.mode = mode;
+		making->semaphore.mode = making->barrier.mode = mode;
+		return CLI_OK;
+	}
+	if (cli_option_number("--participants", 1, TENON_QUEUE_MAX_PARTICIPANTS, &participants))
+		return CLI_USAGE;
+	making->queue.max_participants = making->sync.max_participants = participants;
+	making->semaphore.max_participants = making->barrier.max_participants = participants;
+	return CLI_OK;
+}
+
 static int parse_request(int option, struct create_request *request)
 {
 	struct cli_making *making = &request->making;
-	uint64_t number;
 	size_t i;
 
 	for (i = 0; i < sizeof(made_of) / sizeof(made_of[0]); ++i) {
@@ -109,21 +160,15 @@ static int parse_request(int option, struct create_request *request)
 	case OPTION_MESSAGE_SIZE:
 		return parse_queue_option(option, &making->queue);
 	case OPTION_MODE:
-		if (cli_parse_mode(optarg, &making->queue.mode))
-			return cli_usage("--mode '%s': not an octal number up to 0777", optarg);
-		making->sync.mode = making->queue.mode;
-		return CLI_OK;
 	case OPTION_PARTICIPANTS:
-		if (cli_parse_number(optarg, &number) || !number ||
-		    number > TENON_QUEUE_MAX_PARTICIPANTS)
-			return cli_usage("--participants '%s': not a number from 1 to %u", optarg,
-					 TENON_QUEUE_MAX_PARTICIPANTS);
-		making->queue.max_participants = (uint32_t)number;
-		making->sync.max_participants = (uint32_t)number;
-		return CLI_OK;
+		return parse_common_option(option, making);
 	case OPTION_RECURSIVE:
-		making->sync.flags |= TENON_LOCK_RECURSIVE;
-		return CLI_OK;
+	case OPTION_VALUE:
+	case OPTION_MAXIMUM:
+	case OPTION_MANUAL:
+	case OPTION_SET:
+	case OPTION_COUNT:
+		return parse_sync_option(option, making);
 	case OPTION_EXCLUSIVE:
 		making->flags |= TENON_EXCLUSIVE;
 		return CLI_OK;
@@ -142,7 +187,8 @@ static int check_options(const struct cli_kind *kind, const struct cli_making *m
 
 	for (i = 0; i < sizeof(made_of) / sizeof(made_of[0]); ++i) {
 		if (making->given & made_of[i].bit & ~kind->options)
-			return cli_usage("a %s has no %s", kind->name, made_of[i].text);
+			return cli_usage("%s %s has no %s", cli_article(kind->name), kind->name,
+					 made_of[i].text);
 	}
 	/* To the library this means the usual mode; of a queue, it means none. */
 	if (kind != &cli_kind_queue && making->given & CLI_MAKE_MODE && !making->sync.mode)
@@ -216,6 +262,11 @@ static int run(int argc, char **argv)
 		{"mode", required_argument, NULL, OPTION_MODE},
 		{"participants", required_argument, NULL, OPTION_PARTICIPANTS},
 		{"recursive", no_argument, NULL, OPTION_RECURSIVE},
+		{"value", required_argument, NULL, OPTION_VALUE},
+		{"maximum", required_argument, NULL, OPTION_MAXIMUM},
+		{"manual", no_argument, NULL, OPTION_MANUAL},
+		{"set", no_argument, NULL, OPTION_SET},
+		{"count", required_argument, NULL, OPTION_COUNT},
 		{"exclusive", no_argument, NULL, OPTION_EXCLUSIVE},
 		{"json", no_argument, NULL, CLI_OPTION_JSON},
 		CLI_COMMON_OPTIONS,
@@ -226,7 +277,9 @@ static int run(int argc, char **argv)
 				     .capacity = TENON_QUEUE_DEFAULT_CAPACITY,
 				     .max_message_bytes = TENON_QUEUE_DEFAULT_MESSAGE_BYTES,
 				     .mode = TENON_QUEUE_DEFAULT_MODE},
-			   .sync = {.size = sizeof(request.making.sync)}},
+			   .sync = {.size = sizeof(request.making.sync)},
+			   .semaphore = {.size = sizeof(request.making.semaphore)},
+			   .barrier = {.size = sizeof(request.making.barrier)}},
 	};
 	const struct cli_kind *kind;
 	char name[258];
@@ -253,11 +306,13 @@ static int run(int argc, char **argv)
 
 const struct cli_command cli_command_create = {
 	.name = "create",
-	.synopsis = "queue|lock NAME [OPTION…]",
-	.summary = "make a queue or a lock",
+	.synopsis = "KIND NAME [OPTION…]",
+	.summary = "make a queue, a lock or another object",
 	.help = "Makes an object of a kind.  If it exists it is left as it is, and only options "
 		"that\n"
-		"differ from it are an error.  Each kind has names of its own.\n"
+		"differ from it are an error.  Each kind has names of its own.  The kinds are "
+		"queue,\n"
+		"lock, semaphore, event, condition, barrier, once.\n"
 		"\n"
 		"Of a queue:\n"
 		"  --capacity N         messages it holds at most (1024; K, M and G may follow),\n"
@@ -270,6 +325,19 @@ const struct cli_command cli_command_create = {
 		"\n"
 		"Of a lock:\n"
 		"  --recursive          its holder may acquire it again\n"
+		"\n"
+		"Of a semaphore:\n"
+		"  --value N            what it begins with (0)\n"
+		"  --maximum N          more it never has (2147483647)\n"
+		"\n"
+		"Of an event:\n"
+		"  --manual             it stays set until it is reset; usually one passes and "
+		"resets "
+		"it\n"
+		"  --set                it is set from the beginning\n"
+		"\n"
+		"Of a barrier:\n"
+		"  --count N            for how many it is; must be given\n"
 		"\n"
 		"Of all:\n"
 		"  --mode OCTAL         permission bits, less the umask (0600)\n"

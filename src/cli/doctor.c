@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +139,38 @@ void doctor_report_unopened(struct doctor *doctor, const char *name, int error)
 		doctor_report(doctor, DOCTOR_WARNING, name, remedy_for(error),
 			      "it cannot be opened: %s", strerror(-error));
 	}
+}
+
+bool doctor_is_sound(struct doctor *doctor, const struct cli_object *object)
+{
+	char remedy[96];
+
+	if (!object->damaged)
+		return true;
+	snprintf(remedy, sizeof(remedy), "remove it with 'tenon rm --kind %s' and make it anew",
+		 object->kind->name);
+	doctor_report(doctor, DOCTOR_DAMAGE, object->name, remedy,
+		      "its shared memory is damaged, or was when somebody used it");
+	return false;
+}
+
+/* The kernel takes a lock from who dies.  Only in another pid namespace, and behind some calls of
+ * exec(3), it cannot: see <tenon/lock.h>. */
+void doctor_examine_holder(struct doctor *doctor, const struct cli_object *object, int32_t pid,
+			   uint32_t waiting)
+{
+	char remedy[192];
+
+	if (pid > 0 && (!kill(pid, 0) || errno != ESRCH))
+		return;
+	snprintf(remedy, sizeof(remedy),
+		 "if that process has died, end the others that have the %s open, or remove it "
+		 "with 'tenon rm --kind %s' and make it anew",
+		 object->kind->name, object->kind->name);
+	doctor_report(doctor, DOCTOR_WARNING, object->name, remedy,
+		      "it is held by process %d, which is not to be seen here: it has died, "
+		      "or is in another pid namespace; %s",
+		      pid, cli_format_count(waiting, "process waits", "processes wait"));
 }
 
 static void examine_use(struct doctor *doctor, const struct cli_object *object)
@@ -335,7 +368,7 @@ const struct cli_command cli_command_doctor = {
 	.summary = "check a namespace for damage, leftovers and limits",
 	.help = "Checks the kernel, limits, the folder, and every object in it, and says what to "
 		"do.  It\n"
-		"frees what dead processes held in queues, and removes nothing.\n"
+		"frees what dead processes held in queues and semaphores, and removes nothing.\n"
 		"\n"
 		"      --json  an array of findings\n"
 		"\n"

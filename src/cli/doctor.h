@@ -24,6 +24,15 @@ void doctor_report(struct doctor *doctor, enum doctor_grade grade, const char *o
 /* An object that cannot be opened: what error the library gave. */
 void doctor_report_unopened(struct doctor *doctor, const char *name, int error);
 
+struct cli_object;
+
+/* Whether its memory is; if not, that is reported. */
+bool doctor_is_sound(struct doctor *doctor, const struct cli_object *object);
+
+/* Reports a holder that is not to be seen, for which others may wait for ever. */
+void doctor_examine_holder(struct doctor *doctor, const struct cli_object *object, int32_t pid,
+			   uint32_t waiting);
+
 /* Looks at the kernel, the limits of this process, and the namespace's folder.  False if there is no
  * folder to look into. */
 bool doctor_examine_system(struct doctor *doctor);

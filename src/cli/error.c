@@ -153,8 +153,9 @@ static void report_missing(const struct cli_kind *kind, const char *name)
 	}
 	tenon_namespace_list(NULL, visit_nearest, &search);
 	if (search.other)
-		cli_kind_warn(kind, name, "there is no such %s in '%s', but a %s of that name",
-			      kind->name, cli_namespace(), search.other->name);
+		cli_kind_warn(kind, name, "there is no such %s in '%s', but %s %s of that name",
+			      kind->name, cli_namespace(), cli_article(search.other->name),
+			      search.other->name);
 	else if (search.found[0])
 		cli_kind_warn(kind, name, "there is no such %s in '%s'; did you mean '%s'?",
 			      kind->name, cli_namespace(), search.found);
@@ -164,8 +165,9 @@ static void report_missing(const struct cli_kind *kind, const char *name)
 			      kind->name, cli_namespace());
 	else
 		cli_kind_warn(kind, name,
-			      "there is no such %s in '%s'; make it with 'tenon create %s %s'",
-			      kind->name, cli_namespace(), kind->name, name);
+			      "there is no such %s in '%s'; make it with 'tenon create %s %s%s'",
+			      kind->name, cli_namespace(), kind->name, name,
+			      kind->example ? kind->example : "");
 }
 
 /* What ran out, and where more of it comes from. */
@@ -189,9 +191,9 @@ static void report_exhausted(const struct cli_kind *kind, const char *name, int 
 		break;
 	case EFBIG:
 		cli_kind_warn(kind, name,
-			      "this process may not make files as large as a %s; look at 'ulimit "
-			      "-f'",
-			      kind->name);
+			      "this process may not make files as large as %s %s; look at "
+			      "'ulimit -f'",
+			      cli_article(kind->name), kind->name);
 		break;
 	default:
 		cli_kind_warn(kind, name, "%s; raise the limit with 'ulimit -n'", strerror(-error));

@@ -13,9 +13,8 @@
 #include <string.h>
 
 const struct cli_kind *const cli_kinds[] = {
-	&cli_kind_queue,
-	&cli_kind_lock,
-	NULL,
+	&cli_kind_queue,     &cli_kind_lock,	&cli_kind_semaphore, &cli_kind_event,
+	&cli_kind_condition, &cli_kind_barrier, &cli_kind_once,	     NULL,
 };
 
 const struct cli_kind cli_kind_any = {.name = "object", .plural = "objects"};
@@ -40,6 +39,12 @@ const struct cli_kind *cli_kind_named(const char *name)
 			return cli_kinds[i];
 	}
 	return NULL;
+}
+
+const char *cli_article(const char *noun)
+{
+	/* "a once", as it is spoken. */
+	return strchr("aei", noun[0]) ? "an" : "a";
 }
 
 const char *cli_kind_list(const char *before)
@@ -113,8 +118,8 @@ static int report_ambiguous(const char *name, uint32_t found)
 
 		if (!(found & UINT32_C(1) << i))
 			continue;
-		snprintf(kinds + strlen(kinds), sizeof(kinds) - strlen(kinds), "%sa %s",
-			 kinds[0] ? " and " : "", kind);
+		snprintf(kinds + strlen(kinds), sizeof(kinds) - strlen(kinds), "%s%s %s",
+			 kinds[0] ? " and " : "", cli_article(kind), kind);
 		snprintf(options + strlen(options), sizeof(options) - strlen(options),
 			 "%s--kind %s", options[0] ? " or " : "", kind);
 	}

@@ -9,7 +9,12 @@
 
 #include "cli.h"
 
+#include <tenon/barrier.h>
+#include <tenon/condition.h>
+#include <tenon/event.h>
 #include <tenon/lock.h>
+#include <tenon/once.h>
+#include <tenon/semaphore.h>
 
 /* An object that is open, and its status. */
 struct cli_object {
@@ -24,6 +29,11 @@ struct cli_object {
 	union {
 		struct tenon_queue_status queue;
 		struct tenon_lock_status lock;
+		struct tenon_semaphore_status semaphore;
+		struct tenon_event_status event;
+		struct tenon_condition_status condition;
+		struct tenon_barrier_status barrier;
+		struct tenon_once_status once;
 	} status;
 };
 
@@ -50,16 +60,23 @@ enum {
 	CLI_MAKE_RECURSIVE = 16,
 	CLI_MAKE_MODE = 32,
 	CLI_MAKE_PARTICIPANTS = 64,
+	CLI_MAKE_VALUE = 128,
+	CLI_MAKE_MAXIMUM = 256,
+	CLI_MAKE_MANUAL = 512,
+	CLI_MAKE_SET = 1024,
+	CLI_MAKE_COUNT = 2048,
 };
 
 #define CLI_MAKE_ANY (CLI_MAKE_MODE | CLI_MAKE_PARTICIPANTS)
 
-/* How an object is to be made.  Mode and participants are in both structures. */
+/* How an object is to be made.  Mode and participants are in all structures. */
 struct cli_making {
 	uint32_t flags; /* beside TENON_CREATE */
 	uint32_t given;
 	struct tenon_queue_options queue;
 	struct tenon_sync_options sync;
+	struct tenon_semaphore_options semaphore;
+	struct tenon_barrier_options barrier;
 };
 
 /* The three columns of `tenon ls --long` that are a kind's own. */
@@ -74,6 +91,7 @@ struct cli_kind {
 	uint32_t kind; /* TENON_KIND_… */
 	const char *name, *plural;
 	uint32_t options;	/* of `tenon create`: CLI_MAKE_… */
+	const char *example;	/* of these, what stands in advice: " --count N"; NULL: none */
 	const char *contents;	/* "messages are": what is written where its memory is */
 	const char *use;	/* "use it": what who may read and write it can do */
 	const char *columns[3]; /* their titles */
@@ -104,7 +122,43 @@ struct cli_kind {
 	void (*examine)(struct doctor *doctor, struct cli_object *object);
 };
 
-extern const struct cli_kind cli_kind_queue, cli_kind_lock;
+extern const struct cli_kind cli_kind_queue, cli_kind_lock, cli_kind_semaphore, cli_kind_event,
+	cli_kind_condition, cli_kind_barrier, cli_kind_once;
+
+/* A kind's open, close and read, made of the library's calls, which are called the same for all of
+ * them: `noun` is the kind, `options` the member of struct cli_making.  And their places in its row. */
+#define CLI_KIND_CALLS(noun, options)                                                              \
+	static int noun##_open(const char *name, const struct cli_making *making,                  \
+			       void **ret_handle)                                                  \
+	{                                                                                          \
+		struct tenon_##noun *handle;                                                       \
+		int error;                                                                         \
+                                                                                                   \
+		error = tenon_##noun##_open(NULL, name, making ? TENON_CREATE | making->flags : 0, \
+					    making ? &making->options : NULL, &handle);            \
+		if (!error)                                                                        \
+			*ret_handle = handle;                                                      \
+		return error;                                                                      \
+	}                                                                                          \
+	static void noun##_close(void *handle)                                                     \
+	{                                                                                          \
+		tenon_##noun##_close(handle);                                                      \
+	}                                                                                          \
+	static int noun##_read(struct cli_object *object)                                          \
+	{                                                                                          \
+		struct tenon_##noun##_status *status = &object->status.noun;                       \
+		int error;                                                                         \
+                                                                                                   \
+		*status = (struct tenon_##noun##_status){.size = sizeof(*status)};                 \
+		error = tenon_##noun##_status(object->handle, status);                             \
+		if (!error)                                                                        \
+			CLI_COPY_COMMON(object, status);                                           \
+		return error;                                                                      \
+	}
+
+#define CLI_KIND_CALLED(noun)                                                        \
+	.open = noun##_open, .close = noun##_close, .remove = tenon_##noun##_remove, \
+	.read = noun##_read
 
 /* All of them, ended by NULL. */
 extern const struct cli_kind *const cli_kinds[];
@@ -115,6 +169,9 @@ extern const struct cli_kind cli_kind_any;
 /* By number or by name; NULL if there is none. */
 const struct cli_kind *cli_kind_of(uint32_t kind);
 const struct cli_kind *cli_kind_named(const char *name);
+
+/* "a queue", "an event": the article. */
+const char *cli_article(const char *noun);
 
 /* "queue, lock", or with something before each: "--kind queue, --kind lock". */
 const char *cli_kind_list(const char *before);
@@ -189,5 +246,8 @@ void cli_json_add_boolean(struct json_object *json, const char *key, bool value)
 /* A line of `tenon stat`, and those that every kind has: by whom and when it was made. */
 void cli_stat_row(const char *label, const char *format, ...) CLI_PRINTF(2, 3);
 void cli_stat_made(const struct cli_object *object);
+/* What it takes, how many are attached, and how many of these sleep: of a kind where all wait for the
+ * same. */
+void cli_stat_attached(const struct cli_object *object, uint32_t waiting);
 
 #endif

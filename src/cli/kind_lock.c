@@ -5,8 +5,6 @@
 #include "doctor.h"
 #include "kind.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 
 static const char *const state_words[] = {
@@ -16,34 +14,7 @@ static const char *const state_words[] = {
 	NULL,
 };
 
-static int open_lock(const char *name, const struct cli_making *making, void **ret_handle)
-{
-	struct tenon_lock *lock;
-	int error;
-
-	error = tenon_lock_open(NULL, name, making ? TENON_CREATE | making->flags : 0,
-				making ? &making->sync : NULL, &lock);
-	if (!error)
-		*ret_handle = lock;
-	return error;
-}
-
-static void close_lock(void *handle)
-{
-	tenon_lock_close(handle);
-}
-
-static int read_lock(struct cli_object *object)
-{
-	struct tenon_lock_status *status = &object->status.lock;
-	int error;
-
-	*status = (struct tenon_lock_status){.size = sizeof(*status)};
-	error = tenon_lock_status(object->handle, status);
-	if (!error)
-		CLI_COPY_COMMON(object, status);
-	return error;
-}
+CLI_KIND_CALLS(lock, sync)
 
 static const char *find_difference(const struct cli_object *object, const struct cli_making *making)
 {
@@ -59,7 +30,9 @@ static void fill_columns(const struct cli_object *object, struct cli_columns *co
 	snprintf(columns->first, sizeof(columns->first), "%s",
 		 cli_word(state_words, status->state));
 	snprintf(columns->second, sizeof(columns->second), "%u", status->waiting);
-	if (status->depth)
+	if (status->shared)
+		snprintf(columns->third, sizeof(columns->third), "shared:%u", status->shared);
+	else if (status->depth)
 		snprintf(columns->third, sizeof(columns->third), "%d", status->owner_pid);
 	else
 		snprintf(columns->third, sizeof(columns->third), "-");
@@ -87,19 +60,23 @@ static void print(const struct cli_object *object)
 	cli_stat_row("made as", "%s", status->recursive ? "recursive" : "not recursive");
 	cli_stat_made(object);
 	cli_stat_row("state", "%s", state_meaning(status->state));
+	if (status->shared)
+		cli_stat_row("shared", "%s", cli_format_count(status->shared, "time", "times"));
+	/* Who waits for those who share it to let go has all of the lock but that. */
 	if (!status->depth)
 		cli_stat_row("held", "by nobody");
+	else if (status->shared)
+		cli_stat_row("held", "by nobody; process %d waits for those who share it",
+			     status->owner_pid);
 	else if (status->depth == 1)
 		cli_stat_row("held", "by process %d", status->owner_pid);
 	else
 		cli_stat_row("held", "by process %d, %u times", status->owner_pid, status->depth);
-	cli_stat_row("memory", "%s", cli_format_bytes(status->memory_bytes));
 	cli_stat_row("acquired", "%s, %llu not at once",
 		     cli_format_count(status->acquired, "time", "times"),
 		     (unsigned long long)status->waited);
 	cli_stat_row("owner deaths", "%llu", (unsigned long long)status->owner_deaths);
-	cli_stat_row("attached", "%u of %u processes; asleep %u", status->participants,
-		     status->max_participants, status->waiting);
+	cli_stat_attached(object, status->waiting);
 }
 
 static void add_json(const struct cli_object *object, struct json_object *json)
@@ -110,6 +87,7 @@ static void add_json(const struct cli_object *object, struct json_object *json)
 	cli_json_add_string(json, "state", cli_word(state_words, status->state));
 	cli_json_add_signed(json, "owner_pid", status->owner_pid);
 	cli_json_add_number(json, "depth", status->depth);
+	cli_json_add_number(json, "shared", status->shared);
 	cli_json_add_number(json, "waiting", status->waiting);
 	cli_json_add_number(json, "acquired", status->acquired);
 	cli_json_add_number(json, "waited", status->waited);
@@ -125,35 +103,14 @@ static void print_rates(const struct cli_object *object, const struct cli_object
 		     (double)(now->waited - then->waited) / s);
 }
 
-/* The kernel takes a lock from who dies.  Only in another pid namespace, and behind some calls of
- * exec(3), it cannot: see <tenon/lock.h>. */
-static void examine_holder(struct doctor *doctor, const struct cli_object *object)
-{
-	const struct tenon_lock_status *status = &object->status.lock;
-
-	if (!status->depth)
-		return;
-	if (status->owner_pid <= 0 || (kill(status->owner_pid, 0) && errno == ESRCH))
-		doctor_report(
-			doctor, DOCTOR_WARNING, object->name,
-			"if that process has died, end the others that have the lock open, "
-			"or remove it with 'tenon rm --kind lock' and make it anew",
-			"it is held by process %d, which is not to be seen here: it has died, "
-			"or is in another pid namespace; %s",
-			status->owner_pid,
-			cli_format_count(status->waiting, "process waits", "processes wait"));
-}
-
 static void examine(struct doctor *doctor, struct cli_object *object)
 {
 	const struct tenon_lock_status *status = &object->status.lock;
 
-	if (object->damaged || status->state > TENON_LOCK_LOST) {
-		doctor_report(doctor, DOCTOR_DAMAGE, object->name,
-			      "remove it with 'tenon rm --kind lock' and make it anew",
-			      "its shared memory is damaged, or was when somebody used it");
+	if (status->state > TENON_LOCK_LOST)
+		object->damaged = true;
+	if (!doctor_is_sound(doctor, object))
 		return;
-	}
 	if (status->state == TENON_LOCK_LOST)
 		doctor_report(doctor, DOCTOR_WARNING, object->name,
 			      "mend what it protects, remove it with 'tenon rm --kind lock' and "
@@ -169,10 +126,13 @@ static void examine(struct doctor *doctor, struct cli_object *object)
 	else
 		doctor_report(doctor, DOCTOR_FINE, object->name, NULL,
 			      "sound, %s; acquired %s since it was made, %s",
-			      status->depth ? "held" : "free",
+			      status->shared  ? "shared"
+			      : status->depth ? "held"
+					      : "free",
 			      cli_format_count(status->acquired, "time", "times"),
 			      cli_format_count(status->owner_deaths, "owner died", "owners died"));
-	examine_holder(doctor, object);
+	if (status->depth)
+		doctor_examine_holder(doctor, object, status->owner_pid, status->waiting);
 }
 
 const struct cli_kind cli_kind_lock = {
@@ -183,10 +143,7 @@ const struct cli_kind cli_kind_lock = {
 	.contents = "its memory is",
 	.use = "take it and hold it",
 	.columns = {"state", "waiting", "holder"},
-	.open = open_lock,
-	.close = close_lock,
-	.remove = tenon_lock_remove,
-	.read = read_lock,
+	CLI_KIND_CALLED(lock),
 	.difference = find_difference,
 	.fill_columns = fill_columns,
 	.print = print,

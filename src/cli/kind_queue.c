@@ -11,34 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static int open_queue(const char *name, const struct cli_making *making, void **ret_handle)
-{
-	struct tenon_queue *queue;
-	int error;
-
-	error = tenon_queue_open(NULL, name, making ? TENON_CREATE | making->flags : 0,
-				 making ? &making->queue : NULL, &queue);
-	if (!error)
-		*ret_handle = queue;
-	return error;
-}
-
-static void close_queue(void *handle)
-{
-	tenon_queue_close(handle);
-}
-
-static int read_queue(struct cli_object *object)
-{
-	struct tenon_queue_status *status = &object->status.queue;
-	int error;
-
-	*status = (struct tenon_queue_status){.size = sizeof(*status)};
-	error = tenon_queue_status(object->handle, status);
-	if (!error)
-		CLI_COPY_COMMON(object, status);
-	return error;
-}
+CLI_KIND_CALLS(queue, queue)
 
 static const char *find_difference(const struct cli_object *object, const struct cli_making *making)
 {
@@ -324,7 +297,7 @@ static void examine(struct doctor *doctor, struct cli_object *object)
 	}
 	/* Anew: what the dead held has been put back. */
 	if (!error)
-		error = read_queue(object);
+		error = queue_read(object);
 	if (error) {
 		doctor_report_unopened(doctor, object->name, error);
 		return;
@@ -350,10 +323,7 @@ const struct cli_kind cli_kind_queue = {
 	.contents = "messages are",
 	.use = "fill and drain it",
 	.columns = {"order", "messages", "capacity"},
-	.open = open_queue,
-	.close = close_queue,
-	.remove = tenon_queue_remove,
-	.read = read_queue,
+	CLI_KIND_CALLED(queue),
 	.difference = find_difference,
 	.refuse = refuse,
 	.fill_columns = fill_columns,

@@ -1,130 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * tenon lock: runs a command while it holds a lock, as flock(1) does.
+ * tenon lock: runs a command while it holds a lock, or shares it, as flock(1) does.  See hold.c.
  *
- * A lock is its holder's own, and is handed on at the instant at which the holder dies, a little
- * before the kernel tells the holder's children of that.  So the holder is a process between the one
- * that was called and the command:
- *
- *	front	the process that was called: passes signals on, and waits
- *	holder	its child: acquires, runs the command, releases
- *	command	the holder's child
- *
- *	who dies		what becomes of the lock
- *	the command, by exit	it is released; after the death of an earlier holder it is declared
- *				repaired, if the command succeeded
- *	the command, by signal	it is let go of as by a dead holder: the next one is warned
- *	front			the holder gets SIGTERM, sees that it has another parent, kills the
- *				command, waits for its end and lets go as above; while it waits for
- *				the lock, it gets SIGKILL
- *	holder			the kernel lets go, and then kills the command
- *	all at once		as the holder
- *
- * A terminal's signals reach all three, which are of one process group; those that others send to one
- * process are passed on, down to the command.
+ * A command that was cut off leaves the lock as a dead holder does: the next one is warned, until a
+ * command that held it has succeeded.  Who shared it has changed nothing, and nobody is told.
  */
 
-#include "child.h"
-#include "kind.h"
+#include "hold.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-enum { OPTION_IF_DEAD = 256 };
-
-static const char *const if_dead_words[] = {"run", "fail", NULL};
-enum { IF_DEAD_RUN, IF_DEAD_FAIL };
 
 struct lock_request {
-	char name[258];
-	char **arguments;
-	bool nonblock, quiet;
-	int64_t timeout_ns; /* -1: none */
-	int conflict_status;
-	uint32_t if_dead;
+	struct cli_hold hold; /* first */
+	bool shared;
+	bool died; /* an earlier holder */
+	struct tenon_lock *lock;
 };
 
-/* Passed on to the command, which decides what becomes of it. */
-static const int passed_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM};
-
-static void fill_signals(sigset_t *signals)
+static int open_lock(struct cli_hold *hold)
 {
-	size_t i;
+	struct lock_request *request = (struct lock_request *)hold;
+	int error = tenon_lock_open(NULL, hold->name, TENON_CREATE, NULL, &request->lock);
 
-	sigemptyset(signals);
-	sigaddset(signals, SIGCHLD);
-	for (i = 0; i < sizeof(passed_signals) / sizeof(passed_signals[0]); ++i)
-		sigaddset(signals, passed_signals[i]);
+	return error ? cli_hold_open_error(hold, error) : CLI_OK;
 }
 
-/* What comes from the kernel, as from a terminal, the child has got as well; but of a terminal that
- * hangs up, the leader of the session alone is told. */
-static bool is_for_child(int number, const siginfo_t *information)
+static int take(struct cli_hold *hold, int64_t deadline_ns)
 {
-	return information->si_code <= 0 || (number == SIGHUP && getsid(0) == getpid());
-}
+	struct tenon_lock *lock = ((struct lock_request *)hold)->lock;
 
-/*
- * Waits for the child and passes signals on to it.  If this process gets another parent than
- * `parent`, which asked to be told by SIGTERM, the child is killed, and `*ret_orphaned` is true.
- * The signals are blocked.
- */
-static int attend(pid_t child, pid_t parent, bool *ret_orphaned)
-{
-	siginfo_t information;
-	sigset_t signals;
-	int number, wait_status;
-
-	fill_signals(&signals);
-	*ret_orphaned = false;
-	for (;;) {
-		if (parent && !*ret_orphaned && getppid() != parent) {
-			*ret_orphaned = true;
-			kill(child, SIGKILL);
-		}
-		if (waitpid(child, &wait_status, WNOHANG) == child)
-			return wait_status;
-		number = sigwaitinfo(&signals, &information);
-		if (number > 0 && number != SIGCHLD && is_for_child(number, &information))
-			kill(child, number);
-	}
-}
-
-static void report_owner(struct tenon_lock *lock, const char *name, const char *what)
-{
-	struct tenon_lock_status status = {.size = sizeof(status)};
-
-	if (!tenon_lock_status(lock, &status) && status.owner_pid > 0)
-		cli_kind_warn(&cli_kind_lock, name, "%s: process %d holds it", what,
-			      status.owner_pid);
-	else
-		cli_kind_warn(&cli_kind_lock, name, "%s", what);
+	if (((struct lock_request *)hold)->shared)
+		return deadline_ns ? tenon_lock_acquire_shared(lock, deadline_ns)
+				   : tenon_lock_try_shared(lock);
+	return deadline_ns ? tenon_lock_acquire(lock, deadline_ns) : tenon_lock_try(lock);
 }
 
 /* It was not had in time. */
-static int report_conflict(const struct lock_request *request, struct tenon_lock *lock)
+static int report_conflict(const struct lock_request *request)
 {
-	char what[96] = "it is not free";
+	struct tenon_lock_status status = {.size = sizeof(status)};
+	char details[96] = "";
 
-	if (request->quiet)
-		return request->conflict_status;
-	if (request->timeout_ns > 0)
-		snprintf(what, sizeof(what), "it was not free within %s",
-			 cli_format_exactly(request->timeout_ns));
-	report_owner(lock, request->name, what);
-	return request->conflict_status;
+	/* While others share it, its owner is who waits for them, and nobody new shares it. */
+	if (tenon_lock_status(request->lock, &status))
+		details[0] = 0;
+	else if (request->shared && status.shared && status.owner_pid > 0)
+		snprintf(details, sizeof(details), ": process %d waits for it", status.owner_pid);
+	else if (status.shared)
+		snprintf(details, sizeof(details), ": it is shared %s",
+			 cli_format_count(status.shared, "time", "times"));
+	else if (status.owner_pid > 0)
+		snprintf(details, sizeof(details), ": process %d holds it", status.owner_pid);
+	return cli_patience_conflict(&request->hold.patience, request->hold.kind,
+				     request->hold.name, "it is not free", "it was not free",
+				     details);
 }
 
 /* Says why it cannot be had, and what the exit status is, which may be 0. */
-static int refuse(const struct lock_request *request, struct tenon_lock *lock, int error)
+static int refuse(const struct lock_request *request, int error)
 {
-	const char *name = request->name;
+	const char *name = request->hold.name;
 
 	switch (-error) {
 	case ENOTRECOVERABLE:
@@ -136,7 +73,7 @@ static int refuse(const struct lock_request *request, struct tenon_lock *lock, i
 		return CLI_DAMAGED;
 	case EBUSY:
 	case ETIMEDOUT:
-		return report_conflict(request, lock);
+		return report_conflict(request);
 	case ENOTSUP:
 		cli_kind_warn(&cli_kind_lock, name,
 			      "the C library in use is not glibc: nobody would be told of this "
@@ -147,217 +84,116 @@ static int refuse(const struct lock_request *request, struct tenon_lock *lock, i
 	}
 }
 
-/* An earlier holder died.  Whether the command is to run. */
-static bool dares(const struct lock_request *request)
+static void release(struct lock_request *request)
 {
-	const char *name = request->name;
+	if (request->shared)
+		tenon_lock_release_shared(request->lock);
+	else
+		tenon_lock_release(request->lock);
+}
 
-	if (request->if_dead == IF_DEAD_RUN)
+/* Who shares the lock must not say that what it protects is sound: others share it as well. */
+static bool dares(struct cli_hold *hold, int error, int *ret_status)
+{
+	static const char what[] = "who held it before died in the middle: what it protects may be "
+				   "half done";
+	struct lock_request *request = (struct lock_request *)hold;
+	const char *name = hold->name;
+
+	request->died = error == -EOWNERDEAD;
+	if (error && !request->died) {
+		*ret_status = refuse(request, error);
+		return false;
+	}
+	if (!request->died)
+		return true;
+	if (hold->if_dead == CLI_IF_DEAD_FAIL) {
 		cli_kind_warn(&cli_kind_lock, name,
-			      "who held it before died in the middle: what it protects may be half "
-			      "done; the command runs nevertheless, and the next one is warned as "
-			      "well unless it succeeds");
+			      "%s; the command was not run; look at it, and then 'tenon lock %s "
+			      "-- true' says that it is sound",
+			      what, name);
+		release(request);
+		*ret_status = CLI_DAMAGED;
+		return false;
+	}
+	if (request->shared)
+		cli_kind_warn(&cli_kind_lock, name,
+			      "%s; the command runs nevertheless, and the next one is warned as "
+			      "well, since who shares the lock mends nothing; look at it, and then "
+			      "'tenon lock %s -- true' says that it is sound",
+			      what, name);
 	else
 		cli_kind_warn(&cli_kind_lock, name,
-			      "who held it before died in the middle: what it protects may be half "
-			      "done; the command was not run; look at it, and then 'tenon lock %s "
-			      "-- true' says that it is sound",
-			      name);
-	return request->if_dead == IF_DEAD_RUN;
+			      "%s; the command runs nevertheless, and the next one is warned as "
+			      "well unless it succeeds",
+			      what);
+	return true;
 }
 
-/* A signal ends the wait, and the process with it, as that of any program.  One that comes between
- * the end of the wait and the blocking of signals ends a process that holds the lock: the next one is
- * warned for nothing. */
-static int acquire(const struct lock_request *request, struct tenon_lock *lock,
-		   const sigset_t *old_mask)
+static void give(struct cli_hold *hold, int ended)
 {
-	int64_t deadline_ns = TENON_NO_DEADLINE;
-	sigset_t blocked;
-	int error = tenon_lock_try(lock);
+	struct lock_request *request = (struct lock_request *)hold;
 
-	if (error != -EBUSY || request->nonblock)
-		return error;
-	if (request->timeout_ns >= 0)
-		deadline_ns = tenon_deadline_after(request->timeout_ns);
-	fill_signals(&blocked);
-	sigprocmask(SIG_SETMASK, old_mask, NULL);
-	error = tenon_lock_acquire(lock, deadline_ns);
-	sigprocmask(SIG_BLOCK, &blocked, NULL);
-	return error;
-}
-
-static int report_start(const struct lock_request *request, int error, bool exec)
-{
-	if (!exec)
-		return cli_system_error("cannot start a process", error);
-	cli_warn("cannot run '%s': %s", request->arguments[0], strerror(-error));
-	/* What shells and env(1) answer. */
-	return error == -ENOENT ? 127 : 126;
-}
-
-/* Runs the command with the lock held, and releases it unless the command was cut off. */
-static int run_command(const struct lock_request *request, struct tenon_lock *lock, bool died,
-		       pid_t front, const sigset_t *old_mask)
-{
-	const struct cli_child child = {
-		.arguments = request->arguments,
-		.stdin_fd = -1,
-		.death_signal = SIGKILL,
-		.old_mask = old_mask,
-	};
-	bool exec, orphaned;
-	pid_t pid;
-	int error, wait_status;
-
-	/* In case it died before: then nothing has begun. */
-	if (getppid() != front) {
-		tenon_lock_release(lock);
-		return CLI_FAILED;
-	}
-	error = cli_child_start(&child, &pid, &exec);
-	if (error) {
-		tenon_lock_release(lock);
-		return report_start(request, error, exec);
-	}
-	wait_status = attend(pid, front, &orphaned);
 	/* Left to tenon_lock_close(), it is as if its holder had died. */
-	if (orphaned || !WIFEXITED(wait_status))
-		return 128 + (WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : SIGKILL);
-	if (died && !WEXITSTATUS(wait_status))
-		tenon_lock_repaired(lock);
-	tenon_lock_release(lock);
-	return WEXITSTATUS(wait_status);
+	if (ended == CLI_HOLD_CUT_OFF && !request->shared)
+		return;
+	if (!ended && request->died && !request->shared)
+		tenon_lock_repaired(request->lock);
+	release(request);
 }
 
-static int hold(const struct lock_request *request, pid_t front, const sigset_t *old_mask)
+static void close_lock(struct cli_hold *hold)
 {
-	struct tenon_lock *lock;
-	int error, status;
-
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != front)
-		return CLI_FAILED;
-	error = tenon_lock_open(NULL, request->name, TENON_CREATE, NULL, &lock);
-	if (error == -ENOENT) {
-		cli_kind_warn(&cli_kind_lock, request->name,
-			      "there is no namespace folder '%s'; %s", cli_namespace(),
-			      cli_namespace_remedy());
-		return CLI_MISSING;
-	}
-	if (error)
-		return cli_kind_error(&cli_kind_lock, request->name, error);
-	error = acquire(request, lock, old_mask);
-	/* From now on the end of the front is one of the signals that are waited for. */
-	if (prctl(PR_SET_PDEATHSIG, SIGTERM))
-		return cli_system_error("prctl", -errno);
-	if (error && error != -EOWNERDEAD) {
-		status = refuse(request, lock, error);
-	} else if (error && !dares(request)) {
-		tenon_lock_release(lock);
-		status = CLI_DAMAGED;
-	} else {
-		status = run_command(request, lock, error != 0, front, old_mask);
-	}
-	tenon_lock_close(lock);
-	return status;
+	tenon_lock_close(((struct lock_request *)hold)->lock);
 }
 
-static int lock_run(const struct lock_request *request)
-{
-	sigset_t signals, old_mask;
-	pid_t front = getpid(), holder;
-	bool orphaned;
-	int wait_status;
+static const struct cli_hold_calls calls = {
+	.open = open_lock,
+	.take = take,
+	.dares = dares,
+	.give = give,
+	.close = close_lock,
+};
 
-	signal(SIGCHLD, SIG_DFL);
-	fill_signals(&signals);
-	if (sigprocmask(SIG_BLOCK, &signals, &old_mask))
-		return cli_system_error("sigprocmask", -errno);
-	holder = fork();
-	if (holder < 0)
-		return cli_system_error("cannot start a process", -errno);
-	if (!holder)
-		return hold(request, front, &old_mask);
-	wait_status = attend(holder, 0, &orphaned);
-	if (WIFEXITED(wait_status))
-		return WEXITSTATUS(wait_status);
-	/* It waited for the lock, and whoever sent the signal sees that it was obeyed. */
-	signal(WTERMSIG(wait_status), SIG_DFL);
-	sigprocmask(SIG_SETMASK, &old_mask, NULL);
-	if (WTERMSIG(wait_status) != SIGKILL)
-		raise(WTERMSIG(wait_status));
-	return 128 + WTERMSIG(wait_status);
-}
-
-static int parse_option(int option, struct lock_request *request)
+static int parse_option(void *context, int option)
 {
-	uint64_t number;
+	struct lock_request *request = context;
 
 	switch (option) {
-	case 1:
-		return cli_parse_name(optarg, request->name);
-	case 'n':
-		request->nonblock = true;
-		return CLI_OK;
-	case 'w':
-		return cli_option_duration("--timeout", 0, &request->timeout_ns);
-	case 'E':
-		if (cli_parse_number(optarg, &number) || number > 255)
-			return cli_usage("-E '%s': not a number from 0 to 255", optarg);
-		request->conflict_status = (int)number;
-		return CLI_OK;
-	case 'q':
-		request->quiet = true;
-		return CLI_OK;
-	case OPTION_IF_DEAD:
-		if (cli_parse_word(optarg, if_dead_words, &request->if_dead))
-			return cli_usage("--if-dead '%s': not one of run, fail", optarg);
+	case 's':
+	case 'x':
+		request->shared = option == 's';
 		return CLI_OK;
 	default:
-		return cli_option_status(option);
+		return cli_hold_option(context, option);
 	}
 }
 
 static int run(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"nonblock", no_argument, NULL, 'n'},
-		{"timeout", required_argument, NULL, 'w'},
-		{"conflict-exit-code", required_argument, NULL, 'E'},
-		{"if-dead", required_argument, NULL, OPTION_IF_DEAD},
-		{"quiet", no_argument, NULL, 'q'},
+		{"shared", no_argument, NULL, 's'},
+		{"exclusive", no_argument, NULL, 'x'},
+		CLI_PATIENCE_OPTIONS,
+		CLI_IF_DEAD_OPTION,
 		CLI_COMMON_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
-	struct lock_request request = {.timeout_ns = -1, .conflict_status = CLI_NOTHING};
-	int option, status, error;
+	static const struct cli_line line = {
+		.shorts = "-sx" CLI_PATIENCE_SHORTS,
+		.longs = options,
+		.option = parse_option,
+		.operand = cli_hold_operand,
+	};
+	struct lock_request request = {
+		.hold = {.calls = &calls, .kind = &cli_kind_lock, .patience = CLI_PATIENCE_USUAL},
+	};
+	int status;
 
-	/* The second operand is the command: what follows belongs to it, "--" or not. */
-	while ((option = cli_option(argc, argv, "-nw:E:q", options)) != -1) {
-		if (option == 1 && request.name[0]) {
-			--optind;
-			break;
-		}
-		status = parse_option(option, &request);
-		if (status || option == 'h')
-			return status;
-	}
-	if (!request.name[0] && optind < argc && cli_parse_name(argv[optind++], request.name))
-		return CLI_USAGE;
-	if (!request.name[0])
-		return cli_usage("the name of a lock is missing");
-	if (optind == argc)
-		return cli_usage("the command is missing: 'tenon lock NAME -- COMMAND'");
-	if (request.nonblock && request.timeout_ns >= 0)
-		return cli_usage("--nonblock and --timeout do not go together");
-	request.arguments = argv + optind;
-	error = cli_child_check(request.arguments[0]);
-	if (error) {
-		cli_warn("cannot run '%s': %s; the lock was not touched", request.arguments[0],
-			 strerror(-error));
-		return error == -ENOENT ? 127 : 126;
-	}
-	return lock_run(&request);
+	if (!cli_parse_line(argc, argv, &line, &request, &status))
+		return status;
+	status = cli_hold_check(&request.hold, argv + optind);
+	return status ? status : cli_hold_run(&request.hold);
 }
 
 const struct cli_command cli_command_lock = {
@@ -370,12 +206,8 @@ const struct cli_command cli_command_lock = {
 		"it.\n"
 		"If 'tenon lock' is killed, the command is killed before another gets the lock.\n"
 		"\n"
-		"  -n, --nonblock               do not wait: status 1 if the lock is not free\n"
-		"  -w, --timeout D              wait so long (2, 500ms, 1m): status 1 after that\n"
-		"  -E, --conflict-exit-code N   that status instead of 1\n"
-		"  -q, --quiet                  say nothing in that case\n"
-		"      --if-dead WHAT           when an earlier holder died in the middle: 'run' "
-		"the\n"
-		"                               command with a warning (usual), or 'fail'\n",
+		"  -x, --exclusive              nobody else has it meanwhile (usual)\n"
+		"  -s, --shared                 others may share it at the same "
+		"time\n" CLI_PATIENCE_HELP CLI_IF_DEAD_HELP,
 	.run = run,
 };

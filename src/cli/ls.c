@@ -189,18 +189,25 @@ const struct cli_command cli_command_ls = {
 	.name = "ls",
 	.synopsis = "[-l] [-0 | --json] [--kind KIND]",
 	.summary = "list the objects",
-	.help = "Lists the objects of the namespace, one a line, sorted by name.  A name that a "
-		"queue\n"
-		"and a lock have stands there twice.\n"
+	.help = "Lists the objects of the namespace, one a line, sorted by name.  A name that "
+		"several "
+		"have,\n"
+		"of different kinds, stands there as often.\n"
 		"\n"
 		"  -l, --long   with kind, mode, owner, three figures of the kind's own, memory "
 		"and\n"
-		"               attached processes before the name; of a queue: order, messages,\n"
-		"               capacity; of a lock: state, waiting processes, holder's process "
-		"id\n"
+		"               attached processes before the name:\n"
+		"                 queue      order, messages, capacity\n"
+		"                 lock       state, waiting processes, holder's process id\n"
+		"                 semaphore  value, waiting processes, maximum\n"
+		"                 event      set or reset, waiting processes, manual or auto\n"
+		"                 condition  wake-ups, waiting processes, signals\n"
+		"                 barrier    arrived/count, waiting processes, rounds\n"
+		"                 once       state, waiting processes, process id of who does it\n"
 		"  -0, --null   a null byte after each, for names with newlines\n"
 		"      --json   an array of what 'tenon stat --json' tells of each, without "
 		"processes\n"
-		"      --kind KIND  only these: queue, lock\n",
+		"      --kind KIND  only these: queue, lock, semaphore, event, condition,\n"
+		"               barrier, once\n",
 	.run = run,
 };

@@ -4,7 +4,7 @@
  * Command lines: the options every command has, and what is said about mistyped ones.
  */
 
-#include "cli.h"
+#include "kind.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,10 +164,42 @@ int cli_option_status(int option)
 	return CLI_OK;
 }
 
+bool cli_parse_line(int argc, char **argv, const struct cli_line *line, void *context,
+		    int *ret_status)
+{
+	int option, status;
+
+	while ((option = cli_option(argc, argv, line->shorts, line->longs)) != -1) {
+		if (option == 1)
+			status = line->operand(context, optarg, false);
+		else
+			status = line->option(context, option);
+		if (status == CLI_REST) {
+			--optind;
+			return true;
+		}
+		if (status || option == 'h') {
+			*ret_status = status;
+			return false;
+		}
+	}
+	/* Behind "--". */
+	for (; optind < argc; ++optind) {
+		status = line->operand(context, argv[optind], true);
+		if (status == CLI_REST)
+			return true;
+		if (status) {
+			*ret_status = status;
+			return false;
+		}
+	}
+	return true;
+}
+
 int cli_operand_name(int argc, char **argv, const char *kind, char ret_name[static 258])
 {
 	if (optind == argc)
-		return cli_usage("the name of a %s is missing", kind);
+		return cli_usage("the name of %s %s is missing", cli_article(kind), kind);
 	if (optind + 1 < argc)
 		return cli_usage("'%s' is too much: one %s at a time", argv[optind + 1], kind);
 	return cli_parse_name(argv[optind], ret_name);

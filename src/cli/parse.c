@@ -202,6 +202,17 @@ int cli_option_duration(const char *option, int64_t least_ns, int64_t *ret_ns)
 	return CLI_OK;
 }
 
+int cli_option_number(const char *option, uint32_t least, uint32_t most, uint32_t *ret_number)
+{
+	uint64_t number;
+
+	if (cli_parse_number(optarg, &number) || number < least || number > most)
+		return cli_usage("%s '%s': not a number from %u to %u", option, optarg, least,
+				 most);
+	*ret_number = (uint32_t)number;
+	return CLI_OK;
+}
+
 int cli_parse_mode(const char *text, uint32_t *ret_mode)
 {
 	uint64_t mode;

@@ -83,12 +83,13 @@ const struct cli_command cli_command_rm = {
 	.name = "rm",
 	.synopsis = "[-f] [--json] [--kind KIND] NAME…",
 	.summary = "remove objects",
-	.help = "Removes queues, with the messages in them, and locks.  Who has one open goes on "
-		"using\n"
-		"it; its memory is freed when the last one lets go.\n"
+	.help = "Removes objects: queues with the messages in them.  Who has one open goes on "
+		"using "
+		"it;\n"
+		"its memory is freed when the last one lets go.\n"
 		"\n"
 		"  -f, --force   an object that is not there is no error\n"
 		"      --json    an array that tells of each whether it was removed\n"
-		"      --kind KIND  queue or lock; needed where both have that name\n",
+		"      --kind KIND  queue, lock, …; needed where several have that name\n",
 	.run = run,
 };

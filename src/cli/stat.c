@@ -33,6 +33,13 @@ void cli_stat_made(const struct cli_object *object)
 		     (unsigned long long)object->id);
 }
 
+void cli_stat_attached(const struct cli_object *object, uint32_t waiting)
+{
+	cli_stat_row("memory", "%s", cli_format_bytes(object->memory_bytes));
+	cli_stat_row("attached", "%u of %u processes; asleep %u", object->participants,
+		     object->max_participants, waiting);
+}
+
 /* One object that is looked at, perhaps more than once. */
 struct view {
 	struct cli_object object, before;
@@ -211,11 +218,14 @@ const struct cli_command cli_command_stat = {
 	.name = "stat",
 	.synopsis = "[--json] [--watch] [--kind KIND] NAME…",
 	.summary = "show everything about an object",
-	.help = "Shows attributes, figures and, of queues, attached processes.\n"
+	.help = "Shows attributes, figures and, of queues, attached processes; of semaphores, "
+		"those that "
+		"wait\n"
+		"or have an undo count.\n"
 		"\n"
 		"      --json        an object; an array of objects if there are several names\n"
 		"  -w, --watch       again every second, with rates; with --json one line each\n"
 		"      --interval D  as --watch, every D (500ms, 2s, 1m)\n"
-		"      --kind KIND   queue or lock; needed where both have that name\n",
+		"      --kind KIND   queue, lock, …; needed where several have that name\n",
 	.run = run,
 };

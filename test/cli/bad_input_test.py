@@ -11,7 +11,8 @@ import harness
 USAGE, MISSING, EXISTS, TOO_LONG, FAILED, NOTHING = 2, 3, 7, 8, 9, 1
 
 # The queues that are there: /fifo (2 messages of up to 16 bytes, one queued), /prio, /typed, /full,
-# /empty and /meet, a rendezvous; a lock /guard, and of both kinds /both.
+# /empty and /meet, a rendezvous; a lock /guard, and of both kinds /both.  A semaphore /sem of 1 of at most
+# 2, an event /event, a barrier for 2, /barrier, and a once, /once.
 ROWS = (
     # No command, or none that exists.
     ('', USAGE, 'Usage: tenon'),
@@ -74,6 +75,28 @@ ROWS = (
     ('create lock guard --exclusive', EXISTS, 'it exists already'),
     ('create lock guard --recursive', EXISTS, 'another --recursive'),
     ('create lock guard --participants 3', EXISTS, 'another --participants'),
+    ('create semaphore', USAGE, 'the name of a semaphore is missing'),
+    ('create event', USAGE, 'the name of an event is missing'),
+    ('create event new --value 1', USAGE, 'an event has no --value'),
+    ('create once new --count 1', USAGE, 'a once has no --count'),
+    ('create condition new --manual', USAGE, 'a condition has no --manual'),
+    ('create lock new --set', USAGE, 'a lock has no --set'),
+    ('create barrier new --maximum 1', USAGE, 'a barrier has no --maximum'),
+    ('create semaphore new --value -1', USAGE, "--value '-1': not a number from 0 to 2147483647"),
+    ('create semaphore new --value 2147483648', USAGE, 'from 0 to 2147483647'),
+    ('create semaphore new --maximum 0', USAGE, "--maximum '0': not a number from 1 to"),
+    ('create semaphore new --value 3 --maximum 2', USAGE, '--value 3 is above --maximum 2'),
+    ('create semaphore new --value', USAGE, "option '--value' needs a value"),
+    ('create semaphore sem --maximum 3', EXISTS, 'another --maximum'),
+    ('create barrier new', USAGE, "for how many it is must be said: 'tenon create barrier /new --count"),
+    ('create barrier barrier', USAGE, 'for how many it is must be said'),
+    ('create barrier new --count 0', USAGE, "--count '0': not a number from 1 to 65535"),
+    ('create barrier new --count 65536', USAGE, 'from 1 to 65535'),
+    ('create barrier barrier --count 3', EXISTS, 'another --count'),
+    ('create event event --manual', EXISTS, 'another --manual'),
+    ('stat --kind event xx', MISSING, "there is no such event in"),
+    ('stat --kind barrier xx', MISSING, "'tenon create barrier /xx --count N'"),
+    ('stat --kind lock event', MISSING, "but an event of that name"),
     ('create queue new --capacity 5G', USAGE, "--capacity '5G'"),
     ('create queue new --capacity 17179869184G', USAGE, '--capacity'),
     ('create queue new --capacity 1KiB', USAGE, '--capacity'),
@@ -209,12 +232,85 @@ ROWS = (
     ('lock -E 256 guard true', USAGE, "-E '256': not a number from 0 to 255"),
     ('lock -E x guard true', USAGE, "-E 'x'"),
     ('lock --if-dead hope guard true', USAGE, "--if-dead 'hope': not one of run, fail"),
-    ('lock -s guard true', USAGE, "unknown option '-s'"),
+    ('lock -k guard true', USAGE, "unknown option '-k'"),
     ('lock new /nonexistent/command', 127, 'No such file or directory; the lock was not touched'),
     ('lock new /dev/null', 126, 'Permission denied; the lock was not touched'),
     ('--namespace /nonexistent/folder lock new true', MISSING,
      "lock '/new': there is no namespace folder"),
     ('--namespace /dev/null lock new true', FAILED, "namespace '/dev/null' cannot hold locks"),
+    # sem
+    ('semaphore get sem', USAGE, "did you mean 'sem'?"),
+    ('sem', USAGE, "what to do is missing: 'tenon sem acquire NAME'"),
+    ('sem aquire sem', USAGE, "did you mean 'acquire'?"),
+    ('sem up sem', USAGE, "'up' is nothing to do with a semaphore; there are acquire, release, get"),
+    *((f'sem {verb}', USAGE, 'the name of a semaphore is missing') for verb in
+      ('acquire', 'release', 'get', 'acquire --', 'acquire -n')),
+    *((f'sem {verb} a/b', USAGE, 'it has a slash within') for verb in ('acquire', 'release', 'get')),
+    *((f'sem {verb} missing', MISSING, "make it with 'tenon create semaphore /missing --value N'")
+      for verb in ('acquire', 'release', 'get')),
+    ('sem acquire missing -- true', MISSING, "semaphore '/missing': there is no such semaphore"),
+    ('sem acquire sem 0', USAGE, "'0' is how many? Not a number from 1 to 2147483647"),
+    ('sem acquire sem 2147483648', USAGE, 'Not a number from 1'),
+    ('sem release sem 0', USAGE, 'Not a number from 1'),
+    ('sem release sem x', USAGE, "'x' is how many?"),
+    ('sem release sem -- -1', USAGE, "'-1' is how many?"),
+    ('sem release sem 1 2', USAGE, "'2' is too much"),
+    ('sem get sem 1', USAGE, "'1' is too much"),
+    ('sem release sem 2', NOTHING, 'its value is 1, and with 2 more it would be above its maximum, 2'),
+    ('sem acquire sem 3', USAGE, '3 are wanted, and more than 2 it never has'),
+    ('sem acquire -n sem 2', NOTHING, '2 cannot be had: its value is 1'),
+    ('sem acquire -n sem 2 -- true', NOTHING, '2 cannot be had: its value is 1'),
+    ('sem acquire -n -w 1 sem', USAGE, '--nonblock and --timeout do not go together'),
+    ('sem acquire -n -w 1 sem true', USAGE, '--nonblock and --timeout do not go together'),
+    ('sem acquire -E 256 sem', USAGE, "-E '256': not a number from 0 to 255"),
+    ('sem acquire --value 1 new', USAGE, '--value is for --create'),
+    ('sem acquire --maximum 1 new', USAGE, '--maximum is for --create'),
+    ('sem acquire --create new', USAGE, '--create needs --value N'),
+    ('sem acquire --create --maximum 3 new', USAGE, '--create needs --value N'),
+    ('sem acquire --create --value 3 --maximum 2 new', USAGE, '--value 3 is above --maximum 2'),
+    ('sem acquire --create --value 3 sem true', EXISTS, 'with the maximum 2, not 3'),
+    ('sem acquire --json sem', USAGE, "--json is for 'get'"),
+    ('sem release --json sem', USAGE, "--json is for 'get'"),
+    ('sem release --timeout 1 sem', USAGE, "--timeout is for 'acquire'"),
+    ('sem get -n sem', USAGE, "--nonblock is for 'acquire'"),
+    ('sem get --create sem', USAGE, "--create is for 'acquire'"),
+    ('sem release --value 1 sem', USAGE, "--value is for 'acquire'"),
+    ('sem acquire --if-dead run sem true', USAGE, "unknown option '--if-dead'"),
+    ('sem acquire sem /nonexistent/command', 127, 'the semaphore was not touched'),
+    ('sem acquire sem /dev/null', 126, 'Permission denied; the semaphore was not touched'),
+    ('--namespace /nonexistent/folder sem acquire --create --value 1 new true', MISSING,
+     "semaphore '/new': there is no namespace folder"),
+    # event, barrier
+    ('event', USAGE, "what to do is missing: 'tenon event wait NAME'"),
+    ('event wiat event', USAGE, "did you mean 'wait'?"),
+    ('event fire event', USAGE, 'there are wait, set, reset, pulse'),
+    ('barrier enter barrier', USAGE, 'is nothing to do with a barrier; there are wait'),
+    ('barrier', USAGE, "what to do is missing: 'tenon barrier wait NAME'"),
+    *((f'event {verb}', USAGE, 'the name of an event is missing')
+      for verb in ('wait', 'set', 'reset', 'pulse')),
+    *((f'event {verb} missing', MISSING, "make it with 'tenon create event /missing'")
+      for verb in ('wait', 'set', 'reset', 'pulse')),
+    ('event wait event barrier', USAGE, "'barrier' is too much: one event at a time"),
+    ('event set -n event', USAGE, "'set' does not wait; --nonblock is for 'wait'"),
+    ('event pulse event --timeout 3', USAGE, "'pulse' does not wait; --timeout is for 'wait'"),
+    ('event wait -w soon event', USAGE, "--timeout 'soon': not a duration"),
+    ('event wait -n -w 1 event', USAGE, '--nonblock and --timeout do not go together'),
+    ('event wait -n event', NOTHING, "event '/event': it is not set"),
+    ('barrier wait', USAGE, 'the name of a barrier is missing'),
+    ('barrier wait missing', MISSING, "'tenon create barrier /missing --count N'"),
+    ('barrier wait barrier 3', USAGE, "'3' is too much: one barrier at a time"),
+    ('barrier wait event', MISSING, "but an event of that name"),
+    ('barrier wait -w 1ms barrier', NOTHING, 'not all arrived within 1 ms'),
+    # once
+    ('once', USAGE, 'the name of a once is missing'),
+    ('once once', USAGE, "the command is missing: 'tenon once NAME -- COMMAND'"),
+    ('once a/b true', USAGE, 'it has a slash within'),
+    ('once -n -w 1 once true', USAGE, '--nonblock and --timeout do not go together'),
+    ('once --if-dead hope once true', USAGE, "--if-dead 'hope': not one of run, fail"),
+    ('once new /nonexistent/command', 127, 'the once was not touched'),
+    ('once -s once true', USAGE, "unknown option '-s'"),
+    ('--namespace /nonexistent/folder once new true', MISSING,
+     "once '/new': there is no namespace folder"),
     # bench, doctor
     ('bench fifo', USAGE, 'makes queues of its own'),
     ('bench --duration 0', USAGE, "--duration '0': too short; it must be 1 ns at least"),
@@ -239,6 +335,10 @@ def snapshot(namespace):
     for queue in queues:
         seen.append(namespace.run('peek', '-q', '--all', '--length-prefixed', queue['name'],
                                   status=0 if queue['messages'] else NOTHING))
+    others = [entry for entry in json.loads(namespace.run('ls', '--json'))
+              if entry['kind'] not in ('queue', 'lock')]
+    seen += [{key: value for key, value in entry.items() if key not in ('memory_bytes', 'waited')}
+             for entry in others]
     return seen
 
 
@@ -252,6 +352,10 @@ def test_bad_input(namespace):
     namespace.run('create', 'queue', 'big')
     for kind, name in (('lock', 'guard'), ('lock', 'both'), ('queue', 'both')):
         namespace.run('create', kind, name)
+    namespace.run('create', 'semaphore', 'sem', '--value', '1', '--maximum', '2')
+    namespace.run('create', 'event', 'event')
+    namespace.run('create', 'barrier', 'barrier', '--count', '2')
+    namespace.run('create', 'once', 'once')
     namespace.run('send', 'fifo', '--message', 'one')
     namespace.run('send', 'full', '--message', 'one')
     before = snapshot(namespace)

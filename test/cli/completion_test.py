@@ -12,6 +12,8 @@ from harness import equal
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../completion/tenon.bash')
 
+KINDS = ['barrier', 'condition', 'event', 'lock', 'once', 'queue', 'semaphore']
+
 # Does what bash does when somebody presses the tabulator behind the last word.
 DRIVER = r'''
 source "$1"; shift
@@ -35,7 +37,7 @@ def complete(namespace, *words):
 
 def test_commands(namespace):
     equal(complete(namespace, 'st'), ['stat'])
-    equal(complete(namespace, 's'), ['send', 'stat'])
+    equal(complete(namespace, 's'), ['sem', 'send', 'stat'])
     equal(complete(namespace, '--namespace', '/dev/shm', 're'), ['recv'])
     equal(complete(namespace, 'help', 'pe'), ['peek'])
 
@@ -79,9 +81,25 @@ def test_names_of_kinds(namespace):
     equal(complete(namespace, 'lock', '-w', '3', 'bo'), ['bolt', 'both'])
 
 
+def test_verbs(namespace):
+    """What is to be done comes first, then an object of that kind."""
+    for kind, *options in (('semaphore',), ('event',), ('barrier', '--count', '1'), ('once',)):
+        namespace.run('create', kind, kind[:3] + '1', *options)
+    equal(complete(namespace, 'sem', ''), ['acquire', 'get', 'release'])
+    equal(complete(namespace, 'sem', 'acquire', ''), ['sem1'])
+    equal('printf' in complete(namespace, 'sem', 'acquire', '-n', 'sem1', 'print'), True)
+    equal(complete(namespace, 'sem', '--value', '3', 'acq'), ['acquire'])
+    equal(complete(namespace, 'event', ''), ['pulse', 'reset', 'set', 'wait'])
+    equal(complete(namespace, 'event', 'wait', '-n', 'e'), ['eve1'])
+    equal(complete(namespace, 'barrier', 'w'), ['wait'])
+    equal(complete(namespace, 'barrier', 'wait', '-w', '3', ''), ['bar1'])
+    equal(complete(namespace, 'once', ''), ['onc1'])
+    equal('printf' in complete(namespace, 'once', 'onc1', 'print'), True)
+
+
 def test_values(namespace):
-    equal(complete(namespace, 'create', ''), ['lock', 'queue'])
-    equal(complete(namespace, 'ls', '--kind', ''), ['lock', 'queue'])
+    equal(complete(namespace, 'create', ''), KINDS)
+    equal(complete(namespace, 'ls', '--kind', ''), KINDS)
     equal(complete(namespace, 'lock', '--if-dead', ''), ['fail', 'run'])
     equal(complete(namespace, 'create', 'queue', '--order', ''), ['fifo', 'priority', 'typed'])
     equal(complete(namespace, 'create', 'queue', '--full', 'drop'),

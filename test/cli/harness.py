@@ -6,12 +6,15 @@ fresh namespace, and ends with 1 if one failed, with 77 if all were skipped.
 """
 
 import contextlib
+import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 # Long enough for a loaded machine under sanitizers; nothing that passes comes near it.
@@ -86,6 +89,103 @@ def equal(actual, expected, about=''):
 def contains(whole, part):
     if part not in whole:
         raise AssertionError(f'{part!r} is not in {whole!r:.600}')
+
+
+# Says its process and waits until it is told to end.
+WAIT = ('sh', '-c', 'echo $$; exec sleep 1000')
+
+# Counts what it gets, and says so when it gets SIGTERM.
+COUNTER = ('python3', '-u', '-c', '''
+import signal
+got = []
+signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))
+print("ready")
+while not got or got[-1] != "SIGTERM":
+    got.append(signal.sigwait({signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}).name)
+    print(*got)
+raise SystemExit(3)
+''')
+
+# One process that holds a lock of the kernel on one of some files as long as it lives, or ends with 99
+# if others hold all of them: "wait" or "end" at once, and the files.
+ALONE = '''
+import fcntl, os, signal, sys
+for path in sys.argv[2:]:
+    file = open(path, "w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        break
+    except BlockingIOError:
+        pass
+else:
+    sys.exit(99)
+print(os.getpid(), flush=True)
+signal.alarm(100)
+if sys.argv[1] == "wait":
+    signal.pause()
+'''
+
+
+def status(namespace, kind, name):
+    """What 'tenon stat' says."""
+    return json.loads(namespace.run('stat', '--json', '--kind', kind, name))
+
+
+def until(namespace, kind, name, condition):
+    """Blocks on 'tenon stat --watch' until the object is as wanted."""
+    watch = namespace.start('stat', '--json', '--kind', kind, '--interval', '10ms', name)
+    while True:
+        seen = json.loads(watch.stdout.readline())
+        if condition(seen):
+            break
+    watch.kill()
+    watch.wait()
+    return seen
+
+
+def parent_of(pid):
+    """Of a command that 'tenon lock' or such runs: the process that holds what it holds."""
+    with open(f'/proc/{pid}/stat') as file:
+        return int(file.read().rsplit(')', 1)[1].split()[1])
+
+
+def stop_and_continue(child):
+    """As a shell does with ^Z and fg."""
+    child.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+    child.send_signal(signal.SIGCONT)
+
+
+def has_ended(pidfd):
+    return bool(select.select([pidfd], [], [], WATCHDOG_S)[0])
+
+
+@contextlib.contextmanager
+def watched(pid):
+    pidfd = os.pidfd_open(int(pid))
+    try:
+        yield pidfd
+    finally:
+        os.close(pidfd)
+
+
+def kill_at_any_moment(namespace, rounds, words, other):
+    """Kills the first of two that are started, at another moment each time, and gives what became of
+    both: standard output of the first, and the second, which has not been waited for."""
+    begin = time.monotonic()
+    namespace.run(*other)
+    span = time.monotonic() - begin
+    for i in range(rounds):
+        victim = namespace.start(*words)
+        survivor = namespace.start(*other)
+        # Not to wait for anything, but to hit another instruction each time.
+        moment = time.monotonic() + i * span / rounds * 1.5
+        while time.monotonic() < moment:
+            pass
+        victim.kill()
+        output, _ = victim.communicate(timeout=WATCHDOG_S)
+        yield output, survivor
+        namespace.children.clear()
 
 
 def too_late(number, frame):

@@ -52,6 +52,53 @@ def test_create_lock(namespace):
           [False, '0600', 256])
 
 
+def test_create_of_each_kind(namespace):
+    """What it is made with is what it is, and another wish is refused with the remedy."""
+    rows = (
+        ('semaphore', '--value 2 --maximum 5',
+         {'value': 2, 'maximum': 5, 'waiting': 0, 'acquired': 0, 'released': 0, 'waited': 0,
+          'undone': 0}, '--maximum 6', '--maximum'),
+        ('event', '--manual --set',
+         {'manual': True, 'is_set': True, 'waiting': 0, 'pulses': 0, 'passed': 0, 'waited': 0},
+         '', ''),
+        ('condition', '', {'waiting': 0, 'woken': 0, 'signals': 0}, '', ''),
+        ('barrier', '--count 3',
+         {'count': 3, 'arrived': 0, 'waiting': 0, 'rounds': 0, 'withdrawn': 0}, '--count 4', '--count'),
+        ('once', '', {'is_done': False, 'owner_pid': 0, 'waiting': 0, 'owner_deaths': 0}, '', ''),
+    )
+    common = {'mode': '0640', 'uid': os.geteuid(), 'max_participants': 7, 'participants': 1,
+              'damaged': False, 'name': '/x'}
+    for kind, options, wanted, other, difference in rows:
+        words = ('create', kind, 'x', *options.split(), '--participants', '7')
+        made = json.loads(namespace.run(*words, '--mode', '0640', '--json'))
+        wanted |= common | {'kind': kind}
+        equal({key: made[key] for key in wanted}, wanted)
+        equal(set(made) - set(wanted), {'gid', 'id', 'memory_bytes', 'created_ns'})
+        equal(json.loads(namespace.run(*words, '--json'))['id'], made['id'])
+        namespace.run(*words, '--exclusive', status=7, error='it exists already')
+        namespace.run('create', kind, 'x', *(other or '--participants 8').split(),
+                      *(() if other or kind != 'barrier' else ('--count', '3')), status=7,
+                      error=f"another {difference or '--participants'}; look at it with 'tenon "
+                            f"stat --kind {kind} /x'")
+        equal([entry['id'] for entry in json.loads(namespace.run('ls', '--json', '--kind', kind))],
+              [made['id']])
+        contains(namespace.run('stat', '--kind', kind, 'x').decode(), f'{kind} /x\n')
+    contains(namespace.run('doctor').decode(), 'Nothing is wrong')
+    for kind, *_ in rows:
+        namespace.run('rm', '--kind', kind, 'x')
+    equal(os.listdir(namespace.path), [])
+
+
+def test_usual_options(namespace):
+    for kind, key, wanted in (('semaphore', 'value', 0), ('semaphore', 'maximum', 2147483647),
+                              ('event', 'manual', False), ('event', 'is_set', False)):
+        equal(json.loads(namespace.run('create', kind, 'x', '--json'))[key], wanted)
+    # Neither is what it was made with for long, and so not compared.
+    namespace.run('create', 'semaphore', 'x', '--value', '9')
+    namespace.run('create', 'event', 'x', '--set')
+    namespace.run('create', 'event', 'x', '--manual', status=7, error='another --manual')
+
+
 def test_ls(namespace):
     namespace.run('create', 'queue', 'b')
     namespace.run('create', 'lock', 'a')
@@ -79,8 +126,7 @@ def test_ls_long(namespace):
            ['lock', '0600', 'sound', '1', str(owner), '/held'],
            ['queue', '0600', 'fifo', '0', '1024', '/queue']])
     # The holder is the process between 'tenon lock' and its command.
-    with open(f'/proc/{command}/stat') as file:
-        equal(int(file.read().rsplit(')', 1)[1].split()[1]), owner)
+    equal(harness.parent_of(command), owner)
     holder.terminate()
     finish(waiter, status=0)
 

@@ -3,40 +3,20 @@
 """tenon lock: what becomes of the lock and of the command when it ends, fails, is killed, or when
 'tenon lock' itself is."""
 
-import contextlib
 import fcntl
-import json
 import os
-import select
 import signal
 import subprocess
 import sys
 import termios
-import time
 
 import harness
-from harness import contains, equal, finish
+from harness import ALONE, COUNTER, WAIT, contains, equal, finish, has_ended, watched
 
 WARNING = 'who held it before died in the middle'
 
-# Says its process and waits until it is told to end.
-WAIT = ('sh', '-c', 'echo $$; exec sleep 1000')
-
-# Counts what it gets, and says so when it gets SIGTERM.
-COUNTER = ('python3', '-u', '-c', '''
-import signal
-got = []
-signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))
-print("ready")
-while not got or got[-1] != "SIGTERM":
-    got.append(signal.sigwait({signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}).name)
-    print(*got)
-raise SystemExit(3)
-''')
-
-
-def status(namespace, name='l'):
-    return json.loads(namespace.run('stat', '--json', '--kind', 'lock', name))
+def status(namespace):
+    return harness.status(namespace, 'lock', 'l')
 
 
 def started(namespace, *words, **options):
@@ -45,29 +25,8 @@ def started(namespace, *words, **options):
     return holder, holder.stdout.readline()
 
 
-def until(namespace, condition, name='l'):
-    """Blocks on 'tenon stat --watch' until the lock is as wanted."""
-    watch = namespace.start('stat', '--json', '--kind', 'lock', '--interval', '10ms', name)
-    while True:
-        seen = json.loads(watch.stdout.readline())
-        if condition(seen):
-            break
-    watch.kill()
-    watch.wait()
-    return seen
-
-
-def has_ended(pidfd):
-    return bool(select.select([pidfd], [], [], harness.WATCHDOG_S)[0])
-
-
-@contextlib.contextmanager
-def watched(pid):
-    pidfd = os.pidfd_open(int(pid))
-    try:
-        yield pidfd
-    finally:
-        os.close(pidfd)
+def until(namespace, condition):
+    return harness.until(namespace, 'lock', 'l', condition)
 
 
 def test_status_of_the_command(namespace):
@@ -208,41 +167,15 @@ def test_holder_is_killed(namespace):
     finish(holder, status=137)
 
 
-# One process that holds a lock of the kernel on a file as long as it lives, or ends with 99.
-ALONE = '''
-import fcntl, os, signal, sys
-file = open(sys.argv[1], "w")
-try:
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-except BlockingIOError:
-    sys.exit(99)
-print(os.getpid(), flush=True)
-signal.alarm(100)
-if sys.argv[2] == "wait":
-    signal.pause()
-'''
-
-
 def test_tenon_lock_is_killed_at_any_moment(namespace):
     """With somebody who waits: he gets the lock, and both commands never run at once."""
     path = os.path.join(namespace.scratch, 'alone')
-    words = ('lock', 'l', sys.executable, '-ISc', ALONE, path)
-    begin = time.monotonic()
-    namespace.run(*words, 'end')
-    span = time.monotonic() - begin
-    for i in range(60):
-        holder = namespace.start(*words, 'wait')
-        waiter = namespace.start(*words, 'end')
-        # Not to wait for anything, but to hit another instruction each time.
-        moment = time.monotonic() + i * span / 40
-        while time.monotonic() < moment:
-            pass
-        holder.kill()
-        line, _ = holder.communicate(timeout=harness.WATCHDOG_S)
+    words = ('lock', 'l', sys.executable, '-ISc', ALONE)
+    for line, waiter in harness.kill_at_any_moment(namespace, 60, (*words, 'wait', path),
+                                                   (*words, 'end', path)):
         finish(waiter)
         if line and os.path.exists(f'/proc/{int(line)}/exe'):
-            raise AssertionError(f'the command of round {i} still runs')
-        namespace.children.clear()
+            raise AssertionError('the command still runs')
     # The last one to have it may have been the one that was killed.
     equal([status(namespace)[key] for key in ('owner_pid', 'waiting', 'participants')], [0, 0, 1])
 
@@ -260,6 +193,97 @@ def test_waiting_one_is_killed(namespace):
         until(namespace, lambda seen: seen['waiting'] == 0)
     os.kill(int(line), signal.SIGKILL)
     finish(holder, status=137)
+
+
+def shared(namespace, *options):
+    """Somebody who shares the lock, and the process of the command."""
+    holder = namespace.start('lock', '--shared', *options, 'l', *WAIT, stdin=None)
+    return holder, int(holder.stdout.readline())
+
+
+def end(holder, command):
+    os.kill(command, signal.SIGTERM)
+    finish(holder, status=128 + signal.SIGTERM)
+
+
+def test_shared(namespace):
+    """Many at once, and nobody who holds it meanwhile; nobody shares it while somebody holds it."""
+    readers = [shared(namespace) for _ in range(3)]
+    equal([status(namespace)[key] for key in ('shared', 'owner_pid', 'depth')], [3, 0, 0])
+    contains(namespace.run('stat', 'l'), b'shared       3 times\n')
+    contains(namespace.run('ls', '-l'), b' shared:3 ')
+    contains(namespace.run('doctor'), b'lock /l: sound, shared;')
+    namespace.run('lock', '-n', 'l', 'true', status=1,
+                  error="lock '/l': it is not free: it is shared 3 times")
+    equal(namespace.run('lock', '-n', '-s', 'l', 'echo', 'got'), b'got\n')
+    # The last of these counts, as with flock(1).
+    namespace.run('lock', '-n', '-s', '-x', '-E', '9', '-q', 'l', 'true', status=9)
+    for reader in readers:
+        end(*reader)
+    holder, line = started(namespace, '--exclusive', *WAIT)
+    namespace.run('lock', '-n', '-s', 'l', 'true', status=1,
+                  error=f'it is not free: process {status(namespace)["owner_pid"]} holds it')
+    namespace.run('lock', '-w', '10ms', '-s', 'l', 'true', status=1, error='not free within 10 ms')
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate(timeout=harness.WATCHDOG_S)
+    namespace.run('lock', '-x', 'l', 'true', error=WARNING)
+
+
+def test_shared_with_one_who_waits(namespace):
+    """Who waits to hold it keeps others from sharing it, and is seen to wait, not to hold."""
+    reader, command = shared(namespace)
+    waiter = namespace.start('lock', 'l', 'echo', 'got')
+    seen = until(namespace, lambda seen: seen['owner_pid'])
+    equal([seen[key] for key in ('shared', 'depth')], [1, 1])
+    namespace.run('lock', '-n', '-s', 'l', 'true', status=1,
+                  error=f"it is not free: process {seen['owner_pid']} waits for it")
+    contains(namespace.run('stat', 'l').decode(),
+             f"by nobody; process {seen['owner_pid']} waits for those who share it")
+    contains(namespace.run('ls', '-l'), b' shared:1 ')
+    waiter.kill()
+    waiter.communicate(timeout=harness.WATCHDOG_S)
+    until(namespace, lambda seen: not seen['owner_pid'])
+    # Whether that one counts as a holder that died is the library's to say.
+    equal(finish(namespace.start('lock', '-n', '-s', 'l', 'echo', 'got'))[0], b'got\n')
+    end(reader, command)
+
+
+def test_death_of_one_who_shares(namespace):
+    """Whoever of its processes it is: it is over at once, and nobody is told."""
+    for victim in ('front', 'holder', 'command'):
+        reader, command = shared(namespace)
+        waiter = namespace.start('lock', 'l', 'echo', 'got')
+        until(namespace, lambda seen: seen['owner_pid'])
+        holder = harness.parent_of(command)
+        with watched(command) as ended:
+            os.kill({'front': reader.pid, 'holder': holder, 'command': command}[victim],
+                    signal.SIGKILL)
+            equal(finish(waiter), (b'got\n', ''), victim)
+            equal(has_ended(ended), True)
+        reader.communicate(timeout=harness.WATCHDOG_S)
+        equal([status(namespace)[key] for key in ('state', 'shared')], ['sound', 0], victim)
+
+
+def test_shared_is_warned(namespace):
+    """It cannot mend anything; it is told who can."""
+    namespace.run('lock', 'l', 'sh', '-c', 'kill -9 $$', status=137)
+    equal(namespace.run('lock', '-s', '--if-dead', 'fail', 'l', 'echo', 'ran', status=6,
+                        error="'tenon lock /l -- true' says that it is sound"), b'')
+    for _ in range(2):
+        equal(namespace.run('lock', '-s', 'l', 'echo', 'ran', error=WARNING), b'ran\n')
+    namespace.run('lock', '-s', 'l', 'true', error="'tenon lock /l -- true' says that it is sound")
+    namespace.run('lock', 'l', '--', 'true', error=WARNING)
+    namespace.run('lock', '-s', 'l', 'true')
+    equal([status(namespace)[key] for key in ('state', 'shared')], ['sound', 0])
+
+
+def test_shared_is_killed_at_any_moment(namespace):
+    """With somebody who waits to hold it: he gets it, and is not warned."""
+    for _, waiter in harness.kill_at_any_moment(namespace, 40, ('lock', '-s', 'l', *WAIT),
+                                                ('lock', 'l', 'true')):
+        equal(finish(waiter), (b'', ''))
+    until(namespace, lambda seen: [seen[key] for key in (
+        'owner_pid', 'waiting', 'shared', 'participants')] == [0, 0, 0, 1])
 
 
 def test_signals_are_passed_on(namespace):
