@@ -10,6 +10,7 @@
  *	4096	struct tni_participant [participants_max]
  *	…	stakes' pages (core/stake.c)
  *	…	struct tni_row [participants_max]
+ *	…	what the kind has beside: abi/semaphore_set.h
  *	…	struct tni_cell
  *
  * each from a page boundary on.
@@ -83,7 +84,8 @@ struct tni_row {
 	struct tni_a32 wanted;	/* by the last of these */
 	struct tni_a64 passed;	/* how often it passed, and ... */
 	struct tni_a64 let;	/* ... let others pass; about: threads may count at once */
-	uint64_t reserved[4];
+	struct tni_a64 pages;	/* of the kind's own memory of it, that are there: bits */
+	uint64_t reserved[3];
 };
 
 _Static_assert(sizeof(struct tni_row) == 64, "row");

@@ -268,17 +268,19 @@ static bool are_there_claims(void *context)
 	return tni_get32(&tni_turnstile(turn->sync)->claims) != 0;
 }
 
-static void find_claims(void *context, uint64_t bits[TNI_BITMAP_WORDS])
+void tni_turnstile_find_claims(struct tni_sync *sync, uint64_t bits[TNI_BITMAP_WORDS])
 {
-	const struct tni_turn *turn = context;
-	struct tni_sync *sync = turn->sync;
-
 	for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++) {
 		const struct tni_row *row = tni_sync_row(sync, i);
 
 		if (row && tni_get64(&row->claim) != 0)
 			bits[i / 64] |= UINT64_C(1) << (i % 64);
 	}
+}
+
+static void find_claims(void *context, uint64_t bits[TNI_BITMAP_WORDS])
+{
+	tni_turnstile_find_claims(((const struct tni_turn *)context)->sync, bits);
 }
 
 static int bring_back(void *context, int64_t deadline_ns)
@@ -305,7 +307,7 @@ int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns)
 		return 0;
 	if (deadline_ns == 0)
 		deadline_ns = tni_grace_ns();
-	find_claims(&turn, bits);
+	tni_turnstile_find_claims(sync, bits);
 	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
 		const struct tni_a32 *stake;
 		int result;

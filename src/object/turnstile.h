@@ -62,6 +62,9 @@ int tni_turnstile_wait(struct tni_turn *turn, int64_t deadline_ns);
 /* Gives back what the dead held.  1: there was something; 0; or an error, but -ETIMEDOUT. */
 int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns);
 
+/* The participants whose rows have a claim. */
+void tni_turnstile_find_claims(struct tni_sync *sync, uint64_t bits[TNI_BITMAP_WORDS]);
+
 /* How often all together passed, and let others pass. */
 void tni_turnstile_figures(struct tni_sync *sync, uint64_t *ret_passed, uint64_t *ret_let);
 
