@@ -235,7 +235,7 @@ static int operate(struct tni_set_turn *turn, int64_t deadline_ns)
 }
 
 /* The long way: what is needed before the gate. */
-static int prepare(struct tni_set_turn *turn, int64_t deadline_ns)
+static int prepare(struct tni_set_turn *turn)
 {
 	struct tenon_semaphore_set *set = turn->set;
 	bool is_for_zero = false, is_staked = false;
@@ -257,7 +257,7 @@ static int prepare(struct tni_set_turn *turn, int64_t deadline_ns)
 	if (result == 0 && turn->count > TNI_SET_JOURNAL_FEW)
 		result = tni_set_back_journal(set);
 	if (result == 0 && (is_for_zero || tni_get32(&set->head->owed))) {
-		result = tni_turnstile_bring_back(&set->sync, deadline_ns);
+		result = tni_turnstile_bring_back(&set->sync, 0);
 		result = result < 0 ? result : 0;
 	}
 	return result;
@@ -328,7 +328,7 @@ int tenon_semaphore_set_operate(struct tenon_semaphore_set *set,
 				     .operations = operations,
 				     .count = count,
 				     .record = UINT32_MAX};
-	result = prepare(&turn, deadline_ns);
+	result = prepare(&turn);
 	return result == 0 ? operate(&turn, deadline_ns) : result;
 }
 

@@ -199,34 +199,39 @@ static struct tni_row *row_with(struct tenon_semaphore_set *set, uint32_t partic
 	return row;
 }
 
-/* Calls `visit`, if it is not NULL, for the undo counts of a participant that are not 0, and counts them.  Their memory is
- * there, or taken. */
+/* Makes sure of the memory of a participant's undo counts, as far as there are any. */
+static int back_row(struct tenon_semaphore_set *set, uint32_t participant)
+{
+	int result = 0;
+
+	for (uint32_t i = 0; result == 0 && i < set->sync.limit; i += UNDO_A_PAGE)
+		if (row_with(set, participant, i))
+			result = back_undo_page(set, participant, i);
+	return result;
+}
+
+/* Calls `visit` for each undo count of a participant that is not 0, and counts them.  A NULL only counts. */
 static int each_undo(struct tenon_semaphore_set *set, uint32_t participant,
 		     void (*visit)(struct tenon_semaphore_set *set, uint32_t participant,
 				   uint32_t number),
 		     uint64_t *ret_count)
 {
 	uint32_t limit = set->sync.limit;
+	int result = back_row(set, participant);
 
 	*ret_count = 0;
-	for (uint32_t first = 0; first < limit; first += UNDO_A_PAGE) {
-		uint32_t end = limit - first < UNDO_A_PAGE ? limit : first + UNDO_A_PAGE;
-		int result;
-
-		if (!row_with(set, participant, first))
+	for (uint32_t i = 0; result == 0 && i < limit; i++) {
+		if (i % UNDO_A_PAGE == 0 && !row_with(set, participant, i)) {
+			i += UNDO_A_PAGE - 1;
 			continue;
-		result = back_undo_page(set, participant, first);
-		if (result != 0)
-			return result;
-		for (uint32_t i = first; i < end; i++) {
-			if (tni_get32(tni_set_undo(set, participant, i)) == 0)
-				continue;
-			++*ret_count;
-			if (visit)
-				visit(set, participant, i);
 		}
+		if (tni_get32(tni_set_undo(set, participant, i)) == 0)
+			continue;
+		++*ret_count;
+		if (visit)
+			visit(set, participant, i);
 	}
-	return 0;
+	return result;
 }
 
 /* J1. */
@@ -466,11 +471,10 @@ int tni_set_follow_note(struct tenon_semaphore_set *set)
 
 int tni_set_back_note(struct tenon_semaphore_set *set)
 {
-	uint64_t count;
 	int result = 0;
 
 	for (uint32_t i = 0; result == 0 && i < tni_object_participants_top(set->sync.object); i++)
-		result = each_undo(set, i, NULL, &count);
+		result = back_row(set, i);
 	return result;
 }
 

@@ -46,21 +46,21 @@ static uint32_t top_of(struct tenon_semaphore_set *set)
 	return top < TNI_SET_WAITERS ? top : TNI_SET_WAITERS;
 }
 
-/* The dead are granted nothing. */
+/* The dead are granted nothing, and who has just given up waiting is not there any more. */
 static void grant(struct tenon_semaphore_set *set, struct tni_set_waiter *waiter, uint32_t owner,
 		  uint32_t number)
 {
-	uint32_t participant = (owner & TNI_SET_WAITER_OWNER) - 1;
+	uint32_t participant = (owner & TNI_SET_WAITER_OWNER) - 1, before = owner;
 	uint64_t pid = (uint32_t)tni_sync_pid(&set->sync, participant);
 
 	if (!tni_sync_is_attached(&set->sync, participant)) {
 		tni_set32(&waiter->owner, 0);
 		return;
 	}
+	if (!tni_cas32(&waiter->owner, &before, owner | TNI_SET_WAITER_GRANTED))
+		return;
 	tni_set64(&set->values[number], tni_set_value(set, number) | pid << TNI_SET_PID_SHIFT);
 	tni_set_count_operation(set);
-	tni_step();
-	tni_set32(&waiter->owner, owner | TNI_SET_WAITER_GRANTED);
 }
 
 uint32_t tni_set_plan(struct tni_sync *sync)

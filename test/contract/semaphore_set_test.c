@@ -199,6 +199,23 @@ static void test_waits(void)
 	set = tenon_semaphore_set_close(set);
 }
 
+/* Who changes first what it then waits for waits for what that makes of it. */
+static void test_waits_for_own_changes(void)
+{
+	struct demand grows = {2, {{0, 1, 0}, {0, -4, 0}}}, falls = {2, {{1, -1, 0}, {1, 0, 0}}};
+	struct tenon_semaphore_set *set = make(3, 9, 2);
+	pid_t child[2] = {contract_start(do_and_end, &grows), contract_start(do_and_end, &falls)};
+
+	await_waiters(set, 0, 1, 0);
+	await_waiters(set, 1, 0, 1);
+	EXPECT_IS(one(set, 0, 1, 0), 0);
+	EXPECT_IS(one(set, 1, -1, 0), 0);
+	contract_await(child[0]);
+	contract_await(child[1]);
+	EXPECT_VALUES(set, 0, 0, 2);
+	set = tenon_semaphore_set_close(set);
+}
+
 /* Ten wait for one each: as many go on as can. */
 static void test_crowd(void)
 {
@@ -591,6 +608,7 @@ int main(void)
 		{"500 operations at once", test_many_operations, NULL},
 		{"32000 semaphores", test_largest, NULL},
 		{"a list waits for all of it", test_waits, NULL},
+		{"own changes count in what a list waits for", test_waits_for_own_changes, NULL},
 		{"of a crowd as many go on as can", test_crowd, NULL},
 		{"a zero for a moment is seen by who waits for it", test_moment, NULL},
 		{"an undo count has a range", test_undo_range, NULL},

@@ -245,12 +245,34 @@ static bool is_equal(const uint32_t *there, const int64_t *expected)
 	return true;
 }
 
+static int add_undos(const struct tenon_semaphore_set_user *user, void *context)
+{
+	*(uint32_t *)context += user->undos;
+	return 0;
+}
+
+/* How many this process has, which are gone where values were set. */
+static bool prove_undos(const struct points_case *one)
+{
+	uint32_t undos = 0, left = one->number == SET ? 1 : 0, values[COUNT];
+
+	if (!read_values(values) || tenon_semaphore_set_users(own, add_undos, &undos) != 0)
+		return points_wrong("users", 0);
+	/* The third one is not what helps, nor what the sleeper takes. */
+	if (one->number == SET_ALL && values[2] != next_values[2])
+		left = 2;
+	return undos == left || (one->number == SET && undos == 2) ||
+	       points_wrong("undo counts", undos);
+}
+
 /* All or nothing. */
 static bool prove_values(const struct points_case *one, int answer)
 {
 	int64_t nothing[COUNT], all[COUNT];
 	uint32_t there[COUNT];
 
+	if (second && !prove_undos(one))
+		return false;
 	/* What this process had with undo comes back, unless it was set. */
 	second = tenon_semaphore_set_close(second);
 	for (uint32_t i = 0; i < COUNT; i++)
