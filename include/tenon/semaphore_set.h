@@ -41,8 +41,8 @@ extern "C" {
 
 struct tenon_semaphore_set;
 
-#define TENON_SEMAPHORE_SET_MOST 32000u		 /* semaphores in a set */
-#define TENON_SEMAPHORE_SET_OPERATIONS_MOST 500u /* in one call */
+#define TENON_SEMAPHORE_SET_MOST 32000u		  /* semaphores in a set */
+#define TENON_SEMAPHORE_SET_OPERATIONS_MOST 500u  /* in one call */
 #define TENON_SEMAPHORE_SET_VALUE_MAX 2147483647u /* the highest maximum */
 #define TENON_SEMAPHORE_SET_DEFAULT_MAXIMUM 32767u
 
@@ -69,8 +69,7 @@ TENON_PUBLIC int tenon_semaphore_set_open(const char *namespace_path, const char
 					  struct tenon_semaphore_set **ret_set) TENON_MUST_USE;
 
 /* Lets go of the handle; what its process did by it with UNDO is undone.  NULL is allowed.  Always returns NULL. */
-TENON_PUBLIC struct tenon_semaphore_set *
-tenon_semaphore_set_close(struct tenon_semaphore_set *set);
+TENON_PUBLIC struct tenon_semaphore_set *tenon_semaphore_set_close(struct tenon_semaphore_set *set);
 
 /* Removes the name.  Those who have the set open go on using it.  Errors: as tenon_lock_remove. */
 TENON_PUBLIC int tenon_semaphore_set_remove(const char *namespace_path, const char *name);
@@ -84,7 +83,7 @@ TENON_PUBLIC int tenon_semaphore_set_destroy(struct tenon_semaphore_set *set);
 
 struct tenon_semaphore_operation {
 	uint32_t number; /* of the semaphore, from 0 */
-	int32_t change;	 /* above 0: added; below 0: taken, when so many are there; 0: waits for the value 0 */
+	int32_t change; /* above 0: added; below 0: taken, when so many are there; 0: waits for the value 0 */
 	uint32_t flags;
 };
 
@@ -124,8 +123,8 @@ TENON_PUBLIC int tenon_semaphore_set_set_all(struct tenon_semaphore_set *set,
 /* What there is to know of one semaphore. */
 struct tenon_semaphore_set_member {
 	uint32_t value;
-	int32_t pid;		  /* of who operated on it, set it or died last, in its own namespace; 0: nobody */
-	uint32_t waiting;	  /* threads that wait for it to grow */
+	int32_t pid; /* of who operated on it, set it or died last, in its own namespace; 0: nobody */
+	uint32_t waiting;	   /* threads that wait for it to grow */
 	uint32_t waiting_for_zero; /* threads that wait for it to be 0 */
 };
 
@@ -161,7 +160,7 @@ TENON_PUBLIC int tenon_semaphore_set_status(struct tenon_semaphore_set *set,
 
 /* A thread that waits, or a process that has undo counts. */
 struct tenon_semaphore_set_user {
-	int32_t pid;	 /* in its own pid namespace */
+	int32_t pid;	  /* in its own pid namespace */
 	uint32_t waiting; /* 1: a thread of it waits for semaphore `number`, because of `change` */
 	uint32_t number;
 	int32_t change;
@@ -171,10 +170,10 @@ struct tenon_semaphore_set_user {
 
 /* Calls `visit` for each thread that waits, and then for each process that has undo counts; a non-zero answer ends
  * it and is returned.  Does not wait. */
-TENON_PUBLIC int
-tenon_semaphore_set_users(struct tenon_semaphore_set *set,
-			  int (*visit)(const struct tenon_semaphore_set_user *user, void *context),
-			  void *context);
+TENON_PUBLIC int tenon_semaphore_set_users(struct tenon_semaphore_set *set,
+					   int (*visit)(const struct tenon_semaphore_set_user *user,
+							void *context),
+					   void *context);
 
 #ifdef __cplusplus
 }

@@ -23,11 +23,12 @@ struct tenon_semaphore_set {
 	struct tni_a64 *values, *next_values;
 	struct tni_set_waiter *waiters;
 	uint64_t undo_offset, undo_stride; /* in the extra memory; bytes */
-	uint32_t maximum;		   /* checked copy, as the number of semaphores is sync.limit */
-	struct tni_a32 journal_known;	   /* 1: all of its memory is there */
-	struct tni_a32 next_known;	   /* the same */
-	struct tni_a32 waiters_known;	   /* records whose memory is there */
-	struct tni_a64 undo_known[TNI_SET_UNDO_PAGES_MOST / 64]; /* bits of the pages that are there */
+	uint32_t maximum;	      /* checked copy, as the number of semaphores is sync.limit */
+	struct tni_a32 journal_known; /* 1: all of its memory is there */
+	struct tni_a32 next_known;    /* the same */
+	struct tni_a32 waiters_known; /* records whose memory is there */
+	struct tni_a64
+		undo_known[TNI_SET_UNDO_PAGES_MOST / 64]; /* bits of the pages that are there */
 };
 
 /* So many operations' journal lies in the page of the head, whose memory is there. */

@@ -300,8 +300,7 @@ int tni_set_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_n
 	void *pending = tni_pending_get(thread);
 	int result;
 
-	if (tni_get32(&tni_turnstile(sync)->claims) == 0 &&
-	    tni_get32(&set->head->waiters_top) == 0)
+	if (tni_get32(&tni_turnstile(sync)->claims) == 0 && tni_get32(&set->head->waiters_top) == 0)
 		return 0;
 	result = tni_sync_lock(sync, thread, pending, deadline_ns);
 	if (result != 0)

@@ -247,7 +247,8 @@ int tenon_semaphore_set_users(struct tenon_semaphore_set *set,
 	result = begin_looking(set);
 	if (result == 0)
 		result = each_waiter(set, visit, context);
-	for (uint32_t i = 0; result == 0 && i < tni_object_participants_top(set->sync.object); i++) {
+	for (uint32_t i = 0; result == 0 && i < tni_object_participants_top(set->sync.object);
+	     i++) {
 		const struct tni_row *row = tni_sync_row(&set->sync, i);
 		uint64_t undos = row ? tni_get64(&row->claim) : 0;
 		struct tenon_semaphore_set_user user;

@@ -39,7 +39,8 @@ static struct layout layout_of(const struct tni_sync_kind *kind, uint32_t partic
 			whole_pages(participants * sizeof(struct tni_participant));
 	layout.rows = layout.stakes + tni_stakes_bytes(participants);
 	layout.extra = layout.rows + whole_pages(participants * sizeof(struct tni_row));
-	layout.cell = layout.extra + (kind->extra_bytes ? kind->extra_bytes(participants, limit) : 0);
+	layout.cell = layout.extra +
+		      (kind->extra_bytes ? kind->extra_bytes(participants, limit) : 0);
 	layout.end = layout.cell + sizeof(struct tni_cell);
 	return layout;
 }
@@ -47,8 +48,8 @@ static struct layout layout_of(const struct tni_sync_kind *kind, uint32_t partic
 static int fill(int fd, uint8_t *base, const void *context)
 {
 	const struct tni_sync *sync = context;
-	struct layout layout =
-		layout_of(sync->kind, sync->making.max_participants, sync->making_limit);
+	struct layout layout = layout_of(sync->kind, sync->making.max_participants,
+					 sync->making_limit);
 	struct tni_cell *cell = (struct tni_cell *)(base + layout.cell);
 	int result = tni_file_reserve(fd, layout.cell, sizeof(*cell));
 
@@ -67,12 +68,11 @@ int tni_sync_make(int directory_fd, const char *file_name, const char *name, voi
 {
 	const struct tni_sync *sync = context;
 	const struct tenon_sync_options *making = &sync->making;
-	struct tni_object_header header = {.kind = sync->kind->named.kind,
-					   .participants_max = making->max_participants,
-					   .extent_bytes = layout_of(sync->kind,
-								     making->max_participants,
-								     sync->making_limit)
-								   .end};
+	struct tni_object_header header = {
+		.kind = sync->kind->named.kind,
+		.participants_max = making->max_participants,
+		.extent_bytes =
+			layout_of(sync->kind, making->max_participants, sync->making_limit).end};
 
 	return tni_object_make(directory_fd, file_name, name, (mode_t)making->mode, &header, fill,
 			       sync, ret_inode);

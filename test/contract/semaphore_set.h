@@ -60,13 +60,13 @@ static inline uint32_t value_of(struct tenon_semaphore_set *set, uint32_t number
 }
 
 /* Of a set of three. */
-#define EXPECT_VALUES(set, first, second, third)                               \
-	do {                                                                   \
-		uint32_t values_[3];                                           \
+#define EXPECT_VALUES(set, first, second, third)                              \
+	do {                                                                  \
+		uint32_t values_[3];                                          \
 		EXPECT_IS(tenon_semaphore_set_get_all((set), values_, 3), 0); \
-		EXPECT_IS(values_[0], first);                                  \
-		EXPECT_IS(values_[1], second);                                 \
-		EXPECT_IS(values_[2], third);                                  \
+		EXPECT_IS(values_[0], first);                                 \
+		EXPECT_IS(values_[1], second);                                \
+		EXPECT_IS(values_[2], third);                                 \
 	} while (0)
 
 static inline struct tenon_semaphore_set_status status_of(struct tenon_semaphore_set *set)

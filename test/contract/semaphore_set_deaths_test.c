@@ -199,7 +199,8 @@ static void take_many_and_die(void *context)
 	(void)context;
 	for (uint32_t first = 0; first < MANY; first += 500) {
 		for (uint32_t i = 0; i < 500; i++)
-			list[i] = (struct tenon_semaphore_operation){first + i, -1 - (int)i % 3, UNDO};
+			list[i] = (struct tenon_semaphore_operation){first + i, -1 - (int)i % 3,
+								     UNDO};
 		EXPECT_IS(operate(set, list, 500), 0);
 	}
 	kill(getpid(), SIGKILL);
@@ -230,8 +231,10 @@ static void work_for_ever(void *context)
 		uint32_t first = next_random(&seed) % 2, from = 2 + next_random(&seed) % 2;
 		int32_t count = 1 + (int32_t)(next_random(&seed) % 3);
 		struct tenon_semaphore_operation move[] = {{from, -1, NOWAIT}, {5 - from, 1, 0}};
-		struct tenon_semaphore_operation take[] = {{first, -count, UNDO}, {1 - first, -1, UNDO}};
-		struct tenon_semaphore_operation give[] = {{1 - first, 1, UNDO}, {first, count, UNDO}};
+		struct tenon_semaphore_operation take[] = {{first, -count, UNDO},
+							   {1 - first, -1, UNDO}};
+		struct tenon_semaphore_operation give[] = {{1 - first, 1, UNDO},
+							   {first, count, UNDO}};
 		int moved = operate(set, move, 2);
 
 		EXPECT(moved == 0 || moved == -EAGAIN);

@@ -62,33 +62,32 @@ static const struct list victims_list[CASES] = {
 
 static const struct list before_list = {1, {{0, -1, UNDO}}};
 
-static const struct list sleepers_list[CASES] = {
-	[TAKE] = {1, {{0, -2, 0}}},
-	[THREE] = {2, {{1, -1, 0}, {2, 0, 0}}},
-	[THREE_UNDO] = {2, {{0, -2, 0}, {2, -2, 0}}},
-	[GIVE_UNDO] = {1, {{0, -1, 0}}},
-	[ASLEEP] = {1, {{0, -2, 0}}},
-	[ASLEEP_UNDO] = {1, {{0, -2, 0}}},
-	[ZERO_ASLEEP] = {1, {{3, 0, 0}}},
-	[ZERO_LOCK_ASLEEP] = {2, {{3, 0, 0}, {3, 1, UNDO}}},
-	[GRANT] = {1, {{3, 0, 0}}},
-	[SET] = {1, {{0, -5, 0}}},
-	[SET_ALL] = {2, {{1, -6, 0}, {3, -8, 0}}},
-	[CLOSE_UNDO] = {1, {{0, -1, 0}}},
-	[DESTROY] = {1, {{0, -2, 0}}}};
+static const struct list sleepers_list[CASES] = {[TAKE] = {1, {{0, -2, 0}}},
+						 [THREE] = {2, {{1, -1, 0}, {2, 0, 0}}},
+						 [THREE_UNDO] = {2, {{0, -2, 0}, {2, -2, 0}}},
+						 [GIVE_UNDO] = {1, {{0, -1, 0}}},
+						 [ASLEEP] = {1, {{0, -2, 0}}},
+						 [ASLEEP_UNDO] = {1, {{0, -2, 0}}},
+						 [ZERO_ASLEEP] = {1, {{3, 0, 0}}},
+						 [ZERO_LOCK_ASLEEP] = {2,
+								       {{3, 0, 0}, {3, 1, UNDO}}},
+						 [GRANT] = {1, {{3, 0, 0}}},
+						 [SET] = {1, {{0, -5, 0}}},
+						 [SET_ALL] = {2, {{1, -6, 0}, {3, -8, 0}}},
+						 [CLOSE_UNDO] = {1, {{0, -1, 0}}},
+						 [DESTROY] = {1, {{0, -2, 0}}}};
 
-static const struct list helps_list[CASES] = {
-	[TAKE] = {1, {{0, 2, 0}}},
-	[THREE] = {3, {{1, 1, 0}, {2, -2, 0}, {0, 1, 0}}},
-	[THREE_UNDO] = {1, {{0, 1, 0}}},
-	[ASLEEP] = {1, {{0, 3, 0}}},
-	[ASLEEP_UNDO] = {1, {{0, 1, 0}}},
-	[ZERO_ASLEEP] = {1, {{3, -1, 0}}},
-	[ZERO_LOCK_ASLEEP] = {1, {{3, -1, 0}}},
-	[GRANT] = {1, {{3, -1, 0}}},
-	[SET] = {1, {{0, 5, 0}}},
-	[SET_ALL] = {2, {{1, 6, 0}, {3, 8, 0}}},
-	[DESTROY] = {1, {{0, 1, 0}}}};
+static const struct list helps_list[CASES] = {[TAKE] = {1, {{0, 2, 0}}},
+					      [THREE] = {3, {{1, 1, 0}, {2, -2, 0}, {0, 1, 0}}},
+					      [THREE_UNDO] = {1, {{0, 1, 0}}},
+					      [ASLEEP] = {1, {{0, 3, 0}}},
+					      [ASLEEP_UNDO] = {1, {{0, 1, 0}}},
+					      [ZERO_ASLEEP] = {1, {{3, -1, 0}}},
+					      [ZERO_LOCK_ASLEEP] = {1, {{3, -1, 0}}},
+					      [GRANT] = {1, {{3, -1, 0}}},
+					      [SET] = {1, {{0, 5, 0}}},
+					      [SET_ALL] = {2, {{1, 6, 0}, {3, 8, 0}}},
+					      [DESTROY] = {1, {{0, 1, 0}}}};
 
 static struct tenon_semaphore_set *own, *second, *victims;
 static bool has_helped;
@@ -252,16 +251,21 @@ static int add_undos(const struct tenon_semaphore_set_user *user, void *context)
 }
 
 /* How many this process has, which are gone where values were set. */
-static bool prove_undos(const struct points_case *one)
+static bool prove_undos(const struct points_case *one, int answer)
 {
-	uint32_t undos = 0, left = one->number == SET ? 1 : 0, values[COUNT];
+	uint32_t undos = 0, values[COUNT];
+	bool is_set;
 
 	if (!read_values(values) || tenon_semaphore_set_users(own, add_undos, &undos) != 0)
 		return points_wrong("users", 0);
-	/* The third one is not what helps, nor what the sleeper takes. */
-	if (one->number == SET_ALL && values[2] != next_values[2])
-		left = 2;
-	return undos == left || (one->number == SET && undos == 2) ||
+	/* The third one is not what helps, nor what the sleeper takes; nor does that one do it without either. */
+	if (one->number == SET_ALL)
+		is_set = values[2] == next_values[2];
+	else
+		is_set = values[0] >= next_values[0] || (answer == 0 && !has_helped);
+	return undos == (!is_set	      ? 2
+			 : one->number == SET ? 1
+					      : 0) ||
 	       points_wrong("undo counts", undos);
 }
 
@@ -271,7 +275,7 @@ static bool prove_values(const struct points_case *one, int answer)
 	int64_t nothing[COUNT], all[COUNT];
 	uint32_t there[COUNT];
 
-	if (second && !prove_undos(one))
+	if (second && !prove_undos(one, answer))
 		return false;
 	/* What this process had with undo comes back, unless it was set. */
 	second = tenon_semaphore_set_close(second);
@@ -301,9 +305,10 @@ static bool prove_values(const struct points_case *one, int answer)
 
 static bool prove_use(struct tenon_semaphore_set *set)
 {
-	static const struct list lists[] = {
-		{1, {{1, 1, 0}}}, {1, {{1, -1, UNDO}}}, {3, {{1, 1, UNDO}, {0, 1, 0}, {1, -1, NOWAIT}}},
-		{1, {{0, -1, NOWAIT}}}};
+	static const struct list lists[] = {{1, {{1, 1, 0}}},
+					    {1, {{1, -1, UNDO}}},
+					    {3, {{1, 1, UNDO}, {0, 1, 0}, {1, -1, NOWAIT}}},
+					    {1, {{0, -1, NOWAIT}}}};
 
 	for (uint32_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		if (operate_list(set, &lists[i]) != 0)

@@ -145,9 +145,11 @@ static void leave_in(enum state state)
 	if (state == WHOLE)
 		return;
 	if (state == IN_LIST)
-		write_word(extra_offset() + offsetof(struct tni_set_head, open), &open, sizeof(open));
+		write_word(extra_offset() + offsetof(struct tni_set_head, open), &open,
+			   sizeof(open));
 	else
-		write_word(extra_offset() + offsetof(struct tni_set_head, note), &note, sizeof(note));
+		write_word(extra_offset() + offsetof(struct tni_set_head, note), &note,
+			   sizeof(note));
 	write_word(cell_offset() + offsetof(struct tni_cell, gate), &died, sizeof(died));
 }
 

@@ -25,14 +25,14 @@
 
 static uint32_t failed;
 
-#define EXPECT_IS(actual, expected)                                                         \
-	do {                                                                                \
-		int actual_ = (actual);                                                     \
-		if (actual_ != (expected)) {                                                \
+#define EXPECT_IS(actual, expected)                                                       \
+	do {                                                                              \
+		int actual_ = (actual);                                                   \
+		if (actual_ != (expected)) {                                              \
 			printf("# line %d: %s: %d, not %d\n", __LINE__, #actual, actual_, \
-			       (int)(expected));                                            \
-			failed++;                                                           \
-		}                                                                           \
+			       (int)(expected));                                          \
+			failed++;                                                         \
+		}                                                                         \
 	} while (0)
 
 /* Until nothing is left. */
