@@ -39,10 +39,15 @@ static inline struct tenon_semaphore_set *open_set(void)
 	return set;
 }
 
+/* Who was not woken finds what it waits for when its time is up. */
 static inline int operate(struct tenon_semaphore_set *set,
 			  const struct tenon_semaphore_operation *operations, uint32_t count)
 {
-	return tenon_semaphore_set_operate(set, operations, count, tenon_deadline_after(LIMIT_NS));
+	int64_t deadline_ns = tenon_deadline_after(LIMIT_NS);
+	int result = tenon_semaphore_set_operate(set, operations, count, deadline_ns);
+
+	EXPECT(tenon_deadline_after(0) < deadline_ns);
+	return result;
 }
 
 static inline int one(struct tenon_semaphore_set *set, uint32_t number, int32_t change,
@@ -87,6 +92,13 @@ static inline void await_waiters(struct tenon_semaphore_set *set, uint32_t numbe
 		sched_yield();
 		EXPECT_IS(tenon_semaphore_set_read(set, number, &member), 0);
 	} while (member.waiting != waiting || member.waiting_for_zero != for_zero);
+}
+
+/* Until so many processes are asleep, or nearly. */
+static inline void await_sleepers(struct tenon_semaphore_set *set, uint32_t count)
+{
+	while (status_of(set).waiting < count)
+		sched_yield();
 }
 
 static inline uint32_t next_random(uint64_t *seed)
