@@ -50,21 +50,32 @@ static void test_undone(void)
 	die_with((struct demand){3, {{0, -3, UNDO}, {1, 2, UNDO}, {2, -1, 0}}});
 	EXPECT_VALUES(set, 4, 4, 3);
 	EXPECT_IS((int64_t)status_of(set).undone, 1);
-	/* Who finds too little, and who wants a zero, looks for the dead. */
-	die_with((struct demand){1, {{0, -4, UNDO}}});
-	EXPECT_IS(one(set, 0, 0, NOWAIT), -EAGAIN);
-	die_with((struct demand){1, {{0, -4, UNDO}}});
-	EXPECT_IS(one(set, 0, -1, NOWAIT), 0);
 	die_with((struct demand){1, {{1, 5, UNDO}}});
 	EXPECT_IS(one(set, 1, -5, NOWAIT), -EAGAIN);
 	/* Beyond the ends. */
 	die_with((struct demand){2, {{0, -3, UNDO}, {0, 3, 0}}});
-	EXPECT_IS(value_of(set, 0), 6);
+	EXPECT_IS(value_of(set, 0), 7);
 	EXPECT_IS(tenon_semaphore_set_set_all(set, values, 3), 0);
 	die_with((struct demand){3, {{0, -5, UNDO}, {0, 5, 0}, {1, 1, UNDO}}});
 	EXPECT_VALUES(set, 9, 0, 4);
 	die_with((struct demand){3, {{1, 1, UNDO}, {1, -1, 0}, {2, 0 - 4, UNDO}}});
 	EXPECT_VALUES(set, 9, 0, 4);
+	set = tenon_semaphore_set_close(set);
+}
+
+/* Who finds too little, and who wants a zero, looks for the dead. */
+static void test_looks_for_the_dead(void)
+{
+	struct tenon_semaphore_set *set = make(3, 9, 4);
+
+	die_with((struct demand){1, {{0, -4, UNDO}}});
+	EXPECT_IS(one(set, 0, 0, NOWAIT), -EAGAIN);
+	die_with((struct demand){1, {{0, -4, UNDO}}});
+	EXPECT_IS(one(set, 0, -1, NOWAIT), 0);
+	die_with((struct demand){1, {{1, -4, UNDO}}});
+	EXPECT_IS(tenon_semaphore_set_operate(set, &(struct tenon_semaphore_operation){1, -1, 0}, 1,
+					      0),
+		  0);
 	set = tenon_semaphore_set_close(set);
 }
 
@@ -280,6 +291,7 @@ int main(void)
 {
 	static const struct contract_case cases[] = {
 		{"what the dead did with undo is undone", test_undone, NULL},
+		{"who has to looks for the dead", test_looks_for_the_dead, NULL},
 		{"the dead one was it last", test_last_is_the_dead_one, NULL},
 		{"sleepers get what comes back, at once", test_sleepers_get_what_comes_back, NULL},
 		{"who waits for what, but for the dead", test_users, NULL},

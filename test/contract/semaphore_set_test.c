@@ -298,6 +298,7 @@ static void test_setting_clears_undo(void)
 	EXPECT_IS(one(other, 0, -2, UNDO), 0);
 	EXPECT_IS(one(other, 1, -2, UNDO), 0);
 	EXPECT_IS(one(third, 0, 2, UNDO), 0);
+	EXPECT_IS(one(third, 2, -1, UNDO), 0);
 	EXPECT_IS(tenon_semaphore_set_set(set, 0, 7), 0);
 	third = tenon_semaphore_set_close(third);
 	EXPECT_VALUES(set, 7, 3, 5);

@@ -6,8 +6,11 @@
  */
 
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
-#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <tenon/semaphore_set.h>
 
@@ -23,12 +26,14 @@ enum operation {
 	TAKE,
 	THREE,
 	THREE_UNDO,
+	FIRST_UNDO,
 	GIVE_UNDO,
 	ASLEEP,
 	ASLEEP_UNDO,
 	ZERO_ASLEEP,
 	ZERO_LOCK_ASLEEP,
 	GRANT,
+	GIVE_BESIDE,
 	SET,
 	SET_ALL,
 	CLOSE_UNDO,
@@ -53,44 +58,50 @@ static const struct list victims_list[CASES] = {
 	[TAKE] = {1, {{0, -1, 0}}},
 	[THREE] = {3, {{0, -1, 0}, {1, 2, 0}, {2, -2, 0}}},
 	[THREE_UNDO] = {3, {{0, -1, UNDO}, {1, 2, UNDO}, {2, -2, UNDO}}},
+	[FIRST_UNDO] = {3, {{0, -1, UNDO}, {1, 2, UNDO}, {2, -2, UNDO}}},
 	[GIVE_UNDO] = {1, {{0, 1, UNDO}}},
 	[ASLEEP] = {2, {{0, -2, 0}, {1, 1, 0}}},
 	[ASLEEP_UNDO] = {2, {{1, 1, UNDO}, {0, -2, UNDO}}},
 	[ZERO_ASLEEP] = {1, {{3, 0, 0}}},
 	[ZERO_LOCK_ASLEEP] = {2, {{3, 0, 0}, {3, 1, UNDO}}},
-	[GRANT] = {1, {{3, -1, 0}}}};
+	[GRANT] = {1, {{3, -1, 0}}},
+	[GIVE_BESIDE] = {1, {{0, 1, 0}}},
+};
 
+static const struct list warming[] = {{1, {{2, -1, UNDO}}}, {1, {{2, 1, UNDO}}}};
 static const struct list before_list = {1, {{0, -1, UNDO}}};
 
-static const struct list sleepers_list[CASES] = {[TAKE] = {1, {{0, -2, 0}}},
-						 [THREE] = {2, {{1, -1, 0}, {2, 0, 0}}},
-						 [THREE_UNDO] = {2, {{0, -2, 0}, {2, -2, 0}}},
-						 [GIVE_UNDO] = {1, {{0, -1, 0}}},
-						 [ASLEEP] = {1, {{0, -2, 0}}},
-						 [ASLEEP_UNDO] = {1, {{0, -2, 0}}},
-						 [ZERO_ASLEEP] = {1, {{3, 0, 0}}},
-						 [ZERO_LOCK_ASLEEP] = {2,
-								       {{3, 0, 0}, {3, 1, UNDO}}},
-						 [GRANT] = {1, {{3, 0, 0}}},
-						 [SET] = {1, {{0, -5, 0}}},
-						 [SET_ALL] = {2, {{1, -6, 0}, {3, -8, 0}}},
-						 [CLOSE_UNDO] = {1, {{0, -1, 0}}},
-						 [DESTROY] = {1, {{0, -2, 0}}}};
+static const struct list sleepers_list[CASES] = {
+	[TAKE] = {1, {{0, -2, 0}}},
+	[THREE] = {2, {{1, -1, 0}, {2, 0, 0}}},
+	[THREE_UNDO] = {2, {{0, -2, 0}, {2, -2, 0}}},
+	[FIRST_UNDO] = {2, {{0, -2, 0}, {2, -2, 0}}},
+	[GIVE_UNDO] = {1, {{0, -1, 0}}},
+	[ASLEEP] = {1, {{0, -2, 0}}},
+	[ASLEEP_UNDO] = {1, {{0, -2, 0}}},
+	[ZERO_ASLEEP] = {1, {{3, 0, 0}}},
+	[ZERO_LOCK_ASLEEP] = {2, {{3, 0, 0}, {3, 1, UNDO}}},
+	[GRANT] = {1, {{3, 0, 0}}},
+	[GIVE_BESIDE] = {1, {{0, -2, 0}}},
+	[SET] = {1, {{0, -5, 0}}},
+	[SET_ALL] = {2, {{1, -6, 0}, {3, -8, 0}}},
+	[CLOSE_UNDO] = {1, {{0, -1, 0}}},
+	[DESTROY] = {1, {{0, -2, 0}}},
+};
 
-static const struct list helps_list[CASES] = {[TAKE] = {1, {{0, 2, 0}}},
-					      [THREE] = {3, {{1, 1, 0}, {2, -2, 0}, {0, 1, 0}}},
-					      [THREE_UNDO] = {1, {{0, 1, 0}}},
-					      [ASLEEP] = {1, {{0, 3, 0}}},
-					      [ASLEEP_UNDO] = {1, {{0, 1, 0}}},
-					      [ZERO_ASLEEP] = {1, {{3, -1, 0}}},
-					      [ZERO_LOCK_ASLEEP] = {1, {{3, -1, 0}}},
-					      [GRANT] = {1, {{3, -1, 0}}},
-					      [SET] = {1, {{0, 5, 0}}},
-					      [SET_ALL] = {2, {{1, 6, 0}, {3, 8, 0}}},
-					      [DESTROY] = {1, {{0, 1, 0}}}};
+static const struct list helps_list[CASES] = {
+	[TAKE] = {1, {{0, 2, 0}}},	   [THREE] = {3, {{1, 1, 0}, {2, -2, 0}, {0, 1, 0}}},
+	[THREE_UNDO] = {1, {{0, 1, 0}}},   [FIRST_UNDO] = {1, {{0, 1, 0}}},
+	[ASLEEP] = {1, {{0, 3, 0}}},	   [ASLEEP_UNDO] = {1, {{0, 1, 0}}},
+	[ZERO_ASLEEP] = {1, {{3, -1, 0}}}, [ZERO_LOCK_ASLEEP] = {1, {{3, -1, 0}}},
+	[GRANT] = {1, {{3, -1, 0}}},	   [GIVE_BESIDE] = {1, {{0, 1, 0}}},
+	[SET] = {1, {{0, 5, 0}}},	   [SET_ALL] = {2, {{1, 6, 0}, {3, 8, 0}}},
+	[DESTROY] = {1, {{0, 1, 0}}},
+};
 
 static struct tenon_semaphore_set *own, *second, *victims;
 static bool has_helped;
+static pid_t bystander;
 
 static struct tenon_semaphore_set *open_set(uint32_t flags)
 {
@@ -118,6 +129,10 @@ static int prepare(const struct points_case *one)
 		return 0;
 	victims = open_set(0);
 	if (!victims)
+		return -1;
+	/* The first time takes longer than all the rest. */
+	if (one->number != FIRST_UNDO &&
+	    (operate_list(victims, &warming[0]) != 0 || operate_list(victims, &warming[1]) != 0))
 		return -1;
 	return has_before(one) ? operate_list(victims, &before_list) : 0;
 }
@@ -192,15 +207,48 @@ static bool read_values(uint32_t values[COUNT])
 	return tenon_semaphore_set_get_all(own, values, COUNT) == 0 || points_wrong("values", 0);
 }
 
-/* Whether what the sleeper waits for is there. */
+/* Somebody who cannot go on is asleep before the sleeper is, and first to be woken. */
+static bool start_bystander(void)
+{
+	static const struct list never = {1, {{1, -50, 0}}};
+	struct tenon_semaphore_set_member member;
+
+	bystander = fork();
+	if (bystander == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)!operate_list(open_set(0), &never);
+		_exit(0);
+	}
+	do
+		if (bystander < 0 || tenon_semaphore_set_read(own, 1, &member) != 0)
+			return false;
+	while (member.waiting == 0 || !step_is_asleep(bystander, NULL));
+	return true;
+}
+
+static void end_bystander(void)
+{
+	if (bystander > 0) {
+		kill(bystander, SIGKILL);
+		waitpid(bystander, NULL, 0);
+	}
+	bystander = 0;
+}
+
+/* Whether what the sleeper waits for is there; without the gate, which is for the sleeper to repair. */
 static bool is_due(const struct points_case *one, bool finished)
 {
-	uint32_t values[COUNT] = {0};
+	uint32_t values[COUNT];
 
 	(void)finished;
-	if (is_destroyed())
-		return true;
-	read_values(values);
+	for (uint32_t i = 0; i < COUNT; i++) {
+		struct tenon_semaphore_set_member member;
+		int result = tenon_semaphore_set_read(own, i, &member);
+
+		if (result != 0)
+			return result == -EIDRM || points_wrong("read", result);
+		values[i] = member.value;
+	}
 	switch (one->number) {
 	case THREE:
 		return values[1] >= 1;
@@ -209,6 +257,8 @@ static bool is_due(const struct points_case *one, bool finished)
 		return true;
 	case GRANT:
 		return values[3] == 0;
+	case GIVE_BESIDE:
+		return values[0] >= 2;
 	case SET:
 		return values[0] >= 5;
 	case SET_ALL:
@@ -285,7 +335,7 @@ static bool prove_values(const struct points_case *one, int answer)
 		add(nothing, &helps_list[one->number], 1);
 		add(all, &helps_list[one->number], 1);
 	}
-	if (one->number < GRANT + 1 && !(victims_list[one->number].operation[0].flags & UNDO) &&
+	if (one->number <= GIVE_BESIDE && !(victims_list[one->number].operation[0].flags & UNDO) &&
 	    one->number != ZERO_LOCK_ASLEEP)
 		add(all, &victims_list[one->number], 1);
 	if (one->number == SET)
@@ -342,6 +392,7 @@ static bool prove(const struct points_case *one, bool finished, int answer)
 	bool right;
 
 	(void)finished;
+	end_bystander();
 	if (is_destroyed())
 		return one->number == DESTROY && !open_set(0);
 	right = prove_values(one, answer);
@@ -372,6 +423,7 @@ static bool set_stage(const struct points_case *one)
 static void clear_stage(const struct points_case *one)
 {
 	(void)one;
+	end_bystander();
 	own = tenon_semaphore_set_close(own);
 	second = tenon_semaphore_set_close(second);
 	tenon_semaphore_set_remove(NULL, NAME);
@@ -388,6 +440,8 @@ static int take_three(const struct points_case *one)
 /* Somebody dies with undo counts when the victim is at its marker. */
 static bool disturb(const struct points_case *one)
 {
+	if (one->number == GIVE_BESIDE)
+		return start_bystander();
 	return one->number != BURY || points_die_behind(take_three, one) == 0;
 }
 
@@ -405,12 +459,14 @@ int main(int argc, char **argv)
 		CASE("take", TAKE, ),
 		CASE("three", THREE, ),
 		CASE("three-undo", THREE_UNDO, ),
+		CASE("first-undo", FIRST_UNDO, ),
 		CASE("give-undo", GIVE_UNDO, ),
 		CASE("asleep", ASLEEP, .may_wait = true),
 		CASE("asleep-undo", ASLEEP_UNDO, .may_wait = true),
 		CASE("zero-asleep", ZERO_ASLEEP, .may_wait = true),
 		CASE("zero-lock-asleep", ZERO_LOCK_ASLEEP, .may_wait = true),
 		CASE("grant", GRANT, ),
+		CASE("give-beside", GIVE_BESIDE, ),
 		CASE("set", SET, ),
 		CASE("set-all", SET_ALL, ),
 		CASE("close-undo", CLOSE_UNDO, ),
