@@ -295,18 +295,36 @@ static bool must_not_sleep(void *context)
 	return turn->may_pass(turn, tni_turnstile_word(turn->sync));
 }
 
+/* What somebody died in the midst of may be a claim that no row says yet, or that one says too early. */
+static int repair_orphaned(struct tni_sync *sync, int64_t deadline_ns)
+{
+	struct tni_thread *thread = tni_thread_self();
+	void *pending = tni_pending_get(thread);
+	int result;
+
+	if (!tni_gate_is_orphaned(&sync->cell->gate))
+		return 0;
+	result = tni_sync_lock(sync, thread, pending, deadline_ns);
+	if (result == 0)
+		tni_sync_unlock(sync, thread, pending);
+	return result == -ETIMEDOUT ? 0 : result;
+}
+
 /* The kernel marks a stake before it drops the lock by which its participant is known to be alive. */
 int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns)
 {
 	struct tni_object *object = sync->object;
 	uint64_t bits[TNI_BITMAP_WORDS] = {0};
 	struct tni_turn turn = {.sync = sync};
-	int back = 0;
+	int back;
 
 	if (!are_there_claims(&turn))
 		return 0;
 	if (deadline_ns == 0)
 		deadline_ns = tni_grace_ns();
+	back = repair_orphaned(sync, deadline_ns);
+	if (back != 0)
+		return back;
 	tni_turnstile_find_claims(sync, bits);
 	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
 		const struct tni_a32 *stake;
