@@ -249,19 +249,22 @@ static void test_moment(void)
 	struct tenon_semaphore_set *set = make(3, 9, 1);
 	struct tenon_semaphore_set_member member;
 
-	for (uint32_t round = 0; round < 200; round++) {
-		pid_t child[2] = {contract_start(do_and_end, &zero),
-				  contract_start(do_and_end, &zero)};
+	for (uint32_t round = 0; round < 300; round++) {
+		/* One alone may not be asleep yet. */
+		uint32_t count = 1 + round % 2;
+		pid_t child[2] = {0};
 
-		await_waiters(set, 0, 0, 2);
+		for (uint32_t i = 0; i < count; i++)
+			child[i] = contract_start(do_and_end, &zero);
+		await_waiters(set, 0, 0, count);
 		EXPECT_IS(operate(set, &down, 1), 0);
-		if (round % 2) {
+		if (count == 2) {
 			EXPECT_IS(tenon_semaphore_set_read(set, 0, &member), 0);
 			EXPECT(member.pid == child[0] || member.pid == child[1]);
 		}
 		EXPECT_IS(operate(set, &up, 1), 0);
-		contract_await(child[0]);
-		contract_await(child[1]);
+		for (uint32_t i = 0; i < count; i++)
+			contract_await(child[i]);
 	}
 	EXPECT_VALUES(set, 1, 1, 1);
 	set = tenon_semaphore_set_close(set);
