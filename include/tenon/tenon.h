@@ -82,6 +82,7 @@ TENON_PUBLIC int tenon_namespace_path(char *ret_path, uint64_t capacity_bytes);
 #define TENON_KIND_CONDITION 6u
 #define TENON_KIND_BARRIER 7u
 #define TENON_KIND_ONCE 8u
+#define TENON_KIND_SEMAPHORE_SET 10u
 
 /* Flags of opening by name, of any kind. */
 #define TENON_CREATE 1u	   /* make it if it is missing */

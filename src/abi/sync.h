@@ -10,6 +10,7 @@
  *	4096	struct tni_participant [participants_max]
  *	…	stakes' pages (core/stake.c)
  *	…	struct tni_row [participants_max]
+ *	…	what the kind has beside: abi/semaphore_set.h
  *	…	struct tni_cell
  *
  * each from a page boundary on.
@@ -85,7 +86,8 @@ struct tni_row {
 	struct tni_a64 let;	/* ... let others pass; about: threads may count at once */
 	struct tni_a32 owing;	/* threads that are to wake somebody */
 	uint32_t reserved;
-	uint64_t reserved2[3];
+	struct tni_a64 pages; /* of the kind's own memory of it, that are there: bits */
+	uint64_t reserved2[2];
 };
 
 _Static_assert(sizeof(struct tni_row) == 64, "row");

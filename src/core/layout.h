@@ -17,6 +17,7 @@
 
 #include "abi/queue.h"
 #include "abi/region.h"
+#include "abi/semaphore_set.h"
 #include "abi/sync.h"
 #include "core/index.h"
 
@@ -147,7 +148,8 @@
 
 #define TNI_LAYOUT_ROW(M) \
 	M(tni_row, claim) M(tni_row, waiting) M(tni_row, wanted) M(tni_row, passed) \
-	M(tni_row, let) M(tni_row, owing) M(tni_row, reserved) M(tni_row, reserved2)
+	M(tni_row, let) M(tni_row, owing) M(tni_row, reserved) M(tni_row, pages) \
+	M(tni_row, reserved2)
 
 #define TNI_LAYOUT_CELL(M) \
 	M(tni_cell, flags) M(tni_cell, limit) M(tni_cell, reserved) M(tni_cell, waitroom) \
@@ -160,6 +162,20 @@
 	M(tni_region_control, seals) M(tni_region_control, reserved2) \
 	M(tni_region_control, waitroom) M(tni_region_control, writers) \
 	M(tni_region_control, reserved3)
+
+#define TNI_LAYOUT_SET_ENTRY(M) \
+	M(tni_set_entry, what) M(tni_set_entry, old)
+
+#define TNI_LAYOUT_SET_WAITER(M) \
+	M(tni_set_waiter, owner) M(tni_set_waiter, number) M(tni_set_waiter, needed) \
+	M(tni_set_waiter, change)
+
+#define TNI_LAYOUT_SET_HEAD(M) \
+	M(tni_set_head, maximum) M(tni_set_head, reserved) M(tni_set_head, removed) \
+	M(tni_set_head, owed) M(tni_set_head, waiters_top) M(tni_set_head, note) \
+	M(tni_set_head, open) M(tni_set_head, note_number) M(tni_set_head, note_word) \
+	M(tni_set_head, operated_ns) M(tni_set_head, operations) M(tni_set_head, changed_ns) \
+	M(tni_set_head, waits) M(tni_set_head, undone) M(tni_set_head, reserved2)
 
 #define TNI_LAYOUT(S) \
 	S(tni_object_header, TNI_LAYOUT_OBJECT_HEADER) \
@@ -187,7 +203,10 @@
 	S(tni_turnstile, TNI_LAYOUT_TURNSTILE) \
 	S(tni_row, TNI_LAYOUT_ROW) \
 	S(tni_cell, TNI_LAYOUT_CELL) \
-	S(tni_region_control, TNI_LAYOUT_REGION_CONTROL)
+	S(tni_region_control, TNI_LAYOUT_REGION_CONTROL) \
+	S(tni_set_entry, TNI_LAYOUT_SET_ENTRY) \
+	S(tni_set_waiter, TNI_LAYOUT_SET_WAITER) \
+	S(tni_set_head, TNI_LAYOUT_SET_HEAD)
 
 /* What the words that have parts are made of, and the numbers that stand in them. */
 #define TNI_LAYOUT_PARTS \
@@ -208,7 +227,12 @@
 	TNI_TURNSTILE_EPOCH_ONE, TNI_TURNSTILE_EPOCH, TNI_TURNSTILE_SLEEPERS, TNI_EVENT_SET, TNI_EVENT_TOKEN, \
 	TNI_EVENT_PULSE_ONE, TNI_EVENT_PULSES, TNI_BARRIER_ARRIVED, TNI_BARRIER_ROUND_ONE, \
 	TNI_BARRIER_ROUND, \
-	TNI_REGION_PLACES, TNI_REGION_SEAL_GROW, TNI_REGION_SEAL_WRITE, TNI_REGION_SEALING
+	TNI_REGION_PLACES, TNI_REGION_SEAL_GROW, TNI_REGION_SEAL_WRITE, TNI_REGION_SEALING, \
+	TNI_SET_ENTRIES, TNI_SET_WAITERS, TNI_SET_VALUE, TNI_SET_PID_SHIFT, \
+	TNI_SET_ENTRY_VALUE, TNI_SET_ENTRY_UNDO, TNI_SET_ENTRY_CLAIM, \
+	TNI_SET_ENTRY_PARTICIPANT, TNI_SET_ENTRY_NUMBER, TNI_SET_WAITER_OWNER, \
+	TNI_SET_WAITER_GRANTED, TNI_SET_WAITER_NUMBER, TNI_SET_WAITER_ZERO, TNI_SET_WAITER_ONLY, \
+	TNI_SET_NEVER, TNI_SET_NOTE_NONE, TNI_SET_NOTE_ONE, TNI_SET_NOTE_ALL
 /* clang-format on */
 
 #define TNI_LAYOUT_BYTES_(structure, member) +sizeof(((struct structure *)NULL)->member)

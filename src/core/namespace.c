@@ -95,7 +95,7 @@ int tni_namespace_open(const char *path, int make, int *ret_directory_fd)
 static const char letters[] = {
 	[TENON_KIND_QUEUE] = 'q',     [TENON_KIND_LOCK] = 'l',	[TENON_KIND_REGION] = 'r',
 	[TENON_KIND_SEMAPHORE] = 's', [TENON_KIND_EVENT] = 'e', [TENON_KIND_CONDITION] = 'c',
-	[TENON_KIND_BARRIER] = 'b',   [TENON_KIND_ONCE] = 'o'};
+	[TENON_KIND_BARRIER] = 'b',   [TENON_KIND_ONCE] = 'o',	[TENON_KIND_SEMAPHORE_SET] = 'a'};
 
 /* 0: no kind has this letter. */
 static uint32_t kind_of(char letter)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The file of a synchronization object: header, participants, stakes, rows, one cell.  The memory of the header,
- * of the first participants and of the cell is taken when it is made, that of the others with the first use.
+ * The file of a synchronization object: header, participants, stakes, rows, what the kind has beside, one cell.  The
+ * memory of the header, of the first participants and of the cell is taken when it is made, that of the others with the
+ * first use.
  *
  * A row says what its participant holds between its calls, and what is given back when it dies
  * (object/turnstile.c).
@@ -25,7 +26,7 @@
 #define PARTICIPANTS_DEFAULT 256u
 
 struct layout {
-	uint64_t stakes, rows, cell, end;
+	uint64_t stakes, rows, extra, cell, end;
 };
 
 static uint64_t whole_pages(uint64_t bytes)
@@ -33,14 +34,17 @@ static uint64_t whole_pages(uint64_t bytes)
 	return (bytes + TNI_PAGE_BYTES - 1) / TNI_PAGE_BYTES * TNI_PAGE_BYTES;
 }
 
-static struct layout layout_of(uint32_t participants)
+static struct layout layout_of(const struct tni_sync_kind *kind, uint32_t participants,
+			       uint32_t limit)
 {
 	struct layout layout;
 
 	layout.stakes = TNI_PARTICIPANTS_OFFSET +
 			whole_pages(participants * sizeof(struct tni_participant));
 	layout.rows = layout.stakes + tni_stakes_bytes(participants);
-	layout.cell = layout.rows + whole_pages(participants * sizeof(struct tni_row));
+	layout.extra = layout.rows + whole_pages(participants * sizeof(struct tni_row));
+	layout.cell = layout.extra +
+		      (kind->extra_bytes ? kind->extra_bytes(participants, limit) : 0);
 	layout.end = layout.cell + sizeof(struct tni_cell);
 	return layout;
 }
@@ -48,13 +52,16 @@ static struct layout layout_of(uint32_t participants)
 static int fill(int fd, uint8_t *base, const void *context)
 {
 	const struct tni_sync *sync = context;
-	uint64_t offset = layout_of(sync->making.max_participants).cell;
-	struct tni_cell *cell = (struct tni_cell *)(base + offset);
-	int result = tni_file_reserve(fd, offset, sizeof(*cell));
+	struct layout layout = layout_of(sync->kind, sync->making.max_participants,
+					 sync->making_limit);
+	struct tni_cell *cell = (struct tni_cell *)(base + layout.cell);
+	int result = tni_file_reserve(fd, layout.cell, sizeof(*cell));
 
 	/* Who makes it can attach, or it would leave the name behind. */
 	if (result == 0)
 		result = tni_file_reserve(fd, TNI_PARTICIPANTS_OFFSET, 1);
+	if (result == 0 && sync->kind->fill)
+		result = sync->kind->fill(sync, fd, layout.extra, base + layout.extra);
 	if (result != 0)
 		return result;
 	cell->flags = sync->making.flags;
@@ -68,9 +75,11 @@ int tni_sync_make(int directory_fd, const char *file_name, const char *name, voi
 {
 	const struct tni_sync *sync = context;
 	const struct tenon_sync_options *making = &sync->making;
-	struct tni_object_header header = {.kind = sync->kind->named.kind,
-					   .participants_max = making->max_participants,
-					   .extent_bytes = layout_of(making->max_participants).end};
+	struct tni_object_header header = {
+		.kind = sync->kind->named.kind,
+		.participants_max = making->max_participants,
+		.extent_bytes =
+			layout_of(sync->kind, making->max_participants, sync->making_limit).end};
 
 	return tni_object_make(directory_fd, file_name, name, (mode_t)making->mode, &header, fill,
 			       sync, ret_inode);
@@ -104,10 +113,14 @@ int tni_sync_damaged(struct tni_sync *sync)
 /* Who shares a lock waits for its gate; sleepers at a turnstile do not. */
 static void plan_wakes(void *context, uint64_t flags, struct tni_wakes *wakes)
 {
-	const struct tni_sync *sync = context;
+	struct tni_sync *sync = context;
 
-	if (sync->kind->is_held_long && (flags & TNI_GATE_FLAG(TNI_CLASS_MESSAGE)))
+	if (!(flags & TNI_GATE_FLAG(TNI_CLASS_MESSAGE)))
+		return;
+	if (sync->kind->is_held_long)
 		wakes->count[TNI_CLASS_MESSAGE] = UINT32_MAX;
+	else if (sync->kind->plan)
+		wakes->count[TNI_CLASS_MESSAGE] = sync->kind->plan(sync);
 }
 
 void tni_sync_unlock(struct tni_sync *sync, struct tni_thread *thread, void *pending)
@@ -124,7 +137,7 @@ int tni_sync_lock(struct tni_sync *sync, struct tni_thread *thread, void *pendin
 	int result = tni_gate_lock(&sync->house, 0, thread, pending, deadline_ns);
 
 	if (result == TNI_OWNER_DIED) {
-		result = tni_turnstile_repair(sync);
+		result = sync->kind->repair ? sync->kind->repair(sync) : tni_turnstile_repair(sync);
 		tni_set32(&sync->cell->gate.repairs, tni_get32(&sync->cell->gate.repairs) + 1);
 		tni_gatehouse_wake(&sync->house, TNI_CLASS_MESSAGE, UINT32_MAX);
 		if (result != 0)
@@ -185,38 +198,44 @@ void tni_sync_settle(struct tni_sync *sync)
 		.add_stakes = sync->kind->is_held_long ? tni_object_add_stakes : NULL,
 		.object = object,
 	};
-	sync->flags = *(const volatile uint32_t *)&sync->cell->flags;
-	sync->limit = *(const volatile uint32_t *)&sync->cell->limit;
 }
 
 int tni_sync_check(struct tni_sync *sync)
 {
-	bool can_be = !(sync->flags & ~sync->kind->flags_known) &&
-		      sync->kind->is_possible(sync->flags, sync->limit);
-
-	return can_be ? 0 : -EBADMSG;
+	sync->flags = *(const volatile uint32_t *)&sync->cell->flags;
+	sync->limit = *(const volatile uint32_t *)&sync->cell->limit;
+	if (sync->flags & ~sync->kind->flags_known)
+		return -EBADMSG;
+	return sync->kind->is_possible(sync->flags, sync->limit) ? 0 : -EBADMSG;
 }
 
 static int map_cell(struct tni_sync *sync)
 {
 	struct tni_object *object = sync->object;
-	struct layout layout = layout_of(object->header.participants_max);
+	struct layout layout;
 	int result;
 
 	/* Shorter: cut off. */
-	if (object->extent_bytes != layout.end || object->file_bytes < layout.end)
+	if (object->extent_bytes <= sizeof(*sync->cell) ||
+	    object->file_bytes < object->extent_bytes)
 		return -EBADMSG;
+	sync->cell = (struct tni_cell *)(object->base + object->extent_bytes - sizeof(*sync->cell));
 	/* Holes that another process has made in the file are filled. */
-	result = tni_file_refill(object->fd, TNI_PARTICIPANTS_OFFSET);
-	if (result == 0)
-		result = tni_file_reserve(object->fd, layout.cell, sizeof(struct tni_cell));
+	result = tni_file_reserve(object->fd, object->extent_bytes - sizeof(*sync->cell),
+				  sizeof(*sync->cell));
 	if (result != 0)
 		return result;
+	result = tni_sync_check(sync);
+	if (result != 0)
+		return result;
+	layout = layout_of(sync->kind, object->header.participants_max, sync->limit);
+	if (object->extent_bytes != layout.end)
+		return -EBADMSG;
 	object->stakes_offset = layout.stakes;
 	sync->rows = (struct tni_row *)(object->base + layout.rows);
-	sync->cell = (struct tni_cell *)(object->base + layout.cell);
+	sync->extra = object->base + layout.extra;
 	tni_sync_settle(sync);
-	return tni_sync_check(sync);
+	return sync->kind->map ? sync->kind->map(sync) : 0;
 }
 
 int tni_sync_open(int directory_fd, const char *file_name, void *context)
@@ -229,6 +248,8 @@ int tni_sync_open(int directory_fd, const char *file_name, void *context)
 		return result;
 	sync->object = object;
 	result = map_cell(sync);
+	if (result == 0)
+		result = tni_file_refill(object->fd, TNI_PARTICIPANTS_OFFSET);
 	if (result == 0) {
 		object->bury = bury;
 		object->renew = renew;

@@ -25,6 +25,15 @@ struct tni_sync_kind {
 	int (*bury)(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
 	/* For turnstiles: what the word becomes by that. */
 	uint64_t (*give_back)(const struct tni_sync *sync, uint64_t word, uint64_t claim);
+	/* For kinds with memory of their own beside the cell: how much; its first contents, of an object that is
+	 * being made; and what an opener does with it.  All of it is zero where nothing was written. */
+	uint64_t (*extra_bytes)(uint32_t participants, uint32_t limit);
+	int (*fill)(const struct tni_sync *sync, int fd, uint64_t offset, uint8_t *extra);
+	int (*map)(struct tni_sync *sync);
+	/* Under the gate, if not NULL: instead of what turnstiles do when its last owner died; and how many
+	 * sleepers can go on. */
+	int (*repair)(struct tni_sync *sync);
+	uint32_t (*plan)(struct tni_sync *sync);
 };
 
 extern const struct tni_sync_kind tni_lock_kind, tni_semaphore_kind, tni_event_kind,
@@ -42,6 +51,7 @@ struct tni_sync {
 	struct tni_gatehouse house;
 	struct tni_cell *cell;
 	struct tni_row *rows;
+	uint8_t *extra;		   /* the kind's */
 	struct tni_row *row;	   /* own; NULL: there was no memory for it, or the kind has none */
 	struct tni_a32 rows_known; /* pages of rows whose memory is there */
 	struct tni_a32 spin_ns;	   /* how long to spin before sleeping: object/turnstile.c */
@@ -73,7 +83,7 @@ int tni_sync_open_named(const struct tni_sync_kind *kind, size_t bytes, const ch
 			const char *name, uint32_t flags, const struct tenon_sync_options *options,
 			uint32_t limit, uint64_t word, void *ret_sync);
 
-/* Of one whose kind, object, cell and rows are set: the rest, and whether it can be. */
+/* Of one whose kind, object, cell and rows are set: the rest; and the copies of its attributes, if they can be. */
 void tni_sync_settle(struct tni_sync *sync);
 int tni_sync_check(struct tni_sync *sync);
 

@@ -379,7 +379,10 @@ static void interrupt_me(void *context)
 	struct tenon_semaphore *semaphore = open_semaphore();
 
 	await_waiters(semaphore, 1);
-	kill(*(pid_t *)context, SIGUSR1);
+	/* It may not sleep yet; a handler that lets it pass runs once. */
+	do
+		kill(*(pid_t *)context, SIGUSR1);
+	while (!in_handler && status_of(semaphore).waiting > 0);
 }
 
 /* A handler ends a wait, or gives what is waited for. */

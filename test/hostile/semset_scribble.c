@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Scribbles over each word of the memory of a set of semaphores, as it lies there and as if somebody had died in the
+ * midst of something, and lets a victim call everything: it must end in time, with answers that the header names, and
+ * alive.  A victim to a word and state, which has ten seconds for all values.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <tenon/semaphore_set.h>
+
+#include "../crash/folder.h"
+#include "abi/semaphore_set.h"
+#include "object/semaphore_set.h"
+#include "patience.h"
+
+#define NAME "/attacked"
+#define WAIT_NS 20000
+#define PATIENCE_S 10u
+#define PARTICIPANTS 4u
+#define COUNT 3u
+#define UNDO TENON_SEMAPHORE_SET_UNDO
+#define NOWAIT TENON_SEMAPHORE_SET_NOWAIT
+
+static const uint64_t values[] = {
+	0,
+	1,
+	UINT64_MAX,
+	UINT32_MAX,
+	UINT64_C(1) << 31,
+	UINT64_C(1) << 63,
+	UINT64_C(0x0001000100010001),
+	UINT64_C(0x2000000200000001),
+	UINT64_C(0x300003ff00000002),
+	UINT64_C(0x123456789abcdef0),
+};
+#define VALUES (sizeof(values) / sizeof(values[0]))
+
+/* What somebody died in. */
+enum state { WHOLE, IN_LIST, IN_SETTING_ONE, IN_SETTING_ALL, STATES };
+
+static void told(int result)
+{
+	static const int documented[] = {0,	  -EBADMSG, -ENOSPC,	-ENOMEM, -EUSERS,
+					 -EINVAL, -ERANGE,  -ETIMEDOUT, -EIDRM,	 -EAGAIN,
+					 -EPROTO, -EMFILE,  -ENFILE,	-EEXIST};
+
+	for (size_t i = 0; i < sizeof(documented) / sizeof(documented[0]); i++)
+		if (result == documented[i])
+			return;
+	fprintf(stderr, "an answer that the header does not name: %d\n", result);
+	_exit(3);
+}
+
+static int visit(const struct tenon_semaphore_set_user *user, void *context)
+{
+	(void)user;
+	(void)context;
+	return 0;
+}
+
+static void operate(struct tenon_semaphore_set *set)
+{
+	struct tenon_semaphore_operation lists[][2] = {
+		{{0, 1, 0}, {1, -1, NOWAIT}},	 {{0, -1, UNDO | NOWAIT}, {2, 1, UNDO}},
+		{{1, 0, 0}, {1, 1, 0}},		 {{2, -9, 0}, {0, 0, 0}},
+		{{0, 1, UNDO}, {2, -1, NOWAIT}}, {{1, -1, NOWAIT}, {0, 0, NOWAIT}}};
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		told(tenon_semaphore_set_operate(set, lists[i], 2, tenon_deadline_after(WAIT_NS)));
+		told(tenon_semaphore_set_operate(set, lists[i], 1, tenon_deadline_after(WAIT_NS)));
+	}
+}
+
+static void do_all(struct tenon_semaphore_set *set)
+{
+	struct tenon_semaphore_set_status status = {.size = sizeof(status)};
+	struct tenon_semaphore_set_member member;
+	struct tenon_semaphore_set *other;
+	uint32_t all[COUNT];
+	int result;
+
+	told(tenon_semaphore_set_status(set, &status));
+	told(tenon_semaphore_set_users(set, visit, NULL));
+	told(tenon_semaphore_set_read(set, 1, &member));
+	operate(set);
+	told(tenon_semaphore_set_get(set, 1, all));
+	told(tenon_semaphore_set_get_all(set, all, COUNT));
+	for (uint32_t i = 0; i < COUNT; i++)
+		all[i] = i;
+	told(tenon_semaphore_set_set(set, 2, 5));
+	result = tenon_semaphore_set_open(NULL, NAME, 0, NULL, &other);
+	told(result);
+	if (result == 0) {
+		operate(other);
+		other = tenon_semaphore_set_close(other);
+	}
+	told(tenon_semaphore_set_set_all(set, all, COUNT));
+	operate(set);
+	told(tenon_semaphore_set_destroy(set));
+}
+
+static void write_word(uint64_t offset, const void *value, size_t bytes)
+{
+	char path[FOLDER_BYTES + 16];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/a.attacked", getenv("TENON_NAMESPACE"));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || pwrite(fd, value, bytes, (off_t)offset) != (ssize_t)bytes)
+		_exit(4);
+	close(fd);
+}
+
+struct attack {
+	uint64_t offset;
+	enum state state;
+};
+
+static uint64_t extra_offset(void)
+{
+	return TNI_PARTICIPANTS_OFFSET + TNI_PAGE_BYTES + tni_stakes_bytes(PARTICIPANTS) +
+	       TNI_PAGE_BYTES;
+}
+
+static uint64_t cell_offset(void)
+{
+	return extra_offset() + tni_set_extra_bytes(PARTICIPANTS, COUNT);
+}
+
+/* As somebody leaves it who dies there. */
+static void leave_in(enum state state)
+{
+	/* Of a participant that nobody is. */
+	uint64_t died = TNI_GATE_OWNER_DIED | UINT64_C(3) << TNI_GATE_HOLDER_SHIFT, open = 3;
+	uint32_t note = state == IN_SETTING_ONE ? TNI_SET_NOTE_ONE : TNI_SET_NOTE_ALL;
+
+	if (state == WHOLE)
+		return;
+	if (state == IN_LIST)
+		write_word(extra_offset() + offsetof(struct tni_set_head, open), &open,
+			   sizeof(open));
+	else
+		write_word(extra_offset() + offsetof(struct tni_set_head, note), &note,
+			   sizeof(note));
+	write_word(cell_offset() + offsetof(struct tni_cell, gate), &died, sizeof(died));
+}
+
+/* The victim's part. */
+static void suffer(const void *context)
+{
+	const struct attack *attack = context;
+	struct tenon_semaphore_set_options options = {.size = sizeof(options),
+						      .max_participants = PARTICIPANTS,
+						      .count = COUNT,
+						      .value = 1};
+	struct tenon_semaphore_operation list[] = {{0, -1, UNDO}, {1, 1, UNDO}};
+
+	for (uint32_t i = 0; i < VALUES; i++) {
+		struct tenon_semaphore_set *set;
+
+		tenon_semaphore_set_remove(NULL, NAME);
+		if (tenon_semaphore_set_open(NULL, NAME, TENON_CREATE, &options, &set) != 0 ||
+		    tenon_semaphore_set_operate(set, list, 2, 0) != 0)
+			_exit(4);
+		leave_in(attack->state);
+		write_word(attack->offset, &values[i], sizeof(values[i]));
+		do_all(set);
+		set = tenon_semaphore_set_close(set);
+	}
+}
+
+static bool survives(uint64_t offset, enum state state)
+{
+	struct attack attack = {offset, state};
+	int status = patience_run(suffer, &attack, PATIENCE_S);
+
+	if (status != 0)
+		printf("# offset %llu, state %d: status %x\n", (unsigned long long)offset, state,
+		       (unsigned)status);
+	return status == 0;
+}
+
+struct range {
+	uint64_t from, bytes;
+};
+
+int main(void)
+{
+	uint64_t extra = extra_offset(), cell = cell_offset();
+	uint64_t second = extra + 4 * TNI_PAGE_BYTES; /* the values, behind the journal */
+	const struct range ranges[] = {
+		{0, sizeof(struct tni_object_header)},
+		{TNI_PARTICIPANTS_OFFSET, sizeof(struct tni_participant)},
+		{extra - TNI_PAGE_BYTES, 2 * sizeof(struct tni_row)},
+		{extra, sizeof(struct tni_set_head) + 6 * sizeof(struct tni_set_entry)},
+		{second, COUNT * sizeof(struct tni_a64)},
+		{second + TNI_PAGE_BYTES, COUNT * sizeof(struct tni_a64)},
+		{second + 2 * TNI_PAGE_BYTES, 2 * sizeof(struct tni_set_waiter)},
+		{cell - TNI_PAGE_BYTES, 2 * sizeof(uint64_t)},
+		{cell, 192},
+		{cell + offsetof(struct tni_cell, turnstile), sizeof(struct tni_turnstile)},
+		{cell + offsetof(struct tni_cell, gate), sizeof(struct tni_gate)},
+	};
+	uint32_t words = 0, failed = 0;
+	char folder[FOLDER_BYTES];
+
+	if (folder_make(folder) != 0)
+		return 2;
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		for (uint64_t j = 0; j < ranges[i].bytes; j += sizeof(uint64_t)) {
+			words++;
+			for (uint32_t state = WHOLE; state < STATES; state++)
+				failed += !survives(ranges[i].from + j, (enum state)state);
+		}
+	}
+	printf("semset_scribble: %u words, %u values each, %u states: %u failed\n", words,
+	       (unsigned)VALUES, (unsigned)STATES, failed);
+	folder_remove(folder);
+	return failed > 0;
+}
