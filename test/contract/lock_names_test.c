@@ -49,7 +49,7 @@ static void test_names_and_arguments(void)
 	EXPECT_IS(tenon_lock_open(contract_folder, NAME, 4, NULL, &other), -EINVAL);
 	EXPECT_IS(tenon_lock_open(contract_folder, NAME, TENON_EXCLUSIVE, NULL, &other), -EINVAL);
 	EXPECT_IS(tenon_lock_open(contract_folder, NAME, 0, NULL, NULL), -EINVAL);
-	options.flags = 2;
+	options.flags = 4;
 	EXPECT_IS(tenon_lock_open(contract_folder, "/other", TENON_CREATE, &options, &other),
 		  -EINVAL);
 	options.flags = 0;

@@ -395,7 +395,9 @@ static void test_signals(void)
 	sigaction(SIGUSR1, &action, NULL);
 	child = contract_start(interrupt_me, &own);
 	EXPECT_IS(acquire(semaphore, 1, 0), -EINTR);
+	signal(SIGUSR1, SIG_IGN);
 	contract_await(child);
+	sigaction(SIGUSR1, &action, NULL);
 	in_handler = semaphore;
 	child = contract_start(interrupt_me, &own);
 	EXPECT_IS(acquire(semaphore, 1, 0), 0);
