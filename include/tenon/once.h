@@ -70,7 +70,8 @@ TENON_PUBLIC int tenon_once_begin(struct tenon_once *once, int64_t deadline_ns, 
 /* It is done.  -EPERM: the calling thread has not begun it. */
 TENON_PUBLIC int tenon_once_done(struct tenon_once *once);
 
-/* It could not be done: the next one is told to do it, as the first was.  -EPERM: the calling thread has not begun it. */
+/* It could not be done: the next one is told to do it, as this one was.  -EPERM: the calling thread has not begun
+ * it. */
 TENON_PUBLIC int tenon_once_failed(struct tenon_once *once);
 
 /* Everything that can be said about a once. */
@@ -84,7 +85,8 @@ struct tenon_once_status {
 	int32_t owner_pid;     /* who is at it, in its own pid namespace; 0: nobody */
 	uint32_t waiting;      /* processes of which a thread is asleep for it */
 	uint32_t participants; /* attached processes */
-	uint32_t damaged, reserved;
+	uint32_t damaged;
+	uint32_t owner_died; /* who was at it died, and it is not done yet */
 	uint64_t memory_bytes;
 	/* since it was made */
 	uint64_t owner_deaths;

@@ -30,10 +30,11 @@ struct tni_lock_words {
 	struct tni_a32 state;
 	struct tni_a32 depth; /* acquired so often again by its owner */
 	struct tni_a64 acquired;
-	struct tni_a64 waited; /* of these: not at once */
-	struct tni_a32 deaths; /* of owners */
-	struct tni_a32 shared; /* 1: somebody has shared it: rows' claims say how often */
-	uint32_t reserved[2];
+	struct tni_a64 waited;	 /* of these: not at once */
+	struct tni_a32 deaths;	 /* of owners */
+	struct tni_a32 shared;	 /* 1: somebody has shared it: rows' claims say how often */
+	struct tni_a32 draining; /* 1: who has the gate waits for those who share it */
+	uint32_t reserved;
 };
 
 _Static_assert(sizeof(struct tni_lock_words) == 40, "lock");

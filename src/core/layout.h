@@ -139,6 +139,7 @@
 #define TNI_LAYOUT_LOCK_WORDS(M) \
 	M(tni_lock_words, state) M(tni_lock_words, depth) M(tni_lock_words, acquired) \
 	M(tni_lock_words, waited) M(tni_lock_words, deaths) M(tni_lock_words, shared) \
+	M(tni_lock_words, draining) \
 	M(tni_lock_words, reserved)
 
 #define TNI_LAYOUT_TURNSTILE(M) \

@@ -228,6 +228,11 @@ void tni_lock_take_over(struct tenon_lock *lock)
 {
 	struct tni_lock_words *words = tni_lock_words(lock);
 
+	/* Who waited for those who share it had nothing yet. */
+	if (tni_get32(&words->draining) != 0) {
+		tni_set32(&words->draining, 0);
+		return;
+	}
 	if (tni_get32(&words->state) < TNI_LOCK_LOST)
 		tni_set32(&words->state, TNI_LOCK_OWNER_DIED);
 	tni_set32(&words->depth, 0);
@@ -427,10 +432,13 @@ int tenon_lock_status(struct tenon_lock *lock, struct tenon_lock_status *ret_sta
 	TNI_SYNC_STATUS_COPY(&status, &common);
 	status.recursive = (sync->flags & TENON_LOCK_RECURSIVE) != 0;
 	status.state = tni_get32(&words->state);
-	if (word & TNI_GATE_OWNER) {
+	if ((word & TNI_GATE_OWNER) && tni_get32(&words->draining) != 0) {
+		status.waiting++;
+	} else if (word & TNI_GATE_OWNER) {
 		status.owner_pid = tni_sync_pid(sync, tni_gate_holder_of(word));
 		status.depth = tni_get32(&words->depth) + 1;
-	} else if ((word & TNI_GATE_OWNER_DIED) && status.state == TNI_LOCK_SOUND) {
+	} else if ((word & TNI_GATE_OWNER_DIED) && status.state == TNI_LOCK_SOUND &&
+		   tni_get32(&words->draining) == 0) {
 		status.state = TNI_LOCK_OWNER_DIED;
 	}
 	status.acquired = tni_get64(&words->acquired);

@@ -10,7 +10,9 @@
  *	end	E1 claim - 1		dies: the kernel tells who drains of the death, by the stake
  *		E2 wakes who drains	dies: the same
  *	drain	D1 the gate is held	dies: the next one takes it over (core/gate.c)
- *		D2 waits until all rows say 0
+ *		D2 draining := 1	dies: the same, and nobody had the lock
+ *		D3 waits until all rows say 0
+ *		D4 draining := 0
  *
  * Readers who wait sleep in the class MESSAGE and are all woken when the gate is free; who drains sleeps in the class
  * ROOM, with the stakes of all who share in its vector (object/deaths.c).
@@ -320,6 +322,7 @@ static int sleep_until_drained(struct tenon_lock *lock, int64_t deadline_ns)
 
 int tni_lock_drain(struct tenon_lock *lock, struct tni_thread *thread, int64_t deadline_ns)
 {
+	struct tni_a32 *draining = &tni_lock_words(lock)->draining;
 	void *pending = tni_pending_get(thread);
 	int result;
 
@@ -332,9 +335,11 @@ int tni_lock_drain(struct tenon_lock *lock, struct tni_thread *thread, int64_t d
 		result = bring_back(lock, tni_grace_ns());
 		return result < 0 ? result : tni_lock_is_drained(lock) ? 0 : -ETIMEDOUT;
 	}
+	tni_set32(draining, 1);
 	tni_pending_set(thread, &gate_of(lock)->word);
 	result = sleep_until_drained(lock, deadline_ns);
 	tni_pending_put(thread, pending);
+	tni_set32(draining, 0);
 	return result;
 }
 

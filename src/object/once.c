@@ -95,7 +95,9 @@ static int end(struct tenon_once *once, uint32_t state)
 		return -EINVAL;
 	if (!tni_lock_is_held(&once->lock, thread))
 		return -EPERM;
-	tni_store_release32(&tni_lock_words(&once->lock)->state, state); /* ORD(once) */
+	if (state == TNI_LOCK_DONE)
+		/* ORD(once) */
+		tni_store_release32(&tni_lock_words(&once->lock)->state, state);
 	tni_lock_let_go(&once->lock, thread);
 	return 0;
 }
@@ -127,6 +129,7 @@ int tenon_once_status(struct tenon_once *once, struct tenon_once_status *ret_sta
 	status.is_done = lock.state == TNI_LOCK_DONE;
 	status.owner_pid = lock.owner_pid;
 	status.owner_deaths = lock.owner_deaths;
+	status.owner_died = lock.state == TNI_LOCK_OWNER_DIED;
 	tni_status_write(ret_status, &status, sizeof(status));
 	return 0;
 }
