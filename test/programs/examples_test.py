@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 # Nothing that passes comes near it.
-WATCHDOG_S = 100
+WATCHDOG_S = 60
 
 BUFFER = r'{} producers, {} consumers, {} places, {}\n' \
          r'items {}, of which 0 did not come out exactly once\n' \
@@ -25,6 +25,9 @@ SOME = r'[1-9]\d*'
 # The command, its exit status, and what it prints.
 CASES = (
     ('bounded_buffer --items 20000', 0, BUFFER.format(2, 2, 16, 'semaphores', 20000)),
+    # Without the lock, two producers soon use the same place.
+    ('bounded_buffer --items 300000 --places 64 --producers 4 --consumers 1', 0,
+     BUFFER.format(4, 1, 64, 'semaphores', 300000)),
     ('bounded_buffer --items 5000 --producers 3 --consumers 5 --places 1', 0,
      BUFFER.format(3, 5, 1, 'semaphores', 5000)),
     ('bounded_buffer --items 100 --pause-us 200', 0,
@@ -50,9 +53,12 @@ def run(folder, namespace, case):
     """A sentence if something is wrong."""
     command, status, pattern = case
     program, *options = command.split()
-    done = subprocess.run([os.path.join(folder, program), *options], text=True, check=False,
-                          env=dict(os.environ, TENON_NAMESPACE=namespace), timeout=WATCHDOG_S,
-                          capture_output=True)
+    try:
+        done = subprocess.run([os.path.join(folder, program), *options], text=True, check=False,
+                              env=dict(os.environ, TENON_NAMESPACE=namespace), timeout=WATCHDOG_S,
+                              capture_output=True)
+    except subprocess.TimeoutExpired:
+        return f'it was not done after {WATCHDOG_S} s, and was killed'
     matches = re.match if command.endswith('--help') else re.fullmatch
     left = os.listdir(namespace)
     if done.returncode != status or not matches(pattern, done.stdout):
