@@ -19,21 +19,17 @@ extern "C" {
 /*
  * Opens the message buffer `name`, or makes it (`flags`: TENON_CREATE, TENON_EXCLUSIVE), with room for `messages`
  * messages of up to `max_message_bytes` each, mode 0600.  Errors: as
- * tenon_queue_open; -EINVAL no messages.
+ * tenon_queue_open; -EINVAL, of a new one, no messages.  One that exists is opened as it is.
  */
 static inline int tenon_message_buffer_open(const char *namespace_path, const char *name,
 					    uint32_t flags, uint64_t messages,
 					    uint64_t max_message_bytes,
 					    struct tenon_queue **ret_buffer)
 {
-	struct tenon_queue_options options = {0};
+	struct tenon_queue_options options = {sizeof(options),		0,	  TENON_QUEUE_FIFO,
+					      TENON_QUEUE_WAIT,		messages, max_message_bytes,
+					      TENON_QUEUE_DEFAULT_MODE, 0};
 
-	options.size = sizeof(options);
-	options.mode = TENON_QUEUE_DEFAULT_MODE;
-	options.order = TENON_QUEUE_FIFO;
-	options.full = TENON_QUEUE_WAIT;
-	options.capacity = messages;
-	options.max_message_bytes = max_message_bytes;
 	if (messages == 0 || messages == TENON_QUEUE_UNBOUNDED)
 		options.size = 0; /* -EINVAL */
 	return tenon_queue_open(namespace_path, name, flags, &options, ret_buffer);
@@ -44,10 +40,8 @@ static inline int tenon_message_buffer_open(const char *namespace_path, const ch
 static inline int tenon_message_buffer_send(struct tenon_queue *buffer, const void *data,
 					    uint64_t bytes, int64_t deadline_ns)
 {
-	struct tenon_send_options options = {0};
+	struct tenon_send_options options = {sizeof(options), 0, deadline_ns ? deadline_ns : -1, 0};
 
-	options.size = sizeof(options);
-	options.deadline_ns = deadline_ns == 0 ? -1 : deadline_ns;
 	return tenon_queue_send(buffer, data, bytes, &options);
 }
 
@@ -57,12 +51,11 @@ static inline int tenon_message_buffer_receive(struct tenon_queue *buffer, void 
 					       uint64_t capacity_bytes, int64_t deadline_ns,
 					       uint64_t *ret_bytes)
 {
-	struct tenon_receive_options options = {0};
+	struct tenon_receive_options options = {sizeof(options),  0, deadline_ns ? deadline_ns : -1,
+						TENON_SELECT_ANY, 0, 0};
 	struct tenon_message message;
 	int result;
 
-	options.size = sizeof(options);
-	options.deadline_ns = deadline_ns == 0 ? -1 : deadline_ns;
 	result = tenon_queue_receive(buffer, data, capacity_bytes, &options, &message);
 	if (result == 0 && ret_bytes)
 		*ret_bytes = message.bytes;

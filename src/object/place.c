@@ -266,7 +266,10 @@ static int bury_one(struct tenon_region *region, uint64_t entry, uint32_t partic
 	if (memory == MAP_FAILED)
 		return -errno;
 	if (settle(&sync, region, offset, memory) == 0) {
-		sync.house.participant = region->object.participant;
+		/* Whoever attaches holds gates under the number that it takes over. */
+		sync.house.participant = region->object.participant == UINT32_MAX
+						 ? participant
+						 : region->object.participant;
 		result = tni_sync_bury(&sync, participant, deadline_ns);
 	}
 	munmap(memory, bytes);

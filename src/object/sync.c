@@ -174,7 +174,12 @@ void tni_sync_renew(struct tni_sync *sync)
 
 static int bury(struct tni_object *object, uint32_t participant, int64_t deadline_ns)
 {
-	return tni_sync_bury((struct tni_sync *)object, participant, deadline_ns);
+	struct tni_sync *sync = (struct tni_sync *)object;
+
+	/* Whoever attaches holds gates under the number that it takes over. */
+	if (object->participant == UINT32_MAX)
+		sync->house.participant = participant;
+	return tni_sync_bury(sync, participant, deadline_ns);
 }
 
 static void renew(struct tni_object *object)

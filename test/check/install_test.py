@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shows that what `make install` installs can be used: installs into an empty folder, builds a
 program against it as pkg-config says, with the shared and with the static library, and runs it.
+The examples that are a file each are compiled in the same way.
 
     install_test.py BUILD ROOT
 """
@@ -51,14 +52,17 @@ def folder_of(paths, end):
     return os.path.dirname(next(path for path in paths if path.endswith(end)))
 
 
-def run_program(root, paths, compiler, static):
-    """Builds the program and gives what it prints."""
+def flags_for(root, paths, static):
     environment = dict(os.environ, PKG_CONFIG_SYSROOT_DIR=root,
                        PKG_CONFIG_LIBDIR=folder_of(paths, '/tenon.pc'))
     flags = output('pkg-config', '--cflags', '--libs', *(['--static'] if static else []), 'tenon',
                    env=environment).split()
-    if static:
-        flags = [flag.replace('-ltenon', '-l:libtenon.a') for flag in flags]
+    return [flag.replace('-ltenon', '-l:libtenon.a') for flag in flags] if static else flags
+
+
+def run_program(root, paths, compiler, static):
+    """Builds the program and gives what it prints."""
+    flags = flags_for(root, paths, static)
     source, program = os.path.join(root, 'program.c'), os.path.join(root, 'program')
     with open(source, 'w', encoding='utf-8') as stream:
         stream.write(PROGRAM)
@@ -67,6 +71,16 @@ def run_program(root, paths, compiler, static):
     if not static:
         environment['LD_LIBRARY_PATH'] = folder_of(paths, '/libtenon.so.0')
     return output(program, env=environment).strip()
+
+
+def compile_examples(root, paths, compiler, source_root):
+    """Compiles them as they say at their heads; how many there are."""
+    folder, flags = os.path.join(source_root, 'examples'), flags_for(root, paths, False)
+    examples = [name for name in os.listdir(folder) if name.endswith('.c')]
+    for name in examples:
+        output(*compiler, '-Wall', '-Wextra', '-Werror', '-o', os.path.join(root, 'example'),
+               os.path.join(folder, name), *flags)
+    return len(examples)
 
 
 def main():
@@ -90,7 +104,10 @@ def main():
             said = run_program(root, paths, compiler, static)
             if said != version:
                 sys.exit(f'tenon_version() says {said}, tenon.pc {version}')
-    print(f'{len(paths)} files, version {version}')
+        examples = compile_examples(root, paths, compiler, sys.argv[2])
+        if examples == 0:
+            sys.exit('there are no examples')
+    print(f'{len(paths)} files, version {version}, {examples} examples')
 
 
 main()

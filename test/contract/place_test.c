@@ -17,6 +17,7 @@
 #include <tenon/waitset.h>
 
 #include "contract.h"
+#include "object/sync.h"
 
 #define NAME "/region"
 #define LIMIT_NS (10 * SECOND_NS)
@@ -284,6 +285,52 @@ static void test_fork(void)
 	inherited_region = tenon_region_close(inherited_region);
 }
 
+static void take_and_die(void *context)
+{
+	(void)context;
+	EXPECT_IS(tenon_semaphore_acquire(inherited, 1, TENON_SEMAPHORE_UNDO, 0), 0);
+	for (;;)
+		pause();
+}
+
+static void take_once(void *context)
+{
+	(void)context;
+	EXPECT_IS(tenon_semaphore_acquire(inherited, 1, 0, tenon_deadline_after(LIMIT_NS)), 0);
+}
+
+/* A child whose first call finds what a dead process held, and has to wait for its turn to give that
+ * back, had no number to sleep under: SIGSEGV. */
+static void test_attaching_waits(void)
+{
+	struct tni_thread *thread = tni_thread_self();
+	void *pending = tni_pending_get(thread);
+	struct tni_sync *sync;
+	uint32_t value = 99;
+	pid_t child;
+
+	inherited_region = open_region(TENON_CREATE);
+	inherited = semaphore_at(inherited_region, 0, 1);
+	sync = (struct tni_sync *)inherited;
+	child = contract_start(take_and_die, NULL);
+	while (tenon_semaphore_value(inherited, &value) == 0 && value != 0)
+		sched_yield();
+	EXPECT_IS(tni_sync_lock(sync, thread, pending, tenon_deadline_after(LIMIT_NS)), 0);
+	contract_kill(child);
+	child = contract_start(take_once, NULL);
+	/* It sleeps, and is the first of those who attach after the dead one: it has its number. */
+	while (tni_gatehouse_count(&sync->house, TNI_CLASS_LOCK_0) == 0 &&
+	       waitpid(child, NULL, WNOHANG) == 0)
+		sched_yield();
+	EXPECT(tni_get64(&sync->cell->waitroom.asleep[TNI_CLASS_LOCK_0][0]) == 2);
+	tni_sync_unlock(sync, thread, pending);
+	contract_await(child);
+	EXPECT_IS(tenon_semaphore_value(inherited, &value), 0);
+	EXPECT_IS(value, 0);
+	inherited = tenon_semaphore_close(inherited);
+	inherited_region = tenon_region_close(inherited_region);
+}
+
 /* Each kind works there. */
 static void test_every_kind(void)
 {
@@ -335,6 +382,8 @@ int main(void)
 		{"the bounded buffer", test_bounded_buffer, NULL},
 		{"what the dead held comes back in all that is placed", test_death, NULL},
 		{"a child has what it takes itself", test_fork, NULL},
+		{"who attaches may have to wait for what a dead one held", test_attaching_waits,
+		 NULL},
 		{"each kind works there", test_every_kind, NULL},
 	};
 

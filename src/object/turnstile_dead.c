@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What rows of a turnstile say of the dead, and looking for these.  See object/turnstile.c. */
+
+#include <errno.h>
+#include <time.h>
+
+#include "core/clock.h"
+#include "object/turnstile.h"
+
+/* pauses between two readings of the clock */
+#define DYING_NS 20000
+
+bool tni_turnstile_are_there(struct tni_sync *sync)
+{
+	return tni_get32(&tni_turnstile(sync)->claims) != 0;
+}
+
+void tni_turnstile_find(struct tni_sync *sync, uint64_t bits[TNI_BITMAP_WORDS])
+{
+	for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++) {
+		const struct tni_row *row = tni_sync_row(sync, i);
+
+		if (row && (tni_get64(&row->claim) != 0 || tni_get32(&row->owing) != 0 ||
+			    tni_get32(&row->waiting) != 0))
+			bits[i / 64] |= UINT64_C(1) << (i % 64);
+	}
+}
+
+/* Whether the kernel has told of a death, and what the row says is not given back: the dead one is not quite dead, or
+ * somebody else is at it; or it was a thread of a process that lives. */
+static bool is_dying(struct tni_sync *sync, uint32_t participant, uint32_t stake)
+{
+	const struct tni_row *row = tni_sync_row(sync, participant);
+
+	return (stake & TNI_STAKE_DIED) && row && tni_get64(&row->claim) != 0;
+}
+
+/* The kernel marks a stake before it drops the lock by which its participant is known to be alive.  `ret_dying`: it
+ * may be worth looking again soon. */
+static int look_for_dead(struct tni_sync *sync, int64_t deadline_ns, bool *ret_dying)
+{
+	struct tni_object *object = sync->object;
+	uint64_t bits[TNI_BITMAP_WORDS] = {0};
+	int back = 0;
+
+	*ret_dying = false;
+	if (!tni_turnstile_are_there(sync))
+		return 0;
+	tni_turnstile_find(sync, bits);
+	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
+		const struct tni_a32 *word;
+		uint32_t stake;
+		int result;
+
+		if (!(bits[i / 64] >> (i % 64) & 1) || i == object->participant)
+			continue;
+		word = tni_object_stake(object, i);
+		stake = word ? tni_get32(word) : 0;
+		if ((stake & TNI_STAKE_OWNER) && !(stake & TNI_STAKE_DIED))
+			continue;
+		result = tni_object_recover_one(object, i, deadline_ns);
+		if (result < 0 && result != -ETIMEDOUT)
+			return result;
+		back |= result > 0;
+		*ret_dying |= result <= 0 && is_dying(sync, i, stake);
+	}
+	return back;
+}
+
+int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns)
+{
+	bool dying;
+
+	return look_for_dead(sync, deadline_ns, &dying);
+}
+
+/* Whoever died between C2 and C4 has a claim that no row says yet. */
+static int repair_orphan(struct tni_sync *sync, int64_t deadline_ns)
+{
+	struct tni_thread *thread = tni_thread_self();
+	void *pending = tni_pending_get(thread);
+	int result;
+
+	if (!tni_gate_is_orphaned(&sync->cell->gate))
+		return 0;
+	result = tni_sync_lock(sync, thread, pending, deadline_ns);
+	if (result == 0)
+		tni_sync_unlock(sync, thread, pending);
+	return result == -ETIMEDOUT ? 0 : result;
+}
+
+int tni_turnstile_settle(struct tni_sync *sync, int64_t deadline_ns)
+{
+	int64_t end_ns;
+	int back = 0;
+
+	if (!tni_turnstile_are_there(sync))
+		return 0;
+	end_ns = tni_grace_ns();
+	if (deadline_ns < end_ns)
+		deadline_ns = end_ns;
+	for (;;) {
+		int result = repair_orphan(sync, deadline_ns);
+		bool dying = false;
+
+		if (result == 0)
+			result = look_for_dead(sync, deadline_ns, &dying);
+		if (result < 0)
+			return result;
+		back |= result;
+		if (!dying || tni_clock_ns(CLOCK_MONOTONIC) >= end_ns)
+			return back;
+		nanosleep(&(struct timespec){.tv_nsec = DYING_NS}, NULL);
+	}
+}
+
+void tni_turnstile_figures(struct tni_sync *sync, uint64_t *ret_passed, uint64_t *ret_let)
+{
+	*ret_passed = *ret_let = 0;
+	for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++) {
+		const struct tni_row *row = tni_sync_row(sync, i);
+
+		*ret_passed += row ? tni_get64(&row->passed) : 0;
+		*ret_let += row ? tni_get64(&row->let) : 0;
+	}
+}
