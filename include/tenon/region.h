@@ -98,11 +98,13 @@ TENON_PUBLIC int tenon_region_remove(const char *namespace_path, const char *nam
  * of TENON_PLACE_ALIGNMENT, and make them there, in TENON_PLACE_BYTES(max_participants) bytes, where max_participants is
  * the region's; it depends on nothing else.  What lies there is the library's.  They have no name, and no mode of their own:
  * whoever may write to the region may use them.  A process is attached to them as it is to the region, and the
- * region's handle has to stay open for as long as those of what is placed in it.  1024 fit into one region.
+ * region's handle has to stay open for as long as those of what is placed in it; by one handle of the region each is
+ * opened once (-EBUSY).  1024 fit into one region.
  */
 #define TENON_PLACE_ALIGNMENT 4096u
 #define TENON_PLACE_BYTES(max_participants) \
-	(4096u + ((max_participants)*64u + 4095u) / 4096u * 4096u)
+	(UINT64_C(4096) +                   \
+	 (((max_participants) ? (uint64_t)(max_participants) : 256) * 64 + 4095) / 4096 * 4096)
 
 /* Takes away the object that was placed at this offset; the memory is the program's again.  Nobody may have it open: it
  * would go on using the memory.  -ENOENT there is none; -EACCES the handle is of a descriptor; as tenon_region_map for

@@ -15,8 +15,8 @@
  *
  * ORD place: who finds an entry finds what lies there filled in.
  *
- * The handles of one process that lie in one place share a row: what it says is given back when the last of them
- * is closed.  They are in a list that is changed under the registry's lock.
+ * By one handle of the region each is opened once, since what a participant has of it, its row and its bits, is one
+ * handle's.  The handles are in a list that is changed under the registry's lock.
  */
 
 #include "object/place.h"
@@ -180,11 +180,16 @@ static int open_at(struct tni_sync *sync, struct tenon_region *region, uint64_t 
 	if (result != 0)
 		return result;
 	tni_registry_lock();
-	sync->next = region->placed;
-	region->placed = sync;
-	tni_sync_renew(sync);
+	for (const struct tni_sync *other = region->placed; other; other = other->next)
+		if (other->place == offset)
+			result = -EBUSY;
+	if (result == 0) {
+		sync->next = region->placed;
+		region->placed = sync;
+		tni_sync_renew(sync);
+	}
 	tni_registry_unlock();
-	return 0;
+	return result;
 }
 
 int tni_sync_open_at(const struct tni_sync_kind *kind, size_t bytes, struct tenon_region *region,
@@ -222,31 +227,19 @@ int tni_sync_open_at(const struct tni_sync_kind *kind, size_t bytes, struct teno
 	return 0;
 }
 
-/* Takes the handle out.  Whether it was the last one of its place. */
-static bool take_out(struct tni_sync *sync)
-{
-	struct tni_sync **at = &sync->region->placed;
-	bool last = true;
-
-	tni_registry_lock();
-	while (*at) {
-		if (*at == sync) {
-			*at = sync->next;
-			continue;
-		}
-		last &= (*at)->cell != sync->cell;
-		at = &(*at)->next;
-	}
-	tni_registry_unlock();
-	return last;
-}
-
 void tni_place_close(struct tni_sync *sync)
 {
+	struct tni_sync **at = &sync->region->placed;
 	struct tni_object *object = sync->object;
 
-	if (take_out(sync) && tni_get32(&object->generation) == tni_process_generation())
+	if (tni_get32(&object->generation) == tni_process_generation())
 		tni_sync_bury(sync, object->participant, INT64_MAX);
+	tni_registry_lock();
+	while (*at && *at != sync)
+		at = &(*at)->next;
+	if (*at)
+		*at = sync->next;
+	tni_registry_unlock();
 }
 
 /* In a mapping of its own: this process may have none, and whoever maps for good takes the registry's lock, which may

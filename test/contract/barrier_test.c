@@ -195,7 +195,7 @@ static void be_burying(void *context)
 	int fd;
 
 	(void)context;
-	snprintf(path, sizeof(path), "%s/b.%s", contract_folder, NAME + 1);
+	snprintf(path, sizeof(path), "%s/b.%s", contract_folder, &NAME[1]);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	EXPECT_IS(lock_victim(fd, F_WRLCK), 0);
 	atomic_store(burying, 1);

@@ -79,7 +79,7 @@ static uint32_t places(struct tenon_region *region)
 
 static void test_placing(void)
 {
-	struct tenon_region *region = open_region(TENON_CREATE);
+	struct tenon_region *region = open_region(TENON_CREATE), *other;
 	struct tenon_lock *lock, *again;
 	struct tenon_event *event;
 	struct tenon_sync_options options = {.size = sizeof(options), .mode = 0600};
@@ -104,12 +104,14 @@ static void test_placing(void)
 	EXPECT_IS(tenon_event_open_at(region, 2 * PLACE, TENON_CREATE, NULL, &event), -EEXIST);
 	EXPECT_IS(tenon_event_open_at(region, 2 * PLACE - 4096, TENON_CREATE, NULL, &event),
 		  -EEXIST);
-	EXPECT_IS(tenon_lock_open_at(region, 2 * PLACE, 0, NULL, &again), 0);
+	EXPECT_IS(tenon_lock_open_at(region, 2 * PLACE, 0, NULL, &again), -EBUSY);
+	other = open_region(0);
+	EXPECT_IS(tenon_lock_open_at(other, 2 * PLACE, 0, NULL, &again), 0);
 	EXPECT_IS(tenon_lock_try(lock), 0);
 	EXPECT_IS(tenon_lock_try(again), -EBUSY);
 	EXPECT_IS(tenon_lock_acquire(again, 0), -EDEADLK);
-	/* Another handle of the same place holds nothing, and lets go of nothing. */
 	again = tenon_lock_close(again);
+	other = tenon_region_close(other);
 	EXPECT_IS(tenon_lock_release(lock), 0);
 	EXPECT_IS(tenon_region_map(region, TENON_REGION_WRITE, &address, NULL), 0);
 	EXPECT_IS(tenon_region_unmap(region, address), -EBUSY);
@@ -300,8 +302,8 @@ static void take_once(void *context)
 }
 
 /* A child whose first call finds what a dead process held, and has to wait for its turn to give that
- * back, had no number to sleep under: SIGSEGV. */
-static void test_attaching_waits(void)
+ * back, slept under its parent's number; and where the semaphore was placed it had none: SIGSEGV. */
+static void expect_own_number(void)
 {
 	struct tni_thread *thread = tni_thread_self();
 	void *pending = tni_pending_get(thread);
@@ -309,8 +311,6 @@ static void test_attaching_waits(void)
 	uint32_t value = 99;
 	pid_t child;
 
-	inherited_region = open_region(TENON_CREATE);
-	inherited = semaphore_at(inherited_region, 0, 1);
 	sync = (struct tni_sync *)inherited;
 	child = contract_start(take_and_die, NULL);
 	while (tenon_semaphore_value(inherited, &value) == 0 && value != 0)
@@ -328,7 +328,21 @@ static void test_attaching_waits(void)
 	EXPECT_IS(tenon_semaphore_value(inherited, &value), 0);
 	EXPECT_IS(value, 0);
 	inherited = tenon_semaphore_close(inherited);
+}
+
+static void test_attaching_waits(void)
+{
+	struct tenon_semaphore_options options = {.size = sizeof(options), .value = 1};
+
+	inherited_region = open_region(TENON_CREATE);
+	inherited = semaphore_at(inherited_region, 0, 1);
+	expect_own_number();
 	inherited_region = tenon_region_close(inherited_region);
+	EXPECT_IS(tenon_semaphore_open(contract_folder, "/semaphore", TENON_CREATE, &options,
+				       &inherited),
+		  0);
+	REQUIRE(inherited);
+	expect_own_number();
 }
 
 /* Each kind works there. */
