@@ -19,10 +19,20 @@ static bool is_possible(uint32_t flags, uint32_t limit)
 	return limit == 0;
 }
 
+/* Nobody holds anything of it; who owed a wake, or was given one, is buried all the same. */
+static uint64_t give_back(const struct tni_sync *sync, uint64_t word, uint64_t claim)
+{
+	(void)sync;
+	(void)claim;
+	return word;
+}
+
 const struct tni_sync_kind tni_event_kind = {.named = TNI_SYNC_KIND(TENON_KIND_EVENT),
 					     .flags_known = TENON_EVENT_MANUAL | TENON_EVENT_IS_SET,
 					     .has_rows = true,
-					     .is_possible = is_possible};
+					     .is_possible = is_possible,
+					     .bury = tni_turnstile_give_back,
+					     .give_back = give_back};
 
 static uint64_t first_word(const struct tenon_sync_options *options)
 {

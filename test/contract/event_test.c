@@ -230,6 +230,41 @@ static void test_killed_when_woken(void)
 	event = tenon_event_close(event);
 }
 
+static long switches_of(pid_t pid)
+{
+	char path[64], line[128];
+	long switches = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	file = fopen(path, "r");
+	REQUIRE(file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "voluntary_ctxt_switches: %ld", &switches) == 1)
+			break;
+	fclose(file);
+	return switches;
+}
+
+/* The bug: who died waiting was looked for every 100 ms by all who waited later. */
+static void test_idle_beside_the_dead(void)
+{
+	struct tenon_event *event = make(0);
+	pid_t dead = contract_start(wait_for_ever, NULL), sleeper;
+	long before;
+
+	await_waiters(event, 1);
+	contract_kill(dead);
+	sleeper = contract_start(wait_for_ever, NULL);
+	await_waiters(event, 1);
+	EXPECT_IS(await(event, SECOND_NS / 4), -ETIMEDOUT);
+	before = switches_of(sleeper);
+	EXPECT_IS(await(event, SECOND_NS / 2), -ETIMEDOUT);
+	EXPECT(switches_of(sleeper) - before <= 2);
+	contract_kill(sleeper);
+	event = tenon_event_close(event);
+}
+
 static struct tenon_event *in_handler;
 
 static void on_signal(int signal)
@@ -311,6 +346,7 @@ int main(void)
 		{"set or pulsed, a manual one lets all pass who wait", test_manual_crowd, NULL},
 		{"set or pulsed, an auto one lets one pass who waits", test_auto_crowd, NULL},
 		{"who dies when it was woken leaves it to another", test_killed_when_woken, NULL},
+		{"who sleeps beside the dead does not wake up", test_idle_beside_the_dead, NULL},
 		{"a signal handler ends a wait, and may set", test_signals, NULL},
 		{"there and back, no wake-up is lost", test_ping_pong, NULL},
 	};
