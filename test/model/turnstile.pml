@@ -17,7 +17,7 @@
  * gate, changes the word for a claim, and wakes all for the rest.
  *
  * Steps, by label: let (L1), owe (L1 to L5), stand, announce, sleep and woken (W1 to W4), pass and passed (W5, W6);
- * bring_back to unlock: a dead one's row, and its claim (C1 to C6).  Before: who attaches holds its stake, and then
+ * bring_back, and lock to unlock: a dead one's claim (C1 to C6) and row.  Before: who attaches holds its stake, and then
  * looks whether anybody slept already (LATE); those it wakes before it owes or waits (tell_of_stake).
  *
  * Safety: whenever no thread can go on, none sleeps that may pass, and none for a gate without owner; of a condition
@@ -32,8 +32,8 @@
  *	the same: who dies while a living one has the gate is not told of by its pending entry, since the
  *	kernel finds an owner, who wakes nobody; and without owner the wake may hit a locker, who does not hand
  *	it on						-DPENDING_ONLY -DWAITS=1 -DLOCKS=1
- *	rows, and that burying wakes all: the sleeper that the stake's one wake hits was woken by the event, too, and may not
- *	pass, but another may			-DNO_OWING (NO_BURYING) -DWIDE=1 -DLATE=2
+ *	rows, and that burying wakes all: the sleeper that the stake's one wake hits was woken by the event,
+ *	too, and may not pass, but another may		-DNO_OWING (or -DNO_BURYING) -DWIDE=1 -DLATE=2
  *	waking all when somebody has announced since: a sleeper of a higher priority, who came behind the change
  *	of the word and may not pass, gets the wake that is due to one who may
  *							-DNO_WAKE_AGAIN -DWIDE=1 -DDEATHS=0 -DANY_ORDER
