@@ -8,29 +8,40 @@
  *
  * Threads wait once each, or let pass, or have the gate for a moment, as who changes a claim has.  A condition's lock is
  * not here: it is robust, nobody sleeps with it, and all that matters is that who waits does some more steps behind its
- * wait before its claim goes.  A dying process is told of by its stake, then by its pending entry, and can be buried
- * only behind that; meanwhile sleepers look from time to time, which is in vain before (MAY_LOOK).
+ * wait before its claim goes.
  *
- * Steps, by label: let (L1 to L5), announce, sleep and woken (W1 to W4), pass; bring_back to change (a dead one's claim: C1 to C6).
+ * A row is a bit in `owing`: its process owes wakes, or waits; for a condition there are `claims`, too.  All hold
+ * stakes.  A dying process is told of by its stake, then by its pending entry, and can be buried only when its files are
+ * closed behind that (`buried`).  A sleeper that finds a row without a stake to sleep on, since the kernel has marked it
+ * or there is none, looks from time to time (`blind`), which is in vain until then (MAY_LOOK).  Whoever buries has the
+ * gate, changes the word for a claim, and wakes all for the rest.
+ *
+ * Steps, by label: let (L1), owe (L1 to L5), stand, announce, sleep and woken (W1 to W4), pass and passed (W5, W6);
+ * bring_back, and lock to unlock: a dead one's claim (C1 to C6) and row.  Before: who attaches holds its stake, and then
+ * looks whether anybody slept already (LATE); those it wakes before it owes or waits (tell_of_stake).
  *
  * Safety: whenever no thread can go on, none sleeps that may pass, and none for a gate without owner; of a condition
  * as many have returned as were signalled, or all who waited then.  Nothing else blocks.
  *
- * Switches with a comment "Seeded" break the protocol, and each must be found.
+ * Switches with a comment "Seeded" break the protocol, and each must be found.  What each rule is for, and the case that
+ * loses a wake without it:
  *
- * What the model found in the protocol as it is, a wake being lost each time, and the case that shows it:
+ *	stakes and rows: a wake by the event hides one by the gate, since futex_waitv(2) tells of the last that
+ *	hit; whoever was hit by both does not wake the others, as a dead one's wake asks for
+ *							-DPENDING_ONLY -DTIMES=2
+ *	the same: who dies while a living one has the gate is not told of by its pending entry, since the
+ *	kernel finds an owner, who wakes nobody; and without owner the wake may hit a locker, who does not hand
+ *	it on						-DPENDING_ONLY -DWAITS=1 -DLOCKS=1
+ *	rows, and that burying wakes all: the sleeper that the stake's one wake hits was woken by the event,
+ *	too, and may not pass, but another may		-DNO_OWING (or -DNO_BURYING) -DWIDE=1 -DLATE=2
+ *	waking all when somebody has announced since: a sleeper of a higher priority, who came behind the change
+ *	of the word and may not pass, gets the wake that is due to one who may
+ *							-DNO_WAKE_AGAIN -DWIDE=1 -DDEATHS=0 -DANY_ORDER
+ *	telling of a stake: who slept before does not have it in its vector
+ *							-DNO_TELLING -DNO_PENDING -DWAITS=1 -DLATE=2
  *
- *	a wake by the event hides one by the gate: futex_waitv(2) tells of the last that hit.  Whoever was
- *	hit by both does not wake the others, as a dead one's wake asks for	-DTIMES=2
- *	whoever dies owing a wake while a living one has the gate is not told of: the kernel finds an owner,
- *	who wakes nobody when it unlocks; without owner, the kernel's wake may hit a locker, who does not hand
- *	it on									-DWAITS=1 -DLOCKS=1
- *	a sleeper of a higher priority, who came behind the change of the word and may not pass, gets the wake
- *	that is due to one who may						-DWIDE=1 -DDEATHS=0 -DANY_ORDER
- *
- * What mends it: who is about to owe a wake, or may have been given one, says so in its row and has a stake, and who
- * buries it wakes all (OWES; pending entries are not needed for that then); and who has waked as many as it wanted to,
- * but finds that somebody has announced since, wakes all (WAKE_AGAIN).
+ * Where neither stake nor row can be had there are the pending entries (PENDING_ONLY), which do for simple cases; where
+ * there is no stake but a row (NO_STAKE), they and looking from time to time.
  */
 
 #ifndef WAITS
@@ -48,13 +59,17 @@
 #ifndef DEATHS
 #define DEATHS 1
 #endif
+#ifdef PENDING_ONLY
+#define NO_STAKE
+#define NO_OWING
+#define NO_WAITING
+#endif
+#ifndef LATE
+#define LATE 0 /* threads that attach while others sleep */
+#endif
 #define N (WAITS + LETS + LOCKS)
 #define GATES 1
 #define G 0
-
-#if defined(CONDITION) || defined(OWES)
-#define STAKES
-#endif
 
 #define WAITER 0
 #define LETTER 1
@@ -113,14 +128,14 @@ byte claiming;	/* whose claim is about to go, or 0 */
 byte unchanged; /* threads for which a compare-and-swap would succeed */
 byte calm;	/* threads since whose reading nobody has announced */
 
-#ifdef STAKES
-byte claims;	/* rows that say that their process waits, or (OWES) is at something */
+byte owing;	/* rows that say that their process owes wakes, or waits */
 byte staked, marked; /* stakes that are held; that the kernel has marked */
-byte buried;	/* participants that can be buried: dead, and nobody is at it */
-byte blind;	/* sleepers that look from time to time */
-#endif
+byte buried;	/* participants that can be buried: dead, its file locks gone, and nobody is at it */
+byte blind;	/* sleepers that look from time to time: of somebody in `ROWS` they have no stake */
 
 #ifdef CONDITION
+byte claims;	/* rows that say that their process waits for a condition */
+#define ROWS (owing | claims)
 byte changed;	/* threads whose value is not the noted one any more */
 byte waiting;	/* who has noted and not returned: in the memory of nobody */
 byte owed;	/* how many of these are to return yet */
@@ -134,6 +149,10 @@ byte owed;	/* how many of these are to return yet */
 #define pass_it skip
 #define GAIN 1
 #define change_it changed = ALL; owed++; limit_owed
+#else
+#define ROWS owing
+#endif
+#ifdef CONDITION
 #elif defined(AUTO)
 #define MAY_PASS(thread) (value == 1)
 #define pass_it value = 0
@@ -161,6 +180,13 @@ byte owed;	/* how many of these are to return yet */
 #define count_up event = 0
 #define wake_all count_up; futex_wake(EVENT, N); enough = 0
 
+/* Who has slept before it held its stake takes it into its vector. */
+#define tell_of_stake \
+	if \
+	:: !known -> known = 1; wake_all \
+	:: else \
+	fi
+
 /* Seeded: flags go although somebody announced meanwhile. */
 #ifdef CLEAR_BLINDLY
 #define MAY_CLEAR true
@@ -182,18 +208,40 @@ byte owed;	/* how many of these are to return yet */
 proctype thread(byte me; byte role) provided (victim == 0 || victim == _pid)
 {
 	byte seen, n, x, count, then, vector, row, turn;
-	bit died, locker, told, looked, was_told, enough;
+	bit died, locker, told, looked, was_told, known, back, enough;
 
 	{
+		atomic {
+			if
+			:: (LATE) & BIT(me)
+			:: else ->
+				known = 1;
+				if
+				:: role == LETTER -> goto let
+				:: role == LOCKER -> goto lock
+				:: else -> goto begin
+				fi
+			fi
+		}
+#ifdef TOLD_TOO_EARLY /* Seeded. */
+		known = !sleepers;
+		staked = staked | BIT(me);
+#else
+		staked = staked | BIT(me);
+		known = !sleepers;
+#endif
+#ifdef NO_TELLING /* Seeded. */
+		known = 1;
+#endif
 		if
 		:: role == LETTER -> goto let
 		:: role == LOCKER -> goto lock
 		:: else
 		fi;
 
+begin:
 #ifdef CONDITION
-		staked = staked | BIT(me);
-		wake_all;
+		tell_of_stake;
 #ifndef NO_CLAIM /* Seeded. */
 		claims = claims | BIT(me);
 #endif
@@ -203,34 +251,31 @@ proctype thread(byte me; byte role) provided (victim == 0 || victim == _pid)
 pass:		atomic {
 			if
 			:: MAY_PASS(me) -> pass_it; unchanged = 0; goto passed
+			:: known -> goto stand
 			:: else
 			fi
 		}
-		atomic {
+		tell_of_stake;
+stand:		atomic {
 			pending[me] = G + 1; looked = 0; was_told = 0;
-#ifdef OWES
-			claims = claims | BIT(me)
+#ifndef NO_WAITING /* Seeded. */
+			owing = owing | BIT(me)
 #endif
 		}
 
-announce:	atomic {
+announce:
 #ifndef READ_BEHIND
-			event = event | BIT(me);
+		event = event | BIT(me);
 #endif
-#if LOCKS || defined(STAKES)
-		}
 		atomic {
-#endif
 			high = high | MESSAGE; fresh[G] = 0;
 			low[G] = low[G] | (OWNER(G) -> WAITERS : 0);
 			seen = low[G]
 		}
-#if LOCKS || defined(STAKES)
 		if
 		:: (low[G] & DIED) && OWNER(G) == 0 -> then = 1; goto lock
 		:: else
 		fi;
-#endif
 		atomic {
 			if
 			:: MAY_PASS(me) -> goto leave
@@ -242,32 +287,35 @@ announce:	atomic {
 #ifdef READ_BEHIND /* Seeded. */
 		event = event | BIT(me);
 #endif
-#ifdef STAKES
-		turn = claims & ~BIT(me);
+		turn = ROWS & ~BIT(me);
 		atomic {
 			vector = staked & ~BIT(me);
-			blind = blind | ((turn & ~vector) -> BIT(me) : 0);
+			was_told = was_told || (turn & marked);
+			blind = (blind & ~BIT(me)) | ((turn & ~vector) -> BIT(me) : 0);
 			turn = 0
 		}
 		if
 		:: !looked -> looked = 1; then = 2; goto bring_back
 		:: else
 		fi;
-gathered:
-#endif
-		futex_queue(low[G] == seen, WORD);
-#ifdef STAKES
-		turn = 1;
+gathered:	futex_queue(low[G] == seen, WORD);
+		turn = vector;
 		do
-		:: turn <= N ->
-			if
-			:: vector & BIT(turn) -> futex_queue(staked & BIT(turn), STAKE(turn))
-			:: else
-			fi;
-			turn++
+		:: atomic {
+				turn ->
+				n = 1;
+				do
+				:: turn & BIT(n) -> break
+				:: else -> n++
+				od;
+				turn = turn & ~BIT(n);
+				if
+				:: staked & BIT(n) -> queued[me] = queued[me] | STAKE(n); n = 0
+				:: else -> n = 0; goto woken
+				fi
+			}
 		:: else -> break
 		od;
-#endif
 		futex_queue(event & BIT(me), EVENT);
 
 sleep:		atomic {
@@ -278,9 +326,7 @@ sleep:		atomic {
 				asleep = asleep | BIT(me);
 				if
 				:: hit & BIT(me)
-#ifdef STAKES
-				:: !locker && (blind & BIT(me)) && (claims & buried) -> told = 1
-#endif
+				:: !locker && (blind & BIT(me)) && (ROWS & buried) -> told = 1
 				fi
 			fi
 		}
@@ -297,23 +343,24 @@ woken:		atomic {
 				fi
 			:: else
 			fi;
-#ifdef STAKES
 			was_told = was_told || died || ((hit & BIT(me)) && (vector & marked));
 			told = told || died || ((hit & BIT(me)) && (vector & marked));
-#endif
 			event = event & ~BIT(me);
 			leave_queues
 		}
 #ifdef PENDING_ENDS_EARLY /* Seeded. */
 		pending[me] = 0;
 #endif
-#ifdef STAKES
-		if
-		:: told -> told = 0; then = 3; goto bring_back
-		:: else
-		fi;
-looked_again:	blind = blind & ~BIT(me);
+#ifdef WAITING_ENDS_EARLY /* Seeded. */
+		owing = owing & ~BIT(me);
 #endif
+		atomic {
+			if
+			:: told -> told = 0; then = 3; goto bring_back
+			:: else
+			fi
+		}
+looked_again:
 		if
 #ifndef NO_WAKE_BEHIND_DEATH /* Seeded. */
 		:: died -> died = 0; wake_all
@@ -322,22 +369,14 @@ looked_again:	blind = blind & ~BIT(me);
 		fi;
 		goto announce;
 
-leave:
-#ifdef STAKES
-		if
+leave:		if
 		:: (was_told && (blind & BIT(me))) || (vector & marked) -> wake_all
 		:: else
 		fi;
 		atomic { blind = blind & ~BIT(me); vector = 0; was_told = 0; looked = 0; event = event & ~BIT(me) }
-#else
-		event = event & ~BIT(me);
-#endif
 		goto pass;
 
-passed:		pending[me] = 0;
-#if defined(OWES) && !defined(CONDITION)
-		claims = claims & ~BIT(me);
-#endif
+passed:		atomic { owing = owing & ~BIT(me); pending[me] = 0 }
 #ifdef CONDITION
 		/* The lock is acquired. */
 		atomic {
@@ -347,35 +386,26 @@ passed:		pending[me] = 0;
 #endif
 		goto done;
 
-#ifdef STAKES
 bring_back:	atomic {
 			if
-			:: claims & buried & ~BIT(me) & ~staked ->
+			:: ROWS & buried & ~BIT(me) ->
 				row = 1;
 				do
-				:: claims & buried & ~BIT(me) & ~staked & BIT(row) -> break
+				:: ROWS & buried & ~BIT(me) & BIT(row) -> break
 				:: else -> row++
 				od;
 				buried = buried & ~BIT(row);
-#ifdef CONDITION
-				if
-				:: row <= WAITS -> goto lock
-				:: else
-				fi
-#endif
-			:: else -> goto brought
+				goto lock
+			:: else
 			fi
 		}
-		wake_all;
-		claims = claims & ~BIT(row);
 brought:	atomic {
 			if
-			:: then == 2 && row -> row = 0; then = 0; blind = blind & ~BIT(me); goto announce
+			:: then == 2 && back -> back = 0; then = 0; goto announce
 			:: then == 2 -> then = 0; goto gathered
-			:: else -> row = 0; then = 0; goto looked_again
+			:: else -> back = 0; then = 0; goto looked_again
 			fi
 		}
-#endif
 
 lock:		pending[me] = G + 1;
 		atomic {
@@ -450,6 +480,19 @@ change:			atomic { count = (sleepers -> N : 0); unchanged = unchanged | BIT(me);
 		:: else
 		fi;
 #endif
+#ifndef NO_BURYING /* Seeded. */
+		if
+		:: row && (owing & BIT(row)) ->
+#ifdef CLEARED_BEFORE_WAKE /* Seeded. */
+			owing = owing & ~BIT(row);
+			wake_all
+#else
+			wake_all;
+			owing = owing & ~BIT(row)
+#endif
+		:: else
+		fi;
+#endif
 unlock:		atomic { turn = high & LOCKERS; fresh[G] = fresh[G] | BIT(me) }
 		if
 		:: turn -> lock_event = 0
@@ -468,9 +511,7 @@ unlock:		atomic { turn = high & LOCKERS; fresh[G] = fresh[G] | BIT(me) }
 		turn = 0;
 		if
 		back_to(announce, 1)
-#ifdef STAKES
-		:: then >= 2 -> goto brought
-#endif
+		:: then >= 2 -> row = 0; back = 1; goto bring_back
 		:: role == LOCKER -> pending[me] = 0; goto done
 		fi;
 
@@ -484,11 +525,19 @@ let:		atomic {
 			:: else
 			fi
 		}
-#ifdef OWES
-		claims = claims | BIT(me);
-#endif
+		atomic {
 #ifndef NO_PENDING /* Seeded. */
-		pending[me] = G + 1;
+			pending[me] = G + 1;
+#endif
+			if
+			:: known -> goto owe
+			:: else
+			fi
+		}
+		tell_of_stake;
+owe:
+#ifndef NO_OWING /* Seeded. */
+		owing = owing | BIT(me);
 #endif
 #ifndef EVENT_BEHIND
 		count_up;
@@ -503,23 +552,22 @@ let:		atomic {
 		count_up;
 #endif
 		futex_wake(EVENT, count);
-#ifdef WAKE_AGAIN
+#ifndef NO_WAKE_AGAIN /* Seeded. */
 		if
-		:: enough && !(calm & BIT(me)) -> futex_wake(EVENT, N); enough = 1
+		:: enough && !(calm & BIT(me)) -> wake_all; enough = 1
 		:: else
 		fi;
 #endif
 		drop_flags;
 		count = 0; calm = calm & ~BIT(me);
-let_pass:	pending[me] = 0;
-#ifdef OWES
-		claims = claims & ~BIT(me);
-#endif
-		turn++;
-		if
-		:: turn < TIMES -> goto let
-		:: else -> goto done
-		fi;
+let_pass:	atomic {
+			owing = owing & ~BIT(me); pending[me] = 0;
+			turn++;
+			if
+			:: turn < TIMES -> goto let
+			:: else -> goto done
+			fi
+		}
 
 done:		atomic { mortal = mortal & ~BIT(me); goto gone }
 	} unless {
@@ -531,17 +579,14 @@ done:		atomic { mortal = mortal & ~BIT(me); goto gone }
 		victim = 0; mortal = mortal & ~BIT(me);
 		leave_queues; event = event & ~BIT(me); lock_event = lock_event & ~BIT(me);
 		fresh[G] = fresh[G] & ~BIT(me); unchanged = unchanged & ~BIT(me);
-#ifdef STAKES
 		blind = blind & ~BIT(me);
-#endif
 #ifdef CONDITION
 		waiting = waiting & ~BIT(me);
 		limit_owed;
 #endif
 		seen = 0; n = 0; x = 0; count = 0; then = 0; vector = 0; turn = 0;
-		died = 0; locker = 0; told = 0; looked = 0; was_told = 0; enough = 0
+		died = 0; locker = 0; told = 0; looked = 0; was_told = 0; known = 0; back = 0; enough = 0
 	}
-#ifdef STAKES
 	if
 	:: staked & BIT(me) ->
 		atomic { staked = staked & ~BIT(me); marked = marked | BIT(me) }
@@ -549,7 +594,6 @@ done:		atomic { mortal = mortal & ~BIT(me); goto gone }
 		enough = 0
 	:: else
 	fi;
-#endif
 	atomic {
 		if
 		:: pending[me] -> futex_death(G, died)
@@ -558,20 +602,13 @@ done:		atomic { mortal = mortal & ~BIT(me); goto gone }
 		if
 		:: died -> futex_wake(WORD, 1)
 		:: else
-		fi;
-#ifndef STAKES
-		goto gone
-#endif
+		fi
 	}
-#ifdef STAKES
 	/* The files are closed: it can be buried, and so can whoever it was burying. */
 	buried = buried | BIT(me) | (row -> BIT(row) : 0);
-#endif
 gone:	atomic {
 		calm = calm & ~BIT(me);
-#ifdef STAKES
 		staked = staked & ~BIT(me);
-#endif
 		pending[me] = 0; died = 0; enough = 0; row = 0; turn = 0;
 		alive = alive & ~BIT(me)
 	}
@@ -585,11 +622,7 @@ gone:	atomic {
 #else
 #define IS_OWED(thread) MAY_PASS(thread)
 #endif
-#ifdef STAKES
-#define MAY_LOOK (blind & asleep) && (claims & buried)
-#else
-#define MAY_LOOK false
-#endif
+#define MAY_LOOK (blind & asleep) && (ROWS & buried)
 
 active proctype monitor()
 {
@@ -597,12 +630,8 @@ active proctype monitor()
 
 	atomic {
 		alive = ALL; mortal = alive;
-#ifdef OWES
-#ifdef CONDITION
-		staked = ALL & ~((1 << WAITS) - 1);
-#else
-		staked = ALL;
-#endif
+#ifndef NO_STAKE
+		staked = ALL & ~(LATE);
 #endif
 		i = 1;
 		do
