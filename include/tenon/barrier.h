@@ -15,6 +15,11 @@
  * Threads.  A handle may be used by all threads of a process.  No call is async-signal-safe.  A child of fork(2)
  * may use its parent's handle.
  *
+ * Known faults of this version.  A process that is stopped (SIGSTOP) just when it was woken may keep others from what
+ * it was woken for until it goes on or dies.  Of a thread that is not its process's first and calls exec(3), and where
+ * somebody who may truncates the file of another object that the dead one had open, nobody is told: what it held comes
+ * back with the next one who opens the object.  Beside more than 120 processes that wait, sleepers look ten times a second.
+ *
  * Errors that every call may give: -EBADMSG the shared memory of the barrier is damaged; -ENOSPC the memory
  * behind the namespace is full; -ENOMEM; -EMFILE, -ENFILE; -EUSERS as many processes have it open
  * as it was made for; -EINVAL an argument is out of its range.

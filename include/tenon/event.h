@@ -23,6 +23,11 @@
  * async-signal-safe, and no other call is.  A child of fork(2) may use its parent's handle; its first call is not
  * async-signal-safe.
  *
+ * Known faults of this version.  A process that is stopped (SIGSTOP) just when it was woken may keep others from what
+ * it was woken for until it goes on or dies.  Of a thread that is not its process's first and calls exec(3), and where
+ * somebody who may truncates the file of another object that the dead one had open, nobody is told: what it held comes
+ * back with the next one who opens the object.  Beside more than 120 processes that wait, sleepers look ten times a second.
+ *
  * Errors that every call may give: -EBADMSG the shared memory of the event is damaged; -ENOSPC the memory
  * behind the namespace is full; -ENOMEM; -EMFILE, -ENFILE; -EUSERS as many processes have it open
  * as it was made for; -EINVAL an argument is out of its range.

@@ -29,7 +29,8 @@
  * with a message under lease, is not told of: others wait until somebody opens the object anew.  Where processes
  * of several pid namespaces have the lock open, a thread that ends with it, while its process lives, is not told
  * of either, nor is a killed holder of whom the next to open the lock takes the place.  A process that is stopped
- * (SIGSTOP) just when it was woken for the lock keeps those who sleep from it until it goes on or dies.
+ * (SIGSTOP) just when it was woken for the lock keeps those who sleep from it until it goes on or dies.  Who may
+ * truncate the file of another object that a holder has open can keep its death from being told.
  *
  * Errors that every call may give: -EBADMSG the shared memory of the lock is damaged; -ENOSPC the memory
  * behind the namespace is full; -ENOMEM; -EMFILE, -ENFILE; -EUSERS as many processes have it open

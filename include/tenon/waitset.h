@@ -17,7 +17,7 @@
  *
  * A set waits for any of its members, or, made with TENON_WAITSET_ALL, for all of them at once: then nothing is
  * acquired, taken or passed unless all can be.  (While it finds that out, others may for an instant find taken what is
- * given back.)
+ * given back; and a process that is killed amid that has taken what it had until then.)
  *
  * Level-triggered: a member that is ready, and stays so, is told of by every wait.  Members are told of in turn, so
  * that none that is always ready hides the others.

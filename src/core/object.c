@@ -451,7 +451,7 @@ int tni_object_reattach(struct tni_object *object)
 		result = tni_registry_renew(object);
 		if (result == 0) {
 			object->participant = UINT32_MAX;
-			tni_stake_release(&object->stake, tni_thread_self());
+			tni_stake_release(&object->stake, tni_thread_self(), false);
 			result = attach(object, generation);
 		}
 	}
@@ -546,6 +546,13 @@ static void set_free(struct tni_object *object, uint32_t index)
 	byte_lock(object->fd, index, F_UNLCK);
 }
 
+static bool is_cut(const struct tni_object *object)
+{
+	struct stat status;
+
+	return fstat(object->fd, &status) != 0 || (uint64_t)status.st_size < object->file_bytes;
+}
+
 void tni_object_close(struct tni_object *object)
 {
 	uint32_t generation = tni_process_generation();
@@ -555,7 +562,7 @@ void tni_object_close(struct tni_object *object)
 				object->bury(object, object->participant, INT64_MAX) == 0;
 
 		/* Before the entry is another's, and with it the word. */
-		tni_stake_release(&object->stake, tni_thread_self());
+		tni_stake_release(&object->stake, tni_thread_self(), is_cut(object));
 		if (is_clear)
 			set_free(object, object->participant);
 		tni_registry_leave(object);

@@ -79,7 +79,7 @@ int tni_stake_hold(struct tni_stake *stake, struct tni_thread *thread, void *pag
 	return result;
 }
 
-void tni_stake_release(struct tni_stake *stake, struct tni_thread *thread)
+void tni_stake_release(struct tni_stake *stake, struct tni_thread *thread, bool is_cut)
 {
 	bool is_nested = thread->at_stakes;
 
@@ -90,7 +90,7 @@ void tni_stake_release(struct tni_stake *stake, struct tni_thread *thread)
 		uint64_t held = tni_get64(&stake->held);
 		uint32_t own = (uint32_t)held | TNI_STAKE_WAITERS;
 
-		if (held >> 32 == thread->generation)
+		if (held >> 32 == thread->generation && !is_cut)
 			tni_cas32(tni_hold_word(stake->hold), &own, 0);
 		let_go(stake, thread);
 	}

@@ -35,7 +35,7 @@ static inline bool tni_stake_is_held(const struct tni_stake *stake, const struct
 int tni_stake_hold(struct tni_stake *stake, struct tni_thread *thread, void *page,
 		   struct tni_a32 *word);
 
-/* Lets go of it, whichever thread held it. */
-void tni_stake_release(struct tni_stake *stake, struct tni_thread *thread);
+/* Lets go of it, whichever thread held it; `is_cut`: the file does not have its word any more. */
+void tni_stake_release(struct tni_stake *stake, struct tni_thread *thread, bool is_cut);
 
 #endif

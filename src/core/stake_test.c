@@ -44,7 +44,7 @@ static void hold(uint32_t slot)
 
 static void release(uint32_t slot)
 {
-	tni_stake_release(&stakes[slot], tni_thread_self());
+	tni_stake_release(&stakes[slot], tni_thread_self(), false);
 	REQUIRE(tni_get32(word_at(slot)) == 0);
 }
 
@@ -214,7 +214,7 @@ static void test_forked(void)
 		struct tni_thread *thread = tni_thread_self();
 
 		REQUIRE(!is_held(0));
-		tni_stake_release(&stakes[0], thread);
+		tni_stake_release(&stakes[0], thread, false);
 		/* Its parent's word is not its to change. */
 		REQUIRE(tni_get32(word_at(0)) != 0);
 		REQUIRE(tni_stake_hold(&stakes[1], thread, page, word_at(1)) == 1);

@@ -45,6 +45,7 @@ const struct tni_sync_kind tni_barrier_kind = {.named = TNI_SYNC_KIND(TENON_KIND
 					       .has_rows = true,
 					       .is_possible = is_possible,
 					       .bury = tni_turnstile_give_back,
+					       .claims_wait = true,
 					       .give_back = give_back};
 
 /* The options of a new one: those that all objects have, and for how many it is. */
@@ -165,6 +166,7 @@ int tenon_barrier_wait(struct tenon_barrier *barrier, int64_t deadline_ns, uint3
 {
 	struct tni_thread *thread = tni_thread_self();
 	struct tni_turn turn = {.thread = thread, .may_pass = may_pass, .pass = pass, .wanted = 1};
+	struct tni_turn whole;
 	bool is_last;
 	int result;
 
@@ -175,14 +177,20 @@ int tenon_barrier_wait(struct tenon_barrier *barrier, int64_t deadline_ns, uint3
 	/* Those who have died since they arrived do not count. */
 	if (result == 0)
 		result = tni_turnstile_settle(turn.sync, deadline_ns);
-	if (result >= 0)
-		result = tni_turnstile_claim(turn.sync, thread, arrive, 0, deadline_ns,
-					     &turn.argument);
-	if (result != 0)
+	if (result < 0)
 		return result;
+	/* From before it arrives until it has passed, or has withdrawn: a claim counts while somebody waits. */
+	whole = turn;
+	tni_turnstile_begin_waiting(&whole);
+	result = tni_turnstile_claim(turn.sync, thread, arrive, 0, deadline_ns, &turn.argument);
+	if (result != 0) {
+		tni_turnstile_end_waiting(&whole);
+		return result;
+	}
 	is_last = may_pass(&turn, tni_turnstile_word(turn.sync)) &&
 		  (turn.argument & TNI_BARRIER_ARRIVED) + 1 >= turn.sync->limit;
 	result = is_last ? 0 : await(&turn, deadline_ns);
+	tni_turnstile_end_waiting(&whole);
 	if (result == 0 && ret_is_last)
 		*ret_is_last = is_last;
 	return result;

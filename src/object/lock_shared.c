@@ -185,6 +185,15 @@ static struct tni_row *own_row(struct tenon_lock *lock)
 	return tni_load_acquire_pointer(&lock->row); /* ORD(shared) */
 }
 
+/* By another handle of the same lock. */
+static bool holds_otherwise(struct tenon_lock *lock, const struct tni_thread *thread)
+{
+	uint64_t word = tni_get64(&gate_of(lock)->word);
+
+	return (word & TNI_GATE_OWNER) == thread->tid &&
+	       tni_object_is_own(lock->sync.object, tni_gate_holder_of(word));
+}
+
 int tenon_lock_acquire_shared(struct tenon_lock *lock, int64_t deadline_ns)
 {
 	struct tni_thread *thread = tni_thread_self();
@@ -196,7 +205,8 @@ int tenon_lock_acquire_shared(struct tenon_lock *lock, int64_t deadline_ns)
 		return result;
 	row = own_row(lock);
 	while (!try_share(lock, row)) {
-		result = await_gate(lock, thread, deadline_ns);
+		result = holds_otherwise(lock, thread) ? -EDEADLK
+						       : await_gate(lock, thread, deadline_ns);
 		if (result != 0)
 			return result;
 	}

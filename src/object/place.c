@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "core/registry.h"
 #include "object/options.h"
@@ -250,9 +251,12 @@ static int bury_one(struct tenon_region *region, uint64_t entry, uint32_t partic
 	struct tni_sync sync = {.kind = kind_of(entry & ENTRY_KIND)};
 	uint64_t offset = offset_of(entry), bytes = place_bytes(region);
 	int result = 0;
+	struct stat status;
 	void *memory;
 
-	if (!sync.kind || !is_within(region, offset))
+	/* Of a file that was cut off there is nothing to give back. */
+	if (!sync.kind || !is_within(region, offset) || fstat(region->fd, &status) != 0 ||
+	    (uint64_t)status.st_size < region->data_offset + offset + bytes)
 		return 0;
 	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd,
 		      (off_t)(region->data_offset + offset));
@@ -272,8 +276,11 @@ static int bury_one(struct tenon_region *region, uint64_t entry, uint32_t partic
 int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t deadline_ns)
 {
 	struct tni_a64 *table = table_of(region);
+	uint64_t bytes;
 	int result = 0;
 
+	/* It may have grown since this process looked. */
+	(void)!tni_region_look(region, &bytes);
 	for (uint32_t i = 0; i < TNI_REGION_PLACES && result == 0; i++) {
 		uint64_t entry = tni_load_acquire64(&table[i]); /* ORD(place) */
 

@@ -23,7 +23,8 @@ struct tni_sync_kind {
 	bool (*is_possible)(uint32_t flags, uint32_t limit);
 	/* Gives back what a dead participant's row says.  May be NULL.  -ETIMEDOUT. */
 	int (*bury)(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
-	/* For turnstiles: what the word becomes by that. */
+	/* For turnstiles: what the word becomes by that; and whether claims count only while somebody waits. */
+	bool claims_wait;
 	uint64_t (*give_back)(const struct tni_sync *sync, uint64_t word, uint64_t claim);
 	/* For kinds with memory of their own beside the cell: how much; its first contents, of an object that is
 	 * being made; and what an opener does with it.  All of it is zero where nothing was written. */

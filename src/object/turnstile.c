@@ -303,6 +303,9 @@ int tni_turnstile_give_back(struct tni_sync *sync, uint32_t participant, int64_t
 	result = tni_sync_lock(sync, thread, pending, deadline_ns);
 	if (result != 0)
 		return result;
+	/* One that says nothing any more may say something again, much later. */
+	if (sync->kind->claims_wait && tni_get32(&row->waiting) == 0)
+		tni_set64(&row->claim, 0);
 	if (tni_get64(&row->claim) != 0) {
 		uint64_t word = tni_turnstile_word(sync);
 
@@ -451,7 +454,7 @@ static int sleep_until_may(struct tni_turn *turn, int64_t deadline_ns)
 }
 
 /* From before it may be given a wake, until it has passed or has looked once more. */
-static void begin_waiting(struct tni_turn *turn)
+void tni_turnstile_begin_waiting(struct tni_turn *turn)
 {
 	if (turn->is_waiting)
 		return;
@@ -464,7 +467,7 @@ static void begin_waiting(struct tni_turn *turn)
 	}
 }
 
-static void end_waiting(struct tni_turn *turn)
+void tni_turnstile_end_waiting(struct tni_turn *turn)
 {
 	if (turn->is_waiting && turn->row)
 		tni_fetch_add32(&turn->row->waiting, UINT32_MAX);
@@ -484,7 +487,7 @@ static int wait_once(struct tni_turn *turn, int64_t deadline_ns)
 	if (spin(turn, deadline_ns))
 		return 0;
 	tni_pending_set(turn->thread, gate_word(sync));
-	begin_waiting(turn);
+	tni_turnstile_begin_waiting(turn);
 	tni_fetch_add64(&tni_turnstile(sync)->waits, 1);
 	result = sleep_until_may(turn, deadline_ns);
 	learn(sync, tni_clock_ns(CLOCK_MONOTONIC) - start_ns);
@@ -505,7 +508,7 @@ int tni_turnstile_wait(struct tni_turn *turn, int64_t deadline_ns)
 		if (waited < 0 && waited != -ETIMEDOUT && waited != -EINTR)
 			break;
 	}
-	end_waiting(turn);
+	tni_turnstile_end_waiting(turn);
 	if (tni_pending_get(turn->thread) != pending)
 		tni_pending_put(turn->thread, pending);
 	if (result == 0)

@@ -59,6 +59,11 @@ struct tni_turn {
 	struct tni_row *row;
 };
 
+/* Says in the row that it waits, from before it may be given a wake.  For who has a claim before it waits;
+ * tni_turnstile_wait() does so itself, and ends it, as does the other. */
+void tni_turnstile_begin_waiting(struct tni_turn *turn);
+void tni_turnstile_end_waiting(struct tni_turn *turn);
+
 /* Waits until it has passed.  0; -ETIMEDOUT, -EINTR; or what pass() gives. */
 int tni_turnstile_wait(struct tni_turn *turn, int64_t deadline_ns);
 

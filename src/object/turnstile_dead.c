@@ -33,7 +33,8 @@ static bool is_dying(struct tni_sync *sync, uint32_t participant, uint32_t stake
 {
 	const struct tni_row *row = tni_sync_row(sync, participant);
 
-	return (stake & TNI_STAKE_DIED) && row && tni_get64(&row->claim) != 0;
+	return (stake & TNI_STAKE_DIED) && row && tni_get64(&row->claim) != 0 &&
+	       (!sync->kind->claims_wait || tni_get32(&row->waiting) != 0);
 }
 
 /* The kernel marks a stake before it drops the lock by which its participant is known to be alive.  `ret_dying`: it

@@ -154,7 +154,7 @@ static int add(struct tenon_waitset *set, const struct tni_member *member, uint3
 	if (tni_member_has_fd(member))
 		result = tni_set_include(set, number);
 	if (result == 0 && tni_get32(&set->is_polled))
-		result = tni_set_arm(set);
+		result = tni_set_arm(set, NULL);
 	if (result != 0) {
 		take_out(set, number);
 		return result;
@@ -286,7 +286,7 @@ int tenon_waitset_remove(struct tenon_waitset *set, uint32_t member)
 	take_out(set, member);
 	/* Where that cannot be had the next wait sees to it. */
 	if (tni_get32(&set->is_polled))
-		(void)!tni_set_arm(set);
+		(void)!tni_set_arm(set, NULL);
 	return 0;
 }
 
@@ -501,10 +501,11 @@ int tenon_waitset_wait(struct tenon_waitset *set, int64_t deadline_ns,
 	if (!set || !ret_events || !ret_count || capacity == 0)
 		return -EINVAL;
 	begin(set);
-	result = begin_members(set, tni_thread_self(), capacity);
+	/* First: what is pulsed from now on is pulsed amid the wait. */
+	tni_visit_begin(&visit, set, tni_thread_self());
+	result = begin_members(set, visit.thread, capacity);
 	if (result != 0)
 		return result;
-	tni_visit_begin(&visit, set, tni_thread_self());
 	while (catch.count == 0) {
 		look(&visit, &catch);
 		if (catch.count > 0 || waited < 0)
@@ -513,7 +514,7 @@ int tenon_waitset_wait(struct tenon_waitset *set, int64_t deadline_ns,
 	}
 	if (catch.count == 0) {
 		if (waited == -ETIMEDOUT && tni_get32(&set->is_polled))
-			result = tni_set_arm(set);
+			result = tni_set_arm(set, visit.tickets);
 		return result != 0 ? result : waited;
 	}
 	clean(set, &catch);

@@ -65,6 +65,7 @@ struct tni_member {
 	/* A timer; at INT64_MAX it does not run.  When it was due before it was taken. */
 	struct tni_a64 at_ns;
 	int64_t was_ns, period_ns;
+	struct tni_a64 ticket; /* for watchers: that of who has armed them */
 };
 
 extern const struct tni_member_kind tni_member_queue, tni_member_lock, tni_member_semaphore,
@@ -146,8 +147,8 @@ void tni_visit_hand_on(struct tni_visit *visit, const uint64_t *taken);
 bool tni_set_is_watched(const struct tenon_waitset *set);
 /* Sleeps as tni_visit_sleep(), by watchers and poll(2). */
 int tni_set_watch(struct tni_visit *visit, int64_t deadline_ns);
-/* Nothing was found, and somebody polls: tells him anew. */
-int tni_set_arm(struct tenon_waitset *set);
+/* Nothing was found, by who has these tickets (NULL: those of now), and somebody polls: tells him anew. */
+int tni_set_arm(struct tenon_waitset *set, const uint64_t *tickets);
 /* Before members change, and at the end. */
 void tni_set_stop(struct tenon_waitset *set);
 void tni_set_close_descriptors(struct tenon_waitset *set);

@@ -69,6 +69,8 @@ static void watch(struct tni_watcher *watcher, struct tni_visit *visit)
 	int result;
 
 	tni_visit_begin(visit, set, tni_thread_self());
+	for (uint32_t i = 0; i < set->top; i++)
+		visit->tickets[i] = tni_get64(&set->members[i].ticket);
 	for (uint32_t i = watcher->first; i < watcher->end; i++)
 		if (tni_member_is_object(&set->members[i]))
 			(void)!set->members[i].kind->begin(&set->members[i], visit->thread);
@@ -204,11 +206,24 @@ static void take_told(const struct tenon_waitset *set)
 	(void)!read(set->told_fd, &count, sizeof(count));
 }
 
-int tni_set_arm(struct tenon_waitset *set)
+/* The watchers' tickets are no younger than those of who waits: what was pulsed since is not missed. */
+static void hand_tickets(struct tenon_waitset *set, const uint64_t *tickets)
+{
+	for (uint32_t i = 0; i < set->top; i++) {
+		struct tni_member *member = &set->members[i];
+
+		if (member->kind && member->kind->ticket)
+			tni_set64(&member->ticket,
+				  tickets ? tickets[i] : member->kind->ticket(member));
+	}
+}
+
+int tni_set_arm(struct tenon_waitset *set, const uint64_t *tickets)
 {
 	int result;
 
 	pthread_mutex_lock(&set->mutex);
+	hand_tickets(set, tickets);
 	if (set->told_fd >= 0)
 		take_told(set);
 	result = arm(set);
@@ -248,7 +263,7 @@ int tni_set_watch(struct tni_visit *visit, int64_t deadline_ns)
 		return -ENOMEM;
 	/* In a set for all the objects may be what is ready already. */
 	if (objects_wait)
-		result = tni_set_arm(set);
+		result = tni_set_arm(set, visit->tickets);
 	count = list_descriptors(set, entries);
 	if (objects_wait)
 		entries[count++] = (struct pollfd){.fd = set->told_fd, .events = POLLIN};
@@ -348,7 +363,7 @@ int tenon_waitset_fd(struct tenon_waitset *set, int *ret_fd)
 		return result;
 	tni_set32(&set->is_polled, 1);
 	/* What is ready now is told of by the watchers, and what is due by the timer. */
-	result = tni_set_arm(set);
+	result = tni_set_arm(set, NULL);
 	if (result == 0)
 		*ret_fd = set->poll_fd;
 	return result;
