@@ -4,14 +4,14 @@
 
 _tenon_commands='create rm ls stat send recv peek work lock sem event barrier once bench doctor help version'
 
-_tenon_kinds='queue lock semaphore event condition barrier once'
+_tenon_kinds='queue lock semaphore semaphore-set event condition barrier once region'
 
 _tenon_options()
 {
 	case $1 in
 	create)
 		echo '--capacity --order --full --message-size --recursive --value --maximum --manual --set
-			--count --mode --participants --exclusive --json'
+			--count --size --max-size --mode --participants --exclusive --json'
 		;;
 	rm) echo '--force --json --kind' ;;
 	ls) echo '--long --json --null --kind' ;;
@@ -90,7 +90,7 @@ _tenon_value()
 	--dead) _tenon_names "$namespace" "$word" queue ;;
 	--message | -m | --key | --priority | --type | --timeout | -t | --count | -n | --position | \
 		-p | --interval | --jobs | -j | --duration | --message-size | --mode | --participants | \
-		--value | --maximum | \
+		--value | --maximum | --size | --max-size | \
 		-w | --conflict-exit-code | -E) ;;
 	*) return 1 ;;
 	esac

@@ -154,6 +154,9 @@ int cli_parse_mode(const char *text, uint32_t *ret_mode);     /* octal, at most 
 /* Reads `optarg`: 500ms, 1.5s, 2m; seconds.  Reports what is wrong with it and returns CLI_USAGE. */
 int cli_option_duration(const char *option, int64_t least_ns, int64_t *ret_ns);
 
+/* Reads `optarg`, a size, of at most what a region has.  Reports another and returns CLI_USAGE. */
+int cli_option_region_size(const char *option, uint64_t least, uint64_t *ret_bytes);
+
 /* Reads `optarg`, a number of that range.  Reports another and returns CLI_USAGE. */
 int cli_option_number(const char *option, uint32_t least, uint32_t most, uint32_t *ret_number);
 

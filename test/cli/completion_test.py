@@ -12,7 +12,8 @@ from harness import equal
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../completion/tenon.bash')
 
-KINDS = ['barrier', 'condition', 'event', 'lock', 'once', 'queue', 'semaphore']
+KINDS = ['barrier', 'condition', 'event', 'lock', 'once', 'queue', 'region', 'semaphore',
+         'semaphore-set']
 
 # Does what bash does when somebody presses the tabulator behind the last word.
 DRIVER = r'''
