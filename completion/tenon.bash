@@ -2,16 +2,16 @@
 #
 # Completion of tenon(1) for bash: commands, their options and values, and the names of objects.
 
-_tenon_commands='create rm ls stat send recv peek work lock sem event barrier once bench doctor help version'
+_tenon_commands='create rm ls stat send recv peek work lock sem event barrier once region bench doctor help version'
 
-_tenon_kinds='queue lock semaphore event condition barrier once'
+_tenon_kinds='queue lock semaphore semaphore-set event condition barrier once region'
 
 _tenon_options()
 {
 	case $1 in
 	create)
 		echo '--capacity --order --full --message-size --recursive --value --maximum --manual --set
-			--count --mode --participants --exclusive --json'
+			--count --size --max-size --mode --participants --exclusive --json'
 		;;
 	rm) echo '--force --json --kind' ;;
 	ls) echo '--long --json --null --kind' ;;
@@ -36,6 +36,9 @@ _tenon_options()
 		;;
 	event | barrier) echo '--nonblock --timeout --conflict-exit-code --quiet' ;;
 	once) echo '--nonblock --timeout --conflict-exit-code --quiet --if-dead' ;;
+	region)
+		echo '--offset --length --output --hex --raw --grow --create --max-size --write --timeout'
+		;;
 	bench) echo '--duration --json' ;;
 	doctor | version) echo '--json' ;;
 	esac
@@ -77,7 +80,7 @@ _tenon_value()
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		;;
-	--file | -f)
+	--file | -f | --output | -o)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		;;
@@ -90,7 +93,7 @@ _tenon_value()
 	--dead) _tenon_names "$namespace" "$word" queue ;;
 	--message | -m | --key | --priority | --type | --timeout | -t | --count | -n | --position | \
 		-p | --interval | --jobs | -j | --duration | --message-size | --mode | --participants | \
-		--value | --maximum | \
+		--value | --maximum | --size | --max-size | --offset | --length | \
 		-w | --conflict-exit-code | -E) ;;
 	*) return 1 ;;
 	esac
@@ -113,11 +116,13 @@ _tenon_operand()
 	event:1) _tenon_names "$namespace" "$word" event ;;
 	barrier:0) _tenon_words "$word" wait ;;
 	barrier:1) _tenon_names "$namespace" "$word" barrier ;;
+	region:0) _tenon_words "$word" dump load grow seal ;;
+	region:1) _tenon_names "$namespace" "$word" region ;;
 	rm:* | stat:*) _tenon_names "$namespace" "$word" "$kind" ;;
 	work:1 | lock:1 | once:1 | sem:2)
 		mapfile -t COMPREPLY < <(compgen -c -- "$word")
 		;;
-	work:* | lock:* | once:* | sem:* | doctor:0)
+	work:* | lock:* | once:* | sem:* | region:2 | doctor:0)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		;;

@@ -50,7 +50,8 @@ struct cli_command {
 extern const struct cli_command cli_command_create, cli_command_rm, cli_command_ls,
 	cli_command_stat, cli_command_send, cli_command_recv, cli_command_peek, cli_command_work,
 	cli_command_lock, cli_command_sem, cli_command_event, cli_command_barrier, cli_command_once,
-	cli_command_bench, cli_command_doctor, cli_command_help, cli_command_version;
+	cli_command_region, cli_command_bench, cli_command_doctor, cli_command_help,
+	cli_command_version;
 
 /* The table of commands, ended by NULL, and the one that runs (NULL before it is known). */
 extern const struct cli_command *const cli_commands[];
@@ -153,6 +154,9 @@ int cli_parse_mode(const char *text, uint32_t *ret_mode);     /* octal, at most 
 
 /* Reads `optarg`: 500ms, 1.5s, 2m; seconds.  Reports what is wrong with it and returns CLI_USAGE. */
 int cli_option_duration(const char *option, int64_t least_ns, int64_t *ret_ns);
+
+/* Reads `optarg`, a size, of at most what a region has.  Reports another and returns CLI_USAGE. */
+int cli_option_region_size(const char *option, uint64_t least, uint64_t *ret_bytes);
 
 /* Reads `optarg`, a number of that range.  Reports another and returns CLI_USAGE. */
 int cli_option_number(const char *option, uint32_t least, uint32_t most, uint32_t *ret_number);
@@ -348,7 +352,8 @@ int cli_read_all(int fd, uint64_t limit, char **ret_data, size_t *ret_bytes);
 
 /* progress.c: one line on standard error, if that is a terminal and the work takes its time. */
 
-enum cli_progress_unit { CLI_PROGRESS_MESSAGES, CLI_PROGRESS_BYTES };
+/* CLI_PROGRESS_DATA: bytes, and there are no messages. */
+enum cli_progress_unit { CLI_PROGRESS_MESSAGES, CLI_PROGRESS_BYTES, CLI_PROGRESS_DATA };
 
 struct cli_progress {
 	bool enabled, shown;

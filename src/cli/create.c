@@ -27,6 +27,8 @@ enum {
 	OPTION_MANUAL,
 	OPTION_SET,
 	OPTION_COUNT,
+	OPTION_SIZE,
+	OPTION_MAX_SIZE,
 	OPTION_EXCLUSIVE,
 };
 
@@ -71,6 +73,8 @@ static const struct {
 	{OPTION_MANUAL, CLI_MAKE_MANUAL, "--manual"},
 	{OPTION_SET, CLI_MAKE_SET, "--set"},
 	{OPTION_COUNT, CLI_MAKE_COUNT, "--count"},
+	{OPTION_SIZE, CLI_MAKE_SIZE, "--size"},
+	{OPTION_MAX_SIZE, CLI_MAKE_MAX_SIZE, "--max-size"},
 };
 
 static int parse_queue_option(int option, struct tenon_queue_options *options)
@@ -104,6 +108,9 @@ static int parse_queue_option(int option, struct tenon_queue_options *options)
 
 static int parse_sync_option(int option, struct cli_making *making)
 {
+	uint32_t *number;
+	int status;
+
 	switch (option) {
 	case OPTION_RECURSIVE:
 		making->sync.flags |= TENON_LOCK_RECURSIVE;
@@ -115,14 +122,29 @@ static int parse_sync_option(int option, struct cli_making *making)
 		making->sync.flags |= TENON_EVENT_IS_SET;
 		return CLI_OK;
 	case OPTION_VALUE:
-		return cli_option_number("--value", 0, TENON_SEMAPHORE_MAX,
-					 &making->semaphore.value);
+		number = &making->semaphore.value;
+		status = cli_option_number("--value", 0, TENON_SEMAPHORE_MAX, number);
+		making->semaphore_set.value = *number;
+		return status;
 	case OPTION_MAXIMUM:
-		return cli_option_number("--maximum", 1, TENON_SEMAPHORE_MAX,
-					 &making->semaphore.maximum);
+		number = &making->semaphore.maximum;
+		status = cli_option_number("--maximum", 1, TENON_SEMAPHORE_MAX, number);
+		making->semaphore_set.maximum = *number;
+		return status;
 	default:
-		return cli_option_number("--count", 1, TENON_BARRIER_MOST, &making->barrier.count);
+		number = &making->barrier.count;
+		status = cli_option_number("--count", 1, TENON_BARRIER_MOST, number);
+		making->semaphore_set.count = *number;
+		return status;
 	}
+}
+
+static int parse_region_option(int option, struct tenon_region_options *options)
+{
+	const char *text = option == OPTION_SIZE ? "--size" : "--max-size";
+	uint64_t *bytes = option == OPTION_SIZE ? &options->bytes : &options->max_bytes;
+
+	return cli_option_region_size(text, option == OPTION_SIZE ? 0 : 1, bytes);
 }
 
 /* Of all kinds. */
@@ -135,12 +157,14 @@ static int parse_common_option(int option, struct cli_making *making)
 			return cli_usage("--mode '%s': not an octal number up to 0777", optarg);
 		making->queue.mode = making->sync.mode = mode;
 		making->semaphore.mode = making->barrier.mode = mode;
+		making->semaphore_set.mode = making->region.mode = mode;
 		return CLI_OK;
 	}
 	if (cli_option_number("--participants", 1, TENON_QUEUE_MAX_PARTICIPANTS, &participants))
 		return CLI_USAGE;
 	making->queue.max_participants = making->sync.max_participants = participants;
 	making->semaphore.max_participants = making->barrier.max_participants = participants;
+	making->semaphore_set.max_participants = making->region.max_participants = participants;
 	return CLI_OK;
 }
 
@@ -169,6 +193,9 @@ static int parse_request(int option, struct create_request *request)
 	case OPTION_SET:
 	case OPTION_COUNT:
 		return parse_sync_option(option, making);
+	case OPTION_SIZE:
+	case OPTION_MAX_SIZE:
+		return parse_region_option(option, &making->region);
 	case OPTION_EXCLUSIVE:
 		making->flags |= TENON_EXCLUSIVE;
 		return CLI_OK;
@@ -267,6 +294,8 @@ static int run(int argc, char **argv)
 		{"manual", no_argument, NULL, OPTION_MANUAL},
 		{"set", no_argument, NULL, OPTION_SET},
 		{"count", required_argument, NULL, OPTION_COUNT},
+		{"size", required_argument, NULL, OPTION_SIZE},
+		{"max-size", required_argument, NULL, OPTION_MAX_SIZE},
 		{"exclusive", no_argument, NULL, OPTION_EXCLUSIVE},
 		{"json", no_argument, NULL, CLI_OPTION_JSON},
 		CLI_COMMON_OPTIONS,
@@ -279,7 +308,9 @@ static int run(int argc, char **argv)
 				     .mode = TENON_QUEUE_DEFAULT_MODE},
 			   .sync = {.size = sizeof(request.making.sync)},
 			   .semaphore = {.size = sizeof(request.making.semaphore)},
-			   .barrier = {.size = sizeof(request.making.barrier)}},
+			   .barrier = {.size = sizeof(request.making.barrier)},
+			   .region = {.size = sizeof(request.making.region)},
+			   .semaphore_set = {.size = sizeof(request.making.semaphore_set)}},
 	};
 	const struct cli_kind *kind;
 	char name[258];
@@ -312,7 +343,7 @@ const struct cli_command cli_command_create = {
 		"that\n"
 		"differ from it are an error.  Each kind has names of its own.  The kinds are "
 		"queue,\n"
-		"lock, semaphore, event, condition, barrier, once.\n"
+		"lock, semaphore, semaphore-set, event, condition, barrier, once, region.\n"
 		"\n"
 		"Of a queue:\n"
 		"  --capacity N         messages it holds at most (1024; K, M and G may follow),\n"
@@ -330,6 +361,11 @@ const struct cli_command cli_command_create = {
 		"  --value N            what it begins with (0)\n"
 		"  --maximum N          more it never has (2147483647)\n"
 		"\n"
+		"Of a semaphore-set:\n"
+		"  --count N            semaphores in it, to 32000; must be given\n"
+		"  --value N            what each begins with (0)\n"
+		"  --maximum N          more none ever has (32767)\n"
+		"\n"
 		"Of an event:\n"
 		"  --manual             it stays set until it is reset; usually one passes and "
 		"resets "
@@ -338,6 +374,11 @@ const struct cli_command cli_command_create = {
 		"\n"
 		"Of a barrier:\n"
 		"  --count N            for how many it is; must be given\n"
+		"\n"
+		"Of a region:\n"
+		"  --size SIZE          its size, for which memory is taken; K, M and G may "
+		"follow\n"
+		"  --max-size SIZE      to which it may grow (as --size)\n"
 		"\n"
 		"Of all:\n"
 		"  --mode OCTAL         permission bits, less the umask (0600)\n"

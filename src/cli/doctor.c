@@ -130,6 +130,17 @@ void doctor_report_unopened(struct doctor *doctor, const char *name, int error)
 			      "remove it with 'tenon rm' and make it anew",
 			      "its head is damaged; it cannot be opened");
 		break;
+	case EIO:
+		doctor_report(doctor, DOCTOR_DAMAGE, name,
+			      "remove it with 'tenon rm' and make it anew",
+			      "memory of it is gone: somebody has made its file shorter, or taken "
+			      "memory from it");
+		break;
+	case EIDRM:
+		doctor_report(doctor, DOCTOR_WARNING, name,
+			      "remove its name with 'tenon rm', so that it can be made anew",
+			      "it has been destroyed, and its name is still there");
+		break;
 	case EPERM:
 		doctor_report(doctor, DOCTOR_WARNING, name,
 			      "find out who put it there, and remove it",

@@ -253,6 +253,18 @@ static void report_refused(const struct cli_kind *kind, const char *name, int er
 	}
 }
 
+/* Only regions are looked at with a guard. */
+static void report_cut_off(const struct cli_kind *kind, const char *name)
+{
+	if (kind == &cli_kind_region)
+		cli_kind_warn(kind, name,
+			      "memory of it is gone: somebody has made its file shorter, or taken "
+			      "memory from it; 'tenon rm --kind %s %s' removes it",
+			      kind->name, name);
+	else
+		cli_kind_warn(kind, name, "%s", strerror(EIO));
+}
+
 int cli_kind_error(const struct cli_kind *kind, const char *name, int error)
 {
 	switch (-error) {
@@ -267,6 +279,9 @@ int cli_kind_error(const struct cli_kind *kind, const char *name, int error)
 	case EBADMSG:
 		report_refused(kind, name, error);
 		return CLI_DAMAGED;
+	case EIO:
+		report_cut_off(kind, name);
+		return kind == &cli_kind_region ? CLI_DAMAGED : CLI_FAILED;
 	case ENOSPC:
 	case EUSERS:
 	case ENOMEM:
@@ -279,6 +294,12 @@ int cli_kind_error(const struct cli_kind *kind, const char *name, int error)
 		cli_kind_warn(kind, name,
 			      "it exists already; leave out --exclusive to use it as it is");
 		return CLI_EXISTS;
+	case EIDRM:
+		cli_kind_warn(kind, name,
+			      "it has been destroyed, and only its name is left; remove that with "
+			      "'tenon rm --kind %s %s'",
+			      kind->name, name);
+		return CLI_MISSING;
 	case EAGAIN:
 		cli_kind_warn(kind, name, "others make and remove it all the time; try it again");
 		return CLI_NOTHING;

@@ -14,7 +14,9 @@
 #include <tenon/event.h>
 #include <tenon/lock.h>
 #include <tenon/once.h>
+#include <tenon/region.h>
 #include <tenon/semaphore.h>
+#include <tenon/semaphore_set.h>
 
 /* An object that is open, and its status. */
 struct cli_object {
@@ -34,6 +36,8 @@ struct cli_object {
 		struct tenon_condition_status condition;
 		struct tenon_barrier_status barrier;
 		struct tenon_once_status once;
+		struct tenon_region_status region;
+		struct tenon_semaphore_set_status semaphore_set;
 	} status;
 };
 
@@ -65,6 +69,8 @@ enum {
 	CLI_MAKE_MANUAL = 512,
 	CLI_MAKE_SET = 1024,
 	CLI_MAKE_COUNT = 2048,
+	CLI_MAKE_SIZE = 4096,
+	CLI_MAKE_MAX_SIZE = 8192,
 };
 
 #define CLI_MAKE_ANY (CLI_MAKE_MODE | CLI_MAKE_PARTICIPANTS)
@@ -77,6 +83,8 @@ struct cli_making {
 	struct tenon_sync_options sync;
 	struct tenon_semaphore_options semaphore;
 	struct tenon_barrier_options barrier;
+	struct tenon_region_options region;
+	struct tenon_semaphore_set_options semaphore_set;
 };
 
 /* The three columns of `tenon ls --long` that are a kind's own. */
@@ -99,6 +107,8 @@ struct cli_kind {
 	/* Opens what exists (`making` NULL) or makes it.  An error of the library. */
 	int (*open)(const char *name, const struct cli_making *making, void **ret_handle);
 	void (*close)(void *handle);
+	/* Opens the one that is placed in a region; NULL: such ones are not placed there. */
+	int (*open_at)(struct tenon_region *region, uint64_t offset, void **ret_handle);
 	int (*remove)(const char *namespace_path, const char *name);
 	/* Reads the status into the object.  An error of the library. */
 	int (*read)(struct cli_object *object);
@@ -110,20 +120,23 @@ struct cli_kind {
 
 	void (*fill_columns)(const struct cli_object *object, struct cli_columns *columns);
 	/* `tenon stat`: the lines of text, the members of JSON.  What follows may be NULL: the rates
-	 * since `before`, and the attached processes, for which an error of the library is returned. */
+	 * since `before`, the attached processes, for which an error of the library is returned, and
+	 * what `tenon ls` does not tell: in text it stands among the processes. */
 	void (*print)(const struct cli_object *object);
 	void (*add_json)(const struct cli_object *object, struct json_object *json);
 	void (*print_rates)(const struct cli_object *object, const struct cli_object *before,
 			    double s);
 	int (*print_processes)(const struct cli_object *object);
 	int (*add_processes)(const struct cli_object *object, struct json_object *array);
+	int (*add_details)(const struct cli_object *object, struct json_object *json);
 
 	/* `tenon doctor`, of an object that could be opened. */
 	void (*examine)(struct doctor *doctor, struct cli_object *object);
 };
 
 extern const struct cli_kind cli_kind_queue, cli_kind_lock, cli_kind_semaphore, cli_kind_event,
-	cli_kind_condition, cli_kind_barrier, cli_kind_once;
+	cli_kind_condition, cli_kind_barrier, cli_kind_once, cli_kind_region,
+	cli_kind_semaphore_set;
 
 /* A kind's open, close and read, made of the library's calls, which are called the same for all of
  * them: `noun` is the kind, `options` the member of struct cli_making.  And their places in its row. */
@@ -156,9 +169,24 @@ extern const struct cli_kind cli_kind_queue, cli_kind_lock, cli_kind_semaphore, 
 		return error;                                                                      \
 	}
 
+/* The same of what can be placed in a region. */
+#define CLI_KIND_PLACED_CALLS(noun, options)                                                       \
+	CLI_KIND_CALLS(noun, options)                                                              \
+	static int noun##_open_at(struct tenon_region *region, uint64_t offset, void **ret_handle) \
+	{                                                                                          \
+		struct tenon_##noun *handle;                                                       \
+		int error = tenon_##noun##_open_at(region, offset, 0, NULL, &handle);              \
+                                                                                                   \
+		if (!error)                                                                        \
+			*ret_handle = handle;                                                      \
+		return error;                                                                      \
+	}
+
 #define CLI_KIND_CALLED(noun)                                                        \
 	.open = noun##_open, .close = noun##_close, .remove = tenon_##noun##_remove, \
 	.read = noun##_read
+
+#define CLI_KIND_PLACED_CALLED(noun) CLI_KIND_CALLED(noun), .open_at = noun##_open_at
 
 /* All of them, ended by NULL. */
 extern const struct cli_kind *const cli_kinds[];

@@ -14,7 +14,7 @@ static const char *const state_words[] = {
 	NULL,
 };
 
-CLI_KIND_CALLS(lock, sync)
+CLI_KIND_PLACED_CALLS(lock, sync)
 
 static const char *find_difference(const struct cli_object *object, const struct cli_making *making)
 {
@@ -143,7 +143,7 @@ const struct cli_kind cli_kind_lock = {
 	.contents = "its memory is",
 	.use = "take it and hold it",
 	.columns = {"state", "waiting", "holder"},
-	CLI_KIND_CALLED(lock),
+	CLI_KIND_PLACED_CALLED(lock),
 	.difference = find_difference,
 	.fill_columns = fill_columns,
 	.print = print,

@@ -9,7 +9,7 @@
 #include <json-c/json.h>
 #include <stdio.h>
 
-CLI_KIND_CALLS(semaphore, semaphore)
+CLI_KIND_PLACED_CALLS(semaphore, semaphore)
 
 /* The value is another at every moment, and is not compared. */
 static const char *find_difference(const struct cli_object *object, const struct cli_making *making)
@@ -167,7 +167,7 @@ const struct cli_kind cli_kind_semaphore = {
 	.contents = "its memory is",
 	.use = "take from it and give to it",
 	.columns = {"value", "waiting", "maximum"},
-	CLI_KIND_CALLED(semaphore),
+	CLI_KIND_PLACED_CALLED(semaphore),
 	.difference = find_difference,
 	.refuse = refuse,
 	.fill_columns = fill_columns,

@@ -8,10 +8,10 @@
 
 #include <stdio.h>
 
-CLI_KIND_CALLS(event, sync)
-CLI_KIND_CALLS(condition, sync)
-CLI_KIND_CALLS(barrier, barrier)
-CLI_KIND_CALLS(once, sync)
+CLI_KIND_PLACED_CALLS(event, sync)
+CLI_KIND_PLACED_CALLS(condition, sync)
+CLI_KIND_PLACED_CALLS(barrier, barrier)
+CLI_KIND_PLACED_CALLS(once, sync)
 
 static const char *waiting_text(uint32_t waiting)
 {
@@ -91,7 +91,7 @@ const struct cli_kind cli_kind_event = {
 	.contents = "its memory is",
 	.use = "set and reset it",
 	.columns = {"state", "waiting", "reset"},
-	CLI_KIND_CALLED(event),
+	CLI_KIND_PLACED_CALLED(event),
 	.difference = event_difference,
 	.fill_columns = event_columns,
 	.print = event_print,
@@ -162,7 +162,7 @@ const struct cli_kind cli_kind_condition = {
 	.contents = "its memory is",
 	.use = "wait for it and signal it",
 	.columns = {"woken", "waiting", "signals"},
-	CLI_KIND_CALLED(condition),
+	CLI_KIND_PLACED_CALLED(condition),
 	.difference = no_difference,
 	.fill_columns = condition_columns,
 	.print = condition_print,
@@ -248,7 +248,7 @@ const struct cli_kind cli_kind_barrier = {
 	.contents = "its memory is",
 	.use = "arrive at it, and hold the others up",
 	.columns = {"arrived", "waiting", "rounds"},
-	CLI_KIND_CALLED(barrier),
+	CLI_KIND_PLACED_CALLED(barrier),
 	.difference = barrier_difference,
 	.refuse = barrier_refuse,
 	.fill_columns = barrier_columns,
@@ -324,7 +324,7 @@ const struct cli_kind cli_kind_once = {
 	.contents = "its memory is",
 	.use = "begin it, and say that it is done",
 	.columns = {"state", "waiting", "doer"},
-	CLI_KIND_CALLED(once),
+	CLI_KIND_PLACED_CALLED(once),
 	.difference = no_difference,
 	.fill_columns = once_columns,
 	.print = once_print,

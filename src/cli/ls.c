@@ -200,14 +200,17 @@ const struct cli_command cli_command_ls = {
 		"                 queue      order, messages, capacity\n"
 		"                 lock       state, waiting processes, holder's process id\n"
 		"                 semaphore  value, waiting processes, maximum\n"
+		"                 semaphore-set  semaphores, waiting processes, maximum\n"
 		"                 event      set or reset, waiting processes, manual or auto\n"
 		"                 condition  wake-ups, waiting processes, signals\n"
 		"                 barrier    arrived/count, waiting processes, rounds\n"
 		"                 once       state, waiting processes, process id of who does it\n"
+		"                 region     size, largest size, seals\n"
 		"  -0, --null   a null byte after each, for names with newlines\n"
 		"      --json   an array of what 'tenon stat --json' tells of each, without "
-		"processes\n"
-		"      --kind KIND  only these: queue, lock, semaphore, event, condition,\n"
-		"               barrier, once\n",
+		"processes,\n"
+		"               values of semaphore sets and what is placed in regions\n"
+		"      --kind KIND  only these: queue, lock, semaphore, semaphore-set, event,\n"
+		"               condition, barrier, once, region\n",
 	.run = run,
 };

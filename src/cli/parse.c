@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tenon/region.h>
 
 /* A deadline that far away still fits. */
 #define MAX_DURATION_DAYS 36500ULL
@@ -199,6 +200,18 @@ int cli_option_duration(const char *option, int64_t least_ns, int64_t *ret_ns)
 		return cli_usage("%s '%s': too short; it must be %s at least", option, optarg,
 				 cli_format_exactly(least_ns));
 	*ret_ns = ns;
+	return CLI_OK;
+}
+
+int cli_option_region_size(const char *option, uint64_t least, uint64_t *ret_bytes)
+{
+	uint64_t bytes;
+
+	if (cli_parse_size(optarg, &bytes) || bytes < least || bytes > TENON_REGION_BYTES_MOST)
+		return cli_usage("%s '%s': not a size from %llu to 8192G (K, M or G may follow a "
+				 "whole number)",
+				 option, optarg, (unsigned long long)least);
+	*ret_bytes = bytes;
 	return CLI_OK;
 }
 

@@ -39,12 +39,18 @@ void cli_progress_begin(struct cli_progress *progress, const char *verb,
 
 static void draw(struct cli_progress *progress, int64_t now_ns)
 {
-	uint64_t done = progress->unit == CLI_PROGRESS_BYTES ? progress->bytes : progress->messages;
+	uint64_t done = progress->unit == CLI_PROGRESS_MESSAGES ? progress->messages
+								: progress->bytes;
 	double s = (double)(now_ns - progress->begin_ns) / 1e9;
+	const char *rate = cli_format_bytes((uint64_t)((double)progress->bytes / s));
 
-	fprintf(stderr, "\r\033[K%s %s, %s, %.0f/s, %s/s", cli_format_messages(progress->messages),
-		progress->verb, cli_format_bytes(progress->bytes), (double)progress->messages / s,
-		cli_format_bytes((uint64_t)((double)progress->bytes / s)));
+	if (progress->unit == CLI_PROGRESS_DATA)
+		fprintf(stderr, "\r\033[K%s %s, %s/s", cli_format_bytes(progress->bytes),
+			progress->verb, rate);
+	else
+		fprintf(stderr, "\r\033[K%s %s, %s, %.0f/s, %s/s",
+			cli_format_messages(progress->messages), progress->verb,
+			cli_format_bytes(progress->bytes), (double)progress->messages / s, rate);
 	if (progress->total && done && done <= progress->total)
 		fprintf(stderr, ", %.0f %%", 100 * (double)done / (double)progress->total);
 	if (done && done < progress->total)
@@ -85,7 +91,13 @@ void cli_progress_end(struct cli_progress *progress)
 	cli_progress_clear();
 	if (!progress->shown)
 		return;
-	fprintf(stderr, "%s %s, %s in %s, %.0f/s\n", cli_format_messages(progress->messages),
-		progress->verb, cli_format_bytes(progress->bytes), cli_format_duration(ns),
-		(double)progress->messages * 1e9 / (double)ns);
+	if (progress->unit == CLI_PROGRESS_DATA)
+		fprintf(stderr, "%s %s in %s, %s/s\n", cli_format_bytes(progress->bytes),
+			progress->verb, cli_format_duration(ns),
+			cli_format_bytes((uint64_t)((double)progress->bytes * 1e9 / (double)ns)));
+	else
+		fprintf(stderr, "%s %s, %s in %s, %.0f/s\n",
+			cli_format_messages(progress->messages), progress->verb,
+			cli_format_bytes(progress->bytes), cli_format_duration(ns),
+			(double)progress->messages * 1e9 / (double)ns);
 }

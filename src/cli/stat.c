@@ -64,6 +64,8 @@ static int show_json(struct view *view, bool indented)
 		error = processes ? object->kind->add_processes(object, processes) : -ENOMEM;
 		json_object_object_add(json, "processes", processes);
 	}
+	if (!error && object->kind->add_details)
+		error = object->kind->add_details(object, json);
 	if (error) {
 		json_object_put(json);
 		return fail(view, error);
@@ -218,10 +220,9 @@ const struct cli_command cli_command_stat = {
 	.name = "stat",
 	.synopsis = "[--json] [--watch] [--kind KIND] NAME…",
 	.summary = "show everything about an object",
-	.help = "Shows attributes, figures and, of queues, attached processes; of semaphores, "
-		"those that "
-		"wait\n"
-		"or have an undo count.\n"
+	.help = "Shows attributes, figures and, of queues and regions, attached processes; of\n"
+		"semaphores and their sets, those that wait or have an undo count; of sets, the\n"
+		"values; of regions, what is placed in them.\n"
 		"\n"
 		"      --json        an object; an array of objects if there are several names\n"
 		"  -w, --watch       again every second, with rates; with --json one line each\n"

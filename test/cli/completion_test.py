@@ -12,7 +12,8 @@ from harness import equal
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../completion/tenon.bash')
 
-KINDS = ['barrier', 'condition', 'event', 'lock', 'once', 'queue', 'semaphore']
+KINDS = ['barrier', 'condition', 'event', 'lock', 'once', 'queue', 'region', 'semaphore',
+         'semaphore-set']
 
 # Does what bash does when somebody presses the tabulator behind the last word.
 DRIVER = r'''
@@ -38,7 +39,7 @@ def complete(namespace, *words):
 def test_commands(namespace):
     equal(complete(namespace, 'st'), ['stat'])
     equal(complete(namespace, 's'), ['sem', 'send', 'stat'])
-    equal(complete(namespace, '--namespace', '/dev/shm', 're'), ['recv'])
+    equal(complete(namespace, '--namespace', '/dev/shm', 're'), ['recv', 'region'])
     equal(complete(namespace, 'help', 'pe'), ['peek'])
 
 
@@ -83,12 +84,15 @@ def test_names_of_kinds(namespace):
 
 def test_verbs(namespace):
     """What is to be done comes first, then an object of that kind."""
-    for kind, *options in (('semaphore',), ('event',), ('barrier', '--count', '1'), ('once',)):
+    for kind, *options in (('semaphore',), ('event',), ('barrier', '--count', '1'), ('once',),
+                           ('region', '--size', '1')):
         namespace.run('create', kind, kind[:3] + '1', *options)
     equal(complete(namespace, 'sem', ''), ['acquire', 'get', 'release'])
     equal(complete(namespace, 'sem', 'acquire', ''), ['sem1'])
     equal('printf' in complete(namespace, 'sem', 'acquire', '-n', 'sem1', 'print'), True)
     equal(complete(namespace, 'sem', '--value', '3', 'acq'), ['acquire'])
+    equal(complete(namespace, 'region', ''), ['dump', 'grow', 'load', 'seal'])
+    equal(complete(namespace, 'region', 'dump', '-n', '3', '--offset', '1', ''), ['reg1'])
     equal(complete(namespace, 'event', ''), ['pulse', 'reset', 'set', 'wait'])
     equal(complete(namespace, 'event', 'wait', '-n', 'e'), ['eve1'])
     equal(complete(namespace, 'barrier', 'w'), ['wait'])

@@ -143,6 +143,19 @@ def until(namespace, kind, name, condition):
     return seen
 
 
+def helper(namespace, *words, wait=True):
+    """Starts what does with objects what the command does not do (objects.c), and waits until it says
+    that it is done, or, of an operation, that it begins."""
+    program = os.environ.get('TENON_TEST_OBJECTS')
+    if not program:
+        raise Skip('TENON_TEST_OBJECTS does not say where the helper is')
+    child = subprocess.Popen([program, *words], env=namespace.environment, stdout=subprocess.PIPE)
+    namespace.children.append(child)
+    if wait:
+        equal(child.stdout.readline(), b'begins\n' if words[0] == 'operate' else b'ready\n')
+    return child
+
+
 def parent_of(pid):
     """Of a command that 'tenon lock' or such runs: the process that holds what it holds."""
     with open(f'/proc/{pid}/stat') as file:
