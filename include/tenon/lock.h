@@ -141,9 +141,11 @@ struct tenon_lock_status {
 	uint64_t id; /* random, made with the lock */
 	uint32_t recursive;
 	/* now */
-	uint32_t state;	       /* TENON_LOCK_SOUND … */
-	int32_t owner_pid;     /* in its own pid namespace; 0: free */
-	uint32_t depth;	       /* how often its owner has acquired it; 0: free */
+	uint32_t state;	   /* TENON_LOCK_SOUND … */
+	int32_t owner_pid; /* in its own pid namespace; 0: free */
+	uint32_t
+		depth; /* how often its owner has acquired it; 0: free, or who is named as its owner waits
+				  for those who share it, and is one of `waiting` */
 	uint32_t waiting;      /* processes of which a thread is asleep for it */
 	uint32_t participants; /* attached processes */
 	uint32_t damaged;

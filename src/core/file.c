@@ -132,6 +132,13 @@ int tni_file_inode(int directory_fd, const char *name, uint64_t *ret_inode)
 	return 0;
 }
 
+bool tni_file_is_shorter(int fd, uint64_t bytes)
+{
+	struct stat status;
+
+	return fstat(fd, &status) != 0 || (uint64_t)status.st_size < bytes;
+}
+
 uint64_t tni_file_memory(int fd)
 {
 	struct stat status;

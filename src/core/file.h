@@ -4,6 +4,7 @@
 
 /* The file of a named object: made whole or not at all, and never written where there is no memory. */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -35,6 +36,9 @@ int tni_file_reopen_at_once(int fd, int access, int *ret_fd);
 
 /* The inode of the file of that name, or of the descriptor itself if the name is empty. */
 int tni_file_inode(int directory_fd, const char *name, uint64_t *ret_inode);
+
+/* Whether somebody has cut it off. */
+bool tni_file_is_shorter(int fd, uint64_t bytes);
 
 /* Memory that the file has taken. */
 uint64_t tni_file_memory(int fd);

@@ -546,13 +546,6 @@ static void set_free(struct tni_object *object, uint32_t index)
 	byte_lock(object->fd, index, F_UNLCK);
 }
 
-static bool is_cut(const struct tni_object *object)
-{
-	struct stat status;
-
-	return fstat(object->fd, &status) != 0 || (uint64_t)status.st_size < object->file_bytes;
-}
-
 void tni_object_close(struct tni_object *object)
 {
 	uint32_t generation = tni_process_generation();
@@ -562,7 +555,8 @@ void tni_object_close(struct tni_object *object)
 				object->bury(object, object->participant, INT64_MAX) == 0;
 
 		/* Before the entry is another's, and with it the word. */
-		tni_stake_release(&object->stake, tni_thread_self(), is_cut(object));
+		tni_stake_release(&object->stake, tni_thread_self(),
+				  tni_file_is_shorter(object->fd, object->file_bytes));
 		if (is_clear)
 			set_free(object, object->participant);
 		tni_registry_leave(object);

@@ -432,11 +432,12 @@ int tenon_lock_status(struct tenon_lock *lock, struct tenon_lock_status *ret_sta
 	TNI_SYNC_STATUS_COPY(&status, &common);
 	status.recursive = (sync->flags & TENON_LOCK_RECURSIVE) != 0;
 	status.state = tni_get32(&words->state);
-	if ((word & TNI_GATE_OWNER) && tni_get32(&words->draining) != 0) {
-		status.waiting++;
-	} else if (word & TNI_GATE_OWNER) {
+	if (word & TNI_GATE_OWNER) {
 		status.owner_pid = tni_sync_pid(sync, tni_gate_holder_of(word));
-		status.depth = tni_get32(&words->depth) + 1;
+		if (tni_get32(&words->draining) != 0)
+			status.waiting++;
+		else
+			status.depth = tni_get32(&words->depth) + 1;
 	} else if ((word & TNI_GATE_OWNER_DIED) && status.state == TNI_LOCK_SOUND &&
 		   tni_get32(&words->draining) == 0) {
 		status.state = TNI_LOCK_OWNER_DIED;
