@@ -62,10 +62,9 @@ static void print(const struct cli_object *object)
 	cli_stat_row("state", "%s", state_meaning(status->state));
 	if (status->shared)
 		cli_stat_row("shared", "%s", cli_format_count(status->shared, "time", "times"));
-	/* Who waits for those who share it to let go has all of the lock but that. */
-	if (!status->depth)
+	if (!status->owner_pid)
 		cli_stat_row("held", "by nobody");
-	else if (status->shared)
+	else if (!status->depth)
 		cli_stat_row("held", "by nobody; process %d waits for those who share it",
 			     status->owner_pid);
 	else if (status->depth == 1)

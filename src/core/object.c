@@ -528,9 +528,8 @@ const struct tni_a32 *tni_object_stake(struct tni_object *object, uint32_t parti
 void tni_object_add_stakes(struct tni_object *object, struct tni_sleep *sleep)
 {
 	for (uint32_t i = 0; i < tni_object_stakes_top(object); i++) {
-		const struct tni_a32 *word = i != object->participant ? tni_object_stake(object, i)
-								      : NULL;
-		uint32_t value = word ? tni_get32(word) : 0;
+		const struct tni_a32 *word = tni_object_stake(object, i);
+		uint32_t value = word && i != object->participant ? tni_get32(word) : 0;
 
 		if (!(value & TNI_STAKE_OWNER) || sleep->stakes == TNI_SLEEP_STAKES_MOST)
 			continue;
