@@ -9,7 +9,7 @@
  *	4096	struct tni_participant [participants_max]
  *	…	pages of stakes (core/stake.c), for synchronization objects placed in the data
  *	…	struct tni_region_control
- *	…	uint64_t [TNI_REGION_PLACES], all 0: where such objects will be known
+ *	…	uint64_t [TNI_REGION_PLACES]: which of them lie where (object/place.c)
  *	…	data, of which there is address space for max_bytes
  *
  * each from a page boundary on.  The header's extent ends where the data begins.  `max_bytes` is
