@@ -330,9 +330,8 @@ static int sleep_until_drained(struct tenon_lock *lock, int64_t deadline_ns)
 	return result < 0 && result != -EINTR ? result : 0;
 }
 
-int tni_lock_drain(struct tenon_lock *lock, struct tni_thread *thread, int64_t deadline_ns)
+static int drain(struct tenon_lock *lock, struct tni_thread *thread, int64_t deadline_ns)
 {
-	struct tni_a32 *draining = &tni_lock_words(lock)->draining;
 	void *pending = tni_pending_get(thread);
 	int result;
 
@@ -345,11 +344,19 @@ int tni_lock_drain(struct tenon_lock *lock, struct tni_thread *thread, int64_t d
 		result = bring_back(lock, tni_grace_ns());
 		return result < 0 ? result : tni_lock_is_drained(lock) ? 0 : -ETIMEDOUT;
 	}
-	tni_set32(draining, 1);
 	tni_pending_set(thread, &gate_of(lock)->word);
 	result = sleep_until_drained(lock, deadline_ns);
 	tni_pending_put(thread, pending);
-	tni_set32(draining, 0);
+	return result;
+}
+
+int tni_lock_drain(struct tenon_lock *lock, struct tni_thread *thread, int64_t deadline_ns)
+{
+	int result;
+
+	tni_set32(&tni_lock_words(lock)->draining, 1);
+	result = drain(lock, thread, deadline_ns);
+	tni_set32(&tni_lock_words(lock)->draining, 0);
 	return result;
 }
 
