@@ -140,6 +140,8 @@ void tni_lock_inherit_release(struct tenon_lock *lock, struct tni_thread *thread
 		       !tni_cas64(&gate->word, &word, word & ~TNI_GATE_HELD))
 			;
 	}
-	tni_event_wake(house, TNI_CLASS_LOCK_0, UINT32_MAX);
+	/* Who announces behind this finds it free; who did before, and is not asleep yet, a low half that has changed. */
+	if (tni_get64(&gate->word) & TNI_GATE_FLAG(TNI_CLASS_LOCK_0))
+		tni_event_wake(house, TNI_CLASS_LOCK_0, UINT32_MAX);
 	tni_pending_put(thread, pending);
 }

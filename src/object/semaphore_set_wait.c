@@ -219,16 +219,6 @@ static bool spin(const struct tni_set_turn *turn, int64_t deadline_ns)
 	return false;
 }
 
-static int repair(struct tni_set_turn *turn, int64_t deadline_ns)
-{
-	void *pending = tni_pending_get(turn->thread);
-	int result = tni_sync_lock(&turn->set->sync, turn->thread, pending, deadline_ns);
-
-	if (result == 0)
-		tni_sync_unlock(&turn->set->sync, turn->thread, pending);
-	return result;
-}
-
 /* W2 to W5.  The pending entry names the gate's word. */
 int tni_set_sleep(struct tni_set_turn *turn, int64_t deadline_ns)
 {
@@ -251,7 +241,7 @@ int tni_set_sleep(struct tni_set_turn *turn, int64_t deadline_ns)
 	while (result >= 0) {
 		tni_sleep_announce(&sync->house, &sleep);
 		if (tni_gate_is_orphaned(&sync->cell->gate)) {
-			result = repair(turn, deadline_ns);
+			result = tni_sync_heal(sync, turn->thread, deadline_ns);
 			continue;
 		}
 		if (may_go_on(turn))

@@ -149,6 +149,16 @@ int tni_sync_lock(struct tni_sync *sync, struct tni_thread *thread, void *pendin
 	return result == -EDEADLK ? tni_sync_damaged(sync) : result;
 }
 
+int tni_sync_heal(struct tni_sync *sync, struct tni_thread *thread, int64_t deadline_ns)
+{
+	void *pending = tni_pending_get(thread);
+	int result = tni_sync_lock(sync, thread, pending, deadline_ns);
+
+	if (result == 0)
+		tni_sync_unlock(sync, thread, pending);
+	return result;
+}
+
 /* What the dead held, or who lets go: its bits, and the gate; then what its row says. */
 int tni_sync_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
 {

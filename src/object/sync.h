@@ -110,6 +110,9 @@ int tni_sync_lock(struct tni_sync *sync, struct tni_thread *thread, void *pendin
 		  int64_t deadline_ns);
 void tni_sync_unlock(struct tni_sync *sync, struct tni_thread *thread, void *pending);
 
+/* Takes over the gate of who died with it, and lets go of it. */
+int tni_sync_heal(struct tni_sync *sync, struct tni_thread *thread, int64_t deadline_ns);
+
 int tni_sync_damaged(struct tni_sync *sync);
 
 /* How many living processes have it open, and how many of these have a thread asleep for a class. */

@@ -398,21 +398,10 @@ static void learn(struct tni_sync *sync, int64_t waited_ns)
 		tni_set32(&sync->spin_ns, ns / 2);
 }
 
-/* Takes over the gate of who died with it. */
-static int heal(struct tni_turn *turn, int64_t deadline_ns)
-{
-	void *pending = tni_pending_get(turn->thread);
-	int result = tni_sync_lock(turn->sync, turn->thread, pending, deadline_ns);
-
-	if (result == 0)
-		tni_sync_unlock(turn->sync, turn->thread, pending);
-	return result;
-}
-
 bool tni_turnstile_announce(struct tni_turn *turn)
 {
 	if (tni_gate_is_orphaned(&turn->sync->cell->gate)) {
-		heal(turn, tni_grace_ns());
+		(void)!tni_sync_heal(turn->sync, turn->thread, tni_grace_ns());
 		return false;
 	}
 	return announce(turn);
@@ -438,7 +427,7 @@ static int sleep_until_may(struct tni_turn *turn, int64_t deadline_ns)
 	while (result >= 0) {
 		tni_sleep_announce(&sync->house, &sleep);
 		if (tni_gate_is_orphaned(&sync->cell->gate)) {
-			result = heal(turn, deadline_ns);
+			result = tni_sync_heal(sync, turn->thread, deadline_ns);
 			continue;
 		}
 		if (!announce(turn))

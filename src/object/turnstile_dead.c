@@ -79,15 +79,10 @@ int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns)
 /* Whoever died between C2 and C4 has a claim that no row says yet. */
 static int repair_orphan(struct tni_sync *sync, int64_t deadline_ns)
 {
-	struct tni_thread *thread = tni_thread_self();
-	void *pending = tni_pending_get(thread);
-	int result;
+	int result = tni_gate_is_orphaned(&sync->cell->gate)
+			     ? tni_sync_heal(sync, tni_thread_self(), deadline_ns)
+			     : 0;
 
-	if (!tni_gate_is_orphaned(&sync->cell->gate))
-		return 0;
-	result = tni_sync_lock(sync, thread, pending, deadline_ns);
-	if (result == 0)
-		tni_sync_unlock(sync, thread, pending);
 	return result == -ETIMEDOUT ? 0 : result;
 }
 
