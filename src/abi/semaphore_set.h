@@ -83,9 +83,8 @@ struct tni_set_head {
 	struct tni_a64 operated_ns; /* CLOCK_REALTIME; 0: never */
 	struct tni_a64 operations;  /* calls that did something */
 	struct tni_a64 changed_ns;
-	struct tni_a64 waits;
 	struct tni_a64 undone; /* participants */
-	uint64_t reserved2[5];
+	uint64_t reserved2[6];
 };
 
 _Static_assert(sizeof(struct tni_set_head) == 128, "set head");

@@ -304,6 +304,12 @@ void tni_gatehouse_wake(struct tni_gatehouse *house, uint32_t class, uint32_t co
 	tni_event_wake(house, class, count);
 }
 
+void tni_gatehouse_rouse(struct tni_gatehouse *house)
+{
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+		tni_gatehouse_wake(house, class, UINT32_MAX);
+}
+
 static void count_and_wake(struct tni_gatehouse *house, uint32_t class)
 {
 	tni_gatehouse_wake(house, class, 1);
@@ -396,6 +402,8 @@ static int sleep_for_lock(struct tni_gatehouse *house, uint32_t which, struct tn
 				  suspicion_ns < deadline_ns ? suspicion_ns : deadline_ns);
 		if (result > 0)
 			pass_on(house, true);
+		if (tni_sleep_has_seen_death(&sleep))
+			house->rouse(house->object);
 	}
 	if (asleep_leave(house, class))
 		count_and_wake(house, class);

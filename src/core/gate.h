@@ -38,6 +38,7 @@ struct tni_gatehouse {
 	bool (*is_own)(struct tni_object *object, uint32_t participant);
 	/* For gates that are held long: puts the stakes of others into the vector of a locker.  May be NULL. */
 	void (*add_stakes)(struct tni_object *object, struct tni_sleep *sleep);
+	void (*rouse)(struct tni_object *object); /* then set: what struct tni_object has */
 	struct tni_object *object;
 };
 
@@ -129,6 +130,16 @@ struct tni_sleep {
 
 #define TNI_CLASS_BIT(class) (1u << (class))
 
+/* Whether somebody has died whose stake was in the vector.  The kernel has told one sleeper, wherever in the object that
+ * sleeps; who may be it rouses the others. */
+static inline bool tni_sleep_has_seen_death(const struct tni_sleep *sleep)
+{
+	for (uint32_t i = 0; i < sleep->stakes; i++)
+		if (tni_get32(sleep->stake[i].word) & TNI_STAKE_DIED)
+			return true;
+	return false;
+}
+
 /*
  * Sleeping for one class or several takes three steps: announce; check once more that there is nothing to do;
  * sleep.  Whatever the checks say, tni_sleep_end() ends it.
@@ -171,6 +182,9 @@ void tni_gatehouse_wake(struct tni_gatehouse *house, uint32_t class, uint32_t co
 /* The two halves of that, for who changes a word in between: see object/turnstile.c.  How many were woken. */
 void tni_event_count(struct tni_gatehouse *house, uint32_t class);
 uint32_t tni_event_wake(struct tni_gatehouse *house, uint32_t class, uint32_t count);
+
+/* Wakes all who sleep for anything. */
+void tni_gatehouse_rouse(struct tni_gatehouse *house);
 
 /* This process has attached, perhaps anew: its parent's threads do not sleep here. */
 void tni_gatehouse_renew(struct tni_gatehouse *house, uint32_t participant);

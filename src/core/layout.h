@@ -176,7 +176,7 @@
 	M(tni_set_head, owed) M(tni_set_head, waiters_top) M(tni_set_head, note) \
 	M(tni_set_head, open) M(tni_set_head, note_number) M(tni_set_head, note_word) \
 	M(tni_set_head, operated_ns) M(tni_set_head, operations) M(tni_set_head, changed_ns) \
-	M(tni_set_head, waits) M(tni_set_head, undone) M(tni_set_head, reserved2)
+	M(tni_set_head, undone) M(tni_set_head, reserved2)
 
 #define TNI_LAYOUT(S) \
 	S(tni_object_header, TNI_LAYOUT_OBJECT_HEADER) \

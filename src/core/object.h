@@ -41,6 +41,8 @@ struct tni_object {
 	int (*bury)(struct tni_object *object, uint32_t participant, int64_t deadline_ns);
 	/* After attaching, before any other thread of the process takes it for done.  May be NULL. */
 	void (*renew)(struct tni_object *object);
+	/* Wakes all who sleep at it, at whatever it consists of, who look for what has changed. */
+	void (*rouse)(struct tni_object *object);
 	pthread_mutex_t burying; /* threads of one process share its locks on bytes */
 };
 

@@ -26,6 +26,8 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct tni_object *registry;
 static uint64_t forks;		  /* that this process made */
 static __thread int cancel_state; /* of the thread before it locked */
+static pthread_key_t thread_key;  /* set in those that have a stake */
+static bool has_thread_key;
 
 /* What is done under the lock may be a cancellation point: a thread that ended there would keep it. */
 void tni_registry_lock(void)
@@ -101,6 +103,40 @@ uint64_t tni_registry_forks(void)
 	count = forks;
 	tni_registry_unlock();
 	return count;
+}
+
+/* Destructors of others may run behind, and take stakes once more: then this runs again. */
+static void end_thread(void *context)
+{
+	struct tni_thread *thread = tni_thread_self();
+
+	(void)context;
+	tni_registry_lock();
+	for (struct tni_object *object = registry; object; object = object->next)
+		if (tni_stake_leave(&object->stake, thread))
+			object->rouse(object);
+	tni_registry_unlock();
+}
+
+static void make_thread_key(void)
+{
+	has_thread_key = pthread_key_create(&thread_key, end_thread) == 0;
+}
+
+/* Where the library is unloaded, its code is gone before threads end. */
+static __attribute__((destructor)) void drop_thread_key(void)
+{
+	if (has_thread_key)
+		pthread_key_delete(thread_key);
+}
+
+void tni_registry_note_thread(struct tni_thread *thread)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, make_thread_key);
+	if (has_thread_key)
+		pthread_setspecific(thread_key, thread);
 }
 
 int tni_registry_enter(struct tni_object *object)

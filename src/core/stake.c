@@ -17,8 +17,15 @@
  *	release	R1 word := 0, if it is the own	dies: nothing is held any more
  *		R2 entry out of the list
  *
- * If the thread ends and the process goes on, the kernel tells of the thread: sleepers look, find the
- * process alive, and look again from time to time until another thread of it takes something.
+ * If the thread ends and the process goes on, other threads of it that sleep at the object take the stake before
+ * (core/registry.c).  If there is none, the kernel tells of the thread: sleepers look, find the process alive, and look
+ * again from time to time until a thread of it takes something.
+ *
+ * From one thread to another:
+ *
+ *	T1 word := the new one's id, pending	dies: the kernel sees the old entry before, the pending one behind
+ *	T2 entry into the new one's list	dies: the kernel sees it there
+ *	T3 old entry out of its list, or a page of no file under it
  */
 
 #include "core/stake.h"
@@ -50,16 +57,10 @@ static int put_word_in(struct tni_stake *stake, struct tni_thread *thread, uint8
 	return 1;
 }
 
-static void let_go(struct tni_stake *stake, struct tni_thread *thread)
-{
-	tni_hold_free(stake->hold, thread);
-	stake->hold = NULL;
-	tni_set64(&stake->held, 0);
-}
-
 int tni_stake_hold(struct tni_stake *stake, struct tni_thread *thread, void *page,
 		   struct tni_a32 *word)
 {
+	struct tni_hold *before;
 	int result = 0;
 
 	if (thread->at_stakes)
@@ -69,14 +70,22 @@ int tni_stake_hold(struct tni_stake *stake, struct tni_thread *thread, void *pag
 	tni_robust_lock();
 	tni_hold_clear(thread);
 	if (!tni_stake_is_held(stake, thread, word)) {
-		if (stake->hold)
-			let_go(stake, thread);
+		before = stake->hold;
 		result = put_word_in(stake, thread, page, word);
+		if (result > 0 && before)
+			tni_hold_free(before, thread);
 	}
 	tni_robust_unlock();
 	tni_step();
 	thread->at_stakes = false;
 	return result;
+}
+
+bool tni_stake_leave(struct tni_stake *stake, const struct tni_thread *thread)
+{
+	uint64_t held = thread->tid | (uint64_t)thread->generation << 32;
+
+	return tni_cas64(&stake->held, &held, 0);
 }
 
 void tni_stake_release(struct tni_stake *stake, struct tni_thread *thread, bool is_cut)
@@ -87,12 +96,13 @@ void tni_stake_release(struct tni_stake *stake, struct tni_thread *thread, bool 
 	tni_step();
 	tni_robust_lock();
 	if (stake->hold) {
-		uint64_t held = tni_get64(&stake->held);
-		uint32_t own = (uint32_t)held | TNI_STAKE_WAITERS;
+		uint32_t own = stake->hold->tid | TNI_STAKE_WAITERS;
 
-		if (held >> 32 == thread->generation && !is_cut)
+		if (stake->hold->generation == thread->generation && !is_cut)
 			tni_cas32(tni_hold_word(stake->hold), &own, 0);
-		let_go(stake, thread);
+		tni_hold_free(stake->hold, thread);
+		stake->hold = NULL;
+		tni_set64(&stake->held, 0);
 	}
 	tni_robust_unlock();
 	tni_step();

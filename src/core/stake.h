@@ -35,6 +35,9 @@ static inline bool tni_stake_is_held(const struct tni_stake *stake, const struct
 int tni_stake_hold(struct tni_stake *stake, struct tni_thread *thread, void *page,
 		   struct tni_a32 *word);
 
+/* Has another thread of the process take it, if the calling one, which is about to end, has it.  True: it did. */
+bool tni_stake_leave(struct tni_stake *stake, const struct tni_thread *thread);
+
 /* Lets go of it, whichever thread held it; `is_cut`: the file does not have its word any more. */
 void tni_stake_release(struct tni_stake *stake, struct tni_thread *thread, bool is_cut);
 

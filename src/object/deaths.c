@@ -7,8 +7,8 @@
  *
  * The kernel tells before it takes the dead one's memory apart and drops its file locks, by which it is known
  * to be dead.  So a sleeper that was told looks for some time without sleeping, and then after a part of the
- * time since it was told.  It tells one sleeper: whoever leaves before the dead one was found has the others
- * look.
+ * time since it was told.  It tells one sleeper, which may sleep for something that the dead one had nothing to do
+ * with, at another of the objects that are placed in a region: so whoever may have been told rouses all the others.
  */
 
 #include "object/deaths.h"
@@ -102,15 +102,6 @@ static bool gather_stakes(const struct tni_holders *holders, struct tni_sleep *s
 	return false;
 }
 
-/* Whether somebody whose stake was in the vector has died since. */
-static bool has_seen_death(const struct tni_sleep *sleep)
-{
-	for (uint32_t i = 0; i < sleep->stakes; i++)
-		if (tni_get32(sleep->stake[i].word) & TNI_STAKE_DIED)
-			return true;
-	return false;
-}
-
 int tni_deaths_prepare(struct tni_deaths *deaths, const struct tni_holders *holders,
 		       struct tni_sleep *sleep, int64_t deadline_ns, int64_t *ret_until_ns)
 {
@@ -128,6 +119,8 @@ int tni_deaths_prepare(struct tni_deaths *deaths, const struct tni_holders *hold
 	if (died && deaths->told_ns == 0) {
 		deaths->told_ns = tni_clock_ns(CLOCK_MONOTONIC);
 		deaths->tick_ns = NOTICE_TICK_NS;
+		/* If it was but a thread that ended, another one of its process that sleeps takes a stake. */
+		holders->object->rouse(holders->object);
 	}
 	if (deaths->blind)
 		*ret_until_ns = tni_clock_ns(CLOCK_MONOTONIC) + deaths->tick_ns;
@@ -140,11 +133,13 @@ int tni_deaths_after(struct tni_deaths *deaths, const struct tni_holders *holder
 		     const struct tni_sleep *sleep, int woken, bool ticked, int64_t deadline_ns)
 {
 	/* Woken for two reasons at once, one is told of one. */
-	bool is_told = woken == TNI_WOKEN_DEATH || (woken > 0 && has_seen_death(sleep));
+	bool is_told = woken == TNI_WOKEN_DEATH || (woken > 0 && tni_sleep_has_seen_death(sleep));
 	int result;
 
 	if (!is_told && !ticked)
 		return 0;
+	if (tni_sleep_has_seen_death(sleep))
+		holders->object->rouse(holders->object);
 	if (is_told)
 		deaths->told_ns = tni_clock_ns(CLOCK_MONOTONIC);
 	deaths->tick_ns = next_tick(deaths->tick_ns, deaths->told_ns);
@@ -179,9 +174,7 @@ int tni_deaths_sleep(struct tni_deaths *deaths, const struct tni_holders *holder
 void tni_deaths_end(const struct tni_deaths *deaths, const struct tni_holders *holders,
 		    const struct tni_sleep *sleep)
 {
-	if (!holders->are_there(holders->context) ||
-	    !((deaths->told_ns != 0 && deaths->blind) || has_seen_death(sleep)))
-		return;
-	for (uint32_t class = TNI_CLASS_MESSAGE; class < TNI_CLASSES; class ++)
-		tni_gatehouse_wake(holders->house, class, UINT32_MAX);
+	if (holders->are_there(holders->context) &&
+	    ((deaths->told_ns != 0 && deaths->blind) || tni_sleep_has_seen_death(sleep)))
+		holders->object->rouse(holders->object);
 }

@@ -32,6 +32,7 @@
 #include "object/lock.h"
 #include "object/options.h"
 #include "object/place.h"
+#include "object/turnstile.h"
 
 static bool is_possible(uint32_t flags, uint32_t limit)
 {
@@ -250,9 +251,10 @@ static int acquire_slow(struct tenon_lock *lock, struct tni_thread *thread, int6
 
 	if (result > 0)
 		return acquire_again(lock);
-	/* Of the death of the holder of such a word the kernel tells only those who wait for it in the kernel. */
-	if (result == 0 && tni_lock_inherits(lock))
-		tni_object_ensure_stake(lock->sync.object, thread);
+	/* Of the death of the holder of such a word the kernel tells only those who wait for it in the kernel; and of
+	 * another's it may tell this process, for who sleeps at another object of a region. */
+	if (result == 0 && (tni_lock_inherits(lock) || lock->sync.region))
+		tni_turnstile_stake(&lock->sync, thread);
 	if (result == 0)
 		result = own_hold(lock, thread, &hold);
 	if (result != 0)

@@ -243,10 +243,27 @@ void tni_place_close(struct tni_sync *sync)
 	tni_registry_unlock();
 }
 
+static int bury_one(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
+{
+	/* Whoever attaches holds gates under the number that it takes over. */
+	if (sync->object->participant == UINT32_MAX)
+		sync->house.participant = participant;
+	return tni_sync_bury(sync, participant, deadline_ns);
+}
+
+static int rouse_one(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
+{
+	(void)participant;
+	(void)deadline_ns;
+	tni_gatehouse_rouse(&sync->house);
+	return 0;
+}
+
 /* In a mapping of its own: this process may have none, and whoever maps for good takes the registry's lock, which may
  * be held. */
-static int bury_one(struct tenon_region *region, uint64_t entry, uint32_t participant,
-		    int64_t deadline_ns)
+static int at_place(struct tenon_region *region, uint64_t entry,
+		    int (*act)(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns),
+		    uint32_t participant, int64_t deadline_ns)
 {
 	struct tni_sync sync = {.kind = kind_of(entry & ENTRY_KIND)};
 	uint64_t offset = offset_of(entry), bytes = place_bytes(region);
@@ -254,7 +271,7 @@ static int bury_one(struct tenon_region *region, uint64_t entry, uint32_t partic
 	struct stat status;
 	void *memory;
 
-	/* Of a file that was cut off there is nothing to give back. */
+	/* Of a file that was cut off there is nothing left. */
 	if (!sync.kind || !is_within(region, offset) || fstat(region->fd, &status) != 0 ||
 	    (uint64_t)status.st_size < region->data_offset + offset + bytes)
 		return 0;
@@ -262,18 +279,18 @@ static int bury_one(struct tenon_region *region, uint64_t entry, uint32_t partic
 		      (off_t)(region->data_offset + offset));
 	if (memory == MAP_FAILED)
 		return -errno;
-	if (settle(&sync, region, offset, memory) == 0) {
-		/* Whoever attaches holds gates under the number that it takes over. */
-		sync.house.participant = region->object.participant == UINT32_MAX
-						 ? participant
-						 : region->object.participant;
-		result = tni_sync_bury(&sync, participant, deadline_ns);
+	/* Who sleeps at one that somebody has damaged is woken all the same. */
+	if (settle(&sync, region, offset, memory) == 0 || act == rouse_one) {
+		sync.house.participant = region->object.participant;
+		result = act(&sync, participant, deadline_ns);
 	}
 	munmap(memory, bytes);
 	return result;
 }
 
-int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t deadline_ns)
+static int at_places(struct tenon_region *region,
+		     int (*act)(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns),
+		     uint32_t participant, int64_t deadline_ns)
 {
 	struct tni_a64 *table = table_of(region);
 	uint64_t bytes;
@@ -285,9 +302,19 @@ int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t d
 		uint64_t entry = tni_load_acquire64(&table[i]); /* ORD(place) */
 
 		if (entry != 0)
-			result = bury_one(region, entry, participant, deadline_ns);
+			result = at_place(region, entry, act, participant, deadline_ns);
 	}
 	return result;
+}
+
+int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t deadline_ns)
+{
+	return at_places(region, bury_one, participant, deadline_ns);
+}
+
+void tni_places_rouse(struct tenon_region *region)
+{
+	(void)!at_places(region, rouse_one, UINT32_MAX, 0);
 }
 
 void tni_places_renew(struct tenon_region *region)

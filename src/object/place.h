@@ -20,5 +20,6 @@ void tni_place_close(struct tni_sync *sync);
  * this process has open of it. */
 int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t deadline_ns);
 void tni_places_renew(struct tenon_region *region);
+void tni_places_rouse(struct tenon_region *region);
 
 #endif

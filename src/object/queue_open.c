@@ -360,6 +360,7 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 	queue->chunk_shift = (uint32_t)__builtin_ctz(queue->attributes.chunk_bytes);
 	object->bury = tni_queue_bury;
 	object->renew = tni_queue_renew;
+	object->rouse = tni_queue_rouse;
 	result = tni_object_attach(object);
 	if (result != 0) {
 		tni_object_close(object);

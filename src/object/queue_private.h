@@ -133,6 +133,7 @@ void tni_side_unlock(struct tni_call *call, uint32_t side);
 /* Takes over gates whose owners died. */
 int tni_call_heal(struct tni_call *call, int64_t deadline_ns);
 void tni_queue_renew(struct tni_object *object);
+void tni_queue_rouse(struct tni_object *object);
 int tni_queue_bury(struct tni_object *object, uint32_t participant, int64_t deadline_ns);
 /* Buries every dead participant, as far as the time goes; how many. */
 int tni_queue_recover(struct tni_call *call, int64_t deadline_ns, uint32_t *ret_buried);

@@ -45,6 +45,11 @@ void tni_queue_renew(struct tni_object *object)
 	queue->pid = (uint32_t)getpid();
 }
 
+void tni_queue_rouse(struct tni_object *object)
+{
+	tni_gatehouse_rouse(&((struct tenon_queue *)object)->house);
+}
+
 int tni_call_begin(struct tni_call *call, struct tenon_queue *queue)
 {
 	int result;

@@ -116,6 +116,11 @@ static void renew(struct tni_object *object)
 	tni_places_renew(region);
 }
 
+static void rouse(struct tni_object *object)
+{
+	tni_places_rouse((struct tenon_region *)object);
+}
+
 int tni_region_read_control(int fd, uint64_t offset, struct tni_region_control *ret_control)
 {
 	ssize_t bytes;
@@ -191,6 +196,7 @@ int tni_region_attach(struct tenon_region *region)
 	object->stakes_offset = stakes_offset(object->header.participants_max);
 	object->bury = bury;
 	object->renew = renew;
+	object->rouse = rouse;
 	result = tni_object_attach(object);
 	if (result == 0)
 		tni_region_mend(region);

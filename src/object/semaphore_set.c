@@ -149,13 +149,13 @@ static void note_owed(struct tenon_semaphore_set *set, const struct list *list)
 static int attempt_with(struct tni_set_turn *turn, struct list *list, int64_t deadline_ns)
 {
 	struct tenon_semaphore_set *set = turn->set;
-	void *pending = tni_pending_get(turn->thread);
-	int result = tni_set_enter(set, turn->thread, pending, deadline_ns);
+	void *pending = tni_pending_get(turn->turn.thread);
+	int result = tni_set_enter(set, turn->turn.thread, pending, deadline_ns);
 
 	if (result != 0)
 		return result;
 	if (tni_set_is_granted(turn)) {
-		tni_set_leave(set, turn->thread, pending);
+		tni_set_leave(set, turn->turn.thread, pending);
 		return 1;
 	}
 	result = work_out(turn, list);
@@ -167,7 +167,7 @@ static int attempt_with(struct tni_set_turn *turn, struct list *list, int64_t de
 	} else if (result == 0) {
 		result = turn->is_nowait ? -EAGAIN : tni_set_record(turn);
 	}
-	tni_set_leave(set, turn->thread, pending);
+	tni_set_leave(set, turn->turn.thread, pending);
 	return result;
 }
 
@@ -189,49 +189,29 @@ static int attempt(struct tni_set_turn *turn, int64_t deadline_ns)
 				  : attempt_many(turn, deadline_ns);
 }
 
-/* Waits until it is worth while to try once more. */
-static int wait_once(struct tni_set_turn *turn, int64_t deadline_ns)
+/* For struct tni_turn.  The dead may have had it. */
+static int pass(struct tni_turn *of, int64_t deadline_ns)
 {
-	struct tni_sync *sync = &turn->set->sync;
-	int result;
+	struct tni_set_turn *turn = (struct tni_set_turn *)of;
+	int result = attempt(turn, deadline_ns);
 
-	if (tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns) {
-		result = tni_turnstile_settle(sync, 0);
-		return result < 0 ? result : result > 0 ? 0 : -ETIMEDOUT;
-	}
-	tni_pending_set(turn->thread, &sync->cell->gate.word);
-	return tni_set_sleep(turn, deadline_ns);
+	if (result != -EAGAIN || turn->has_looked)
+		return result;
+	turn->has_looked = true;
+	result = tni_turnstile_settle(&turn->set->sync, 0);
+	if (result > 0)
+		result = attempt(turn, deadline_ns);
+	else if (result == 0)
+		result = -EAGAIN;
+	return result;
 }
 
 static int operate(struct tni_set_turn *turn, int64_t deadline_ns)
 {
-	void *pending = tni_pending_get(turn->thread);
-	bool looked = false;
-	int waited = 0, result;
+	int result = tni_turnstile_wait(&turn->turn, deadline_ns);
 
-	for (;;) {
-		result = attempt(turn, deadline_ns);
-		/* The dead may have had it. */
-		if (result == -EAGAIN && !looked) {
-			looked = true;
-			result = tni_turnstile_settle(&turn->set->sync, 0);
-			if (result > 0)
-				continue;
-			result = result == 0 ? -EAGAIN : result;
-		}
-		/* When the time is up, it has looked once more. */
-		if (result != 0 || waited < 0)
-			break;
-		waited = wait_once(turn, deadline_ns);
-		if (waited < 0 && waited != -ETIMEDOUT && waited != -EINTR) {
-			result = waited;
-			break;
-		}
-	}
 	tni_set_record_end(turn);
-	if (tni_pending_get(turn->thread) != pending)
-		tni_pending_put(turn->thread, pending);
-	return result == 0 ? waited : result < 0 ? result : 0;
+	return result;
 }
 
 /* The long way: what is needed before the gate. */
@@ -239,7 +219,7 @@ static int prepare(struct tni_set_turn *turn)
 {
 	struct tenon_semaphore_set *set = turn->set;
 	bool is_for_zero = false, is_staked = false;
-	int result = tni_sync_begin(&set->sync, turn->thread);
+	int result = tni_sync_begin(&set->sync, turn->turn.thread);
 
 	for (uint32_t i = 0; result == 0 && i < turn->count; i++) {
 		const struct tenon_semaphore_operation *operation = &turn->operations[i];
@@ -248,7 +228,7 @@ static int prepare(struct tni_set_turn *turn)
 		if (!(operation->flags & UNDO))
 			continue;
 		if (!is_staked)
-			tni_turnstile_stake(&set->sync, turn->thread);
+			tni_turnstile_stake(&set->sync, turn->turn.thread);
 		is_staked = true;
 		result = set->sync.row ? tni_set_back_undo(set, set->sync.object->participant,
 							   operation->number)
@@ -323,8 +303,12 @@ int tenon_semaphore_set_operate(struct tenon_semaphore_set *set,
 		if (__builtin_expect(result <= 0, 1))
 			return result;
 	}
-	turn = (struct tni_set_turn){.set = set,
-				     .thread = thread,
+	turn = (struct tni_set_turn){.turn = {.sync = &set->sync,
+					      .thread = thread,
+					      .may_pass = tni_set_may_go_on,
+					      .pass = pass,
+					      .wanted = 1},
+				     .set = set,
 				     .operations = operations,
 				     .count = count,
 				     .record = UINT32_MAX};

@@ -110,8 +110,8 @@ void tni_set_leave(struct tenon_semaphore_set *set, struct tni_thread *thread, v
 
 /* One who may have to wait. */
 struct tni_set_turn {
+	struct tni_turn turn; /* first */
 	struct tenon_semaphore_set *set;
-	struct tni_thread *thread;
 	const struct tenon_semaphore_operation *operations;
 	uint32_t count;
 	uint32_t record; /* of the waiter; UINT32_MAX: none */
@@ -119,6 +119,7 @@ struct tni_set_turn {
 	uint32_t number, needed;
 	int32_t change;
 	bool is_nowait;
+	bool has_looked; /* for what the dead had, since it cannot have what it needs */
 };
 
 /* Under the gate: writes down why it waits, or that it does not any more.  -ENOSPC. */
@@ -126,8 +127,8 @@ int tni_set_record(struct tni_set_turn *turn);
 void tni_set_record_end(struct tni_set_turn *turn);
 /* Whether somebody else has done for it what it waits for; then its record is gone. */
 bool tni_set_is_granted(struct tni_set_turn *turn);
-/* Sleeps until it is worth while to look once more.  0; -ETIMEDOUT, -EINTR; -EBADMSG …. */
-int tni_set_sleep(struct tni_set_turn *turn, int64_t deadline_ns);
+/* For its tni_turn: whether it is worth while to look once more. */
+bool tni_set_may_go_on(const struct tni_turn *turn, uint64_t word);
 
 /* Under the gate: grants who waits for nothing but a zero, and tells how many sleepers may go on. */
 uint32_t tni_set_plan(struct tni_sync *sync);

@@ -281,6 +281,7 @@ static int give_back(struct tenon_semaphore_set *set, uint32_t participant)
 
 	if (!row)
 		return -ENOSPC;
+	tni_turnstile_pay(&set->sync, row);
 	if (tni_get64(&row->claim) == 0 || tni_get32(&set->head->removed))
 		return 0;
 	result = each_undo(set, participant, give_back_one, &count);

@@ -227,7 +227,7 @@ int tenon_semaphore_set_status(struct tenon_semaphore_set *set,
 	status.count = set->sync.limit;
 	status.maximum = set->maximum;
 	status.operations = tni_get64(&set->head->operations);
-	status.waited = tni_get64(&set->head->waits);
+	status.waited = tni_get64(&tni_turnstile(&set->sync)->waits);
 	status.undone = tni_get64(&set->head->undone);
 	status.operated_ns = (int64_t)tni_get64(&set->head->operated_ns);
 	status.changed_ns = (int64_t)tni_get64(&set->head->changed_ns);

@@ -4,7 +4,8 @@
  * Waiting for a set of semaphores.  Who cannot do its list writes down, under the gate, which semaphore it waits for and
  * what that has to be: a record.  Whoever unlocks the gate looks at the records, and wakes if a value is as one of them
  * needs it, whether or not it was this very operation that made it so.  The sleeper then locks the gate and looks at its
- * list from the beginning.
+ * list from the beginning.  It sleeps as at any turnstile (object/turnstile.c), of whose word only SLEEPERS says anything
+ * here.
  *
  *	W1 record written, under the gate	dies: the record is nobody's, and counts for nothing but a wake in vain,
  *						until its participant is buried
@@ -23,11 +24,7 @@
  * else unlocks the gate, and so has the next one woken.
  */
 
-#include "object/deaths.h"
 #include "object/semaphore_set.h"
-
-#define SPIN_NS 10000
-#define SPIN_BURST 48u /* pauses between two readings of the clock */
 
 /* Whether the value of a semaphore, whose number is right, is what somebody waits for. */
 static bool is_met(const struct tenon_semaphore_set *set, uint32_t number, uint32_t needed)
@@ -148,8 +145,6 @@ int tni_set_record(struct tni_set_turn *turn)
 	tni_set32(&waiter->change, (uint32_t)turn->change);
 	tni_step();
 	tni_set32(&waiter->owner, set->sync.object->participant + 1);
-	if (is_new)
-		tni_set64(&set->head->waits, tni_get64(&set->head->waits) + 1);
 	return 0;
 }
 
@@ -169,89 +164,13 @@ bool tni_set_is_granted(struct tni_set_turn *turn)
 	return true;
 }
 
-/* Whether it is worth while to look. */
-static bool may_go_on(const struct tni_set_turn *turn)
+/* Whether it is worth while to look: for struct tni_turn. */
+bool tni_set_may_go_on(const struct tni_turn *of, uint64_t word)
 {
+	const struct tni_set_turn *turn = (const struct tni_set_turn *)of;
 	const struct tenon_semaphore_set *set = turn->set;
 
+	(void)word;
 	return is_met(set, turn->number, turn->needed) || tni_get32(&set->head->removed) ||
 	       (tni_get32(&set->waiters[turn->record].owner) & TNI_SET_WAITER_GRANTED);
-}
-
-/* For object/deaths.c. */
-static bool are_there_claims(void *context)
-{
-	const struct tni_set_turn *turn = context;
-
-	return tni_get32(&tni_turnstile(&turn->set->sync)->claims) != 0;
-}
-
-static void find_claims(void *context, uint64_t bits[TNI_BITMAP_WORDS])
-{
-	tni_turnstile_find(&((const struct tni_set_turn *)context)->set->sync, bits);
-}
-
-static int bring_back(void *context, int64_t deadline_ns)
-{
-	return tni_turnstile_bring_back(&((const struct tni_set_turn *)context)->set->sync,
-					deadline_ns);
-}
-
-static bool must_not_sleep(void *context)
-{
-	return may_go_on(context);
-}
-
-/* Where who changes something was last seen on this very processor, spinning would keep him from it. */
-static bool spin(const struct tni_set_turn *turn, int64_t deadline_ns)
-{
-	const struct tni_gate *gate = &turn->set->sync.cell->gate;
-	int64_t now_ns = tni_clock_ns(CLOCK_MONOTONIC), end_ns = now_ns + SPIN_NS;
-
-	while (now_ns < end_ns && now_ns < deadline_ns && tni_get32(&gate->cpu) != tni_cpu()) {
-		for (uint32_t i = 0; i < SPIN_BURST; i++) {
-			if (may_go_on(turn))
-				return true;
-			tni_pause();
-		}
-		now_ns = tni_clock_ns(CLOCK_MONOTONIC);
-	}
-	return false;
-}
-
-/* W2 to W5.  The pending entry names the gate's word. */
-int tni_set_sleep(struct tni_set_turn *turn, int64_t deadline_ns)
-{
-	struct tni_sync *sync = &turn->set->sync;
-	struct tni_holders holders = {.object = sync->object,
-				      .house = &sync->house,
-				      .are_there = are_there_claims,
-				      .find = find_claims,
-				      .bring_back = bring_back,
-				      .must_not_sleep = must_not_sleep,
-				      .context = turn};
-	struct tni_deaths deaths;
-	struct tni_sleep sleep;
-	int result = 0;
-
-	if (spin(turn, deadline_ns))
-		return 0;
-	tni_deaths_begin(&deaths);
-	tni_sleep_begin(&sync->house, TNI_CLASS_BIT(TNI_CLASS_MESSAGE), &sleep);
-	while (result >= 0) {
-		tni_sleep_announce(&sync->house, &sleep);
-		if (tni_gate_is_orphaned(&sync->cell->gate)) {
-			result = tni_sync_heal(sync, turn->thread, deadline_ns);
-			continue;
-		}
-		if (may_go_on(turn))
-			break;
-		result = tni_deaths_sleep(&deaths, &holders, &sleep, deadline_ns);
-		/* The dead one owed wakes to others, too. */
-		if (result == TNI_WOKEN_DEATH)
-			tni_gatehouse_wake(&sync->house, TNI_CLASS_MESSAGE, TNI_EVERYBODY);
-	}
-	tni_sleep_end(&sync->house, &sleep);
-	tni_deaths_end(&deaths, &holders, &sleep);
-	return result < 0 ? result : 0;
 }

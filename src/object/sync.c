@@ -192,6 +192,11 @@ static int bury(struct tni_object *object, uint32_t participant, int64_t deadlin
 	return tni_sync_bury(sync, participant, deadline_ns);
 }
 
+static void rouse(struct tni_object *object)
+{
+	tni_gatehouse_rouse(&((struct tni_sync *)object)->house);
+}
+
 static void renew(struct tni_object *object)
 {
 	tni_sync_renew((struct tni_sync *)object);
@@ -211,6 +216,7 @@ void tni_sync_settle(struct tni_sync *sync)
 		.is_doubtful = tni_object_may_live,
 		.is_own = tni_object_is_own,
 		.add_stakes = sync->kind->is_held_long ? tni_object_add_stakes : NULL,
+		.rouse = object->rouse,
 		.object = object,
 	};
 }
@@ -268,6 +274,7 @@ int tni_sync_open(int directory_fd, const char *file_name, void *context)
 	if (result == 0) {
 		object->bury = bury;
 		object->renew = renew;
+		object->rouse = rouse;
 		result = tni_object_attach(object);
 	}
 	if (result != 0) {

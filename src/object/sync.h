@@ -56,8 +56,10 @@ struct tni_sync {
 	struct tni_row *row;	   /* own; NULL: there was no memory for it, or the kind has none */
 	struct tni_a32 rows_known; /* pages of rows whose memory is there */
 	struct tni_a32 spin_ns;	   /* how long to spin before sleeping: object/turnstile.c */
-	struct tni_a32 told;	   /* generation of the process whose stake all who sleep know */
-	uint32_t flags, limit;	   /* checked copies */
+	/* Bits of participants whose stake the kernel has marked since a thread of theirs ended: core/stake.c */
+	struct tni_a64 outlives[TNI_BITMAP_WORDS];
+	struct tni_a32 told;   /* generation of the process whose stake all who sleep know */
+	uint32_t flags, limit; /* checked copies */
 	/* while it is opened */
 	struct tenon_sync_options making;
 	uint32_t making_limit;

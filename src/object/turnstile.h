@@ -43,6 +43,8 @@ int tni_turnstile_claim(struct tni_sync *sync, struct tni_thread *thread,
 /* Has the kernel tell sleepers of the calling process's death: when it attaches, and before it has a claim. */
 void tni_turnstile_attach(struct tni_sync *sync);
 void tni_turnstile_stake(struct tni_sync *sync, struct tni_thread *thread);
+/* The same in the midst of a call, for whose next sleep another thread may have had the stake, and have ended. */
+void tni_turnstile_keep_stake(struct tni_sync *sync, struct tni_thread *thread);
 
 /* One who may have to wait. */
 struct tni_turn {
@@ -87,5 +89,7 @@ void tni_turnstile_figures(struct tni_sync *sync, uint64_t *ret_passed, uint64_t
 /* For struct tni_sync_kind: gives back one participant's claim.  For sync.c: repairs, under the gate. */
 int tni_turnstile_give_back(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
 int tni_turnstile_repair(struct tni_sync *sync);
+/* Wakes whom a dead one owed a wake, or who was to have the one that it was given.  Under the gate. */
+void tni_turnstile_pay(struct tni_sync *sync, struct tni_row *row);
 
 #endif

@@ -28,18 +28,30 @@ void tni_turnstile_find(struct tni_sync *sync, uint64_t bits[TNI_BITMAP_WORDS])
 }
 
 /* Whether the kernel has told of a death, and what the row says is not given back: the dead one is not quite dead, or
- * somebody else is at it; or it was a thread of a process that lives. */
+ * somebody else is at it; or it was a thread of a process that lives, which nobody bears with more than once. */
 static bool is_dying(struct tni_sync *sync, uint32_t participant, uint32_t stake)
 {
 	const struct tni_row *row = tni_sync_row(sync, participant);
 
 	return (stake & TNI_STAKE_DIED) && row && tni_get64(&row->claim) != 0 &&
-	       (!sync->kind->claims_wait || tni_get32(&row->waiting) != 0);
+	       (!sync->kind->claims_wait || tni_get32(&row->waiting) != 0) &&
+	       !(tni_get64(&sync->outlives[participant / 64]) >> (participant % 64) & 1);
+}
+
+static void set_outlives(struct tni_sync *sync, uint32_t participant, bool does)
+{
+	struct tni_a64 *bits = &sync->outlives[participant / 64];
+	uint64_t bit = UINT64_C(1) << (participant % 64);
+
+	if (does)
+		tni_fetch_or64(bits, bit);
+	else if (tni_get64(bits) & bit)
+		tni_fetch_and64(bits, ~bit);
 }
 
 /* The kernel marks a stake before it drops the lock by which its participant is known to be alive.  `ret_dying`: it
- * may be worth looking again soon. */
-static int look_for_dead(struct tni_sync *sync, int64_t deadline_ns, bool *ret_dying)
+ * may be worth looking again soon.  `is_last`: nobody will, and those live whose threads have died. */
+static int look_for_dead(struct tni_sync *sync, int64_t deadline_ns, bool is_last, bool *ret_dying)
 {
 	struct tni_object *object = sync->object;
 	uint64_t bits[TNI_BITMAP_WORDS] = {0};
@@ -58,13 +70,20 @@ static int look_for_dead(struct tni_sync *sync, int64_t deadline_ns, bool *ret_d
 			continue;
 		word = tni_object_stake(object, i);
 		stake = word ? tni_get32(word) : 0;
-		if ((stake & TNI_STAKE_OWNER) && !(stake & TNI_STAKE_DIED))
+		if ((stake & TNI_STAKE_OWNER) && !(stake & TNI_STAKE_DIED)) {
+			set_outlives(sync, i, false);
 			continue;
+		}
 		result = tni_object_recover_one(object, i, deadline_ns);
 		if (result < 0 && result != -ETIMEDOUT)
 			return result;
 		back |= result > 0;
-		*ret_dying |= result <= 0 && is_dying(sync, i, stake);
+		if (result > 0)
+			set_outlives(sync, i, false);
+		else if (is_dying(sync, i, stake) && is_last)
+			set_outlives(sync, i, true);
+		else
+			*ret_dying |= is_dying(sync, i, stake);
 	}
 	return back;
 }
@@ -73,7 +92,7 @@ int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns)
 {
 	bool dying;
 
-	return look_for_dead(sync, deadline_ns, &dying);
+	return look_for_dead(sync, deadline_ns, false, &dying);
 }
 
 /* Whoever died between C2 and C4 has a claim that no row says yet. */
@@ -98,14 +117,14 @@ int tni_turnstile_settle(struct tni_sync *sync, int64_t deadline_ns)
 		deadline_ns = end_ns;
 	for (;;) {
 		int result = repair_orphan(sync, deadline_ns);
-		bool dying = false;
+		bool is_last = tni_clock_ns(CLOCK_MONOTONIC) >= end_ns, dying = false;
 
 		if (result == 0)
-			result = look_for_dead(sync, deadline_ns, &dying);
+			result = look_for_dead(sync, deadline_ns, is_last, &dying);
 		if (result < 0)
 			return result;
 		back |= result;
-		if (!dying || tni_clock_ns(CLOCK_MONOTONIC) >= end_ns)
+		if (!dying)
 			return back;
 		nanosleep(&(struct timespec){.tv_nsec = DYING_NS}, NULL);
 	}

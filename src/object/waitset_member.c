@@ -24,6 +24,15 @@ static bool are_no_holders(void *context)
 	return false;
 }
 
+static int stake(struct tni_sync *sync, struct tni_thread *thread)
+{
+	int result = tni_sync_begin(sync, thread);
+
+	if (result == 0)
+		tni_turnstile_stake(sync, thread);
+	return result;
+}
+
 /* Queues. */
 
 static int queue_begin(struct tni_member *member, struct tni_thread *thread)
@@ -31,8 +40,7 @@ static int queue_begin(struct tni_member *member, struct tni_thread *thread)
 	int result = tni_object_reattach(member->object);
 
 	if (result == 0 && tni_object_ensure_stake(member->object, thread))
-		for (uint32_t class = TNI_CLASS_MESSAGE; class < TNI_CLASSES; class ++)
-			tni_gatehouse_wake(member->house, class, UINT32_MAX);
+		member->object->rouse(member->object);
 	return result;
 }
 
@@ -116,12 +124,7 @@ const struct tni_member_kind tni_member_queue = {.begin = queue_begin,
 
 static int lock_begin(struct tni_member *member, struct tni_thread *thread)
 {
-	int result = tni_sync_begin(&member->lock->sync, thread);
-
-	if (result == 0 && tni_object_ensure_stake(member->object, thread))
-		for (uint32_t class = 0; class <= TNI_CLASS_ROOM; class ++)
-			tni_gatehouse_wake(member->house, class, UINT32_MAX);
-	return result;
+	return stake(&member->lock->sync, thread);
 }
 
 static bool lock_is_ready(const struct tni_member *member, uint64_t ticket)
@@ -201,15 +204,6 @@ static uint32_t turnstile_classes(const struct tni_member *member)
 	return TNI_CLASS_BIT(TNI_CLASS_MESSAGE);
 }
 
-static int turnstile_begin(struct tni_sync *sync, struct tni_thread *thread)
-{
-	int result = tni_sync_begin(sync, thread);
-
-	if (result == 0)
-		tni_turnstile_stake(sync, thread);
-	return result;
-}
-
 static void turnstile_hand_on(struct tni_member *member)
 {
 	tni_gatehouse_wake(member->house, TNI_CLASS_MESSAGE, TNI_EVERYBODY);
@@ -222,7 +216,7 @@ static struct tni_turn semaphore_turn(const struct tni_member *member)
 
 static int semaphore_begin(struct tni_member *member, struct tni_thread *thread)
 {
-	return turnstile_begin(&member->semaphore->sync, thread);
+	return stake(&member->semaphore->sync, thread);
 }
 
 static bool semaphore_is_ready(const struct tni_member *member, uint64_t ticket)
@@ -286,7 +280,7 @@ const struct tni_member_kind tni_member_semaphore = {.begin = semaphore_begin,
 
 static int event_begin(struct tni_member *member, struct tni_thread *thread)
 {
-	return turnstile_begin(&member->event->sync, thread);
+	return stake(&member->event->sync, thread);
 }
 
 static uint64_t event_ticket(const struct tni_member *member)

@@ -71,6 +71,23 @@ static void end_rest(struct rest *rest)
 	tni_deaths_end(&rest->deaths, &rest->holders, &rest->sleep);
 }
 
+/* Another thread may have had the process's stake, and have ended. */
+static void keep_stakes(struct tni_visit *visit, struct rest *rests, uint32_t count)
+{
+	void *pending = tni_pending_get(visit->thread);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct tni_member *member = rests[i].member;
+
+		if (tni_object_has_stake(member->object, visit->thread))
+			continue;
+		/* A stake comes into the list by the pending entry. */
+		tni_pending_put(visit->thread, NULL);
+		(void)!member->kind->begin(member, visit->thread);
+		tni_pending_put(visit->thread, pending);
+	}
+}
+
 /* True: the set may be ready. */
 static bool announce_all(struct tni_visit *visit, struct rest *rests, uint32_t count)
 {
@@ -219,6 +236,7 @@ int tni_visit_sleep(struct tni_visit *visit, uint32_t first, uint32_t end, struc
 	while (result == 0) {
 		if (announce_all(visit, rests, count) || (order && tni_get32(order) != expected))
 			break;
+		keep_stakes(visit, rests, count);
 		result = sleep_once(rests, count, order, expected, until_ns);
 		/* A timer is due. */
 		if (result == -ETIMEDOUT && until_ns < deadline_ns)
