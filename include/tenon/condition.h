@@ -49,8 +49,8 @@ TENON_PUBLIC int tenon_condition_open(const char *namespace_path, const char *na
 				      const struct tenon_sync_options *options,
 				      struct tenon_condition **ret_condition) TENON_MUST_USE;
 
-/* The same in a region: tenon/region.h.  `options` say neither mode nor max_participants (-EINVAL).  Waits for who is in
- * the midst of placing or growing.  -EEXIST it is there, with EXCLUSIVE, or something else is; -ENOENT, without CREATE, it
+/* The same in a region: tenon/region.h.  `options` say neither mode nor max_participants (-EINVAL).  Making it
+ * waits for who is in the midst of placing or growing; opening does not wait.  -EEXIST it is there, with EXCLUSIVE, or something else is; -ENOENT, without CREATE, it
  * is not; -EBUSY it is open by this handle of the region; -ENOSPC the region has no place left; -EINVAL the offset is
  * none, or behind the region's end; -EACCES the region's handle is of a descriptor, and not attached; as tenon_region_map
  * for writing. */

@@ -131,19 +131,41 @@ static int place(struct tni_sync *sync, struct tenon_region *region, uint64_t of
 	return -ENOSPC;
 }
 
-/* Locked. */
-static int find_or_place(struct tni_sync *sync, struct tenon_region *region, uint64_t offset,
-			 uint32_t flags)
+/* 0: it is there; 1: nothing is. */
+static int look_up(const struct tni_sync *sync, struct tenon_region *region, uint64_t offset,
+		   uint32_t flags)
 {
 	struct tni_a64 *entry = find(region, offset);
-	uint64_t found = entry ? tni_get64(entry) : 0;
+	uint64_t found = entry ? tni_load_acquire64(entry) : 0; /* ORD(place) */
 
 	if (found == 0)
-		return flags & TENON_CREATE ? place(sync, region, offset) : -ENOENT;
+		return 1;
 	if (flags & TENON_EXCLUSIVE || offset_of(found) != offset ||
 	    (found & ENTRY_KIND) != sync->kind->named.kind)
 		return flags & TENON_CREATE ? -EEXIST : -ENOENT;
 	return 0;
+}
+
+/* What is there is found without the gate, also when who has that does not run. */
+static int find_or_place(struct tni_sync *sync, struct tenon_region *region, uint64_t offset,
+			 uint32_t flags)
+{
+	struct tni_thread *thread = tni_thread_self();
+	int result = look_up(sync, region, offset, flags);
+	void *pending;
+
+	if (result <= 0)
+		return result;
+	if (!(flags & TENON_CREATE))
+		return -ENOENT;
+	result = tni_region_lock(region, thread, INT64_MAX, &pending);
+	if (result != 0)
+		return result;
+	result = look_up(sync, region, offset, flags);
+	if (result > 0)
+		result = place(sync, region, offset);
+	tni_region_unlock(region, thread, pending);
+	return result;
 }
 
 static int check(struct tenon_region *region, uint64_t offset, uint32_t flags)
@@ -168,14 +190,8 @@ static int check(struct tenon_region *region, uint64_t offset, uint32_t flags)
 static int open_at(struct tni_sync *sync, struct tenon_region *region, uint64_t offset,
 		   uint32_t flags)
 {
-	struct tni_thread *thread = tni_thread_self();
-	void *pending;
-	int result = tni_region_lock(region, thread, INT64_MAX, &pending);
+	int result = find_or_place(sync, region, offset, flags);
 
-	if (result != 0)
-		return result;
-	result = find_or_place(sync, region, offset, flags);
-	tni_region_unlock(region, thread, pending);
 	if (result == 0)
 		result = settle(sync, region, offset, (uint8_t *)region->map[1].address + offset);
 	if (result != 0)

@@ -17,6 +17,7 @@
 #include <tenon/waitset.h>
 
 #include "contract.h"
+#include "object/region_private.h"
 #include "object/sync.h"
 
 #define NAME "/region"
@@ -257,6 +258,40 @@ static void test_death(void)
 	region = tenon_region_close(region);
 }
 
+static void have_the_gate(void *context)
+{
+	struct tenon_region *region = open_region(0);
+	void *pending;
+
+	EXPECT_IS(tni_region_lock(region, tni_thread_self(), INT64_MAX, &pending), 0);
+	*(volatile bool *)context = true;
+	for (;;)
+		pause();
+}
+
+/* Somebody is in the midst of placing, and does not go on. */
+static void test_opening_does_not_wait(void)
+{
+	struct tenon_region *region = open_region(TENON_CREATE);
+	volatile bool *has_it = contract_share(sizeof(*has_it));
+	struct tenon_lock *lock = lock_at(region, 1);
+	pid_t child;
+
+	lock = tenon_lock_close(lock);
+	child = contract_start(have_the_gate, (void *)has_it);
+	while (!*has_it)
+		sched_yield();
+	lock = lock_at(region, 1);
+	EXPECT_IS(tenon_lock_try(lock), 0);
+	EXPECT_IS(tenon_lock_release(lock), 0);
+	lock = tenon_lock_close(lock);
+	EXPECT_IS(tenon_lock_open_at(region, 2 * PLACE, 0, NULL, &lock), -ENOENT);
+	contract_kill(child);
+	lock = lock_at(region, 2);
+	lock = tenon_lock_close(lock);
+	region = tenon_region_close(region);
+}
+
 static struct tenon_semaphore *inherited;
 static struct tenon_region *inherited_region;
 
@@ -395,6 +430,8 @@ int main(void)
 		{"a region has room for 1024", test_full, NULL},
 		{"the bounded buffer", test_bounded_buffer, NULL},
 		{"what the dead held comes back in all that is placed", test_death, NULL},
+		{"what is there is opened while somebody is placing", test_opening_does_not_wait,
+		 NULL},
 		{"a child has what it takes itself", test_fork, NULL},
 		{"who attaches may have to wait for what a dead one held", test_attaching_waits,
 		 NULL},
