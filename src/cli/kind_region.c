@@ -320,6 +320,17 @@ static void examine_lock(const struct examination *examination, const struct cli
 			      (unsigned long long)offset);
 }
 
+static void examine_once(const struct examination *examination, const struct cli_object *placed,
+			 uint64_t offset)
+{
+	if (placed->status.once.owner_died && !placed->status.once.is_done)
+		doctor_report(examination->doctor, DOCTOR_WARNING, examination->region->name,
+			      "look at what was begun",
+			      "who did the once at offset %llu died amid it: it may be half done, "
+			      "which the next one to do it is told",
+			      (unsigned long long)offset);
+}
+
 static int examine_place(const struct cli_object *placed, uint64_t offset, int error, void *context)
 {
 	const struct examination *examination = context;
@@ -331,6 +342,8 @@ static int examine_place(const struct cli_object *placed, uint64_t offset, int e
 			      (unsigned long long)offset);
 	else if (!error && placed->kind == &cli_kind_lock)
 		examine_lock(examination, placed, offset);
+	else if (!error && placed->kind == &cli_kind_once)
+		examine_once(examination, placed, offset);
 	return 0;
 }
 

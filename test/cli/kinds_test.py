@@ -64,7 +64,8 @@ def test_create_of_each_kind(namespace):
         ('condition', '', {'waiting': 0, 'woken': 0, 'signals': 0}, '', ''),
         ('barrier', '--count 3',
          {'count': 3, 'arrived': 0, 'waiting': 0, 'rounds': 0, 'withdrawn': 0}, '--count 4', '--count'),
-        ('once', '', {'is_done': False, 'owner_pid': 0, 'waiting': 0, 'owner_deaths': 0}, '', ''),
+        ('once', '', {'is_done': False, 'owner_pid': 0, 'owner_died': False, 'waiting': 0,
+                      'owner_deaths': 0}, '', ''),
     )
     common = {'mode': '0640', 'uid': os.geteuid(), 'max_participants': 7, 'participants': 1,
               'damaged': False, 'name': '/x'}

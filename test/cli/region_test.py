@@ -292,6 +292,17 @@ def test_placed(namespace):
     namespace.run('doctor')
 
 
+def test_dead_one_at_a_once(namespace):
+    """What was placed and left half done is told."""
+    namespace.run('create', 'region', 'r', '--size', str(PLACE), '--participants', '8')
+    victim = helper(namespace, 'begin', 'r', wait=False)
+    equal(victim.wait(harness.WATCHDOG_S), -signal.SIGKILL)
+    contains(namespace.run('doctor', status=1).decode(),
+             'region /r: who did the once at offset 0 died amid it: it may be half done')
+    contains(namespace.run('stat', 'r').decode(), 'once at offset 0: state owner-died, waiting 0')
+    equal([entry['owner_died'] for entry in status(namespace)['placed']], [True])
+
+
 def test_damaged_place(namespace):
     """A hostile byte in what is placed is told, and nothing more comes of it."""
     namespace.run('create', 'region', 'r', '--size', str(4 * PLACE), '--participants', '8')
