@@ -10,7 +10,7 @@ _tenon_options()
 {
 	case $1 in
 	create)
-		echo '--capacity --order --full --message-size --recursive --value --maximum --manual --set
+		echo '--capacity --order --full --message-size --recursive --inherit --value --maximum --manual --set
 			--count --size --max-size --mode --participants --exclusive --json'
 		;;
 	rm) echo '--force --json --kind' ;;

@@ -22,6 +22,7 @@ enum {
 	OPTION_MODE,
 	OPTION_PARTICIPANTS,
 	OPTION_RECURSIVE,
+	OPTION_INHERIT,
 	OPTION_VALUE,
 	OPTION_MAXIMUM,
 	OPTION_MANUAL,
@@ -68,6 +69,7 @@ static const struct {
 	{OPTION_MODE, CLI_MAKE_MODE, "--mode"},
 	{OPTION_PARTICIPANTS, CLI_MAKE_PARTICIPANTS, "--participants"},
 	{OPTION_RECURSIVE, CLI_MAKE_RECURSIVE, "--recursive"},
+	{OPTION_INHERIT, CLI_MAKE_INHERIT, "--inherit"},
 	{OPTION_VALUE, CLI_MAKE_VALUE, "--value"},
 	{OPTION_MAXIMUM, CLI_MAKE_MAXIMUM, "--maximum"},
 	{OPTION_MANUAL, CLI_MAKE_MANUAL, "--manual"},
@@ -114,6 +116,9 @@ static int parse_sync_option(int option, struct cli_making *making)
 	switch (option) {
 	case OPTION_RECURSIVE:
 		making->sync.flags |= TENON_LOCK_RECURSIVE;
+		return CLI_OK;
+	case OPTION_INHERIT:
+		making->sync.flags |= TENON_LOCK_INHERIT;
 		return CLI_OK;
 	case OPTION_MANUAL:
 		making->sync.flags |= TENON_EVENT_MANUAL;
@@ -187,6 +192,7 @@ static int parse_request(int option, struct create_request *request)
 	case OPTION_PARTICIPANTS:
 		return parse_common_option(option, making);
 	case OPTION_RECURSIVE:
+	case OPTION_INHERIT:
 	case OPTION_VALUE:
 	case OPTION_MAXIMUM:
 	case OPTION_MANUAL:
@@ -289,6 +295,7 @@ static int run(int argc, char **argv)
 		{"mode", required_argument, NULL, OPTION_MODE},
 		{"participants", required_argument, NULL, OPTION_PARTICIPANTS},
 		{"recursive", no_argument, NULL, OPTION_RECURSIVE},
+		{"inherit", no_argument, NULL, OPTION_INHERIT},
 		{"value", required_argument, NULL, OPTION_VALUE},
 		{"maximum", required_argument, NULL, OPTION_MAXIMUM},
 		{"manual", no_argument, NULL, OPTION_MANUAL},
@@ -356,6 +363,8 @@ const struct cli_command cli_command_create = {
 		"\n"
 		"Of a lock:\n"
 		"  --recursive          its holder may acquire it again\n"
+		"  --inherit            its holder has the priority of those who wait; not to be "
+		"shared\n"
 		"\n"
 		"Of a semaphore:\n"
 		"  --value N            what it begins with (0)\n"

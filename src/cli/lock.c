@@ -58,6 +58,30 @@ static int report_conflict(const struct lock_request *request)
 				     details);
 }
 
+/* It cannot be had in this way at all. */
+static int report_unsupported(const struct lock_request *request)
+{
+	struct tenon_lock_status status = {.size = sizeof(status)};
+	const char *name = request->hold.name;
+
+	if (tenon_lock_status(request->lock, &status) || !status.inherits) {
+		cli_kind_warn(&cli_kind_lock, name,
+			      "the C library in use is not glibc: nobody would be told of this "
+			      "process's death");
+		return CLI_FAILED;
+	}
+	if (request->shared) {
+		cli_kind_warn(&cli_kind_lock, name,
+			      "it is one with priority inheritance, which cannot be shared; leave "
+			      "out --shared");
+		return CLI_USAGE;
+	}
+	cli_kind_warn(&cli_kind_lock, name,
+		      "it is one with priority inheritance, which needs glibc and Linux 5.14, and "
+		      "processes of one pid namespace");
+	return CLI_FAILED;
+}
+
 /* Says why it cannot be had, and what the exit status is, which may be 0. */
 static int refuse(const struct lock_request *request, int error)
 {
@@ -75,10 +99,7 @@ static int refuse(const struct lock_request *request, int error)
 	case ETIMEDOUT:
 		return report_conflict(request);
 	case ENOTSUP:
-		cli_kind_warn(&cli_kind_lock, name,
-			      "the C library in use is not glibc: nobody would be told of this "
-			      "process's death");
-		return CLI_FAILED;
+		return report_unsupported(request);
 	default:
 		return cli_kind_error(&cli_kind_lock, name, error);
 	}
