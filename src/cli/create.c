@@ -229,6 +229,17 @@ static int check_options(const struct cli_kind *kind, const struct cli_making *m
 	return CLI_OK;
 }
 
+static int refuse_kind(const char *word)
+{
+	const struct cli_kind *nearest = cli_kind_nearest(word);
+
+	if (nearest)
+		return cli_usage("'%s' is no kind of object; did you mean '%s'?", word,
+				 nearest->name);
+	return cli_usage("'%s' is no kind of object; there are %s: 'tenon create queue NAME'", word,
+			 cli_kind_list(""));
+}
+
 /* An existing object is opened as it is; it must not differ in what was asked for by name. */
 static const char *find_difference(const struct cli_object *object, const struct cli_making *making)
 {
@@ -332,9 +343,7 @@ static int run(int argc, char **argv)
 		return cli_usage("what to create is missing: 'tenon create queue NAME'");
 	kind = cli_kind_named(argv[optind]);
 	if (!kind)
-		return cli_usage("'%s' is no kind of object; there are %s: 'tenon create queue "
-				 "NAME'",
-				 argv[optind], cli_kind_list(""));
+		return refuse_kind(argv[optind]);
 	++optind;
 	status = cli_operand_name(argc, argv, kind->name, name);
 	if (!status)

@@ -199,6 +199,9 @@ extern const struct cli_kind cli_kind_any;
 const struct cli_kind *cli_kind_of(uint32_t kind);
 const struct cli_kind *cli_kind_named(const char *name);
 
+/* The kind that is probably meant by a word that names none; or NULL. */
+const struct cli_kind *cli_kind_nearest(const char *word);
+
 /* "a queue", "an event": the article. */
 const char *cli_article(const char *noun);
 

@@ -61,7 +61,10 @@ static bool refuse(const char *name, const struct cli_making *making)
 {
 	const struct tenon_region_options *options = &making->region;
 
-	if (!options->bytes && !options->max_bytes)
+	if (!options->bytes && !options->max_bytes && making->given & CLI_MAKE_SIZE)
+		cli_kind_warn(&cli_kind_region, name,
+			      "--size 0 needs a --max-size, to which it may grow");
+	else if (!options->bytes && !options->max_bytes)
 		cli_kind_warn(&cli_kind_region, name,
 			      "how large it is must be said: 'tenon create region %s --size SIZE'",
 			      name);

@@ -70,7 +70,7 @@ def test_bad_input(namespace):
             file.write(data)
     rows = (
         ('create region x', 2, "'tenon create region /x --size SIZE'"),
-        ('create region x --size 0', 2, "--size SIZE'"),
+        ('create region x --size 0', 2, '--size 0 needs a --max-size'),
         ('create region x --size 2 --max-size 1', 2, '--size 2 is above --max-size 1'),
         ('create region x --size -1', 2, "--size '-1': not a size from 0 to 8192G"),
         ('create region x --size 1.5M', 2, "--size '1.5M': not a size"),
