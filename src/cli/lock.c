@@ -37,6 +37,14 @@ static int take(struct cli_hold *hold, int64_t deadline_ns)
 	return deadline_ns ? tenon_lock_acquire(lock, deadline_ns) : tenon_lock_try(lock);
 }
 
+static int32_t holder(const struct cli_hold *hold)
+{
+	struct tenon_lock_status status = {.size = sizeof(status)};
+	int error = tenon_lock_status(((const struct lock_request *)hold)->lock, &status);
+
+	return !error && status.depth ? status.owner_pid : 0;
+}
+
 /* It was not had in time. */
 static int report_conflict(const struct lock_request *request)
 {
@@ -171,6 +179,7 @@ static void close_lock(struct cli_hold *hold)
 static const struct cli_hold_calls calls = {
 	.open = open_lock,
 	.take = take,
+	.holder = holder,
 	.dares = dares,
 	.give = give,
 	.close = close_lock,

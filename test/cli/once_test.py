@@ -192,5 +192,10 @@ def test_signals_are_passed_on(namespace):
     equal([status(namespace)[key] for key in ('is_done', 'owner_deaths')], [False, 0])
 
 
+def test_command_that_waits_for_itself(namespace):
+    namespace.run('once', 'o', namespace.command, 'once', '-w', '10ms', 'o', 'true', status=1,
+                  error='waits for this command to end: this is to wait for oneself')
+
+
 if __name__ == '__main__':
     sys.exit(harness.main())
