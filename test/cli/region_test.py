@@ -120,7 +120,8 @@ def test_bad_input(namespace):
         ('region grow r', 2, "'tenon region grow NAME SIZE'"),
         ('region grow r 1x', 2, "'1x' is no size up to 8192G"),
         ('region grow r 8193G', 2, "'8193G' is no size"),
-        ('region grow r 4097', 8, '4097 bytes are wanted, and more than 4096 it never has'),
+        ('region grow r 4097', 8, '4097 bytes are wanted, and more than 4096 it never has; what may grow further is '
+         'made anew with --max-size'),
         ('region grow r 5 6', 2, "'6' is too much"),
         ('region grow missing 5', 3, 'there is no such region'),
         ('region seal r', 2, 'against what to seal it is missing: --grow, --write or both'),
@@ -290,6 +291,14 @@ def test_placed(namespace):
     contains(namespace.run('stat', 'r').decode(),
              'lock at offset 0: not to be looked at: the region is sealed against writing\n')
     namespace.run('doctor')
+
+
+def test_size_of_a_few_bytes(namespace):
+    """A number of bytes is said once."""
+    namespace.run('create', 'region', 'r', '--size', '49', '--max-size', '2K')
+    text = namespace.run('stat', 'r').decode()
+    contains(text, 'size         49 B\n')
+    contains(text, 'made as      of at most 2.0 KiB (2048 bytes)\n')
 
 
 def test_dead_one_at_a_once(namespace):
