@@ -361,7 +361,7 @@ const struct cli_command cli_command_create = {
 		"queue,\n"
 		"lock, semaphore, semaphore-set, event, condition, barrier, once, region.\n"
 		"\n"
-		"Of a queue:\n"
+		"Of a queue (a message buffer is one, with the usual order and --full):\n"
 		"  --capacity N         messages it holds at most (1024; K, M and G may follow),\n"
 		"                       or 0, 'rendezvous': a send ends when its message was\n"
 		"                       received, or 'unbounded'\n"
