@@ -6,13 +6,41 @@ _tenon_commands='create rm ls stat send recv peek work lock sem event barrier on
 
 _tenon_kinds='queue lock semaphore semaphore-set event condition barrier once region'
 
+_tenon_create_options()
+{
+	echo '--mode --participants --exclusive --json'
+	[[ $1 == @(|queue) ]] && echo '--capacity --order --full --message-size'
+	[[ $1 == @(|lock) ]] && echo '--recursive --inherit'
+	[[ $1 == @(|semaphore|semaphore-set) ]] && echo '--value --maximum'
+	[[ $1 == @(|barrier|semaphore-set) ]] && echo '--count'
+	[[ $1 == @(|event) ]] && echo '--manual --set'
+	[[ $1 == @(|region) ]] && echo '--size --max-size'
+}
+
+_tenon_sem_options()
+{
+	[[ $1 == @(|acquire) ]] &&
+		echo '--nonblock --timeout --conflict-exit-code --quiet --create --value --maximum'
+	[[ $1 == @(|get) ]] && echo '--json'
+}
+
+_tenon_region_options()
+{
+	[[ $1 == @(|dump|load) ]] && echo '--offset'
+	[[ $1 == @(|dump) ]] && echo '--length --output --hex --raw'
+	[[ $1 == @(|load) ]] && echo '--create --max-size'
+	[[ $1 == @(|load|seal) ]] && echo '--grow'
+	[[ $1 == @(|seal) ]] && echo '--write'
+	[[ $1 == @(|load|grow|seal) ]] && echo '--timeout'
+}
+
+# Of a command; `what`, which may be empty, is the kind to be made, or what is to be done.
 _tenon_options()
 {
+	local what=$2
+
 	case $1 in
-	create)
-		echo '--capacity --order --full --message-size --recursive --value --maximum --manual --set
-			--count --size --max-size --mode --participants --exclusive --json'
-		;;
+	create) _tenon_create_options "$what" ;;
 	rm) echo '--force --json --kind' ;;
 	ls) echo '--long --json --null --kind' ;;
 	stat) echo '--json --watch --interval --kind' ;;
@@ -30,15 +58,12 @@ _tenon_options()
 		;;
 	work) echo '--jobs --tries --dead --exit-when-empty --progress --json' ;;
 	lock) echo '--shared --exclusive --nonblock --timeout --conflict-exit-code --quiet --if-dead' ;;
-	sem)
-		echo '--nonblock --timeout --conflict-exit-code --quiet --create --value --maximum
-			--json'
+	sem) _tenon_sem_options "$what" ;;
+	event | barrier)
+		[[ $what == @(|wait) ]] && echo '--nonblock --timeout --conflict-exit-code --quiet'
 		;;
-	event | barrier) echo '--nonblock --timeout --conflict-exit-code --quiet' ;;
 	once) echo '--nonblock --timeout --conflict-exit-code --quiet --if-dead' ;;
-	region)
-		echo '--offset --length --output --hex --raw --grow --create --max-size --write --timeout'
-		;;
+	region) _tenon_region_options "$what" ;;
 	bench) echo '--duration --json' ;;
 	doctor | version) echo '--json' ;;
 	esac
@@ -132,7 +157,7 @@ _tenon_operand()
 
 _tenon()
 {
-	local word=${COMP_WORDS[COMP_CWORD]} command='' namespace='' kind='' previous=''
+	local word=${COMP_WORDS[COMP_CWORD]} command='' namespace='' kind='' what='' previous=''
 	local -i i position=0 ended=0
 
 	COMPREPLY=()
@@ -159,6 +184,7 @@ _tenon()
 			command=$previous
 		else
 			[[ $command:$position == create:0 ]] && kind=$previous
+			((position)) || what=$previous
 			((++position))
 		fi
 		COMPREPLY=()
@@ -170,7 +196,7 @@ _tenon()
 			_tenon_words "$word" "$_tenon_commands"
 		fi
 	elif [[ $word == -* ]] && ! ((ended)); then
-		_tenon_words "$word" "$(_tenon_options "$command")" --namespace --help
+		_tenon_words "$word" "$(_tenon_options "$command" "$what")" --namespace --help
 	else
 		_tenon_operand "$command" "$position" "$word" "$namespace" "$kind"
 	fi

@@ -91,6 +91,8 @@ TENON_PUBLIC int tenon_lock_remove(const char *namespace_path, const char *name)
  * one 2^32 - 1 times; -ENOTSUP the C library's robust mutexes are of another kind than glibc's, or the lock is one
  * with priority inheritance that cannot be had; -EDEADLK, of such a one, also those who wait for each other in a
  * ring.
+ *
+ * Sharing is not made into holding: a thread that shares it lets go of that first, or waits for itself.
  */
 TENON_PUBLIC int tenon_lock_acquire(struct tenon_lock *lock, int64_t deadline_ns) TENON_MUST_USE;
 
@@ -106,8 +108,8 @@ TENON_PUBLIC int tenon_lock_release(struct tenon_lock *lock);
  * for it.  Signals do not end the wait.  A lock may be used in both ways by everybody.
  *
  * 0: it is shared.  -EOWNERDEAD: it is shared, too, and somebody who held it died, and nobody who holds it has said
- * since that what it protects is sound.  Else it is not: -ETIMEDOUT; -EDEADLK the calling thread holds it;
- * -ENOTRECOVERABLE it was given up; -ENOTSUP it is one with priority inheritance.
+ * since that what it protects is sound: to mend it, let go and acquire the lock.  Else it is not: -ETIMEDOUT; -EDEADLK
+ * the calling thread holds it; -ENOTRECOVERABLE it was given up; -ENOTSUP it is one with priority inheritance.
  *
  * When a process dies that shares it, that is over at once; a thread that ends without letting go keeps it shared
  * for as long as its process lives.
@@ -153,7 +155,7 @@ struct tenon_lock_status {
 	uint64_t memory_bytes;
 	/* since it was made */
 	uint64_t acquired, waited; /* how often, and how often not at once */
-	uint64_t owner_deaths;
+	uint64_t owner_deaths;	   /* of which the next one has been told */
 	int64_t created_ns;
 	uint32_t inherits, reserved;
 };

@@ -73,7 +73,8 @@ struct tenon_region_options {
 
 /*
  * Opens the region `name`, or makes it (`flags`: TENON_CREATE, TENON_EXCLUSIVE), zeroed.  `options`
- * are those of a new region, and looked at only with TENON_CREATE.  Nothing is mapped yet.  Errors:
+ * are those of a new region, and looked at only with TENON_CREATE: one that exists may be shorter, and be made for another
+ * number of processes, on which TENON_PLACE_BYTES depends; tenon_region_status tells.  Nothing is mapped yet.  Errors:
  * -ENOENT; -EEXIST; -EACCES; -EPERM the file belongs to somebody unexpected; -EPROTO it was made by
  * a library with another layout; -EFBIG a new one would be longer than RLIMIT_FSIZE (no SIGXFSZ is
  * sent); -EAGAIN others made and removed it again and again meanwhile; -ENAMETOOLONG; as

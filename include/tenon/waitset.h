@@ -67,7 +67,7 @@ TENON_PUBLIC struct tenon_waitset *tenon_waitset_close(struct tenon_waitset *set
  * tenon_semaphore_acquire.  lock: one that is recursive, and the calling thread holds, is acquired again by a set
  * for any, and never by a set for all.  process: a process id, whose end is told of once it has ended, also before
  * its parent has waited for it (errors as pidfd_open(2): -ESRCH there is none).  descriptor: `events` as poll(2)
- * (-EBADF).  timer: at `at_ns` (CLOCK_MONOTONIC; not TENON_NO_DEADLINE), and then each `period_ns` (to INT64_MAX /
+ * (-EBADF).  timer: at `at_ns` (tenon_deadline_after; not TENON_NO_DEADLINE), and then each `period_ns` (to INT64_MAX /
  * 4), if that is not 0; periods that went by unseen count as one.
  */
 #define TENON_WAITSET_MOST 1024u

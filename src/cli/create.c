@@ -22,6 +22,7 @@ enum {
 	OPTION_MODE,
 	OPTION_PARTICIPANTS,
 	OPTION_RECURSIVE,
+	OPTION_INHERIT,
 	OPTION_VALUE,
 	OPTION_MAXIMUM,
 	OPTION_MANUAL,
@@ -68,6 +69,7 @@ static const struct {
 	{OPTION_MODE, CLI_MAKE_MODE, "--mode"},
 	{OPTION_PARTICIPANTS, CLI_MAKE_PARTICIPANTS, "--participants"},
 	{OPTION_RECURSIVE, CLI_MAKE_RECURSIVE, "--recursive"},
+	{OPTION_INHERIT, CLI_MAKE_INHERIT, "--inherit"},
 	{OPTION_VALUE, CLI_MAKE_VALUE, "--value"},
 	{OPTION_MAXIMUM, CLI_MAKE_MAXIMUM, "--maximum"},
 	{OPTION_MANUAL, CLI_MAKE_MANUAL, "--manual"},
@@ -114,6 +116,9 @@ static int parse_sync_option(int option, struct cli_making *making)
 	switch (option) {
 	case OPTION_RECURSIVE:
 		making->sync.flags |= TENON_LOCK_RECURSIVE;
+		return CLI_OK;
+	case OPTION_INHERIT:
+		making->sync.flags |= TENON_LOCK_INHERIT;
 		return CLI_OK;
 	case OPTION_MANUAL:
 		making->sync.flags |= TENON_EVENT_MANUAL;
@@ -187,6 +192,7 @@ static int parse_request(int option, struct create_request *request)
 	case OPTION_PARTICIPANTS:
 		return parse_common_option(option, making);
 	case OPTION_RECURSIVE:
+	case OPTION_INHERIT:
 	case OPTION_VALUE:
 	case OPTION_MAXIMUM:
 	case OPTION_MANUAL:
@@ -221,6 +227,17 @@ static int check_options(const struct cli_kind *kind, const struct cli_making *m
 	if (kind != &cli_kind_queue && making->given & CLI_MAKE_MODE && !making->sync.mode)
 		return cli_usage("--mode '0': nobody could use such a %s", kind->name);
 	return CLI_OK;
+}
+
+static int refuse_kind(const char *word)
+{
+	const struct cli_kind *nearest = cli_kind_nearest(word);
+
+	if (nearest)
+		return cli_usage("'%s' is no kind of object; did you mean '%s'?", word,
+				 nearest->name);
+	return cli_usage("'%s' is no kind of object; there are %s: 'tenon create queue NAME'", word,
+			 cli_kind_list(""));
 }
 
 /* An existing object is opened as it is; it must not differ in what was asked for by name. */
@@ -289,6 +306,7 @@ static int run(int argc, char **argv)
 		{"mode", required_argument, NULL, OPTION_MODE},
 		{"participants", required_argument, NULL, OPTION_PARTICIPANTS},
 		{"recursive", no_argument, NULL, OPTION_RECURSIVE},
+		{"inherit", no_argument, NULL, OPTION_INHERIT},
 		{"value", required_argument, NULL, OPTION_VALUE},
 		{"maximum", required_argument, NULL, OPTION_MAXIMUM},
 		{"manual", no_argument, NULL, OPTION_MANUAL},
@@ -325,9 +343,7 @@ static int run(int argc, char **argv)
 		return cli_usage("what to create is missing: 'tenon create queue NAME'");
 	kind = cli_kind_named(argv[optind]);
 	if (!kind)
-		return cli_usage("'%s' is no kind of object; there are %s: 'tenon create queue "
-				 "NAME'",
-				 argv[optind], cli_kind_list(""));
+		return refuse_kind(argv[optind]);
 	++optind;
 	status = cli_operand_name(argc, argv, kind->name, name);
 	if (!status)
@@ -345,7 +361,7 @@ const struct cli_command cli_command_create = {
 		"queue,\n"
 		"lock, semaphore, semaphore-set, event, condition, barrier, once, region.\n"
 		"\n"
-		"Of a queue:\n"
+		"Of a queue (a message buffer is one, with the usual order and --full):\n"
 		"  --capacity N         messages it holds at most (1024; K, M and G may follow),\n"
 		"                       or 0, 'rendezvous': a send ends when its message was\n"
 		"                       received, or 'unbounded'\n"
@@ -356,6 +372,8 @@ const struct cli_command cli_command_create = {
 		"\n"
 		"Of a lock:\n"
 		"  --recursive          its holder may acquire it again\n"
+		"  --inherit            its holder has the priority of those who wait; not to be "
+		"shared\n"
 		"\n"
 		"Of a semaphore:\n"
 		"  --value N            what it begins with (0)\n"

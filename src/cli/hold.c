@@ -29,6 +29,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -86,6 +87,41 @@ static int attend(pid_t child, pid_t parent, bool *ret_orphaned)
 	}
 }
 
+/* The parent of a process, or 0. */
+static pid_t parent_of(pid_t pid)
+{
+	char path[32], line[512] = "", *end;
+	FILE *file;
+	int parent = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	/* The name of the program stands in parentheses, and may have some in it. */
+	if (fgets(line, sizeof(line), file) && (end = strrchr(line, ')')))
+		sscanf(end, ") %*c %d", &parent);
+	fclose(file);
+	return parent;
+}
+
+/* Who holds it may be waiting for this very command, and that is for ever. */
+static void warn_of_waiting_for_oneself(const struct cli_hold *hold)
+{
+	int32_t holder = hold->calls->holder ? hold->calls->holder(hold) : 0;
+	pid_t pid;
+
+	if (holder <= 0 || hold->patience.quiet)
+		return;
+	for (pid = getppid(); pid > 1 && pid != holder;)
+		pid = parent_of(pid);
+	if (pid == holder)
+		cli_kind_warn(hold->kind, hold->name,
+			      "process %d has it, and waits for this command to end: this is to "
+			      "wait for oneself",
+			      holder);
+}
+
 /* A signal ends the wait, and the process with it, as that of any program.  One that comes between
  * the end of the wait and the blocking of signals ends a process that holds what it waited for: of a
  * lock the next one is warned for nothing. */
@@ -96,6 +132,7 @@ static int take(struct cli_hold *hold, const sigset_t *old_mask)
 
 	if (error != -EBUSY || hold->patience.nonblock)
 		return error;
+	warn_of_waiting_for_oneself(hold);
 	fill_signals(&blocked);
 	sigprocmask(SIG_SETMASK, old_mask, NULL);
 	error = hold->calls->take(hold, cli_patience_deadline(&hold->patience));

@@ -44,6 +44,54 @@ const struct cli_kind *cli_kind_named(const char *name)
 	return NULL;
 }
 
+/* Other names of them, for those who come from elsewhere. */
+static const struct cli_kind *find_synonym(const char *word)
+{
+	static const struct {
+		const char *word;
+		const struct cli_kind *kind;
+	} synonyms[] = {
+		{"message-buffer", &cli_kind_queue},
+		{"message_buffer", &cli_kind_queue},
+		{"buffer", &cli_kind_queue},
+		{"mailbox", &cli_kind_queue},
+		{"mutex", &cli_kind_lock},
+		{"rwlock", &cli_kind_lock},
+		{"flock", &cli_kind_lock},
+		{"sem", &cli_kind_semaphore},
+		{"sems", &cli_kind_semaphore_set},
+		{"semset", &cli_kind_semaphore_set},
+		{"sem-set", &cli_kind_semaphore_set},
+		{"cond", &cli_kind_condition},
+		{"condvar", &cli_kind_condition},
+		{"shm", &cli_kind_region},
+		{"memory", &cli_kind_region},
+		{"shared-memory", &cli_kind_region},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(synonyms) / sizeof(synonyms[0]); ++i) {
+		if (!strcmp(synonyms[i].word, word))
+			return synonyms[i].kind;
+	}
+	return NULL;
+}
+
+const struct cli_kind *cli_kind_nearest(const char *word)
+{
+	const char *names[sizeof(cli_kinds) / sizeof(cli_kinds[0])] = {NULL};
+	const struct cli_kind *kind = find_synonym(word);
+	const char *nearest;
+	size_t i;
+
+	if (kind)
+		return kind;
+	for (i = 0; cli_kinds[i]; ++i)
+		names[i] = cli_kinds[i]->name;
+	nearest = cli_nearest(word, names);
+	return nearest ? cli_kind_named(nearest) : NULL;
+}
+
 const char *cli_article(const char *noun)
 {
 	/* "a once", as it is spoken. */
@@ -64,7 +112,11 @@ const char *cli_kind_list(const char *before)
 int cli_kind_option(const struct cli_kind **ret_kind)
 {
 	const struct cli_kind *kind = cli_kind_named(optarg);
+	const struct cli_kind *nearest = kind ? NULL : cli_kind_nearest(optarg);
 
+	if (nearest)
+		return cli_usage("--kind '%s': no kind of object; did you mean '%s'?", optarg,
+				 nearest->name);
 	if (!kind)
 		return cli_usage("--kind '%s': not one of %s", optarg, cli_kind_list(""));
 	*ret_kind = kind;

@@ -71,6 +71,7 @@ enum {
 	CLI_MAKE_COUNT = 2048,
 	CLI_MAKE_SIZE = 4096,
 	CLI_MAKE_MAX_SIZE = 8192,
+	CLI_MAKE_INHERIT = 16384,
 };
 
 #define CLI_MAKE_ANY (CLI_MAKE_MODE | CLI_MAKE_PARTICIPANTS)
@@ -197,6 +198,9 @@ extern const struct cli_kind cli_kind_any;
 /* By number or by name; NULL if there is none. */
 const struct cli_kind *cli_kind_of(uint32_t kind);
 const struct cli_kind *cli_kind_named(const char *name);
+
+/* The kind that is probably meant by a word that names none; or NULL. */
+const struct cli_kind *cli_kind_nearest(const char *word);
 
 /* "a queue", "an event": the article. */
 const char *cli_article(const char *noun);

@@ -20,6 +20,8 @@ static const char *find_difference(const struct cli_object *object, const struct
 {
 	if (making->given & CLI_MAKE_RECURSIVE && !object->status.lock.recursive)
 		return "--recursive";
+	if (making->given & CLI_MAKE_INHERIT && !object->status.lock.inherits)
+		return "--inherit";
 	return NULL;
 }
 
@@ -57,7 +59,8 @@ static void print(const struct cli_object *object)
 {
 	const struct tenon_lock_status *status = &object->status.lock;
 
-	cli_stat_row("made as", "%s", status->recursive ? "recursive" : "not recursive");
+	cli_stat_row("made as", "%s%s", status->recursive ? "recursive" : "not recursive",
+		     status->inherits ? ", with priority inheritance" : "");
 	cli_stat_made(object);
 	cli_stat_row("state", "%s", state_meaning(status->state));
 	if (status->shared)
@@ -83,6 +86,7 @@ static void add_json(const struct cli_object *object, struct json_object *json)
 	const struct tenon_lock_status *status = &object->status.lock;
 
 	cli_json_add_boolean(json, "recursive", status->recursive);
+	cli_json_add_boolean(json, "inherits", status->inherits);
 	cli_json_add_string(json, "state", cli_word(state_words, status->state));
 	cli_json_add_signed(json, "owner_pid", status->owner_pid);
 	cli_json_add_number(json, "depth", status->depth);
@@ -138,7 +142,7 @@ const struct cli_kind cli_kind_lock = {
 	.kind = TENON_KIND_LOCK,
 	.name = "lock",
 	.plural = "locks",
-	.options = CLI_MAKE_ANY | CLI_MAKE_RECURSIVE,
+	.options = CLI_MAKE_ANY | CLI_MAKE_RECURSIVE | CLI_MAKE_INHERIT,
 	.contents = "its memory is",
 	.use = "take it and hold it",
 	.columns = {"state", "waiting", "holder"},

@@ -61,7 +61,10 @@ static bool refuse(const char *name, const struct cli_making *making)
 {
 	const struct tenon_region_options *options = &making->region;
 
-	if (!options->bytes && !options->max_bytes)
+	if (!options->bytes && !options->max_bytes && making->given & CLI_MAKE_SIZE)
+		cli_kind_warn(&cli_kind_region, name,
+			      "--size 0 needs a --max-size, to which it may grow");
+	else if (!options->bytes && !options->max_bytes)
 		cli_kind_warn(&cli_kind_region, name,
 			      "how large it is must be said: 'tenon create region %s --size SIZE'",
 			      name);
@@ -94,15 +97,23 @@ static const char *seals_meaning(uint32_t seals)
 	return cli_word(meanings, seals);
 }
 
+/* Short, and exactly where that is something else. */
+static void print_size(const char *title, const char *before, uint64_t bytes)
+{
+	if (bytes < 1024)
+		cli_stat_row(title, "%s%s", before, cli_format_bytes(bytes));
+	else
+		cli_stat_row(title, "%s%s (%llu bytes)", before, cli_format_bytes(bytes),
+			     (unsigned long long)bytes);
+}
+
 static void print(const struct cli_object *object)
 {
 	const struct tenon_region_status *status = &object->status.region;
 
-	cli_stat_row("made as", "of at most %s (%llu bytes)", cli_format_bytes(status->max_bytes),
-		     (unsigned long long)status->max_bytes);
+	print_size("made as", "of at most ", status->max_bytes);
 	cli_stat_made(object);
-	cli_stat_row("size", "%s (%llu bytes)", cli_format_bytes(status->bytes),
-		     (unsigned long long)status->bytes);
+	print_size("size", "", status->bytes);
 	cli_stat_row("seals", "%s", seals_meaning(status->seals));
 	cli_stat_row("grown", "%s", cli_format_count(status->grown, "time", "times"));
 	cli_stat_row("repairs", "%llu", (unsigned long long)status->repairs);
@@ -320,6 +331,17 @@ static void examine_lock(const struct examination *examination, const struct cli
 			      (unsigned long long)offset);
 }
 
+static void examine_once(const struct examination *examination, const struct cli_object *placed,
+			 uint64_t offset)
+{
+	if (placed->status.once.owner_died && !placed->status.once.is_done)
+		doctor_report(examination->doctor, DOCTOR_WARNING, examination->region->name,
+			      "look at what was begun",
+			      "who did the once at offset %llu died amid it: it may be half done, "
+			      "which the next one to do it is told",
+			      (unsigned long long)offset);
+}
+
 static int examine_place(const struct cli_object *placed, uint64_t offset, int error, void *context)
 {
 	const struct examination *examination = context;
@@ -331,6 +353,8 @@ static int examine_place(const struct cli_object *placed, uint64_t offset, int e
 			      (unsigned long long)offset);
 	else if (!error && placed->kind == &cli_kind_lock)
 		examine_lock(examination, placed, offset);
+	else if (!error && placed->kind == &cli_kind_once)
+		examine_once(examination, placed, offset);
 	return 0;
 }
 

@@ -264,7 +264,17 @@ static const char *once_state(const struct cli_object *object)
 {
 	const struct tenon_once_status *status = &object->status.once;
 
-	return status->is_done ? "done" : status->owner_pid ? "begun" : "to-do";
+	if (status->is_done)
+		return "done";
+	if (status->owner_pid)
+		return "begun";
+	return status->owner_died ? "owner-died" : "to-do";
+}
+
+/* Somebody died amid it, and nobody has done it since. */
+static bool once_is_half_done(const struct tenon_once_status *status)
+{
+	return status->owner_died && !status->is_done;
 }
 
 static void once_columns(const struct cli_object *object, struct cli_columns *columns)
@@ -283,11 +293,15 @@ static void once_print(const struct cli_object *object)
 {
 	const struct tenon_once_status *status = &object->status.once;
 
+	static const char died[] = "who did it died amid it: it may be half done";
+
 	cli_stat_made(object);
 	if (status->owner_pid)
-		cli_stat_row("state", "%s by process %d", once_state(object), status->owner_pid);
+		cli_stat_row("state", "%s by process %d%s%s", once_state(object), status->owner_pid,
+			     once_is_half_done(status) ? "; before, " : "",
+			     once_is_half_done(status) ? died : "");
 	else
-		cli_stat_row("state", "%s", once_state(object));
+		cli_stat_row("state", "%s", once_is_half_done(status) ? died : once_state(object));
 	cli_stat_row("owner deaths", "%llu", (unsigned long long)status->owner_deaths);
 	cli_stat_attached(object, status->waiting);
 }
@@ -298,6 +312,7 @@ static void once_json(const struct cli_object *object, struct json_object *json)
 
 	cli_json_add_boolean(json, "is_done", status->is_done);
 	cli_json_add_signed(json, "owner_pid", status->owner_pid);
+	cli_json_add_boolean(json, "owner_died", status->owner_died);
 	cli_json_add_number(json, "waiting", status->waiting);
 	cli_json_add_number(json, "owner_deaths", status->owner_deaths);
 }
@@ -308,10 +323,17 @@ static void once_examine(struct doctor *doctor, struct cli_object *object)
 
 	if (!doctor_is_sound(doctor, object))
 		return;
-	doctor_report(doctor, DOCTOR_FINE, object->name, NULL, "sound, %s; %s, %s",
-		      once_state(object), waiting_text(status->waiting),
-		      cli_format_count(status->owner_deaths, "process died amid it",
-				       "processes died amid it"));
+	if (once_is_half_done(status))
+		doctor_report(
+			doctor, DOCTOR_WARNING, object->name,
+			"look at what was begun; 'tenon once NAME -- true' says that it is done",
+			"who did it died amid it: it may be half done, which the next one to "
+			"do it is told");
+	else
+		doctor_report(doctor, DOCTOR_FINE, object->name, NULL, "sound, %s; %s, %s",
+			      once_state(object), waiting_text(status->waiting),
+			      cli_format_count(status->owner_deaths, "process died amid it",
+					       "processes died amid it"));
 	if (status->owner_pid)
 		doctor_examine_holder(doctor, object, status->owner_pid, status->waiting);
 }

@@ -37,6 +37,14 @@ static int take(struct cli_hold *hold, int64_t deadline_ns)
 	return deadline_ns ? tenon_lock_acquire(lock, deadline_ns) : tenon_lock_try(lock);
 }
 
+static int32_t holder(const struct cli_hold *hold)
+{
+	struct tenon_lock_status status = {.size = sizeof(status)};
+	int error = tenon_lock_status(((const struct lock_request *)hold)->lock, &status);
+
+	return !error && status.depth ? status.owner_pid : 0;
+}
+
 /* It was not had in time. */
 static int report_conflict(const struct lock_request *request)
 {
@@ -58,6 +66,30 @@ static int report_conflict(const struct lock_request *request)
 				     details);
 }
 
+/* It cannot be had in this way at all. */
+static int report_unsupported(const struct lock_request *request)
+{
+	struct tenon_lock_status status = {.size = sizeof(status)};
+	const char *name = request->hold.name;
+
+	if (tenon_lock_status(request->lock, &status) || !status.inherits) {
+		cli_kind_warn(&cli_kind_lock, name,
+			      "the C library in use is not glibc: nobody would be told of this "
+			      "process's death");
+		return CLI_FAILED;
+	}
+	if (request->shared) {
+		cli_kind_warn(&cli_kind_lock, name,
+			      "it is one with priority inheritance, which cannot be shared; leave "
+			      "out --shared");
+		return CLI_USAGE;
+	}
+	cli_kind_warn(&cli_kind_lock, name,
+		      "it is one with priority inheritance, which needs glibc and Linux 5.14, and "
+		      "processes of one pid namespace");
+	return CLI_FAILED;
+}
+
 /* Says why it cannot be had, and what the exit status is, which may be 0. */
 static int refuse(const struct lock_request *request, int error)
 {
@@ -75,10 +107,7 @@ static int refuse(const struct lock_request *request, int error)
 	case ETIMEDOUT:
 		return report_conflict(request);
 	case ENOTSUP:
-		cli_kind_warn(&cli_kind_lock, name,
-			      "the C library in use is not glibc: nobody would be told of this "
-			      "process's death");
-		return CLI_FAILED;
+		return report_unsupported(request);
 	default:
 		return cli_kind_error(&cli_kind_lock, name, error);
 	}
@@ -150,6 +179,7 @@ static void close_lock(struct cli_hold *hold)
 static const struct cli_hold_calls calls = {
 	.open = open_lock,
 	.take = take,
+	.holder = holder,
 	.dares = dares,
 	.give = give,
 	.close = close_lock,

@@ -4,7 +4,7 @@
  * The command `tenon`: global options, the table of commands, and the choice among them.
  */
 
-#include "cli.h"
+#include "kind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -67,6 +67,7 @@ static const char *find_synonym(const char *name)
 const struct cli_command *cli_command_find(const char *name)
 {
 	const char *names[sizeof(cli_commands) / sizeof(cli_commands[0])] = {NULL};
+	const struct cli_kind *kind = cli_kind_named(name);
 	const char *nearest;
 	size_t i;
 
@@ -76,6 +77,12 @@ const struct cli_command *cli_command_find(const char *name)
 		names[i] = cli_commands[i]->name;
 	}
 	nearest = find_synonym(name);
+	if (!nearest && kind) {
+		cli_usage(
+			"there is no command '%s', but a kind of object: 'tenon create %s NAME%s'",
+			name, name, kind->example ? kind->example : "");
+		return NULL;
+	}
 	if (!nearest)
 		nearest = cli_nearest(name, names);
 	if (nearest)

@@ -35,6 +35,14 @@ static int take(struct cli_hold *hold, int64_t deadline_ns)
 	return error == -ETIMEDOUT && !deadline_ns ? -EBUSY : error;
 }
 
+static int32_t holder(const struct cli_hold *hold)
+{
+	struct tenon_once_status status = {.size = sizeof(status)};
+	int error = tenon_once_status(((const struct once_request *)hold)->once, &status);
+
+	return error ? 0 : status.owner_pid;
+}
+
 static int report_conflict(const struct once_request *request)
 {
 	struct tenon_once_status status = {.size = sizeof(status)};
@@ -116,6 +124,7 @@ static void close_once(struct cli_hold *hold)
 static const struct cli_hold_calls calls = {
 	.open = open_once,
 	.take = take,
+	.holder = holder,
 	.dares = dares,
 	.give = give,
 	.close = close_once,

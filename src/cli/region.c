@@ -104,9 +104,11 @@ int cli_region_grow(const struct cli_region_request *request, struct tenon_regio
 		return CLI_OK;
 	/* It may also be the limit of the process. */
 	if (error == -EFBIG && !tenon_region_status(region, &status) && bytes > status.max_bytes) {
-		cli_kind_warn(&cli_kind_region, request->name,
-			      "%llu bytes are wanted, and more than %llu it never has",
-			      (unsigned long long)bytes, (unsigned long long)status.max_bytes);
+		cli_kind_warn(
+			&cli_kind_region, request->name,
+			"%llu bytes are wanted, and more than %llu it never has; what may grow "
+			"further is made anew with --max-size",
+			(unsigned long long)bytes, (unsigned long long)status.max_bytes);
 		return CLI_TOO_LONG;
 	}
 	return cli_region_error(request, error, "growing");

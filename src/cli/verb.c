@@ -21,6 +21,11 @@ int cli_verb_find(const char *text, const struct cli_kind *kind, const char *con
 	if (nearest)
 		return cli_usage("'%s' is nothing to do with %s %s; did you mean '%s'?", text,
 				 cli_article(kind->name), kind->name, nearest);
+	if (!verbs[1])
+		return cli_usage(
+			"'%s' is nothing to do with %s %s; there is only %s: 'tenon %s %s NAME'",
+			text, cli_article(kind->name), kind->name, verbs[0], cli_current->name,
+			verbs[0]);
 	for (i = 0; verbs[i]; ++i)
 		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "",
 			 verbs[i]);

@@ -52,9 +52,15 @@ def folder_of(paths, end):
     return os.path.dirname(next(path for path in paths if path.endswith(end)))
 
 
+def environment_for_pkg_config(paths):
+    """In which what is installed is found, and not a build that README.md says to export."""
+    environment = dict(os.environ, PKG_CONFIG_LIBDIR=folder_of(paths, '/tenon.pc'))
+    environment.pop('PKG_CONFIG_PATH', None)
+    return environment
+
+
 def flags_for(root, paths, static):
-    environment = dict(os.environ, PKG_CONFIG_SYSROOT_DIR=root,
-                       PKG_CONFIG_LIBDIR=folder_of(paths, '/tenon.pc'))
+    environment = environment_for_pkg_config(paths) | {'PKG_CONFIG_SYSROOT_DIR': root}
     flags = output('pkg-config', '--cflags', '--libs', *(['--static'] if static else []), 'tenon',
                    env=environment).split()
     return [flag.replace('-ltenon', '-l:libtenon.a') for flag in flags] if static else flags
@@ -98,8 +104,8 @@ def main():
         unreadable = unreadable_pages(sys.argv[2], paths)
         if unreadable:
             sys.exit(f'not found by their names in the manual: {", ".join(unreadable)}')
-        version = output('pkg-config', '--modversion', 'tenon', env=dict(
-            os.environ, PKG_CONFIG_LIBDIR=folder_of(paths, '/tenon.pc'))).strip()
+        version = output('pkg-config', '--modversion', 'tenon',
+                         env=environment_for_pkg_config(paths)).strip()
         for static in (False, True):
             said = run_program(root, paths, compiler, static)
             if said != version:

@@ -101,6 +101,36 @@ def test_verbs(namespace):
     equal('printf' in complete(namespace, 'once', 'onc1', 'print'), True)
 
 
+def test_options_of_what_is_done(namespace):
+    """A kind's own, or those of the verb: no others, and all of them are some kind's or verb's."""
+    common = ['--exclusive', '--help', '--json', '--mode', '--namespace', '--participants']
+    patience = ['--conflict-exit-code', '--nonblock', '--quiet', '--timeout']
+    table = {
+        'create': (common, {
+            'queue': ['--capacity', '--full', '--message-size', '--order'],
+            'lock': ['--inherit', '--recursive'], 'semaphore': ['--maximum', '--value'],
+            'semaphore-set': ['--count', '--maximum', '--value'], 'event': ['--manual', '--set'],
+            'condition': [], 'barrier': ['--count'], 'once': [],
+            'region': ['--max-size', '--size']}),
+        'sem': (['--help', '--namespace'], {
+            'acquire': ['--create', '--maximum', '--value', *patience], 'release': [],
+            'get': ['--json']}),
+        'event': (['--help', '--namespace'],
+                  {'wait': patience, 'set': [], 'reset': [], 'pulse': []}),
+        'region': (['--help', '--namespace'], {
+            'dump': ['--hex', '--length', '--offset', '--output', '--raw'],
+            'load': ['--create', '--grow', '--max-size', '--offset', '--timeout'],
+            'grow': ['--timeout'], 'seal': ['--grow', '--timeout', '--write']}),
+    }
+    for command, (usual, rows) in table.items():
+        equal(sorted(rows), complete(namespace, command, ''))
+        for what, options in rows.items():
+            equal(complete(namespace, command, what, 'x', '--'), sorted(usual + options),
+                  f'{command} {what}')
+        equal({option for options in rows.values() for option in options} | set(usual),
+              set(complete(namespace, command, '--')), command)
+
+
 def test_values(namespace):
     equal(complete(namespace, 'create', ''), KINDS)
     equal(complete(namespace, 'ls', '--kind', ''), KINDS)

@@ -5,12 +5,15 @@ lock, and which object a name means."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 
 import harness
 from harness import contains, equal, finish
+
+INCLUDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../include/tenon')
 
 
 def status(namespace, name, *options):
@@ -52,6 +55,41 @@ def test_create_lock(namespace):
           [False, '0600', 256])
 
 
+def test_create_lock_with_inheritance(namespace):
+    """It is made, shown and compared, and who wants to share it is told why it cannot be."""
+    made = json.loads(namespace.run('create', 'lock', 'l', '--inherit', '--json'))
+    equal([made[key] for key in ('recursive', 'inherits')], [False, True])
+    namespace.run('create', 'lock', 'l', '--inherit')
+    contains(namespace.run('stat', 'l').decode(), 'not recursive, with priority inheritance\n')
+    namespace.run('lock', '--shared', 'l', 'true', status=2,
+                  error='priority inheritance, which cannot be shared; leave out --shared')
+    equal(status(namespace, 'l')['state'], 'sound')
+    namespace.run('create', 'lock', 'plain')
+    equal(status(namespace, 'plain')['inherits'], False)
+    namespace.run('create', 'lock', 'plain', '--inherit', status=7, error='another --inherit')
+
+
+def members_of_status(kind):
+    """Those of struct tenon_KIND_status, as the header has them."""
+    noun = kind.replace('-', '_')
+    with open(os.path.join(INCLUDE, f'{noun}.h')) as file:
+        body = re.search(rf'struct tenon_{noun}_status {{(.*?)\n}};', file.read(), re.DOTALL)[1]
+    body = re.sub(r'/\*.*?\*/', '', body, flags=re.DOTALL)
+    names = {name for words in body.split(';') for name in re.findall(r'(\w+)\s*(?:,|$)', words)}
+    return names - {'size', 'flags', 'reserved', 'reserved2'}
+
+
+def test_json_has_the_members_of_the_status(namespace):
+    """As tenon-stat(1) says, of each kind."""
+    for kind, *options in (('queue',), ('lock',), ('semaphore',), ('event',), ('condition',),
+                           ('barrier', '--count', '3'), ('once',), ('region', '--size', '1K'),
+                           ('semaphore-set', '--count', '2')):
+        made = json.loads(namespace.run('create', kind, 'x', *options, '--json'))
+        # Of a region, `attached` is of the handle that looks.
+        wanted = members_of_status(kind) - ({'attached'} if kind == 'region' else set())
+        equal(set(made) - {'kind', 'name', 'processes'}, wanted, kind)
+
+
 def test_create_of_each_kind(namespace):
     """What it is made with is what it is, and another wish is refused with the remedy."""
     rows = (
@@ -64,7 +102,8 @@ def test_create_of_each_kind(namespace):
         ('condition', '', {'waiting': 0, 'woken': 0, 'signals': 0}, '', ''),
         ('barrier', '--count 3',
          {'count': 3, 'arrived': 0, 'waiting': 0, 'rounds': 0, 'withdrawn': 0}, '--count 4', '--count'),
-        ('once', '', {'is_done': False, 'owner_pid': 0, 'waiting': 0, 'owner_deaths': 0}, '', ''),
+        ('once', '', {'is_done': False, 'owner_pid': 0, 'owner_died': False, 'waiting': 0,
+                      'owner_deaths': 0}, '', ''),
     )
     common = {'mode': '0640', 'uid': os.geteuid(), 'max_participants': 7, 'participants': 1,
               'damaged': False, 'name': '/x'}

@@ -356,5 +356,27 @@ def test_no_place_left(namespace):
     finish(holder, status=128 + signal.SIGTERM)
 
 
+def test_command_that_waits_for_itself(namespace):
+    """It is told so, where it would hang without a word; and who only waits for another is not."""
+    for options in ([], ['--shared']):
+        script = f'echo $PPID; exec {namespace.command} lock {" ".join(options)} -w 100ms l true'
+        done = subprocess.run([namespace.command, 'lock', 'l', 'sh', '-c', script], check=False,
+                              capture_output=True, text=True, timeout=harness.WATCHDOG_S,
+                              env=namespace.environment)
+        holder = done.stdout.strip()
+        equal([done.returncode, done.stderr.splitlines()], [1, [
+            f"tenon: lock '/l': process {holder} has it, and waits for this command to end: this "
+            'is to wait for oneself',
+            f"tenon: lock '/l': it was not free within 100 ms: process {holder} holds it"]])
+    quiet = namespace.start('lock', 'l', namespace.command, 'lock', '-q', '-w', '10ms', 'l', 'true')
+    equal(finish(quiet, status=1), (b'', ''))
+    holder = namespace.start('lock', 'l', *WAIT, stdin=None)
+    holder.stdout.readline()
+    error = finish(namespace.start('lock', '-w', '10ms', 'l', 'true'), status=1)[1]
+    equal([len(error.splitlines()), 'it was not free within 10 ms' in error], [1, True], error)
+    holder.kill()
+    holder.communicate(timeout=harness.WATCHDOG_S)
+
+
 if __name__ == '__main__':
     sys.exit(harness.main())

@@ -6,6 +6,7 @@
  *	map NAME		maps the region for writing
  *	place NAME		places a lock, a semaphore of value 3 and an event in it, and holds the lock
  *	die NAME		the same with another lock, and dies holding it
+ *	begin NAME		places a once at its beginning, begins it, and dies
  *	operate NAME N CHANGE	one operation on semaphore N of the set, to be undone
  *	destroy NAME		destroys the set
  *
@@ -20,6 +21,7 @@
 #include <sys/prctl.h>
 #include <tenon/event.h>
 #include <tenon/lock.h>
+#include <tenon/once.h>
 #include <tenon/region.h>
 #include <tenon/semaphore.h>
 #include <tenon/semaphore_set.h>
@@ -75,6 +77,15 @@ static void place(struct tenon_region *region)
 	      "place an event");
 }
 
+static void begin(struct tenon_region *region)
+{
+	struct tenon_once *once;
+	uint32_t what;
+
+	check(tenon_once_open_at(region, 0, TENON_CREATE, NULL, &once), "place a once");
+	check(tenon_once_begin(once, TENON_NO_DEADLINE, &what), "begin");
+}
+
 static struct tenon_semaphore_set *open_set(const char *name)
 {
 	struct tenon_semaphore_set *set;
@@ -108,6 +119,9 @@ int main(int argc, char **argv)
 		place(open_region(argv[2]));
 	} else if (!strcmp(argv[1], "die")) {
 		hold(open_region(argv[2]), 3 * STEP);
+		raise(SIGKILL);
+	} else if (!strcmp(argv[1], "begin")) {
+		begin(open_region(argv[2]));
 		raise(SIGKILL);
 	} else if (!strcmp(argv[1], "operate") && argc == 5) {
 		operate(open_set(argv[2]), argv + 3);

@@ -122,9 +122,33 @@ def test_warning_until_it_succeeds(namespace):
     namespace.run('once', 'o', 'false', status=1, error=WARNING)
     equal(namespace.run('once', '--if-dead', 'fail', 'o', 'echo', 'ran', status=6, error=WARNING),
           b'')
-    contains(namespace.run('doctor').decode(), 'sound, to-do;')
+    contains(namespace.run('doctor', status=1).decode(),
+             'warning  once /o: who did it died amid it: it may be half done')
     equal(namespace.run('once', '--if-dead', 'run', 'o', 'echo', 'ran', error=WARNING), b'ran\n')
     equal(namespace.run('once', '--if-dead', 'fail', 'o', 'echo', 'ran'), b'')
+
+
+def test_a_death_is_seen(namespace):
+    """Before anybody begins anew, and while somebody does; then it is done."""
+    namespace.run('create', 'once', 'o')
+    contains(namespace.run('doctor').decode(), 'sound, to-do;')
+    equal(status(namespace)['owner_died'], False)
+    namespace.run('once', 'o', 'sh', '-c', 'kill -9 $$', status=137)
+    equal([status(namespace)[key] for key in ('is_done', 'owner_pid', 'owner_died')],
+          [False, 0, True])
+    contains(namespace.run('stat', 'o').decode(),
+             'state        who did it died amid it: it may be half done\n')
+    equal(namespace.run('ls', '-l').decode().split()[3:6], ['owner-died', '0', '-'])
+    contains(namespace.run('doctor', status=1).decode(), "'tenon once NAME -- true' says")
+    doer, command = started(namespace)
+    contains(namespace.run('stat', 'o').decode(),
+             f'state        begun by process {harness.parent_of(command)}; before, who did it died')
+    os.kill(command, signal.SIGTERM)
+    doer.communicate(timeout=harness.WATCHDOG_S)
+    namespace.run('once', 'o', 'true', error=WARNING)
+    equal([status(namespace)[key] for key in ('is_done', 'owner_died')], [True, False])
+    equal(namespace.run('ls', '-l').decode().split()[3], 'done')
+    contains(namespace.run('doctor').decode(), 'sound, done;')
 
 
 def test_killed_at_any_moment(namespace):
@@ -166,6 +190,11 @@ def test_signals_are_passed_on(namespace):
     doer.terminate()
     equal(finish(doer, status=3)[0], b'SIGUSR1 SIGTERM\n')
     equal([status(namespace)[key] for key in ('is_done', 'owner_deaths')], [False, 0])
+
+
+def test_command_that_waits_for_itself(namespace):
+    namespace.run('once', 'o', namespace.command, 'once', '-w', '10ms', 'o', 'true', status=1,
+                  error='waits for this command to end: this is to wait for oneself')
 
 
 if __name__ == '__main__':

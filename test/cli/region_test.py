@@ -70,7 +70,7 @@ def test_bad_input(namespace):
             file.write(data)
     rows = (
         ('create region x', 2, "'tenon create region /x --size SIZE'"),
-        ('create region x --size 0', 2, "--size SIZE'"),
+        ('create region x --size 0', 2, '--size 0 needs a --max-size'),
         ('create region x --size 2 --max-size 1', 2, '--size 2 is above --max-size 1'),
         ('create region x --size -1', 2, "--size '-1': not a size from 0 to 8192G"),
         ('create region x --size 1.5M', 2, "--size '1.5M': not a size"),
@@ -120,7 +120,8 @@ def test_bad_input(namespace):
         ('region grow r', 2, "'tenon region grow NAME SIZE'"),
         ('region grow r 1x', 2, "'1x' is no size up to 8192G"),
         ('region grow r 8193G', 2, "'8193G' is no size"),
-        ('region grow r 4097', 8, '4097 bytes are wanted, and more than 4096 it never has'),
+        ('region grow r 4097', 8, '4097 bytes are wanted, and more than 4096 it never has; what may grow further is '
+         'made anew with --max-size'),
         ('region grow r 5 6', 2, "'6' is too much"),
         ('region grow missing 5', 3, 'there is no such region'),
         ('region seal r', 2, 'against what to seal it is missing: --grow, --write or both'),
@@ -290,6 +291,25 @@ def test_placed(namespace):
     contains(namespace.run('stat', 'r').decode(),
              'lock at offset 0: not to be looked at: the region is sealed against writing\n')
     namespace.run('doctor')
+
+
+def test_size_of_a_few_bytes(namespace):
+    """A number of bytes is said once."""
+    namespace.run('create', 'region', 'r', '--size', '49', '--max-size', '2K')
+    text = namespace.run('stat', 'r').decode()
+    contains(text, 'size         49 B\n')
+    contains(text, 'made as      of at most 2.0 KiB (2048 bytes)\n')
+
+
+def test_dead_one_at_a_once(namespace):
+    """What was placed and left half done is told."""
+    namespace.run('create', 'region', 'r', '--size', str(PLACE), '--participants', '8')
+    victim = helper(namespace, 'begin', 'r', wait=False)
+    equal(victim.wait(harness.WATCHDOG_S), -signal.SIGKILL)
+    contains(namespace.run('doctor', status=1).decode(),
+             'region /r: who did the once at offset 0 died amid it: it may be half done')
+    contains(namespace.run('stat', 'r').decode(), 'once at offset 0: state owner-died, waiting 0')
+    equal([entry['owner_died'] for entry in status(namespace)['placed']], [True])
 
 
 def test_damaged_place(namespace):
