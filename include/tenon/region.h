@@ -74,7 +74,10 @@ struct tenon_region_options {
 /*
  * Opens the region `name`, or makes it (`flags`: TENON_CREATE, TENON_EXCLUSIVE), zeroed.  `options`
  * are those of a new region, and looked at only with TENON_CREATE: one that exists may be shorter, and be made for another
- * number of processes, on which TENON_PLACE_BYTES depends; tenon_region_status tells.  Nothing is mapped yet.  Errors:
+ * number of processes, on which TENON_PLACE_BYTES depends; tenon_region_status tells.  Nothing is mapped yet.
+ *
+ * NULL for the name makes a region that has none (with TENON_CREATE): for children, who have the handle, and for who gets a
+ * descriptor (tenon_region_fd).  No list shows it, and nobody has to remove it; it takes /proc.  Errors:
  * -ENOENT; -EEXIST; -EACCES; -EPERM the file belongs to somebody unexpected; -EPROTO it was made by
  * a library with another layout; -EFBIG a new one would be longer than RLIMIT_FSIZE (no SIGXFSZ is
  * sent); -EAGAIN others made and removed it again and again meanwhile; -ENAMETOOLONG; as
@@ -84,8 +87,8 @@ TENON_PUBLIC int tenon_region_open(const char *namespace_path, const char *name,
 				   const struct tenon_region_options *options,
 				   struct tenon_region **ret_region) TENON_MUST_USE;
 
-/* Lets go of the handle; unmaps what was mapped by it, views too.  NULL is allowed.  Always
- * returns NULL. */
+/* Lets go of the handle; unmaps what was mapped by it, views too.  As long as objects that are placed in it are open,
+ * that is put off to the closing of the last of these.  NULL is allowed.  Always returns NULL. */
 TENON_PUBLIC struct tenon_region *tenon_region_close(struct tenon_region *region);
 
 /* Removes the name.  Those who have the region open or mapped, or a descriptor of it, go on
@@ -98,14 +101,17 @@ TENON_PUBLIC int tenon_region_remove(const char *namespace_path, const char *nam
  * Synchronization objects can be placed in a region: tenon_lock_open_at and so on take an offset of the data, a multiple
  * of TENON_PLACE_ALIGNMENT, and make them there, in TENON_PLACE_BYTES(max_participants) bytes, where max_participants is
  * the region's; it depends on nothing else.  What lies there is the library's.  They have no name, and no mode of their own:
- * whoever may write to the region may use them.  A process is attached to them as it is to the region, and the
- * region's handle has to stay open for as long as those of what is placed in it; by one handle of the region each is
- * opened once (-EBUSY).  1024 fit into one region.
+ * whoever may write to the region may use them.  A process is attached to them as it is to the region, whose memory stays
+ * mapped until the last of them is closed; by one handle of the region each is opened once (-EBUSY).  1024 fit into one
+ * region.
  */
 #define TENON_PLACE_ALIGNMENT 4096u
 #define TENON_PLACE_BYTES(max_participants) \
 	(UINT64_C(4096) +                   \
 	 (((max_participants) ? (uint64_t)(max_participants) : 256) * 64 + 4095) / 4096 * 4096)
+
+/* TENON_PLACE_BYTES of this region.  0: NULL, or the handle is of a descriptor.  Does not wait. */
+TENON_PUBLIC uint64_t tenon_region_place_bytes(const struct tenon_region *region);
 
 /* Takes away the object that was placed at this offset; the memory is the program's again.  Nobody may have it open: it
  * would go on using the memory.  -ENOENT there is none; -EACCES the handle is of a descriptor; as tenon_region_map for

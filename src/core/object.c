@@ -97,12 +97,10 @@ bool tni_object_is_dead(struct tni_object *object, uint32_t participant)
 	return fcntl(object->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
 }
 
-int tni_object_make(int directory_fd, const char *file_name, const char *name, mode_t mode,
-		    struct tni_object_header *header,
-		    int (*fill)(int fd, uint8_t *base, const void *context), const void *context,
-		    uint64_t *ret_inode)
+static int make(int directory_fd, const char *name, mode_t mode, struct tni_object_header *header,
+		int (*fill)(int fd, uint8_t *base, const void *context), const void *context,
+		int *ret_fd)
 {
-	uint64_t inode;
 	uint8_t *base;
 	int fd, result = tni_file_make(directory_fd, mode, &fd);
 
@@ -130,13 +128,36 @@ int tni_object_make(int directory_fd, const char *file_name, const char *name, m
 	}
 	munmap(base, header->extent_bytes);
 	if (result == 0)
-		result = tni_file_inode(fd, "", &inode);
+		*ret_fd = fd;
+	else
+		close(fd);
+	return result;
+}
+
+int tni_object_make(int directory_fd, const char *file_name, const char *name, mode_t mode,
+		    struct tni_object_header *header,
+		    int (*fill)(int fd, uint8_t *base, const void *context), const void *context,
+		    uint64_t *ret_inode)
+{
+	uint64_t inode;
+	int fd, result = make(directory_fd, name, mode, header, fill, context, &fd);
+
+	if (result != 0)
+		return result;
+	result = tni_file_inode(fd, "", &inode);
 	if (result == 0)
 		result = tni_file_name(fd, directory_fd, file_name);
 	close(fd);
 	if (result == 0)
 		*ret_inode = inode;
 	return result;
+}
+
+int tni_object_make_nameless(int directory_fd, mode_t mode, struct tni_object_header *header,
+			     int (*fill)(int fd, uint8_t *base, const void *context),
+			     const void *context, int *ret_fd)
+{
+	return make(directory_fd, "", mode, header, fill, context, ret_fd);
 }
 
 int tni_object_check(int fd, uint32_t kind, struct tni_object_header *ret_header,

@@ -56,6 +56,11 @@ int tni_object_make(int directory_fd, const char *file_name, const char *name, m
 		    int (*fill)(int fd, uint8_t *base, const void *context), const void *context,
 		    uint64_t *ret_inode);
 
+/* The same of a file without a name, which is open then, for tni_object_open_fd(). */
+int tni_object_make_nameless(int directory_fd, mode_t mode, struct tni_object_header *header,
+			     int (*fill)(int fd, uint8_t *base, const void *context),
+			     const void *context, int *ret_fd);
+
 /* Opens and maps.  -EPROTO another layout; -EBADMSG not an object; -EPERM unexpected owner. */
 int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 		    struct tni_object *ret_object);

@@ -246,8 +246,10 @@ int tni_sync_open_at(const struct tni_sync_kind *kind, size_t bytes, struct teno
 
 void tni_place_close(struct tni_sync *sync)
 {
-	struct tni_sync **at = &sync->region->placed;
+	struct tenon_region *region = sync->region;
+	struct tni_sync **at = &region->placed;
 	struct tni_object *object = sync->object;
+	bool is_last;
 
 	if (tni_get32(&object->generation) == tni_process_generation())
 		tni_sync_bury(sync, object->participant, INT64_MAX);
@@ -256,7 +258,10 @@ void tni_place_close(struct tni_sync *sync)
 		at = &(*at)->next;
 	if (*at)
 		*at = sync->next;
+	is_last = region->is_closed && !region->placed;
 	tni_registry_unlock();
+	if (is_last)
+		tni_region_free(region);
 }
 
 static int bury_one(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
@@ -337,6 +342,11 @@ void tni_places_renew(struct tenon_region *region)
 {
 	for (struct tni_sync *sync = region->placed; sync; sync = sync->next)
 		tni_sync_renew(sync);
+}
+
+uint64_t tenon_region_place_bytes(const struct tenon_region *region)
+{
+	return region && region->kind == TNI_REGION_ATTACHED ? place_bytes(region) : 0;
 }
 
 int tenon_region_clear(struct tenon_region *region, uint64_t offset)

@@ -35,7 +35,8 @@ struct tenon_region {
 	struct tni_region_control *control; /* NULL: not attached */
 	enum tni_region_kind kind;
 	bool may_write, is_guarded;
-	int fd; /* of the file; there is never a lock on its description */
+	bool is_closed; /* by the program, which has placed objects open; under the registry's lock */
+	int fd;		/* of the file; there is never a lock on its description */
 	uint64_t control_offset, data_offset, max_bytes;
 	struct tni_a64 known; /* size up to which the file was seen to have memory */
 	struct tni_a32 broken;
@@ -73,6 +74,7 @@ static inline int tni_region_begin(struct tenon_region *region)
 
 /* Where things lie in a file that is made for so many participants. */
 uint64_t tni_region_control_offset(uint32_t participants);
+uint64_t tni_region_data_offset(uint32_t participants);
 
 /* The parts of the control page that everybody may read, by a system call.  -EIO: the file does
  * not have it. */
@@ -86,6 +88,8 @@ int tni_region_attach(struct tenon_region *region);
 
 /* Undoes opening, attaching and mapping; the structure itself stays. */
 void tni_region_let_go(struct tenon_region *region);
+/* The same, and frees it. */
+void tni_region_free(struct tenon_region *region);
 
 /* The size now, which the file is seen to have. */
 int tni_region_look(struct tenon_region *region, uint64_t *ret_bytes);

@@ -70,6 +70,21 @@ static int count_places(uint32_t kind, uint64_t offset, void *context)
 	return 0;
 }
 
+static int count_names(uint32_t kind, const char *name, void *context)
+{
+	(void)kind;
+	(void)name;
+	++*(uint32_t *)context;
+	return 0;
+}
+
+static int count_attached(const struct tenon_region_user *user, void *context)
+{
+	(void)user;
+	++*(uint32_t *)context;
+	return 0;
+}
+
 static uint32_t places(struct tenon_region *region)
 {
 	uint32_t count = 0;
@@ -295,6 +310,88 @@ static void test_opening_does_not_wait(void)
 static struct tenon_semaphore *inherited;
 static struct tenon_region *inherited_region;
 
+static void take_from_nameless(void *context)
+{
+	(void)context;
+	EXPECT_IS(tenon_semaphore_try(inherited, 2, TENON_SEMAPHORE_UNDO), 0);
+	for (;;)
+		pause();
+}
+
+/* Children, and who gets a descriptor, are in it like anybody in a region with a name. */
+static void test_nameless(void)
+{
+	struct tenon_region_options options = {
+		.size = sizeof(options), .max_participants = PARTICIPANTS, .bytes = PLACES * PLACE};
+	struct tenon_region *region = NULL, *other = NULL;
+	struct tenon_semaphore *semaphore;
+	uint32_t value = 9, count = 0;
+	pid_t child;
+	int fd = -1;
+
+	EXPECT_IS(tenon_region_open(contract_folder, NULL, 0, NULL, &region), -EINVAL);
+	EXPECT_IS(tenon_region_open(contract_folder, NULL, TENON_EXCLUSIVE, &options, &region),
+		  -EINVAL);
+	EXPECT_IS(tenon_region_open(contract_folder, NULL, TENON_CREATE | TENON_EXCLUSIVE, &options,
+				    &region),
+		  0);
+	REQUIRE(region);
+	inherited_region = region;
+	EXPECT_IS(tenon_namespace_list(contract_folder, count_names, &count), 0);
+	EXPECT_IS(count, 0);
+	semaphore = semaphore_at(region, 0, 2);
+	EXPECT_IS(tenon_semaphore_try(semaphore, 2, 0), 0);
+	semaphore = tenon_semaphore_close(semaphore);
+	semaphore = inherited = semaphore_at(region, 1, 2);
+	child = contract_start(take_from_nameless, NULL);
+	EXPECT_IS(tenon_region_fd(region, TENON_REGION_WRITE, &fd), 0);
+	EXPECT_IS(tenon_region_from_fd(fd, 0, &other), 0);
+	REQUIRE(other);
+	close(fd);
+	EXPECT(tenon_region_place_bytes(other) == PLACE);
+	while (tenon_semaphore_value(semaphore, &value) == 0 && value != 0)
+		sched_yield();
+	EXPECT_IS(tenon_region_attached(other, count_attached, &count), 0);
+	EXPECT_IS(count, 3);
+	kill(child, SIGKILL);
+	EXPECT_IS(tenon_semaphore_acquire(semaphore, 2, 0, tenon_deadline_after(LIMIT_NS)), 0);
+	contract_kill(child);
+	semaphore = tenon_semaphore_close(semaphore);
+	region = tenon_region_close(region);
+	semaphore = semaphore_at(other, 1, 9);
+	EXPECT_IS(tenon_semaphore_try(semaphore, 1, 0), -EAGAIN);
+	semaphore = tenon_semaphore_close(semaphore);
+	other = tenon_region_close(other);
+}
+
+/* Handles may be closed in any order. */
+static void test_closing_order(void)
+{
+	struct tenon_region *region = open_region(TENON_CREATE), *other;
+	struct tenon_lock *lock = lock_at(region, 1);
+	struct tenon_semaphore *semaphore = semaphore_at(region, 2, 1);
+	uint32_t count = 0;
+
+	EXPECT(tenon_region_place_bytes(region) == PLACE);
+	EXPECT(tenon_region_place_bytes(NULL) == 0);
+	region = tenon_region_close(region);
+	EXPECT_IS(tenon_lock_acquire(lock, 0), 0);
+	EXPECT_IS(tenon_semaphore_try(semaphore, 1, TENON_SEMAPHORE_UNDO), 0);
+	EXPECT_IS(tenon_lock_release(lock), 0);
+	lock = tenon_lock_close(lock);
+	other = open_region(0);
+	EXPECT_IS(tenon_region_attached(other, count_attached, &count), 0);
+	EXPECT_IS(count, 2);
+	semaphore = tenon_semaphore_close(semaphore);
+	count = 0;
+	EXPECT_IS(tenon_region_attached(other, count_attached, &count), 0);
+	EXPECT_IS(count, 1);
+	semaphore = semaphore_at(other, 2, 9);
+	EXPECT_IS(tenon_semaphore_try(semaphore, 1, 0), 0);
+	semaphore = tenon_semaphore_close(semaphore);
+	other = tenon_region_close(other);
+}
+
 static void use_inherited(void *context)
 {
 	(void)context;
@@ -430,6 +527,8 @@ int main(void)
 		{"a region has room for 1024", test_full, NULL},
 		{"the bounded buffer", test_bounded_buffer, NULL},
 		{"what the dead held comes back in all that is placed", test_death, NULL},
+		{"in a region without a name", test_nameless, NULL},
+		{"handles are closed in any order", test_closing_order, NULL},
 		{"what is there is opened while somebody is placing", test_opening_does_not_wait,
 		 NULL},
 		{"a child has what it takes itself", test_fork, NULL},
