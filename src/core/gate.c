@@ -57,6 +57,9 @@
  * ORD event: the waker counts the event up before it unlocks; a sleeper reads the event before it
  * announces.  If the count is still the same when the kernel compares it, nothing was woken since.
  *
+ * ORD asleep: who falls asleep sets its bit before the kernel compares the event; who counts the event for all looks
+ * at the bits behind that.  One of them sees the other.
+ *
  * Thread ids are each pid namespace's own.  A process that dies in a call while a thread of the same
  * number in another namespace holds the lock makes the kernel take that one for the dead: it writes
  * OWNER_DIED over the living owner's id.  Where participants come from more than one namespace, whoever
@@ -197,7 +200,7 @@ static void bit_set(struct tni_gatehouse *house, uint32_t class)
 static void asleep_enter(struct tni_gatehouse *house, uint32_t class)
 {
 	tni_fetch_add32(&house->asleep[class], 1);
-	bit_set(house, class);
+	bit_set(house, class); /* ORD(asleep) */
 }
 
 static bool asleep_leave(struct tni_gatehouse *house, uint32_t class)
@@ -304,10 +307,22 @@ void tni_gatehouse_wake(struct tni_gatehouse *house, uint32_t class, uint32_t co
 	tni_event_wake(house, class, count);
 }
 
+static bool is_anybody_asleep(const struct tni_gatehouse *house, uint32_t class)
+{
+	for (uint32_t i = 0; i * 64 < house->top; i++)
+		/* ORD(asleep) */
+		if (tni_load_total64(&house->waitroom->asleep[class][i]) != 0)
+			return true;
+	return false;
+}
+
 void tni_gatehouse_rouse(struct tni_gatehouse *house)
 {
-	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
-		tni_gatehouse_wake(house, class, UINT32_MAX);
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++) {
+		tni_event_count(house, class);
+		if (is_anybody_asleep(house, class))
+			tni_event_wake(house, class, UINT32_MAX);
+	}
 }
 
 static void count_and_wake(struct tni_gatehouse *house, uint32_t class)

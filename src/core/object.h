@@ -35,6 +35,8 @@ struct tni_object {
 	struct tni_object *next, *previous; /* all that this process has open */
 	uint64_t forks;			    /* of this process before the file was opened */
 	struct tni_stake stake;
+	struct tni_a32
+		told; /* generation of the process whose stake all who sleep know: object/turnstile.c */
 	uint64_t stakes_offset; /* of the stakes' pages in the file; set by the kind */
 	struct tni_a64 stakes_known[TNI_STAKE_KNOWN_WORDS]; /* pages whose memory is there */
 	/* Frees what a dead participant held.  Called while its byte is locked.  -ETIMEDOUT. */

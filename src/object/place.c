@@ -264,27 +264,10 @@ void tni_place_close(struct tni_sync *sync)
 		tni_region_free(region);
 }
 
-static int bury_one(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
-{
-	/* Whoever attaches holds gates under the number that it takes over. */
-	if (sync->object->participant == UINT32_MAX)
-		sync->house.participant = participant;
-	return tni_sync_bury(sync, participant, deadline_ns);
-}
-
-static int rouse_one(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
-{
-	(void)participant;
-	(void)deadline_ns;
-	tni_gatehouse_rouse(&sync->house);
-	return 0;
-}
-
 /* In a mapping of its own: this process may have none, and whoever maps for good takes the registry's lock, which may
  * be held. */
-static int at_place(struct tenon_region *region, uint64_t entry,
-		    int (*act)(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns),
-		    uint32_t participant, int64_t deadline_ns)
+static int bury_at(struct tenon_region *region, uint64_t entry, uint32_t participant,
+		   int64_t deadline_ns)
 {
 	struct tni_sync sync = {.kind = kind_of(entry & ENTRY_KIND)};
 	uint64_t offset = offset_of(entry), bytes = place_bytes(region);
@@ -300,18 +283,18 @@ static int at_place(struct tenon_region *region, uint64_t entry,
 		      (off_t)(region->data_offset + offset));
 	if (memory == MAP_FAILED)
 		return -errno;
-	/* Who sleeps at one that somebody has damaged is woken all the same. */
-	if (settle(&sync, region, offset, memory) == 0 || act == rouse_one) {
-		sync.house.participant = region->object.participant;
-		result = act(&sync, participant, deadline_ns);
+	if (settle(&sync, region, offset, memory) == 0) {
+		/* Whoever attaches holds gates under the number that it takes over. */
+		sync.house.participant = region->object.participant == UINT32_MAX
+						 ? participant
+						 : region->object.participant;
+		result = tni_sync_bury(&sync, participant, deadline_ns);
 	}
 	munmap(memory, bytes);
 	return result;
 }
 
-static int at_places(struct tenon_region *region,
-		     int (*act)(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns),
-		     uint32_t participant, int64_t deadline_ns)
+int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t deadline_ns)
 {
 	struct tni_a64 *table = table_of(region);
 	uint64_t bytes;
@@ -323,19 +306,35 @@ static int at_places(struct tenon_region *region,
 		uint64_t entry = tni_load_acquire64(&table[i]); /* ORD(place) */
 
 		if (entry != 0)
-			result = at_place(region, entry, act, participant, deadline_ns);
+			result = bury_at(region, entry, participant, deadline_ns);
 	}
 	return result;
 }
 
-int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t deadline_ns)
-{
-	return at_places(region, bury_one, participant, deadline_ns);
-}
-
+/* Who has something placed open has the data mapped, and nobody unmaps it meanwhile; nor where the registry is locked, for a
+ * thread that ends.  Somebody who has damaged what lies there does not keep its sleepers from being woken. */
 void tni_places_rouse(struct tenon_region *region)
 {
-	(void)!at_places(region, rouse_one, UINT32_MAX, 0);
+	uint8_t *base = region->map[1].address;
+	struct tni_a64 *table = table_of(region);
+	uint64_t bytes;
+	struct stat status;
+
+	(void)!tni_region_look(region, &bytes);
+	if (!base || fstat(region->fd, &status) != 0)
+		return;
+	for (uint32_t i = 0; i < TNI_REGION_PLACES; i++) {
+		uint64_t entry = tni_load_acquire64(&table[i]); /* ORD(place) */
+		uint64_t offset = offset_of(entry);
+		struct tni_gatehouse house = {.top = region->object.header.participants_max};
+
+		if (entry == 0 || !is_within(region, offset) ||
+		    (uint64_t)status.st_size <
+			    region->data_offset + offset + sizeof(struct tni_cell))
+			continue;
+		house.waitroom = &((struct tni_cell *)(base + offset))->waitroom;
+		tni_gatehouse_rouse(&house);
+	}
 }
 
 void tni_places_renew(struct tenon_region *region)

@@ -58,7 +58,6 @@ struct tni_sync {
 	struct tni_a32 spin_ns;	   /* how long to spin before sleeping: object/turnstile.c */
 	/* Bits of participants whose stake the kernel has marked since a thread of theirs ended: core/stake.c */
 	struct tni_a64 outlives[TNI_BITMAP_WORDS];
-	struct tni_a32 told;   /* generation of the process whose stake all who sleep know */
 	uint32_t flags, limit; /* checked copies */
 	/* while it is opened */
 	struct tenon_sync_options making;

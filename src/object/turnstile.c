@@ -98,12 +98,9 @@ static void wake(struct tni_sync *sync, uint64_t before, int64_t count)
  * placed in the same region, since the kernel may tell this process of a death that is meant for that one. */
 static void tell_of_stake(struct tni_sync *sync, const struct tni_thread *thread)
 {
-	struct tni_turnstile *turnstile = tni_turnstile(sync);
-
-	if (__builtin_expect(tni_get32(&sync->told) == thread->generation, 1))
+	if (__builtin_expect(tni_get32(&sync->object->told) == thread->generation, 1))
 		return;
-	tni_set32(&turnstile->claims, 1);
-	tni_set32(&sync->told, thread->generation);
+	tni_set32(&sync->object->told, thread->generation);
 	sync->object->rouse(sync->object);
 }
 
@@ -225,18 +222,23 @@ void tni_turnstile_attach(struct tni_sync *sync)
 	struct tni_turnstile *turnstile = tni_turnstile(sync);
 	struct tni_thread *thread = tni_thread_self();
 
-	tni_object_ensure_stake(sync->object, thread);
+	if (tni_object_ensure_stake(sync->object, thread))
+		tni_set32(&sync->object->told, 0);
 	tni_set32(&turnstile->claims, 1);
 	/* ORD(turnstile): both ways, the stake before and the flag behind. */
 	if (!sync->region && !(tni_fetch_or64(&turnstile->word, 0) & TNI_TURNSTILE_SLEEPERS))
-		tni_set32(&sync->told, thread->generation);
+		tni_set32(&sync->object->told, thread->generation);
 }
 
 void tni_turnstile_stake(struct tni_sync *sync, struct tni_thread *thread)
 {
+	struct tni_a32 *claims = &tni_turnstile(sync)->claims;
+
 	if (!tni_object_has_stake(sync->object, thread) &&
 	    tni_object_ensure_stake(sync->object, thread))
-		tni_set32(&sync->told, 0);
+		tni_set32(&sync->object->told, 0);
+	if (tni_get32(claims) == 0)
+		tni_set32(claims, 1);
 	tell_of_stake(sync, thread);
 }
 
