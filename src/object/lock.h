@@ -58,7 +58,7 @@ void tni_lock_inherit_release(struct tenon_lock *lock, struct tni_thread *thread
 
 static inline bool tni_lock_inherits(const struct tenon_lock *lock)
 {
-	return lock->sync.flags & TENON_LOCK_INHERIT;
+	return lock->sync.house.is_inheriting;
 }
 
 /* It is held: waits until nobody shares it any more.  The pending entry may be anything, and is as it was.
@@ -71,9 +71,10 @@ void tni_lock_take_over(struct tenon_lock *lock);
 /* For struct tni_sync_kind: what a dead one shares. */
 int tni_lock_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
 
-/* Who shares it, as bits; gives back what the dead share. */
+/* Who shares it, as bits; gives back what those of them had who are dead. */
 void tni_lock_find_shared(struct tenon_lock *lock, uint64_t bits[TNI_BITMAP_WORDS]);
-int tni_lock_bring_back(struct tenon_lock *lock, int64_t deadline_ns);
+int tni_lock_bring_back(struct tenon_lock *lock, const uint64_t bits[TNI_BITMAP_WORDS],
+			int64_t deadline_ns);
 
 /* How often it is shared, by the living. */
 uint32_t tni_lock_count_shared(struct tenon_lock *lock);

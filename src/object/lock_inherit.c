@@ -15,7 +15,14 @@
  *	release	U1 pending entry				dies: as I3
  *		U2 high half: nobody				dies: the same
  *		U3 low half := the next one, by the kernel	dies: it is not held
- *		U4 wakes those who wait in waitsets		dies: their own stakes and the entry tell
+ *		U4 wakes those who wait in waitsets		dies: its stake tells them
+ *
+ * Who waits in a waitset cannot sleep on the word: while anybody is queued there who has not come by FUTEX_LOCK_PI2, the
+ * kernel refuses that (EINVAL).  He has the event and the stakes of all others.  Having read those he looks at the
+ * word once more: if it was let go before, he sees that; if it is behind that, U4 counts the event, or the stake is not what he
+ * has read.  A process of several threads may leave its stake before the thread that holds the lock has ended, and of that
+ * end nobody is told; so while the lock is held those who have left a marked stake count as its holders
+ * (object/deaths.c), and who buries one of them has all look again.
  *
  * The kernel finds a holder by its number, which is each pid namespace's own: where participants are of several, such
  * locks are refused.
@@ -132,7 +139,6 @@ void tni_lock_inherit_release(struct tenon_lock *lock, struct tni_thread *thread
 	set_pending(lock, thread);
 	while (!tni_cas64(&gate->word, &word, word & ~TNI_GATE_HOLDER))
 		;
-	tni_event_count(house, TNI_CLASS_LOCK_0);
 	/* A word that somebody has scribbled on is let go of all the same. */
 	if (futex(lock, FUTEX_UNLOCK_PI, NULL) != 0) {
 		word = tni_get64(&gate->word);
@@ -140,8 +146,7 @@ void tni_lock_inherit_release(struct tenon_lock *lock, struct tni_thread *thread
 		       !tni_cas64(&gate->word, &word, word & ~TNI_GATE_HELD))
 			;
 	}
-	/* Who announces behind this finds it free; who did before, and is not asleep yet, a low half that has changed. */
-	if (tni_get64(&gate->word) & TNI_GATE_FLAG(TNI_CLASS_LOCK_0))
-		tni_event_wake(house, TNI_CLASS_LOCK_0, UINT32_MAX);
+	tni_gate_wake_all(house, 0, TNI_CLASS_LOCK_0);
+	tni_gate_wake_all(house, 0, TNI_CLASS_ROOM);
 	tni_pending_put(thread, pending);
 }

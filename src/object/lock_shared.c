@@ -279,13 +279,12 @@ static bool is_drained(void *context)
 	return tni_lock_is_drained(context);
 }
 
-int tni_lock_bring_back(struct tenon_lock *lock, int64_t deadline_ns)
+int tni_lock_bring_back(struct tenon_lock *lock, const uint64_t bits[TNI_BITMAP_WORDS],
+			int64_t deadline_ns)
 {
 	struct tni_object *object = lock->sync.object;
-	uint64_t bits[TNI_BITMAP_WORDS] = {0};
 	int back = 0;
 
-	tni_lock_find_shared(lock, bits);
 	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
 		int result = bits[i / 64] >> (i % 64) & 1
 				     ? tni_object_recover_one(object, i, deadline_ns)
@@ -300,7 +299,10 @@ int tni_lock_bring_back(struct tenon_lock *lock, int64_t deadline_ns)
 
 static int bring_back(void *context, int64_t deadline_ns)
 {
-	return tni_lock_bring_back(context, deadline_ns);
+	uint64_t bits[TNI_BITMAP_WORDS] = {0};
+
+	tni_lock_find_shared(context, bits);
+	return tni_lock_bring_back(context, bits, deadline_ns);
 }
 
 static int sleep_until_drained(struct tenon_lock *lock, int64_t deadline_ns)

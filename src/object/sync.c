@@ -159,12 +159,20 @@ int tni_sync_heal(struct tni_sync *sync, struct tni_thread *thread, int64_t dead
 	return result;
 }
 
+bool tni_sync_is_inheriting(const struct tni_sync *sync)
+{
+	return sync->kind == &tni_lock_kind && (sync->flags & TENON_LOCK_INHERIT);
+}
+
 /* What the dead held, or who lets go: its bits, and the gate; then what its row says. */
 int tni_sync_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
 {
 	tni_gatehouse_forget(&sync->house, participant);
-	/* Of a lock with priority inheritance the kernel sees to that, and the word may say of another who had it. */
-	if (sync->kind != &tni_lock_kind || !(sync->flags & TENON_LOCK_INHERIT))
+	/* Of a lock with priority inheritance the kernel sees to that, and the word may say of another who had it; it
+	 * tells nobody who waits in a waitset. */
+	if (tni_sync_is_inheriting(sync))
+		tni_gate_wake_all(&sync->house, 0, TNI_CLASS_LOCK_0);
+	else
 		tni_gate_orphan(&sync->house, 0, participant);
 	return sync->kind->bury ? sync->kind->bury(sync, participant, deadline_ns) : 0;
 }
@@ -207,6 +215,7 @@ void tni_sync_settle(struct tni_sync *sync)
 		.waitroom = &sync->cell->waitroom,
 		.top = object->header.participants_max,
 		.is_held_long = sync->kind->is_held_long,
+		.is_inheriting = tni_sync_is_inheriting(sync),
 		.is_gone = tni_object_thread_is_gone,
 		.is_doubtful = tni_object_may_live,
 		.is_own = tni_object_is_own,

@@ -64,6 +64,9 @@ struct tni_sync {
 	uint64_t making_word;
 };
 
+/* A lock with priority inheritance: object/lock_inherit.c. */
+bool tni_sync_is_inheriting(const struct tni_sync *sync);
+
 /* For a kind's struct tni_kind. */
 int tni_sync_make(int directory_fd, const char *file_name, const char *name, void *context,
 		  uint64_t *ret_inode);
@@ -84,9 +87,9 @@ int tni_sync_open_named(const struct tni_sync_kind *kind, size_t bytes, const ch
 			const char *name, uint32_t flags, const struct tenon_sync_options *options,
 			uint32_t limit, uint64_t word, void *ret_sync);
 
-/* Of one whose kind, object, cell and rows are set: the rest; and the copies of its attributes, if they can be. */
-void tni_sync_settle(struct tni_sync *sync);
+/* Of one whose kind, object, cell and rows are set: the copies of its attributes, if they can be; and then the rest. */
 int tni_sync_check(struct tni_sync *sync);
+void tni_sync_settle(struct tni_sync *sync);
 
 /* For struct tni_object. */
 int tni_sync_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);

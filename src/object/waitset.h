@@ -84,7 +84,8 @@ static inline int64_t tni_member_due_ns(const struct tni_member *member)
 /* How many gates and events a sleeper has of an object. */
 static inline uint32_t tni_member_words(const struct tni_member *member)
 {
-	return member->house->gates + (uint32_t)__builtin_popcount(member->kind->classes(member));
+	return tni_gatehouse_words(member->house) +
+	       (uint32_t)__builtin_popcount(member->kind->classes(member));
 }
 
 static inline bool tni_member_has_fd(const struct tni_member *member)

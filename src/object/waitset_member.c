@@ -161,19 +161,47 @@ static bool lock_announce(struct tni_member *member, struct tni_thread *thread, 
 	return !lock_is_ready(member, ticket);
 }
 
+/* Held with priority inheritance: object/lock_inherit.c. */
+static bool is_held_inheriting(const struct tenon_lock *lock)
+{
+	return tni_lock_inherits(lock) &&
+	       (tni_get64(&lock->sync.cell->gate.word) & TNI_GATE_OWNER) != 0;
+}
+
 static bool lock_are_there(void *context)
 {
-	return tni_get32(&tni_lock_words(((struct tni_member *)context)->lock)->shared) != 0;
+	struct tenon_lock *lock = ((struct tni_member *)context)->lock;
+
+	return tni_get32(&tni_lock_words(lock)->shared) != 0 || is_held_inheriting(lock);
+}
+
+/* Those of whose death the kernel has told. */
+static void find_marked(struct tni_object *object, uint64_t bits[TNI_BITMAP_WORDS])
+{
+	for (uint32_t i = 0; i < tni_object_stakes_top(object); i++) {
+		const struct tni_a32 *stake = tni_object_stake(object, i);
+
+		if (stake && (tni_get32(stake) & TNI_STAKE_DIED))
+			bits[i / 64] |= UINT64_C(1) << (i % 64);
+	}
 }
 
 static void lock_find(void *context, uint64_t bits[TNI_BITMAP_WORDS])
 {
-	tni_lock_find_shared(((struct tni_member *)context)->lock, bits);
+	struct tenon_lock *lock = ((struct tni_member *)context)->lock;
+
+	if (is_held_inheriting(lock))
+		find_marked(lock->sync.object, bits);
+	else
+		tni_lock_find_shared(lock, bits);
 }
 
 static int lock_bring_back(void *context, int64_t deadline_ns)
 {
-	return tni_lock_bring_back(((struct tni_member *)context)->lock, deadline_ns);
+	uint64_t bits[TNI_BITMAP_WORDS] = {0};
+
+	lock_find(context, bits);
+	return tni_lock_bring_back(((struct tni_member *)context)->lock, bits, deadline_ns);
 }
 
 static void lock_hand_on(struct tni_member *member)
