@@ -331,25 +331,35 @@ int64_t tni_set_next_ns(const struct tenon_waitset *set, int64_t deadline_ns)
 	return deadline_ns;
 }
 
-/* What a wait has found. */
+/* What a wait has found.  The caller's array is written and not read: others may write to it, too. */
 struct catch
 {
 	struct tenon_waitset_event *events;
 	uint32_t capacity, count;
 	uint64_t taken[TENON_WAITSET_MOST / 64];
+	uint64_t pulsed[TENON_WAITSET_MOST / 64]; /* of these: events that were passed by a pulse */
 };
-
-static void note(struct catch *catch, const struct tni_member *member, uint32_t number,
-		 uint32_t events, int result)
-{
-	catch->events[catch->count++] = (struct tenon_waitset_event){
-		.user = member->user, .member = number, .events = events, .result = result};
-	catch->taken[number / 64] |= UINT64_C(1) << (number % 64);
-}
 
 static bool is_error(int result)
 {
 	return result != 0 && result != -EOWNERDEAD;
+}
+
+static void note(struct catch *catch, const struct tni_member *member, uint32_t number,
+		 uint32_t events, int result)
+{
+	uint64_t bit = UINT64_C(1) << (number % 64);
+
+	/* By what an event was passed is nobody's business. */
+	if (member->kind == &tni_member_event && events == TNI_EVENT_BY_PULSE)
+		catch->pulsed[number / 64] |= bit;
+	catch->events[catch->count++] = (struct tenon_waitset_event){
+		.user = member->user,
+		.member = number,
+		.events = member->kind == &tni_member_event ? 0 : events,
+		.result = result};
+	if (!is_error(result))
+		catch->taken[number / 64] |= bit;
 }
 
 static void take_any(struct tni_visit *visit, struct catch *catch, bool descriptors)
@@ -365,7 +375,7 @@ static void take_any(struct tni_visit *visit, struct catch *catch, bool descript
 		if (!member->kind || tni_member_has_fd(member) != descriptors)
 			continue;
 		result = member->kind->take(member, visit->tickets[number], &events);
-		if (result == -EAGAIN)
+		if (result == TNI_NOT_NOW)
 			continue;
 		note(catch, member, number, events, result);
 		tni_set32(&set->turn, number + 1);
@@ -374,13 +384,17 @@ static void take_any(struct tni_visit *visit, struct catch *catch, bool descript
 
 static void put_all_back(struct tni_visit *visit, struct catch *catch)
 {
-	for (uint32_t i = 0; i < catch->count; i++) {
-		struct tni_member *member = &visit->set->members[catch->events[i].member];
+	for (uint32_t i = 0; i < visit->set->top; i++) {
+		struct tni_member *member = &visit->set->members[i];
+		uint64_t bit = UINT64_C(1) << (i % 64);
 
-		if (member->kind->put_back)
-			member->kind->put_back(member, catch->events[i].events);
+		if ((catch->taken[i / 64] & bit) && member->kind->put_back)
+			member->kind->put_back(member, catch->pulsed[i / 64] & bit
+							       ? TNI_EVENT_BY_PULSE
+							       : TNI_EVENT_BY_SET);
 	}
 	memset(catch->taken, 0, sizeof(catch->taken));
+	memset(catch->pulsed, 0, sizeof(catch->pulsed));
 	catch->count = 0;
 }
 
@@ -409,9 +423,9 @@ static void take_all(struct tni_visit *visit, struct catch *catch)
 		if (!member->kind)
 			continue;
 		result = member->kind->take(member, visit->tickets[i], &events);
-		if (result == -EAGAIN || is_error(result))
+		if (result == TNI_NOT_NOW || is_error(result))
 			put_all_back(visit, catch);
-		if (result == -EAGAIN)
+		if (result == TNI_NOT_NOW)
 			return;
 		note(catch, member, i, events, result);
 		if (is_error(result))
@@ -482,14 +496,6 @@ static int begin_members(struct tenon_waitset *set, struct tni_thread *thread, u
 											: 0;
 }
 
-/* By what an event was passed is nobody's business. */
-static void clean(const struct tenon_waitset *set, struct catch *catch)
-{
-	for (uint32_t i = 0; i < catch->count; i++)
-		if (set->members[catch->events[i].member].kind == &tni_member_event)
-			catch->events[i].events = 0;
-}
-
 int tenon_waitset_wait(struct tenon_waitset *set, int64_t deadline_ns,
 		       struct tenon_waitset_event *ret_events, uint32_t capacity,
 		       uint32_t *ret_count)
@@ -517,7 +523,6 @@ int tenon_waitset_wait(struct tenon_waitset *set, int64_t deadline_ns,
 			result = tni_set_arm(set, visit.tickets);
 		return result != 0 ? result : waited;
 	}
-	clean(set, &catch);
 	*ret_count = catch.count;
 	return 0;
 }

@@ -22,6 +22,9 @@
 #define TNI_SET_WORDS_A_THREAD 120u
 #define TNI_SET_POLLIN 1u /* poll(2) */
 
+/* A condition of taking: it is not ready. */
+#define TNI_NOT_NOW 1
+
 struct tni_member;
 
 /* What a kind of member does.  `ticket`: what ticket() gave when the wait began. */
@@ -31,9 +34,9 @@ struct tni_member_kind {
 	int (*begin)(struct tni_member *member, struct tni_thread *thread);
 	uint64_t (*ticket)(const struct tni_member *member); /* may be NULL */
 	bool (*is_ready)(const struct tni_member *member, uint64_t ticket);
-	/* 0: it is acquired, taken, passed; `ret_events`; -EAGAIN: not now; or what its result is. */
+	/* 0: it is acquired, taken, passed; `ret_events`; TNI_NOT_NOW; or what its result is. */
 	int (*take)(struct tni_member *member, uint64_t ticket, uint32_t *ret_events);
-	/* What take() said in `ret_events`.  May be NULL: nothing was taken. */
+	/* With what take() said in `ret_events`, for events.  May be NULL: nothing was taken. */
 	void (*put_back)(struct tni_member *member, uint32_t events);
 
 	/* Of objects, those that sleep in futexes: */

@@ -61,7 +61,7 @@ static int queue_take(struct tni_member *member, uint64_t ticket, uint32_t *ret_
 	if (result != 0)
 		return result;
 	*ret_events = queue_events(member);
-	return *ret_events ? 0 : -EAGAIN;
+	return *ret_events ? 0 : TNI_NOT_NOW;
 }
 
 static uint32_t queue_classes(const struct tni_member *member)
@@ -136,10 +136,10 @@ static int lock_take(struct tni_member *member, uint64_t ticket, uint32_t *ret_e
 	int result;
 
 	if (!lock_is_ready(member, ticket) && !tni_lock_is_held(member->lock, tni_thread_self()))
-		return -EAGAIN;
+		return TNI_NOT_NOW;
 	result = tenon_lock_try(member->lock);
 	*ret_events = 0;
-	return result == -EBUSY || result == -EDEADLK ? -EAGAIN : result;
+	return result == -EBUSY || result == -EDEADLK ? TNI_NOT_NOW : result;
 }
 
 static void lock_put_back(struct tni_member *member, uint32_t events)
@@ -263,10 +263,13 @@ static bool semaphore_is_ready(const struct tni_member *member, uint64_t ticket)
 
 static int semaphore_take(struct tni_member *member, uint64_t ticket, uint32_t *ret_events)
 {
+	int result;
+
 	*ret_events = 0;
-	return semaphore_is_ready(member, ticket)
-		       ? tenon_semaphore_try(member->semaphore, member->count, member->flags)
-		       : -EAGAIN;
+	if (!semaphore_is_ready(member, ticket))
+		return TNI_NOT_NOW;
+	result = tenon_semaphore_try(member->semaphore, member->count, member->flags);
+	return result == -EAGAIN ? TNI_NOT_NOW : result;
 }
 
 static void semaphore_put_back(struct tni_member *member, uint32_t events)
@@ -338,7 +341,7 @@ static int event_take(struct tni_member *member, uint64_t ticket, uint32_t *ret_
 	if (result == 0)
 		result = turn.pass(&turn, 0);
 	*ret_events = result > 0 ? (uint32_t)result : 0;
-	return result > 0 ? 0 : result == 0 ? -EAGAIN : result;
+	return result > 0 ? 0 : result == 0 ? TNI_NOT_NOW : result;
 }
 
 static void event_put_back(struct tni_member *member, uint32_t events)
@@ -387,7 +390,7 @@ static int descriptor_take(struct tni_member *member, uint64_t ticket, uint32_t 
 
 	(void)ticket;
 	if (poll(&entry, 1, 0) != 1)
-		return -EAGAIN;
+		return TNI_NOT_NOW;
 	*ret_events = (uint16_t)entry.revents;
 	return entry.revents & POLLNVAL ? -EBADF : 0;
 }
@@ -397,7 +400,7 @@ static bool descriptor_is_ready(const struct tni_member *member, uint64_t ticket
 	struct tni_member copy = *member;
 	uint32_t events;
 
-	return descriptor_take(&copy, ticket, &events) != -EAGAIN;
+	return descriptor_take(&copy, ticket, &events) != TNI_NOT_NOW;
 }
 
 static int process_take(struct tni_member *member, uint64_t ticket, uint32_t *ret_events)
@@ -432,12 +435,12 @@ static int timer_take(struct tni_member *member, uint64_t ticket, uint32_t *ret_
 
 	(void)ticket;
 	if ((int64_t)due_ns == INT64_MAX || now_ns < (int64_t)due_ns)
-		return -EAGAIN;
+		return TNI_NOT_NOW;
 	if (member->period_ns > 0)
 		next_ns = now_ns + member->period_ns -
 			  (now_ns - (int64_t)due_ns) % member->period_ns;
 	if (!tni_cas64(&member->at_ns, &due_ns, (uint64_t)next_ns))
-		return -EAGAIN;
+		return TNI_NOT_NOW;
 	member->was_ns = (int64_t)due_ns;
 	*ret_events = 0;
 	return 0;
