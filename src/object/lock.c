@@ -194,12 +194,15 @@ static int answer(struct tenon_lock *lock, struct tni_thread *thread, uint32_t s
 static int acquire_again(struct tenon_lock *lock)
 {
 	struct tni_lock_words *words = tni_lock_words(lock);
+	uint32_t depth;
 
 	if (!(lock->sync.flags & TENON_LOCK_RECURSIVE))
 		return -EDEADLK;
-	if (tni_get32(&words->depth) == UINT32_MAX)
+	depth = tni_get32(&words->depth);
+	/* How often it is held, one more than this, is a number of 32 bits, too. */
+	if (depth >= UINT32_MAX - 1)
 		return -EAGAIN;
-	tni_set32(&words->depth, tni_get32(&words->depth) + 1);
+	tni_set32(&words->depth, depth + 1);
 	return 0;
 }
 

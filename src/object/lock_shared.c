@@ -198,7 +198,6 @@ int tenon_lock_acquire_shared(struct tenon_lock *lock, int64_t deadline_ns)
 {
 	struct tni_thread *thread = tni_thread_self();
 	int result = begin(lock, thread);
-
 	struct tni_row *row;
 
 	if (__builtin_expect(result != 0, 0))
@@ -223,13 +222,22 @@ int tenon_lock_try_shared(struct tenon_lock *lock)
 
 int tenon_lock_release_shared(struct tenon_lock *lock)
 {
+	struct tni_row *row;
+	uint64_t claim;
+
 	if (!lock)
 		return -EINVAL;
 	/* ORD(shared).  A child shares nothing of its parent's. */
-	if (tni_load_acquire32(&lock->sharing) != tni_thread_self()->generation ||
-	    tni_get64(&own_row(lock)->claim) == 0)
+	if (tni_load_acquire32(&lock->sharing) != tni_thread_self()->generation)
 		return -EPERM;
-	leave(lock, own_row(lock));
+	row = own_row(lock);
+	claim = tni_get64(&row->claim);
+	/* Of two threads that end the last sharing one does. */
+	do {
+		if (claim == 0)
+			return -EPERM;
+	} while (!tni_cas_total64(&row->claim, &claim, claim - 1)); /* ORD(shared) */
+	tell_drainer(lock);
 	return 0;
 }
 

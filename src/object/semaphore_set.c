@@ -192,7 +192,7 @@ static int wait_once(struct tni_set_turn *turn, int64_t deadline_ns)
 
 	if (tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns) {
 		result = tni_turnstile_settle(sync, 0);
-		return result < 0 ? result : result > 0 ? 0 : -ETIMEDOUT;
+		return result < 0 ? result : -ETIMEDOUT;
 	}
 	tni_pending_set(turn->thread, &sync->cell->gate.word);
 	return tni_set_sleep(turn, deadline_ns);

@@ -471,7 +471,7 @@ static int wait_once(struct tni_turn *turn, int64_t deadline_ns)
 
 	if (start_ns >= deadline_ns) {
 		result = tni_turnstile_settle(sync, 0);
-		return result < 0 ? result : result > 0 ? 0 : -ETIMEDOUT;
+		return result < 0 ? result : -ETIMEDOUT;
 	}
 	if (spin(turn, deadline_ns))
 		return 0;

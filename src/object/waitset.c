@@ -452,28 +452,26 @@ static void look(struct tni_visit *visit, struct catch *catch)
 	tni_visit_hand_on(visit, catch->taken);
 }
 
-/* Whether the dead had something that has come back. */
-static bool bring_back(struct tenon_waitset *set)
+/* What the dead had comes back. */
+static void bring_back(struct tenon_waitset *set)
 {
-	bool back = false;
-
 	for (uint32_t i = 0; i < set->top; i++) {
 		struct tni_member *member = &set->members[i];
-		int result = tni_member_is_object(member) && member->kind->are_there(member)
-				     ? member->kind->bring_back(member, 0)
-				     : 0;
 
-		back |= result > 0;
+		if (tni_member_is_object(member) && member->kind->are_there(member))
+			(void)!member->kind->bring_back(member, 0);
 	}
-	return back;
 }
 
 static int sleep_once(struct tni_visit *visit, int64_t deadline_ns)
 {
 	struct tenon_waitset *set = visit->set;
 
-	if (tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
-		return bring_back(set) ? 0 : -ETIMEDOUT;
+	/* It is looked once more behind that. */
+	if (tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns) {
+		bring_back(set);
+		return -ETIMEDOUT;
+	}
 	if (tni_set_is_watched(set))
 		return tni_set_watch(visit, deadline_ns);
 	return tni_visit_sleep(visit, 0, set->top, NULL, 0, deadline_ns);
