@@ -55,7 +55,7 @@ static void begin(struct tenon_waitset *set)
 	uint32_t generation = tni_thread_self()->generation;
 
 	if (__builtin_expect(tni_get32(&set->generation) != generation, 0))
-		tni_set_renew(set, generation);
+		tni_waitset_renew(set, generation);
 }
 
 struct tenon_waitset *tenon_waitset_close(struct tenon_waitset *set)
@@ -63,8 +63,8 @@ struct tenon_waitset *tenon_waitset_close(struct tenon_waitset *set)
 	if (!set)
 		return NULL;
 	begin(set);
-	tni_set_stop(set);
-	tni_set_close_descriptors(set);
+	tni_waitset_stop(set);
+	tni_waitset_close_descriptors(set);
 	for (uint32_t i = 0; i < set->top; i++)
 		if (set->members[i].kind == &tni_member_process)
 			close(set->members[i].fd);
@@ -130,7 +130,7 @@ static void take_out(struct tenon_waitset *set, uint32_t number)
 	struct tni_member *member = &set->members[number];
 
 	if (tni_member_has_fd(member))
-		tni_set_exclude(set, number);
+		tni_waitset_exclude(set, number);
 	count(set, member, UINT32_MAX);
 	member->kind = NULL;
 }
@@ -141,7 +141,7 @@ static int add(struct tenon_waitset *set, const struct tni_member *member, uint3
 	int result;
 
 	begin(set);
-	tni_set_stop(set);
+	tni_waitset_stop(set);
 	if (is_there(set, member))
 		return -EEXIST;
 	result = find_place(set, &number);
@@ -152,9 +152,9 @@ static int add(struct tenon_waitset *set, const struct tni_member *member, uint3
 		set->top = number + 1;
 	count(set, member, 1);
 	if (tni_member_has_fd(member))
-		result = tni_set_include(set, number);
+		result = tni_waitset_include(set, number);
 	if (result == 0 && tni_get32(&set->is_polled))
-		result = tni_set_arm(set, NULL);
+		result = tni_waitset_arm(set, NULL);
 	if (result != 0) {
 		take_out(set, number);
 		return result;
@@ -232,7 +232,7 @@ int tenon_waitset_add_process(struct tenon_waitset *set, int32_t pid, uint64_t u
 			      uint32_t *ret_member)
 {
 	struct tni_member member = {
-		.kind = &tni_member_process, .user = user, .events = TNI_SET_POLLIN};
+		.kind = &tni_member_process, .user = user, .events = TNI_WAITSET_POLLIN};
 	int result;
 
 	if (!set || pid <= 0)
@@ -280,13 +280,13 @@ int tenon_waitset_remove(struct tenon_waitset *set, uint32_t member)
 	if (member >= set->top || !set->members[member].kind)
 		return -ENOENT;
 	begin(set);
-	tni_set_stop(set);
+	tni_waitset_stop(set);
 	if (set->members[member].kind == &tni_member_process)
 		close(set->members[member].fd);
 	take_out(set, member);
 	/* Where that cannot be had the next wait sees to it. */
 	if (tni_get32(&set->is_polled))
-		(void)!tni_set_arm(set, NULL);
+		(void)!tni_waitset_arm(set, NULL);
 	return 0;
 }
 
@@ -318,7 +318,7 @@ bool tni_visit_is_ready(const struct tni_visit *visit)
 	return all;
 }
 
-int64_t tni_set_next_ns(const struct tenon_waitset *set, int64_t deadline_ns)
+int64_t tni_waitset_next_ns(const struct tenon_waitset *set, int64_t deadline_ns)
 {
 	for (uint32_t i = 0; set->timers > 0 && i < set->top; i++) {
 		const struct tni_member *member = &set->members[i];
@@ -472,8 +472,8 @@ static int sleep_once(struct tni_visit *visit, int64_t deadline_ns)
 		bring_back(set);
 		return -ETIMEDOUT;
 	}
-	if (tni_set_is_watched(set))
-		return tni_set_watch(visit, deadline_ns);
+	if (tni_waitset_is_watched(set))
+		return tni_waitset_watch(visit, deadline_ns);
 	return tni_visit_sleep(visit, 0, set->top, NULL, 0, deadline_ns);
 }
 
@@ -518,7 +518,7 @@ int tenon_waitset_wait(struct tenon_waitset *set, int64_t deadline_ns,
 	}
 	if (catch.count == 0) {
 		if (waited == -ETIMEDOUT && tni_get32(&set->is_polled))
-			result = tni_set_arm(set, visit.tickets);
+			result = tni_waitset_arm(set, visit.tickets);
 		return result != 0 ? result : waited;
 	}
 	*ret_count = catch.count;

@@ -222,7 +222,7 @@ int tni_visit_sleep(struct tni_visit *visit, uint32_t first, uint32_t end, struc
 {
 	struct rest *rests = calloc(visit->set->objects + 1, sizeof(*rests));
 	void *pending = tni_pending_get(visit->thread);
-	int64_t until_ns = tni_set_next_ns(visit->set, deadline_ns);
+	int64_t until_ns = tni_waitset_next_ns(visit->set, deadline_ns);
 	uint32_t count;
 	int result = 0;
 

@@ -35,9 +35,9 @@
 #define END 2u
 #define STACK_BYTES (256u * 1024)
 
-bool tni_set_is_watched(const struct tenon_waitset *set)
+bool tni_waitset_is_watched(const struct tenon_waitset *set)
 {
-	return set->descriptors > 0 || set->words > TNI_SET_WORDS_A_THREAD ||
+	return set->descriptors > 0 || set->words > TNI_WAITSET_WORDS_A_THREAD ||
 	       tni_get32(&set->is_polled);
 }
 
@@ -135,7 +135,7 @@ static int start_all(struct tenon_waitset *set)
 				       ? tni_member_words(&set->members[i])
 				       : 0;
 
-		if (words > 0 && (i == set->top || words + own > TNI_SET_WORDS_A_THREAD)) {
+		if (words > 0 && (i == set->top || words + own > TNI_WAITSET_WORDS_A_THREAD)) {
 			struct tni_watcher *watcher = &set->watchers[set->watcher_count];
 
 			*watcher = (struct tni_watcher){.set = set, .first = first, .end = i};
@@ -161,7 +161,7 @@ static void stop_all(struct tenon_waitset *set)
 	set->watcher_count = 0;
 }
 
-void tni_set_stop(struct tenon_waitset *set)
+void tni_waitset_stop(struct tenon_waitset *set)
 {
 	pthread_mutex_lock(&set->mutex);
 	stop_all(set);
@@ -188,7 +188,7 @@ static int arm(struct tenon_waitset *set)
 
 static void set_timer(const struct tenon_waitset *set)
 {
-	int64_t next_ns = tni_set_next_ns(set, INT64_MAX);
+	int64_t next_ns = tni_waitset_next_ns(set, INT64_MAX);
 	struct itimerspec when = {.it_value = {0}};
 
 	if (set->timer_fd < 0)
@@ -218,7 +218,7 @@ static void hand_tickets(struct tenon_waitset *set, const uint64_t *tickets)
 	}
 }
 
-int tni_set_arm(struct tenon_waitset *set, const uint64_t *tickets)
+int tni_waitset_arm(struct tenon_waitset *set, const uint64_t *tickets)
 {
 	int result;
 
@@ -248,11 +248,11 @@ static nfds_t list_descriptors(const struct tenon_waitset *set, struct pollfd *e
 	return count;
 }
 
-int tni_set_watch(struct tni_visit *visit, int64_t deadline_ns)
+int tni_waitset_watch(struct tni_visit *visit, int64_t deadline_ns)
 {
 	struct tenon_waitset *set = visit->set;
 	struct pollfd *entries = calloc(set->descriptors + 1, sizeof(*entries));
-	int64_t until_ns = tni_set_next_ns(set, deadline_ns);
+	int64_t until_ns = tni_waitset_next_ns(set, deadline_ns);
 	int64_t rest_ns = until_ns - tni_clock_ns(CLOCK_MONOTONIC);
 	struct timespec rest = tni_timespec(rest_ns > 0 ? rest_ns : 0);
 	bool objects_wait = !(set->flags & TENON_WAITSET_ALL) || !tni_visit_is_ready(visit);
@@ -263,7 +263,7 @@ int tni_set_watch(struct tni_visit *visit, int64_t deadline_ns)
 		return -ENOMEM;
 	/* In a set for all the objects may be what is ready already. */
 	if (objects_wait)
-		result = tni_set_arm(set, visit->tickets);
+		result = tni_waitset_arm(set, visit->tickets);
 	count = list_descriptors(set, entries);
 	if (objects_wait)
 		entries[count++] = (struct pollfd){.fd = set->told_fd, .events = POLLIN};
@@ -289,7 +289,7 @@ static int include(const struct tenon_waitset *set, int fd, uint32_t events)
 	return errno == EPERM ? -ENOTSUP : -errno;
 }
 
-int tni_set_include(struct tenon_waitset *set, uint32_t number)
+int tni_waitset_include(struct tenon_waitset *set, uint32_t number)
 {
 	if (set->poll_fd < 0)
 		return 0;
@@ -298,7 +298,7 @@ int tni_set_include(struct tenon_waitset *set, uint32_t number)
 	return include(set, set->members[number].fd, set->members[number].events);
 }
 
-void tni_set_exclude(struct tenon_waitset *set, uint32_t number)
+void tni_waitset_exclude(struct tenon_waitset *set, uint32_t number)
 {
 	if (set->poll_fd >= 0)
 		epoll_ctl(set->poll_fd, EPOLL_CTL_DEL, set->members[number].fd, NULL);
@@ -332,7 +332,7 @@ static void close_one(int *fd)
 	*fd = -1;
 }
 
-void tni_set_close_descriptors(struct tenon_waitset *set)
+void tni_waitset_close_descriptors(struct tenon_waitset *set)
 {
 	close_one(&set->poll_fd);
 	close_one(&set->timer_fd);
@@ -347,7 +347,7 @@ int tenon_waitset_fd(struct tenon_waitset *set, int *ret_fd)
 	if (!set || !ret_fd)
 		return -EINVAL;
 	if (tni_get32(&set->generation) != generation)
-		tni_set_renew(set, generation);
+		tni_waitset_renew(set, generation);
 	if ((set->flags & TENON_WAITSET_ALL) && set->descriptors > 0)
 		return -ENOTSUP;
 	pthread_mutex_lock(&set->mutex);
@@ -363,19 +363,19 @@ int tenon_waitset_fd(struct tenon_waitset *set, int *ret_fd)
 		return result;
 	tni_set32(&set->is_polled, 1);
 	/* What is ready now is told of by the watchers, and what is due by the timer. */
-	result = tni_set_arm(set, NULL);
+	result = tni_waitset_arm(set, NULL);
 	if (result == 0)
 		*ret_fd = set->poll_fd;
 	return result;
 }
 
-void tni_set_renew(struct tenon_waitset *set, uint32_t generation)
+void tni_waitset_renew(struct tenon_waitset *set, uint32_t generation)
 {
 	pthread_mutex_init(&set->mutex, NULL);
 	free(set->watchers);
 	set->watchers = NULL;
 	set->watcher_count = 0;
-	tni_set_close_descriptors(set);
+	tni_waitset_close_descriptors(set);
 	tni_set32(&set->is_polled, 0);
 	tni_set32(&set->generation, generation);
 }
