@@ -57,7 +57,8 @@ static void print(const struct cli_object *object)
 {
 	const struct tenon_lock_status *status = &object->status.lock;
 
-	cli_stat_row("made as", "%s", status->recursive ? "recursive" : "not recursive");
+	cli_stat_row("made as", "%s%s", status->recursive ? "recursive" : "not recursive",
+		     status->inherits ? ", with priority inheritance" : "");
 	cli_stat_made(object);
 	cli_stat_row("state", "%s", state_meaning(status->state));
 	if (status->shared)
@@ -83,6 +84,7 @@ static void add_json(const struct cli_object *object, struct json_object *json)
 	const struct tenon_lock_status *status = &object->status.lock;
 
 	cli_json_add_boolean(json, "recursive", status->recursive);
+	cli_json_add_boolean(json, "inherits", status->inherits);
 	cli_json_add_string(json, "state", cli_word(state_words, status->state));
 	cli_json_add_signed(json, "owner_pid", status->owner_pid);
 	cli_json_add_number(json, "depth", status->depth);

@@ -58,6 +58,22 @@ static int report_conflict(const struct lock_request *request)
 				     details);
 }
 
+/* It cannot be had like that, whoever has it. */
+static int report_unsupported(const struct lock_request *request)
+{
+	struct tenon_lock_status status = {.size = sizeof(status)};
+	const char *what = "the C library in use is not glibc: nobody would be told of this "
+			   "process's death";
+
+	if (!tenon_lock_status(request->lock, &status) && status.inherits)
+		what = request->shared
+			       ? "it is one with priority inheritance, which cannot be shared"
+			       : "it is one with priority inheritance, which needs Linux 5.14 and "
+				 "processes of one pid namespace";
+	cli_kind_warn(&cli_kind_lock, request->hold.name, "%s", what);
+	return CLI_FAILED;
+}
+
 /* Says why it cannot be had, and what the exit status is, which may be 0. */
 static int refuse(const struct lock_request *request, int error)
 {
@@ -75,10 +91,7 @@ static int refuse(const struct lock_request *request, int error)
 	case ETIMEDOUT:
 		return report_conflict(request);
 	case ENOTSUP:
-		cli_kind_warn(&cli_kind_lock, name,
-			      "the C library in use is not glibc: nobody would be told of this "
-			      "process's death");
-		return CLI_FAILED;
+		return report_unsupported(request);
 	default:
 		return cli_kind_error(&cli_kind_lock, name, error);
 	}
