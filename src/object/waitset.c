@@ -494,16 +494,13 @@ static int begin_members(struct tenon_waitset *set, struct tni_thread *thread, u
 											: 0;
 }
 
-int tenon_waitset_wait(struct tenon_waitset *set, int64_t deadline_ns,
-		       struct tenon_waitset_event *ret_events, uint32_t capacity,
-		       uint32_t *ret_count)
+static int wait_for(struct tenon_waitset *set, int64_t deadline_ns,
+		    struct tenon_waitset_event *ret_events, uint32_t capacity, uint32_t *ret_count)
 {
 	struct catch catch = {.events = ret_events, .capacity = capacity};
 	struct tni_visit visit;
 	int waited = 0, result;
 
-	if (!set || !ret_events || !ret_count || capacity == 0)
-		return -EINVAL;
 	begin(set);
 	/* First: what is pulsed from now on is pulsed amid the wait. */
 	tni_visit_begin(&visit, set, tni_thread_self());
@@ -523,4 +520,19 @@ int tenon_waitset_wait(struct tenon_waitset *set, int64_t deadline_ns,
 	}
 	*ret_count = catch.count;
 	return 0;
+}
+
+/* Not cancelled amid it: what it has taken would be lost. */
+int tenon_waitset_wait(struct tenon_waitset *set, int64_t deadline_ns,
+		       struct tenon_waitset_event *ret_events, uint32_t capacity,
+		       uint32_t *ret_count)
+{
+	int before, result;
+
+	if (!set || !ret_events || !ret_count || capacity == 0)
+		return -EINVAL;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	result = wait_for(set, deadline_ns, ret_events, capacity, ret_count);
+	pthread_setcancelstate(before, NULL);
+	return result;
 }

@@ -41,6 +41,23 @@ bool tni_waitset_is_watched(const struct tenon_waitset *set)
 	       tni_get32(&set->is_polled);
 }
 
+/* What is done under the mutex may be a cancellation point: a thread that ended there would keep it.  What is answered goes
+ * back to unlock(). */
+static int lock(struct tenon_waitset *set)
+{
+	int before;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	pthread_mutex_lock(&set->mutex);
+	return before;
+}
+
+static void unlock(struct tenon_waitset *set, int before)
+{
+	pthread_mutex_unlock(&set->mutex);
+	pthread_setcancelstate(before, NULL);
+}
+
 static void give_order(struct tni_watcher *watcher, uint32_t order)
 {
 	tni_store_release32(&watcher->order, order); /* ORD(order) */
@@ -163,9 +180,10 @@ static void stop_all(struct tenon_waitset *set)
 
 void tni_waitset_stop(struct tenon_waitset *set)
 {
-	pthread_mutex_lock(&set->mutex);
+	int before = lock(set);
+
 	stop_all(set);
-	pthread_mutex_unlock(&set->mutex);
+	unlock(set, before);
 }
 
 /* Locked. */
@@ -220,15 +238,14 @@ static void hand_tickets(struct tenon_waitset *set, const uint64_t *tickets)
 
 int tni_waitset_arm(struct tenon_waitset *set, const uint64_t *tickets)
 {
-	int result;
+	int before = lock(set), result;
 
-	pthread_mutex_lock(&set->mutex);
 	hand_tickets(set, tickets);
 	if (set->told_fd >= 0)
 		take_told(set);
 	result = arm(set);
 	set_timer(set);
-	pthread_mutex_unlock(&set->mutex);
+	unlock(set, before);
 	return result;
 }
 
@@ -342,7 +359,7 @@ void tni_waitset_close_descriptors(struct tenon_waitset *set)
 int tenon_waitset_fd(struct tenon_waitset *set, int *ret_fd)
 {
 	uint32_t generation = tni_thread_self()->generation;
-	int result = 0;
+	int before, result = 0;
 
 	if (!set || !ret_fd)
 		return -EINVAL;
@@ -350,7 +367,7 @@ int tenon_waitset_fd(struct tenon_waitset *set, int *ret_fd)
 		tni_waitset_renew(set, generation);
 	if ((set->flags & TENON_WAITSET_ALL) && set->descriptors > 0)
 		return -ENOTSUP;
-	pthread_mutex_lock(&set->mutex);
+	before = lock(set);
 	if (set->poll_fd < 0) {
 		result = make_poll_fd(set);
 		if (result != 0) {
@@ -358,7 +375,7 @@ int tenon_waitset_fd(struct tenon_waitset *set, int *ret_fd)
 			close_one(&set->timer_fd);
 		}
 	}
-	pthread_mutex_unlock(&set->mutex);
+	unlock(set, before);
 	if (result != 0)
 		return result;
 	tni_set32(&set->is_polled, 1);

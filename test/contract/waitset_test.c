@@ -478,6 +478,37 @@ static void test_too_many_locks(void)
 		regions[i] = tenon_region_close(regions[i]);
 }
 
+static void *wait_again_and_again(void *context)
+{
+	struct tenon_waitset_event event;
+	uint32_t count;
+	int result;
+
+	for (;;) {
+		result = tenon_waitset_wait(context, tenon_deadline_after(1000), &event, 1, &count);
+		EXPECT_IS(result, -ETIMEDOUT);
+		pthread_testcancel();
+	}
+	return NULL;
+}
+
+/* A thread that was cancelled in a wait kept the set from all others. */
+static void test_cancelled(void)
+{
+	struct world world = make_world(0);
+	pthread_t thread;
+
+	EXPECT_IS(tenon_waitset_add_event(world.set, world.event, EVENT, NULL), 0);
+	EXPECT_IS(tenon_waitset_add_descriptor(world.set, world.pipe[0], POLLIN, PIPE, NULL), 0);
+	for (uint32_t i = 0; i < 300; i++) {
+		REQUIRE(pthread_create(&thread, NULL, wait_again_and_again, world.set) == 0);
+		nanosleep(&(struct timespec){.tv_nsec = i * 1000}, NULL);
+		EXPECT_IS(pthread_cancel(thread), 0);
+		pthread_join(thread, NULL);
+	}
+	close_world(&world);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -492,6 +523,7 @@ int main(void)
 		{"more members than one thread can sleep for", test_many, NULL},
 		{"a signal handler ends a wait", test_signals, NULL},
 		{"a lock that cannot be had is told of", test_too_many_locks, NULL},
+		{"a thread that waits is cancelled", test_cancelled, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
