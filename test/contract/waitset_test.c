@@ -502,7 +502,7 @@ static void test_cancelled(void)
 	EXPECT_IS(tenon_waitset_add_descriptor(world.set, world.pipe[0], POLLIN, PIPE, NULL), 0);
 	for (uint32_t i = 0; i < 300; i++) {
 		REQUIRE(pthread_create(&thread, NULL, wait_again_and_again, world.set) == 0);
-		nanosleep(&(struct timespec){.tv_nsec = i * 1000}, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = 1000000 + i * 7000}, NULL);
 		EXPECT_IS(pthread_cancel(thread), 0);
 		pthread_join(thread, NULL);
 	}
