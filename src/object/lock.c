@@ -431,7 +431,9 @@ int tenon_lock_status(struct tenon_lock *lock, struct tenon_lock_status *ret_sta
 		return result;
 	words = tni_lock_words(lock);
 	word = tni_get64(&gate_of(lock)->word);
-	tni_sync_describe(sync, TNI_CLASS_LOCK_0, &common);
+	/* To hold it, and to share it. */
+	tni_sync_describe(sync, TNI_CLASS_BIT(TNI_CLASS_LOCK_0) | TNI_CLASS_BIT(TNI_CLASS_MESSAGE),
+			  &common);
 	TNI_SYNC_STATUS_COPY(&status, &common);
 	status.recursive = (sync->flags & TENON_LOCK_RECURSIVE) != 0;
 	status.state = tni_get32(&words->state);

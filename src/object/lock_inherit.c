@@ -108,6 +108,7 @@ int tni_lock_inherit(struct tenon_lock *lock, struct tni_thread *thread, int64_t
 {
 	struct tni_gate *gate = gate_of(lock);
 	uint64_t word, next;
+	struct tni_sleep seen;
 	int result;
 
 	if (tni_get64(&lock->sync.object->shared->mixed))
@@ -115,7 +116,10 @@ int tni_lock_inherit(struct tenon_lock *lock, struct tni_thread *thread, int64_t
 	set_pending(lock, thread);
 	if (tni_gate_try(&lock->sync.house, 0, thread))
 		return 0;
+	/* To be seen; it sleeps on nothing of ours. */
+	tni_sleep_begin(&lock->sync.house, TNI_CLASS_BIT(TNI_CLASS_LOCK_0), &seen);
 	result = wait_in_kernel(lock, deadline_ns);
+	tni_sleep_end(&lock->sync.house, &seen);
 	if (result != 0)
 		return result;
 	word = tni_get64(&gate->word);

@@ -124,7 +124,7 @@ int tenon_once_status(struct tenon_once *once, struct tenon_once_status *ret_sta
 	result = tenon_lock_status(&once->lock, &lock);
 	if (result != 0)
 		return result;
-	tni_sync_describe(&once->lock.sync, TNI_CLASS_LOCK_0, &common);
+	tni_sync_describe(&once->lock.sync, TNI_CLASS_BIT(TNI_CLASS_LOCK_0), &common);
 	TNI_SYNC_STATUS_COPY(&status, &common);
 	status.is_done = lock.state == TNI_LOCK_DONE;
 	status.owner_pid = lock.owner_pid;

@@ -367,21 +367,30 @@ int32_t tni_sync_pid(struct tni_sync *sync, uint32_t participant)
 	return entry ? (int32_t)tni_get32(&entry->pid) : 0;
 }
 
-void tni_sync_count(struct tni_sync *sync, uint32_t class, uint32_t *ret_attached,
-		    uint32_t *ret_asleep)
+static bool is_asleep(const struct tni_sync *sync, uint32_t classes, uint32_t participant)
 {
-	const struct tni_a64 *row = sync->cell->waitroom.asleep[class];
+	uint64_t bits = 0;
 
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+		if (classes & TNI_CLASS_BIT(class))
+			bits |= tni_get64(&sync->cell->waitroom.asleep[class][participant / 64]);
+	return bits >> (participant % 64) & 1;
+}
+
+/* How many living processes have it open, and how many of these have a thread asleep for one of the classes. */
+static void count(struct tni_sync *sync, uint32_t classes, uint32_t *ret_attached,
+		  uint32_t *ret_asleep)
+{
 	*ret_attached = *ret_asleep = 0;
 	for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++) {
 		if (!tni_sync_is_attached(sync, i))
 			continue;
 		++*ret_attached;
-		*ret_asleep += tni_get64(&row[i / 64]) >> (i % 64) & 1;
+		*ret_asleep += is_asleep(sync, classes, i);
 	}
 }
 
-void tni_sync_describe(struct tni_sync *sync, uint32_t class, struct tni_sync_status *ret_status)
+void tni_sync_describe(struct tni_sync *sync, uint32_t classes, struct tni_sync_status *ret_status)
 {
 	struct tni_object *object = sync->object;
 	struct tni_sync_status status = {.max_participants = object->header.participants_max,
@@ -396,6 +405,6 @@ void tni_sync_describe(struct tni_sync *sync, uint32_t class, struct tni_sync_st
 		status.uid = file.st_uid;
 		status.gid = file.st_gid;
 	}
-	tni_sync_count(sync, class, &status.participants, &status.waiting);
+	count(sync, classes, &status.participants, &status.waiting);
 	*ret_status = status;
 }

@@ -118,10 +118,6 @@ int tni_sync_heal(struct tni_sync *sync, struct tni_thread *thread, int64_t dead
 
 int tni_sync_damaged(struct tni_sync *sync);
 
-/* How many living processes have it open, and how many of these have a thread asleep for a class. */
-void tni_sync_count(struct tni_sync *sync, uint32_t class, uint32_t *ret_attached,
-		    uint32_t *ret_asleep);
-
 /* What the status of every kind begins with: fields of `status` that are there have the same names. */
 struct tni_sync_status {
 	uint32_t mode, uid, gid, max_participants;
@@ -129,7 +125,8 @@ struct tni_sync_status {
 	int64_t created_ns;
 	uint32_t participants, waiting, damaged;
 };
-void tni_sync_describe(struct tni_sync *sync, uint32_t class, struct tni_sync_status *ret_status);
+/* `classes`: TNI_CLASS_BIT() of those who wait. */
+void tni_sync_describe(struct tni_sync *sync, uint32_t classes, struct tni_sync_status *ret_status);
 
 #define TNI_SYNC_STATUS_COPY(status, common)                             \
 	do {                                                             \

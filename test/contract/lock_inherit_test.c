@@ -441,6 +441,31 @@ static void test_threads_die(void)
 	lock = tenon_lock_close(lock);
 }
 
+static void have_it_once(void *context)
+{
+	struct tenon_lock *lock = open_lock(0);
+
+	(void)context;
+	EXPECT_IS(acquire(lock, LIMIT_NS), 0);
+	EXPECT_IS(tenon_lock_release(lock), 0);
+}
+
+/* Those who wait do so in the kernel, and were not to be seen. */
+static void test_waiting_is_seen(void)
+{
+	struct tenon_lock *lock = make();
+	pid_t child;
+
+	EXPECT_IS(acquire(lock, LIMIT_NS), 0);
+	child = contract_start(have_it_once, NULL);
+	while (status_of(lock).waiting != 1)
+		sched_yield();
+	EXPECT_IS(tenon_lock_release(lock), 0);
+	contract_await(child);
+	EXPECT_IS(status_of(lock).waiting, 0);
+	lock = tenon_lock_close(lock);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -452,6 +477,7 @@ int main(void)
 		{"with a condition, and in a waitset", test_company, NULL},
 		{"acquired while another waits for it in a waitset", test_beside_a_set, NULL},
 		{"its holder's process dies thread by thread", test_threads_die, NULL},
+		{"who waits is seen", test_waiting_is_seen, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
