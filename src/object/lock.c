@@ -65,11 +65,6 @@ int tenon_lock_remove(const char *namespace_path, const char *name)
 	return tni_named_remove(TENON_KIND_LOCK, namespace_path, name, NULL);
 }
 
-static struct tni_gate *gate_of(const struct tenon_lock *lock)
-{
-	return &lock->sync.cell->gate;
-}
-
 /* The entry of the calling thread, which is in its list.  Entries come and stay, until the handle is closed. */
 static struct tni_hold *find_own(const struct tenon_lock *lock, const struct tni_thread *thread)
 {
@@ -89,7 +84,7 @@ static struct tni_hold *find_idle(struct tenon_lock *lock, const struct tni_thre
 		if (hold->generation == thread->generation &&
 		    (hold->tid == thread->tid || tni_hold_is_idle(hold)))
 			return hold;
-	hold = tni_hold_make(lock->sync.cell, (struct tni_a32 *)&gate_of(lock)->word);
+	hold = tni_hold_make(lock->sync.cell, (struct tni_a32 *)&tni_lock_gate(lock)->word);
 	if (hold) {
 		hold->next = first;
 		tni_store_release_pointer(&lock->holds, hold); /* ORD(last) */
@@ -141,7 +136,7 @@ static void let_go_slow(struct tenon_lock *lock, struct tni_thread *thread)
 {
 	void *pending = tni_pending_get(thread);
 
-	tni_pending_set(thread, &gate_of(lock)->word);
+	tni_pending_set(thread, &tni_lock_gate(lock)->word);
 	tni_sync_unlock(&lock->sync, thread, pending);
 }
 
@@ -153,7 +148,7 @@ static inline void let_go(struct tenon_lock *lock, struct tni_thread *thread)
 		return;
 	}
 	/* Where nobody sleeps, nothing is owed. */
-	if (__builtin_expect(!tni_gate_unlock_quiet(gate_of(lock)), 0))
+	if (__builtin_expect(!tni_gate_unlock_quiet(tni_lock_gate(lock)), 0))
 		let_go_slow(lock, thread);
 }
 
@@ -209,7 +204,6 @@ static int acquire_again(struct tenon_lock *lock)
 /* Whether the thread may try to acquire it: 0; 1: it has it already; or an error. */
 static int begin(struct tenon_lock *lock, struct tni_thread *thread)
 {
-	uint64_t word;
 	int result;
 
 	if (!lock)
@@ -219,12 +213,7 @@ static int begin(struct tenon_lock *lock, struct tni_thread *thread)
 		return result;
 	if (tni_lock_is_held(lock, thread))
 		return 1;
-	/* By another handle of the same lock. */
-	word = tni_get64(&gate_of(lock)->word);
-	if ((word & TNI_GATE_OWNER) == thread->tid &&
-	    tni_object_is_own(lock->sync.object, tni_gate_holder_of(word)))
-		return -EDEADLK;
-	return 0;
+	return tni_lock_is_held_otherwise(lock, thread) ? -EDEADLK : 0;
 }
 
 void tni_lock_take_over(struct tenon_lock *lock)
@@ -261,7 +250,7 @@ static int acquire_slow(struct tenon_lock *lock, struct tni_thread *thread, int6
 	if (result != 0)
 		return result;
 	words = tni_lock_words(lock);
-	waits = (tni_get64(&gate_of(lock)->word) & TNI_GATE_OWNER) != 0;
+	waits = (tni_get64(&tni_lock_gate(lock)->word) & TNI_GATE_OWNER) != 0;
 	pending = tni_pending_get(thread);
 	result = tni_lock_inherits(lock)
 			 ? tni_lock_inherit(lock, thread, deadline_ns)
@@ -317,7 +306,7 @@ int tenon_lock_try(struct tenon_lock *lock)
 
 	if (__builtin_expect(result <= 0, 1))
 		return result == -ETIMEDOUT ? -EBUSY : result;
-	if (lock && (tni_get64(&gate_of(lock)->word) & TNI_GATE_OWNER) &&
+	if (lock && (tni_get64(&tni_lock_gate(lock)->word) & TNI_GATE_OWNER) &&
 	    !tni_lock_is_held(lock, thread))
 		return -EBUSY;
 	result = acquire_slow(lock, thread, 0);
@@ -430,7 +419,7 @@ int tenon_lock_status(struct tenon_lock *lock, struct tenon_lock_status *ret_sta
 	if (result != 0)
 		return result;
 	words = tni_lock_words(lock);
-	word = tni_get64(&gate_of(lock)->word);
+	word = tni_get64(&tni_lock_gate(lock)->word);
 	/* To hold it, and to share it. */
 	tni_sync_describe(sync, TNI_CLASS_BIT(TNI_CLASS_LOCK_0) | TNI_CLASS_BIT(TNI_CLASS_MESSAGE),
 			  &common);

@@ -19,6 +19,11 @@ struct tenon_lock {
 	struct tni_apointer row;      /* its row, then */
 };
 
+static inline struct tni_gate *tni_lock_gate(const struct tenon_lock *lock)
+{
+	return &lock->sync.cell->gate;
+}
+
 static inline struct tni_lock_words *tni_lock_words(const struct tenon_lock *lock)
 {
 	return &lock->sync.cell->lock;
@@ -29,6 +34,16 @@ static inline struct tni_lock_words *tni_lock_words(const struct tenon_lock *loc
 static inline bool tni_lock_is_held(const struct tenon_lock *lock, const struct tni_thread *thread)
 {
 	return tni_get32(&lock->holder_serial) == thread->serial;
+}
+
+/* By the thread, but by another handle of the same lock. */
+static inline bool tni_lock_is_held_otherwise(const struct tenon_lock *lock,
+					      const struct tni_thread *thread)
+{
+	uint64_t word = tni_get64(&tni_lock_gate(lock)->word);
+
+	return (word & TNI_GATE_OWNER) == thread->tid &&
+	       tni_object_is_own(lock->sync.object, tni_gate_holder_of(word));
 }
 
 /* Releases it, however often it is held; answers its depth, with which it is acquired again, as

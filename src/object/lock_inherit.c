@@ -39,36 +39,32 @@
 #define FUTEX_LOCK_PI2 13
 #endif
 
-static struct tni_gate *gate_of(const struct tenon_lock *lock)
-{
-	return &lock->sync.cell->gate;
-}
-
 static void set_pending(const struct tenon_lock *lock, struct tni_thread *thread)
 {
-	char *entry = tni_pending_entry(thread, &gate_of(lock)->word);
+	char *entry = tni_pending_entry(thread, &tni_lock_gate(lock)->word);
 
 	tni_pending_put(thread, entry + TNI_ROBUST_INHERIT);
 }
 
 static long futex(struct tenon_lock *lock, int operation, const struct timespec *until)
 {
-	return syscall(SYS_futex, &gate_of(lock)->word, operation, 0, until, NULL, 0) == 0 ? 0
-											   : -errno;
+	return syscall(SYS_futex, &tni_lock_gate(lock)->word, operation, 0, until, NULL, 0) == 0
+		       ? 0
+		       : -errno;
 }
 
 /* The kernel does not know the holder.  0: it was gone, and is marked now; or an error. */
 static int suspect(struct tenon_lock *lock)
 {
 	struct tni_gatehouse *house = &lock->sync.house;
-	uint64_t word = tni_get64(&gate_of(lock)->word);
+	uint64_t word = tni_get64(&tni_lock_gate(lock)->word);
 	uint32_t owner = (uint32_t)(word & TNI_GATE_OWNER);
 
 	if (owner == 0)
 		return 0;
 	if (!house->is_gone(house->object, owner))
 		return -ENOTSUP;
-	tni_cas64(&gate_of(lock)->word, &word,
+	tni_cas64(&tni_lock_gate(lock)->word, &word,
 		  (word & ~(TNI_GATE_OWNER | TNI_GATE_WAITERS)) | TNI_GATE_OWNER_DIED);
 	return 0;
 }
@@ -106,7 +102,7 @@ static int wait_in_kernel(struct tenon_lock *lock, int64_t deadline_ns)
 
 int tni_lock_inherit(struct tenon_lock *lock, struct tni_thread *thread, int64_t deadline_ns)
 {
-	struct tni_gate *gate = gate_of(lock);
+	struct tni_gate *gate = tni_lock_gate(lock);
 	uint64_t word, next;
 	struct tni_sleep seen;
 	int result;
@@ -133,7 +129,7 @@ int tni_lock_inherit(struct tenon_lock *lock, struct tni_thread *thread, int64_t
 void tni_lock_inherit_release(struct tenon_lock *lock, struct tni_thread *thread)
 {
 	struct tni_gatehouse *house = &lock->sync.house;
-	struct tni_gate *gate = gate_of(lock);
+	struct tni_gate *gate = tni_lock_gate(lock);
 	uint64_t word = tni_get64(&gate->word);
 	void *pending = tni_pending_get(thread);
 

@@ -29,20 +29,15 @@ struct layout {
 	uint64_t stakes, rows, extra, cell, end;
 };
 
-static uint64_t whole_pages(uint64_t bytes)
-{
-	return (bytes + TNI_PAGE_BYTES - 1) / TNI_PAGE_BYTES * TNI_PAGE_BYTES;
-}
-
 static struct layout layout_of(const struct tni_sync_kind *kind, uint32_t participants,
 			       uint32_t limit)
 {
 	struct layout layout;
 
 	layout.stakes = TNI_PARTICIPANTS_OFFSET +
-			whole_pages(participants * sizeof(struct tni_participant));
+			tni_page_up(participants * sizeof(struct tni_participant));
 	layout.rows = layout.stakes + tni_stakes_bytes(participants);
-	layout.extra = layout.rows + whole_pages(participants * sizeof(struct tni_row));
+	layout.extra = layout.rows + tni_page_up(participants * sizeof(struct tni_row));
 	layout.cell = layout.extra +
 		      (kind->extra_bytes ? kind->extra_bytes(participants, limit) : 0);
 	layout.end = layout.cell + sizeof(struct tni_cell);

@@ -57,10 +57,12 @@
 #include "core/clock.h"
 #include "object/deaths.h"
 
+/* How long one who has to wait spins before it sleeps: all of it while waits are short, else half as long each time. */
 #define SPIN_FULL_NS 50000
 #define SPIN_LEAST_NS 500
 #define WAIT_SHORT_NS 100000
-#define SPIN_BURST 48u
+#define SPIN_BURST 48u /* pauses between two readings of the clock */
+
 void tni_turnstile_begin(struct tni_sync *sync)
 {
 	tni_set32(&sync->spin_ns, SPIN_FULL_NS);
@@ -407,7 +409,7 @@ bool tni_turnstile_announce(struct tni_turn *turn)
 	return announce(turn);
 }
 
-/* Sleeps until it may pass.  0, -ETIMEDOUT, -EINTR, -EBADMSG.  The pending entry names the gate's word. */
+/* W2 to W4: sleeps until it may pass.  0, -ETIMEDOUT, -EINTR, -EBADMSG.  The pending entry names the gate's word. */
 static int sleep_until_may(struct tni_turn *turn, int64_t deadline_ns)
 {
 	struct tni_sync *sync = turn->sync;
