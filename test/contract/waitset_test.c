@@ -19,6 +19,14 @@
 
 #define WAIT_NS (SECOND_NS / 50)
 
+#if defined(__has_feature)
+#define IS_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED 1
+#else
+#define IS_SANITIZED 0
+#endif
+
 static void test_bad_input(void)
 {
 	struct world world = make_world(0);
@@ -495,9 +503,12 @@ static void *wait_again_and_again(void *context)
 /* A thread that was cancelled in a wait kept the set from all others. */
 static void test_cancelled(void)
 {
-	struct world world = make_world(0);
+	struct world world;
 	pthread_t thread;
 
+	if (IS_SANITIZED)
+		contract_skip("sanitizers take a cancelled thread's stack for another's");
+	world = make_world(0);
 	EXPECT_IS(tenon_waitset_add_event(world.set, world.event, EVENT, NULL), 0);
 	EXPECT_IS(tenon_waitset_add_descriptor(world.set, world.pipe[0], POLLIN, PIPE, NULL), 0);
 	for (uint32_t i = 0; i < 300; i++) {
