@@ -73,8 +73,8 @@ TENON_PUBLIC int tenon_lock_open_at(struct tenon_region *region, uint64_t offset
 				    const struct tenon_sync_options *options,
 				    struct tenon_lock **ret_lock) TENON_MUST_USE;
 
-/* Lets go of the handle.  What its process holds by it is released as if its holder had died.  NULL is
- * allowed.  Always returns NULL. */
+/* Lets go of the handle.  What its process holds by it is released as if its holder had died; a lock with priority
+ * inheritance that another thread holds not before that ends.  NULL is allowed.  Always returns NULL. */
 TENON_PUBLIC struct tenon_lock *tenon_lock_close(struct tenon_lock *lock);
 
 /* Removes the name.  Those who have the lock open go on using it.  Errors: -ENOENT; -EACCES, -EPERM, -EISDIR

@@ -44,6 +44,7 @@ _Static_assert(sizeof(struct tni_lock_words) == 40, "lock");
  *	CLAIMING	a row is about to become what the note says: object/turnstile.c
  *	WIDE		a sleeper waits for more than one
  *	OWED		a dead one's claim may take away from it: look for them before passing
+ *	EPOCH		how often somebody has announced that it is about to sleep
  *	SLEEPERS	somebody may be asleep
  */
 #define TNI_TURNSTILE_VALUE UINT64_C(0xffffffff)

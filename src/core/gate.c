@@ -162,7 +162,7 @@ static uint32_t list_words(const struct tni_gatehouse *house, const struct tni_s
 uint32_t tni_sleep_words(const struct tni_gatehouse *house, const struct tni_sleep *sleep,
 			 struct futex_waitv *ret_words, uint32_t *ret_count)
 {
-	return list_words(house, sleep, house->gates, ret_words, ret_count);
+	return list_words(house, sleep, tni_gatehouse_words(house), ret_words, ret_count);
 }
 
 /* Which of them it was. */
@@ -323,6 +323,16 @@ void tni_gatehouse_rouse(struct tni_gatehouse *house)
 		if (is_anybody_asleep(house, class))
 			tni_event_wake(house, class, UINT32_MAX);
 	}
+}
+
+void tni_gate_wake_all(struct tni_gatehouse *house, uint32_t which, uint32_t class)
+{
+	uint64_t word = tni_get64(&house->gate[which]->word);
+
+	if (!(word & TNI_GATE_FLAG(class)))
+		return;
+	tni_event_count(house, class);
+	wake(house, which, class, UINT32_MAX, word);
 }
 
 static void count_and_wake(struct tni_gatehouse *house, uint32_t class)
@@ -552,7 +562,7 @@ bool tni_sleep_was_called(const struct tni_gatehouse *house, const struct tni_sl
 
 int tni_sleep_wait(struct tni_gatehouse *house, struct tni_sleep *sleep, int64_t deadline_ns)
 {
-	int result = wait_any(house, sleep, house->gates, deadline_ns);
+	int result = wait_any(house, sleep, tni_gatehouse_words(house), deadline_ns);
 
 	if (result > 0)
 		tni_sleep_woken(house);

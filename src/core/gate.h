@@ -24,6 +24,9 @@ struct tni_gatehouse {
 	/* The gate is held between calls as well, as long as its holder likes: a locker that has waited for
 	 * long does not suspect that the kernel has told nobody of a death. */
 	bool is_held_long;
+	/* The gate's word is a futex with priority inheritance (object/lock_inherit.c): the kernel refuses those who
+	 * wait for it by its own call while anybody else sleeps on it.  So nobody does. */
+	bool is_inheriting;
 	struct tni_waitroom *waitroom;
 	uint32_t participant; /* own index */
 	uint32_t top;	      /* participants that may have a bit: a bound for scans */
@@ -44,6 +47,12 @@ struct tni_gatehouse {
 
 int tni_gate_lock_slow(struct tni_gatehouse *house, uint32_t which, struct tni_thread *thread,
 		       const void *pending, int64_t deadline_ns);
+
+/* How many gates' words a sleeper sleeps on. */
+static inline uint32_t tni_gatehouse_words(const struct tni_gatehouse *house)
+{
+	return house->is_inheriting ? 0 : house->gates;
+}
 
 /* What the word of a gate says of its holder. */
 static inline uint64_t tni_gate_holder(const struct tni_gatehouse *house,
@@ -185,6 +194,9 @@ uint32_t tni_event_wake(struct tni_gatehouse *house, uint32_t class, uint32_t co
 
 /* Wakes all who sleep for anything. */
 void tni_gatehouse_rouse(struct tni_gatehouse *house);
+
+/* Wakes all of a class who have announced themselves at a gate, if anybody has, and takes its flag away. */
+void tni_gate_wake_all(struct tni_gatehouse *house, uint32_t which, uint32_t class);
 
 /* This process has attached, perhaps anew: its parent's threads do not sleep here. */
 void tni_gatehouse_renew(struct tni_gatehouse *house, uint32_t participant);

@@ -20,6 +20,12 @@
 #define TNI_STAKE_PAGES_MAX ((TNI_PARTICIPANTS_MAX + TNI_STAKES_A_PAGE - 1) / TNI_STAKES_A_PAGE)
 #define TNI_STAKE_KNOWN_WORDS ((TNI_STAKE_PAGES_MAX + 63) / 64)
 
+/* Whole pages, in bytes. */
+static inline uint64_t tni_page_up(uint64_t bytes)
+{
+	return (bytes + TNI_PAGE_BYTES - 1) & ~(uint64_t)(TNI_PAGE_BYTES - 1);
+}
+
 struct tni_object {
 	int fd; /* its locks say that this process is alive */
 	uint8_t *base;

@@ -210,7 +210,7 @@ int tenon_barrier_status(struct tenon_barrier *barrier, struct tenon_barrier_sta
 	result = tni_sync_begin(sync, tni_thread_self());
 	if (result != 0)
 		return result;
-	tni_sync_describe(sync, TNI_CLASS_MESSAGE, &common);
+	tni_sync_describe(sync, TNI_CLASS_BIT(TNI_CLASS_MESSAGE), &common);
 	TNI_SYNC_STATUS_COPY(&status, &common);
 	word = tni_turnstile_word(sync);
 	status.count = sync->limit;

@@ -181,7 +181,7 @@ int tenon_condition_status(struct tenon_condition *condition,
 	result = tni_sync_begin(sync, tni_thread_self());
 	if (result != 0)
 		return result;
-	tni_sync_describe(sync, TNI_CLASS_MESSAGE, &common);
+	tni_sync_describe(sync, TNI_CLASS_BIT(TNI_CLASS_MESSAGE), &common);
 	TNI_SYNC_STATUS_COPY(&status, &common);
 	tni_turnstile_figures(sync, &status.woken, &let);
 	status.signals = (uint32_t)(tni_turnstile_word(sync) & TNI_TURNSTILE_VALUE);

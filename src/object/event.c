@@ -212,7 +212,7 @@ int tenon_event_status(struct tenon_event *event, struct tenon_event_status *ret
 	result = tni_sync_begin(sync, tni_thread_self());
 	if (result != 0)
 		return result;
-	tni_sync_describe(sync, TNI_CLASS_MESSAGE, &common);
+	tni_sync_describe(sync, TNI_CLASS_BIT(TNI_CLASS_MESSAGE), &common);
 	TNI_SYNC_STATUS_COPY(&status, &common);
 	status.manual = is_manual(sync);
 	word = tni_turnstile_word(sync);

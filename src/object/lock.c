@@ -66,11 +66,6 @@ int tenon_lock_remove(const char *namespace_path, const char *name)
 	return tni_named_remove(TENON_KIND_LOCK, namespace_path, name, NULL);
 }
 
-static struct tni_gate *gate_of(const struct tenon_lock *lock)
-{
-	return &lock->sync.cell->gate;
-}
-
 /* The entry of the calling thread, which is in its list.  Entries come and stay, until the handle is closed. */
 static struct tni_hold *find_own(const struct tenon_lock *lock, const struct tni_thread *thread)
 {
@@ -90,7 +85,7 @@ static struct tni_hold *find_idle(struct tenon_lock *lock, const struct tni_thre
 		if (hold->generation == thread->generation &&
 		    (hold->tid == thread->tid || tni_hold_is_idle(hold)))
 			return hold;
-	hold = tni_hold_make(lock->sync.cell, (struct tni_a32 *)&gate_of(lock)->word);
+	hold = tni_hold_make(lock->sync.cell, (struct tni_a32 *)&tni_lock_gate(lock)->word);
 	if (hold) {
 		hold->next = first;
 		tni_store_release_pointer(&lock->holds, hold); /* ORD(last) */
@@ -142,7 +137,7 @@ static void let_go_slow(struct tenon_lock *lock, struct tni_thread *thread)
 {
 	void *pending = tni_pending_get(thread);
 
-	tni_pending_set(thread, &gate_of(lock)->word);
+	tni_pending_set(thread, &tni_lock_gate(lock)->word);
 	tni_sync_unlock(&lock->sync, thread, pending);
 }
 
@@ -154,7 +149,7 @@ static inline void let_go(struct tenon_lock *lock, struct tni_thread *thread)
 		return;
 	}
 	/* Where nobody sleeps, nothing is owed. */
-	if (__builtin_expect(!tni_gate_unlock_quiet(gate_of(lock)), 0))
+	if (__builtin_expect(!tni_gate_unlock_quiet(tni_lock_gate(lock)), 0))
 		let_go_slow(lock, thread);
 }
 
@@ -195,19 +190,21 @@ static int answer(struct tenon_lock *lock, struct tni_thread *thread, uint32_t s
 static int acquire_again(struct tenon_lock *lock)
 {
 	struct tni_lock_words *words = tni_lock_words(lock);
+	uint32_t depth;
 
 	if (!(lock->sync.flags & TENON_LOCK_RECURSIVE))
 		return -EDEADLK;
-	if (tni_get32(&words->depth) == UINT32_MAX)
+	depth = tni_get32(&words->depth);
+	/* How often it is held, one more than this, is a number of 32 bits, too. */
+	if (depth >= UINT32_MAX - 1)
 		return -EAGAIN;
-	tni_set32(&words->depth, tni_get32(&words->depth) + 1);
+	tni_set32(&words->depth, depth + 1);
 	return 0;
 }
 
 /* Whether the thread may try to acquire it: 0; 1: it has it already; or an error. */
 static int begin(struct tenon_lock *lock, struct tni_thread *thread)
 {
-	uint64_t word;
 	int result;
 
 	if (!lock)
@@ -217,12 +214,7 @@ static int begin(struct tenon_lock *lock, struct tni_thread *thread)
 		return result;
 	if (tni_lock_is_held(lock, thread))
 		return 1;
-	/* By another handle of the same lock. */
-	word = tni_get64(&gate_of(lock)->word);
-	if ((word & TNI_GATE_OWNER) == thread->tid &&
-	    tni_object_is_own(lock->sync.object, tni_gate_holder_of(word)))
-		return -EDEADLK;
-	return 0;
+	return tni_lock_is_held_otherwise(lock, thread) ? -EDEADLK : 0;
 }
 
 void tni_lock_take_over(struct tenon_lock *lock)
@@ -260,7 +252,7 @@ static int acquire_slow(struct tenon_lock *lock, struct tni_thread *thread, int6
 	if (result != 0)
 		return result;
 	words = tni_lock_words(lock);
-	waits = (tni_get64(&gate_of(lock)->word) & TNI_GATE_OWNER) != 0;
+	waits = (tni_get64(&tni_lock_gate(lock)->word) & TNI_GATE_OWNER) != 0;
 	pending = tni_pending_get(thread);
 	result = tni_lock_inherits(lock)
 			 ? tni_lock_inherit(lock, thread, deadline_ns)
@@ -316,7 +308,7 @@ int tenon_lock_try(struct tenon_lock *lock)
 
 	if (__builtin_expect(result <= 0, 1))
 		return result == -ETIMEDOUT ? -EBUSY : result;
-	if (lock && (tni_get64(&gate_of(lock)->word) & TNI_GATE_OWNER) &&
+	if (lock && (tni_get64(&tni_lock_gate(lock)->word) & TNI_GATE_OWNER) &&
 	    !tni_lock_is_held(lock, thread))
 		return -EBUSY;
 	result = acquire_slow(lock, thread, 0);
@@ -429,8 +421,10 @@ int tenon_lock_status(struct tenon_lock *lock, struct tenon_lock_status *ret_sta
 	if (result != 0)
 		return result;
 	words = tni_lock_words(lock);
-	word = tni_get64(&gate_of(lock)->word);
-	tni_sync_describe(sync, TNI_CLASS_LOCK_0, &common);
+	word = tni_get64(&tni_lock_gate(lock)->word);
+	/* To hold it, and to share it. */
+	tni_sync_describe(sync, TNI_CLASS_BIT(TNI_CLASS_LOCK_0) | TNI_CLASS_BIT(TNI_CLASS_MESSAGE),
+			  &common);
 	TNI_SYNC_STATUS_COPY(&status, &common);
 	status.recursive = (sync->flags & TENON_LOCK_RECURSIVE) != 0;
 	status.state = tni_get32(&words->state);

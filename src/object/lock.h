@@ -19,6 +19,11 @@ struct tenon_lock {
 	struct tni_apointer row;      /* its row, then */
 };
 
+static inline struct tni_gate *tni_lock_gate(const struct tenon_lock *lock)
+{
+	return &lock->sync.cell->gate;
+}
+
 static inline struct tni_lock_words *tni_lock_words(const struct tenon_lock *lock)
 {
 	return &lock->sync.cell->lock;
@@ -29,6 +34,16 @@ static inline struct tni_lock_words *tni_lock_words(const struct tenon_lock *loc
 static inline bool tni_lock_is_held(const struct tenon_lock *lock, const struct tni_thread *thread)
 {
 	return tni_get32(&lock->holder_serial) == thread->serial;
+}
+
+/* By the thread, but by another handle of the same lock. */
+static inline bool tni_lock_is_held_otherwise(const struct tenon_lock *lock,
+					      const struct tni_thread *thread)
+{
+	uint64_t word = tni_get64(&tni_lock_gate(lock)->word);
+
+	return (word & TNI_GATE_OWNER) == thread->tid &&
+	       tni_object_is_own(lock->sync.object, tni_gate_holder_of(word));
 }
 
 /* Releases it, however often it is held; answers its depth, with which it is acquired again, as
@@ -58,7 +73,7 @@ void tni_lock_inherit_release(struct tenon_lock *lock, struct tni_thread *thread
 
 static inline bool tni_lock_inherits(const struct tenon_lock *lock)
 {
-	return lock->sync.flags & TENON_LOCK_INHERIT;
+	return lock->sync.house.is_inheriting;
 }
 
 /* It is held: waits until nobody shares it any more.  The pending entry may be anything, and is as it was.
@@ -71,9 +86,10 @@ void tni_lock_take_over(struct tenon_lock *lock);
 /* For struct tni_sync_kind: what a dead one shares. */
 int tni_lock_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
 
-/* Who shares it, as bits; gives back what the dead share. */
+/* Who shares it, as bits; gives back what those of them had who are dead. */
 void tni_lock_find_shared(struct tenon_lock *lock, uint64_t bits[TNI_BITMAP_WORDS]);
-int tni_lock_bring_back(struct tenon_lock *lock, int64_t deadline_ns);
+int tni_lock_bring_back(struct tenon_lock *lock, const uint64_t bits[TNI_BITMAP_WORDS],
+			int64_t deadline_ns);
 
 /* How often it is shared, by the living. */
 uint32_t tni_lock_count_shared(struct tenon_lock *lock);

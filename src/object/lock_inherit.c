@@ -15,7 +15,14 @@
  *	release	U1 pending entry				dies: as I3
  *		U2 high half: nobody				dies: the same
  *		U3 low half := the next one, by the kernel	dies: it is not held
- *		U4 wakes those who wait in waitsets		dies: their own stakes and the entry tell
+ *		U4 wakes those who wait in waitsets		dies: its stake tells them
+ *
+ * Who waits in a waitset cannot sleep on the word: while anybody is queued there who has not come by FUTEX_LOCK_PI2, the
+ * kernel refuses that (EINVAL).  He has the event and the stakes of all others.  Having read those he looks at the
+ * word once more: if it was let go before, he sees that; if it is behind that, U4 counts the event, or the stake is not what he
+ * has read.  A process of several threads may leave its stake before the thread that holds the lock has ended, and of that
+ * end nobody is told; so while the lock is held those who have left a marked stake count as its holders
+ * (object/deaths.c), and who buries one of them has all look again.
  *
  * The kernel finds a holder by its number, which is each pid namespace's own: where participants are of several, such
  * locks are refused.
@@ -32,36 +39,32 @@
 #define FUTEX_LOCK_PI2 13
 #endif
 
-static struct tni_gate *gate_of(const struct tenon_lock *lock)
-{
-	return &lock->sync.cell->gate;
-}
-
 static void set_pending(const struct tenon_lock *lock, struct tni_thread *thread)
 {
-	char *entry = tni_pending_entry(thread, &gate_of(lock)->word);
+	char *entry = tni_pending_entry(thread, &tni_lock_gate(lock)->word);
 
 	tni_pending_put(thread, entry + TNI_ROBUST_INHERIT);
 }
 
 static long futex(struct tenon_lock *lock, int operation, const struct timespec *until)
 {
-	return syscall(SYS_futex, &gate_of(lock)->word, operation, 0, until, NULL, 0) == 0 ? 0
-											   : -errno;
+	return syscall(SYS_futex, &tni_lock_gate(lock)->word, operation, 0, until, NULL, 0) == 0
+		       ? 0
+		       : -errno;
 }
 
 /* The kernel does not know the holder.  0: it was gone, and is marked now; or an error. */
 static int suspect(struct tenon_lock *lock)
 {
 	struct tni_gatehouse *house = &lock->sync.house;
-	uint64_t word = tni_get64(&gate_of(lock)->word);
+	uint64_t word = tni_get64(&tni_lock_gate(lock)->word);
 	uint32_t owner = (uint32_t)(word & TNI_GATE_OWNER);
 
 	if (owner == 0)
 		return 0;
 	if (!house->is_gone(house->object, owner))
 		return -ENOTSUP;
-	tni_cas64(&gate_of(lock)->word, &word,
+	tni_cas64(&tni_lock_gate(lock)->word, &word,
 		  (word & ~(TNI_GATE_OWNER | TNI_GATE_WAITERS)) | TNI_GATE_OWNER_DIED);
 	return 0;
 }
@@ -99,8 +102,9 @@ static int wait_in_kernel(struct tenon_lock *lock, int64_t deadline_ns)
 
 int tni_lock_inherit(struct tenon_lock *lock, struct tni_thread *thread, int64_t deadline_ns)
 {
-	struct tni_gate *gate = gate_of(lock);
+	struct tni_gate *gate = tni_lock_gate(lock);
 	uint64_t word, next;
+	struct tni_sleep seen;
 	int result;
 
 	if (tni_get64(&lock->sync.object->shared->mixed))
@@ -108,7 +112,10 @@ int tni_lock_inherit(struct tenon_lock *lock, struct tni_thread *thread, int64_t
 	set_pending(lock, thread);
 	if (tni_gate_try(&lock->sync.house, 0, thread))
 		return 0;
+	/* To be seen; it sleeps on nothing of ours. */
+	tni_sleep_begin(&lock->sync.house, TNI_CLASS_BIT(TNI_CLASS_LOCK_0), &seen);
 	result = wait_in_kernel(lock, deadline_ns);
+	tni_sleep_end(&lock->sync.house, &seen);
 	if (result != 0)
 		return result;
 	word = tni_get64(&gate->word);
@@ -122,7 +129,7 @@ int tni_lock_inherit(struct tenon_lock *lock, struct tni_thread *thread, int64_t
 void tni_lock_inherit_release(struct tenon_lock *lock, struct tni_thread *thread)
 {
 	struct tni_gatehouse *house = &lock->sync.house;
-	struct tni_gate *gate = gate_of(lock);
+	struct tni_gate *gate = tni_lock_gate(lock);
 	uint64_t word = tni_get64(&gate->word);
 	void *pending = tni_pending_get(thread);
 
@@ -132,7 +139,6 @@ void tni_lock_inherit_release(struct tenon_lock *lock, struct tni_thread *thread
 	set_pending(lock, thread);
 	while (!tni_cas64(&gate->word, &word, word & ~TNI_GATE_HOLDER))
 		;
-	tni_event_count(house, TNI_CLASS_LOCK_0);
 	/* A word that somebody has scribbled on is let go of all the same. */
 	if (futex(lock, FUTEX_UNLOCK_PI, NULL) != 0) {
 		word = tni_get64(&gate->word);
@@ -140,8 +146,7 @@ void tni_lock_inherit_release(struct tenon_lock *lock, struct tni_thread *thread
 		       !tni_cas64(&gate->word, &word, word & ~TNI_GATE_HELD))
 			;
 	}
-	/* Who announces behind this finds it free; who did before, and is not asleep yet, a low half that has changed. */
-	if (tni_get64(&gate->word) & TNI_GATE_FLAG(TNI_CLASS_LOCK_0))
-		tni_event_wake(house, TNI_CLASS_LOCK_0, UINT32_MAX);
+	tni_gate_wake_all(house, 0, TNI_CLASS_LOCK_0);
+	tni_gate_wake_all(house, 0, TNI_CLASS_ROOM);
 	tni_pending_put(thread, pending);
 }

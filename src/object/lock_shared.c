@@ -30,16 +30,11 @@
 
 #define SPIN_ROUNDS 200u
 
-static struct tni_gate *gate_of(const struct tenon_lock *lock)
-{
-	return &lock->sync.cell->gate;
-}
-
 /* Wakes who drains.  The dead one's stake would. */
 static void tell_drainer(struct tenon_lock *lock)
 {
 	/* ORD(shared) */
-	uint64_t word = tni_load_total64(&gate_of(lock)->word);
+	uint64_t word = tni_load_total64(&tni_lock_gate(lock)->word);
 
 	if (__builtin_expect((word & TNI_GATE_FLAG(TNI_CLASS_ROOM)) != 0, 0))
 		tni_gatehouse_wake(&lock->sync.house, TNI_CLASS_ROOM, UINT32_MAX);
@@ -58,7 +53,7 @@ static bool try_share(struct tenon_lock *lock, struct tni_row *row)
 
 	/* ORD(shared) */
 	tni_fetch_add_total64(&row->claim, 1);
-	word = tni_load_total64(&gate_of(lock)->word);
+	word = tni_load_total64(&tni_lock_gate(lock)->word);
 	if (__builtin_expect(!(word & (TNI_GATE_OWNER | TNI_GATE_OWNER_DIED)), 1))
 		return true;
 	leave(lock, row);
@@ -87,11 +82,11 @@ static int sleep_until_free(struct tenon_lock *lock, struct tni_thread *thread, 
 	tni_sleep_begin(house, TNI_CLASS_BIT(TNI_CLASS_MESSAGE), &sleep);
 	while (result >= 0 || result == -EINTR) {
 		tni_sleep_announce(house, &sleep);
-		if (tni_gate_is_orphaned(gate_of(lock))) {
+		if (tni_gate_is_orphaned(tni_lock_gate(lock))) {
 			result = take_over(lock, thread, deadline_ns);
 			continue;
 		}
-		if (!(tni_get64(&gate_of(lock)->word) & TNI_GATE_OWNER))
+		if (!(tni_get64(&tni_lock_gate(lock)->word) & TNI_GATE_OWNER))
 			break;
 		result = tni_sleep_wait(house, &sleep, deadline_ns);
 		/* The dead one would have woken all who wait like this one. */
@@ -107,7 +102,7 @@ static int sleep_until_free(struct tenon_lock *lock, struct tni_thread *thread, 
 /* The gate may be free when it answers 0. */
 static int await_gate(struct tenon_lock *lock, struct tni_thread *thread, int64_t deadline_ns)
 {
-	struct tni_gate *gate = gate_of(lock);
+	struct tni_gate *gate = tni_lock_gate(lock);
 	void *pending = tni_pending_get(thread);
 	int result;
 
@@ -186,28 +181,19 @@ static struct tni_row *own_row(struct tenon_lock *lock)
 	return tni_load_acquire_pointer(&lock->row); /* ORD(shared) */
 }
 
-/* By another handle of the same lock. */
-static bool holds_otherwise(struct tenon_lock *lock, const struct tni_thread *thread)
-{
-	uint64_t word = tni_get64(&gate_of(lock)->word);
-
-	return (word & TNI_GATE_OWNER) == thread->tid &&
-	       tni_object_is_own(lock->sync.object, tni_gate_holder_of(word));
-}
-
 int tenon_lock_acquire_shared(struct tenon_lock *lock, int64_t deadline_ns)
 {
 	struct tni_thread *thread = tni_thread_self();
 	int result = begin(lock, thread);
-
 	struct tni_row *row;
 
 	if (__builtin_expect(result != 0, 0))
 		return result;
 	row = own_row(lock);
 	while (!try_share(lock, row)) {
-		result = holds_otherwise(lock, thread) ? -EDEADLK
-						       : await_gate(lock, thread, deadline_ns);
+		result = tni_lock_is_held_otherwise(lock, thread)
+				 ? -EDEADLK
+				 : await_gate(lock, thread, deadline_ns);
 		if (result != 0)
 			return result;
 	}
@@ -224,13 +210,22 @@ int tenon_lock_try_shared(struct tenon_lock *lock)
 
 int tenon_lock_release_shared(struct tenon_lock *lock)
 {
+	struct tni_row *row;
+	uint64_t claim;
+
 	if (!lock)
 		return -EINVAL;
 	/* ORD(shared).  A child shares nothing of its parent's. */
-	if (tni_load_acquire32(&lock->sharing) != tni_thread_self()->generation ||
-	    tni_get64(&own_row(lock)->claim) == 0)
+	if (tni_load_acquire32(&lock->sharing) != tni_thread_self()->generation)
 		return -EPERM;
-	leave(lock, own_row(lock));
+	row = own_row(lock);
+	claim = tni_get64(&row->claim);
+	/* Of two threads that end the last sharing one does. */
+	do {
+		if (claim == 0)
+			return -EPERM;
+	} while (!tni_cas_total64(&row->claim, &claim, claim - 1)); /* ORD(shared) */
+	tell_drainer(lock);
 	return 0;
 }
 
@@ -280,13 +275,12 @@ static bool is_drained(void *context)
 	return tni_lock_is_drained(context);
 }
 
-int tni_lock_bring_back(struct tenon_lock *lock, int64_t deadline_ns)
+int tni_lock_bring_back(struct tenon_lock *lock, const uint64_t bits[TNI_BITMAP_WORDS],
+			int64_t deadline_ns)
 {
 	struct tni_object *object = lock->sync.object;
-	uint64_t bits[TNI_BITMAP_WORDS] = {0};
 	int back = 0;
 
-	tni_lock_find_shared(lock, bits);
 	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
 		int result = bits[i / 64] >> (i % 64) & 1
 				     ? tni_object_recover_one(object, i, deadline_ns)
@@ -301,7 +295,10 @@ int tni_lock_bring_back(struct tenon_lock *lock, int64_t deadline_ns)
 
 static int bring_back(void *context, int64_t deadline_ns)
 {
-	return tni_lock_bring_back(context, deadline_ns);
+	uint64_t bits[TNI_BITMAP_WORDS] = {0};
+
+	tni_lock_find_shared(context, bits);
+	return tni_lock_bring_back(context, bits, deadline_ns);
 }
 
 static int sleep_until_drained(struct tenon_lock *lock, int64_t deadline_ns)
@@ -347,7 +344,7 @@ static int drain(struct tenon_lock *lock, struct tni_thread *thread, int64_t dea
 	}
 	if (lock->sync.region)
 		tni_turnstile_keep_stake(&lock->sync, thread);
-	tni_pending_set(thread, &gate_of(lock)->word);
+	tni_pending_set(thread, &tni_lock_gate(lock)->word);
 	result = sleep_until_drained(lock, deadline_ns);
 	tni_pending_put(thread, pending);
 	return result;

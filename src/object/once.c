@@ -87,7 +87,7 @@ int tenon_once_begin(struct tenon_once *once, int64_t deadline_ns, uint32_t *ret
 	}
 }
 
-static int end(struct tenon_once *once, uint32_t state)
+static int end(struct tenon_once *once, bool is_done)
 {
 	struct tni_thread *thread = tni_thread_self();
 
@@ -95,21 +95,21 @@ static int end(struct tenon_once *once, uint32_t state)
 		return -EINVAL;
 	if (!tni_lock_is_held(&once->lock, thread))
 		return -EPERM;
-	if (state == TNI_LOCK_DONE)
+	if (is_done)
 		/* ORD(once) */
-		tni_store_release32(&tni_lock_words(&once->lock)->state, state);
+		tni_store_release32(&tni_lock_words(&once->lock)->state, TNI_LOCK_DONE);
 	tni_lock_let_go(&once->lock, thread);
 	return 0;
 }
 
 int tenon_once_done(struct tenon_once *once)
 {
-	return end(once, TNI_LOCK_DONE);
+	return end(once, true);
 }
 
 int tenon_once_failed(struct tenon_once *once)
 {
-	return end(once, TNI_LOCK_SOUND);
+	return end(once, false);
 }
 
 int tenon_once_status(struct tenon_once *once, struct tenon_once_status *ret_status)
@@ -124,7 +124,7 @@ int tenon_once_status(struct tenon_once *once, struct tenon_once_status *ret_sta
 	result = tenon_lock_status(&once->lock, &lock);
 	if (result != 0)
 		return result;
-	tni_sync_describe(&once->lock.sync, TNI_CLASS_LOCK_0, &common);
+	tni_sync_describe(&once->lock.sync, TNI_CLASS_BIT(TNI_CLASS_LOCK_0), &common);
 	TNI_SYNC_STATUS_COPY(&status, &common);
 	status.is_done = lock.state == TNI_LOCK_DONE;
 	status.owner_pid = lock.owner_pid;

@@ -44,8 +44,9 @@ static int map_file(struct tenon_region *region, uint64_t bytes, int protection,
 
 static void unmap(struct tni_region_map *map)
 {
-	munmap(map->address, map->bytes);
+	/* In this order: what is mapped there next is not the guard's. */
 	tni_guard_remove(map->guard);
+	munmap(map->address, map->bytes);
 	map->address = NULL;
 }
 

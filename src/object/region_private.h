@@ -49,11 +49,6 @@ struct tenon_region {
 	struct tenon_region_options making;
 };
 
-static inline uint64_t tni_page_up(uint64_t bytes)
-{
-	return (bytes + TNI_PAGE_BYTES - 1) & ~(uint64_t)(TNI_PAGE_BYTES - 1);
-}
-
 static inline int tni_region_answer(const struct tenon_region *region, int result)
 {
 	return __builtin_expect(tni_get32(&region->broken) != 0, 0) ? -EIO : result;

@@ -273,7 +273,7 @@ int tenon_semaphore_status(struct tenon_semaphore *semaphore,
 		result = tni_turnstile_settle(sync, 0);
 	if (result < 0)
 		return result;
-	tni_sync_describe(sync, TNI_CLASS_MESSAGE, &common);
+	tni_sync_describe(sync, TNI_CLASS_BIT(TNI_CLASS_MESSAGE), &common);
 	TNI_SYNC_STATUS_COPY(&status, &common);
 	status.value = (uint32_t)(tni_turnstile_word(sync) & TNI_TURNSTILE_VALUE);
 	status.maximum = sync->limit;

@@ -117,21 +117,16 @@ static int apply_undo(struct tni_set_turn *turn, struct tni_set_touched *touched
 static int work_out(struct tni_set_turn *turn, struct list *list)
 {
 	for (uint32_t i = 0; i < turn->count; i++) {
-		/* Others may write to the caller's memory. */
-		struct tenon_semaphore_operation operation = turn->operations[i];
-		struct tni_set_touched *touched;
-		int64_t value;
+		const struct tenon_semaphore_operation *operation = &turn->operations[i];
+		struct tni_set_touched *touched = touch(turn, list, operation->number);
+		int64_t value = (int64_t)touched->value + operation->change;
 
-		if (operation.number >= turn->set->sync.limit)
-			return -EFBIG;
-		touched = touch(turn, list, operation.number);
-		value = (int64_t)touched->value + operation.change;
-		if (value < 0 || (operation.change == 0 && value != 0))
-			return block(turn, &operation, touched);
+		if (value < 0 || (operation->change == 0 && value != 0))
+			return block(turn, operation, touched);
 		if (value > turn->set->maximum)
 			return -ERANGE;
-		if (operation.flags & UNDO && operation.change != 0 &&
-		    apply_undo(turn, touched, operation.change) != 0)
+		if (operation->flags & UNDO && operation->change != 0 &&
+		    apply_undo(turn, touched, operation->change) != 0)
 			return -ERANGE;
 		touched->value = (uint32_t)value;
 	}
@@ -189,7 +184,7 @@ static int attempt(struct tni_set_turn *turn, int64_t deadline_ns)
 				  : attempt_many(turn, deadline_ns);
 }
 
-/* For struct tni_turn.  The dead may have had it. */
+/* For struct tni_turn.  The dead may have had what it needs. */
 static int pass(struct tni_turn *of, int64_t deadline_ns)
 {
 	struct tni_set_turn *turn = (struct tni_set_turn *)of;
@@ -246,10 +241,6 @@ static int prepare(struct tni_set_turn *turn)
 static int check(const struct tenon_semaphore_set *set,
 		 const struct tenon_semaphore_operation *operations, uint32_t count)
 {
-	if (!set || !operations || count == 0)
-		return -EINVAL;
-	if (count > TENON_SEMAPHORE_SET_OPERATIONS_MOST)
-		return -E2BIG;
 	for (uint32_t i = 0; i < count; i++) {
 		if (operations[i].number >= set->sync.limit)
 			return -EFBIG;
@@ -283,37 +274,60 @@ static inline int operate_one(struct tenon_semaphore_set *set, struct tni_thread
 	return result;
 }
 
+static int operate_long(struct tenon_semaphore_set *set, struct tni_thread *thread,
+			const struct tenon_semaphore_operation *operations, uint32_t count,
+			int64_t deadline_ns)
+{
+	struct tni_set_turn turn = {.turn = {.sync = &set->sync,
+					     .thread = thread,
+					     .may_pass = tni_set_may_go_on,
+					     .pass = pass,
+					     .wanted = 1},
+				    .set = set,
+				    .operations = operations,
+				    .count = count,
+				    .record = UINT32_MAX};
+	int result = prepare(&turn);
+
+	return result == 0 ? operate(&turn, deadline_ns) : result;
+}
+
+static __attribute__((noinline)) int operate_many(
+	struct tenon_semaphore_set *set, struct tni_thread *thread,
+	const struct tenon_semaphore_operation *operations, uint32_t count, int64_t deadline_ns)
+{
+	struct tenon_semaphore_operation own[TENON_SEMAPHORE_SET_OPERATIONS_MOST];
+	int result;
+
+	memcpy(own, operations, count * sizeof(*operations));
+	result = check(set, own, count);
+	return result == 0 ? operate_long(set, thread, own, count, deadline_ns) : result;
+}
+
+/* What is checked is a copy: others may write to the caller's memory. */
 int tenon_semaphore_set_operate(struct tenon_semaphore_set *set,
 				const struct tenon_semaphore_operation *operations, uint32_t count,
 				int64_t deadline_ns)
 {
 	struct tni_thread *thread = tni_thread_self();
-	int result = check(set, operations, count);
-	struct tni_set_turn turn;
+	struct tenon_semaphore_operation one;
+	int result;
 
+	if (!set || !operations || count == 0)
+		return -EINVAL;
+	if (count > TENON_SEMAPHORE_SET_OPERATIONS_MOST)
+		return -E2BIG;
+	if (count > 1)
+		return operate_many(set, thread, operations, count, deadline_ns);
+	one = *(const volatile struct tenon_semaphore_operation *)operations;
+	result = check(set, &one, 1);
 	if (__builtin_expect(result != 0, 0))
 		return result;
-	if (__builtin_expect(count == 1, 1)) {
-		struct tenon_semaphore_operation one = *operations;
-
-		if (one.change != 0 && !(one.flags & UNDO) && one.number < set->sync.limit)
-			result = operate_one(set, thread, &one, deadline_ns);
-		else
-			result = 1;
-		if (__builtin_expect(result <= 0, 1))
-			return result;
-	}
-	turn = (struct tni_set_turn){.turn = {.sync = &set->sync,
-					      .thread = thread,
-					      .may_pass = tni_set_may_go_on,
-					      .pass = pass,
-					      .wanted = 1},
-				     .set = set,
-				     .operations = operations,
-				     .count = count,
-				     .record = UINT32_MAX};
-	result = prepare(&turn);
-	return result == 0 ? operate(&turn, deadline_ns) : result;
+	result = one.change != 0 && !(one.flags & UNDO)
+			 ? operate_one(set, thread, &one, deadline_ns)
+			 : 1;
+	return __builtin_expect(result <= 0, 1) ? result
+						: operate_long(set, thread, &one, 1, deadline_ns);
 }
 
 int tenon_semaphore_set_open(const char *namespace_path, const char *name, uint32_t flags,

@@ -35,17 +35,12 @@ struct layout {
 	uint64_t values, next_values, waiters, undo, undo_stride, end;
 };
 
-static uint64_t whole_pages(uint64_t bytes)
-{
-	return (bytes + TNI_PAGE_BYTES - 1) / TNI_PAGE_BYTES * TNI_PAGE_BYTES;
-}
-
 static struct layout layout_of(uint32_t participants, uint32_t limit)
 {
-	uint64_t values_bytes = whole_pages(limit * sizeof(struct tni_a64));
+	uint64_t values_bytes = tni_page_up(limit * sizeof(struct tni_a64));
 	struct layout layout;
 
-	layout.values = whole_pages(sizeof(struct tni_set_head) +
+	layout.values = tni_page_up(sizeof(struct tni_set_head) +
 				    TNI_SET_ENTRIES * sizeof(struct tni_set_entry));
 	layout.next_values = layout.values + values_bytes;
 	layout.waiters = layout.next_values + values_bytes;
@@ -54,8 +49,8 @@ static struct layout layout_of(uint32_t participants, uint32_t limit)
 	while (layout.undo_stride < TNI_PAGE_BYTES && layout.undo_stride < limit * sizeof(uint32_t))
 		layout.undo_stride *= 2;
 	if (limit * sizeof(uint32_t) > TNI_PAGE_BYTES)
-		layout.undo_stride = whole_pages(limit * sizeof(uint32_t));
-	layout.end = layout.undo + whole_pages(participants * layout.undo_stride);
+		layout.undo_stride = tni_page_up(limit * sizeof(uint32_t));
+	layout.end = layout.undo + tni_page_up(participants * layout.undo_stride);
 	return layout;
 }
 

@@ -29,20 +29,15 @@ struct layout {
 	uint64_t stakes, rows, extra, cell, end;
 };
 
-static uint64_t whole_pages(uint64_t bytes)
-{
-	return (bytes + TNI_PAGE_BYTES - 1) / TNI_PAGE_BYTES * TNI_PAGE_BYTES;
-}
-
 static struct layout layout_of(const struct tni_sync_kind *kind, uint32_t participants,
 			       uint32_t limit)
 {
 	struct layout layout;
 
 	layout.stakes = TNI_PARTICIPANTS_OFFSET +
-			whole_pages(participants * sizeof(struct tni_participant));
+			tni_page_up(participants * sizeof(struct tni_participant));
 	layout.rows = layout.stakes + tni_stakes_bytes(participants);
-	layout.extra = layout.rows + whole_pages(participants * sizeof(struct tni_row));
+	layout.extra = layout.rows + tni_page_up(participants * sizeof(struct tni_row));
 	layout.cell = layout.extra +
 		      (kind->extra_bytes ? kind->extra_bytes(participants, limit) : 0);
 	layout.end = layout.cell + sizeof(struct tni_cell);
@@ -159,12 +154,20 @@ int tni_sync_heal(struct tni_sync *sync, struct tni_thread *thread, int64_t dead
 	return result;
 }
 
+bool tni_sync_is_inheriting(const struct tni_sync *sync)
+{
+	return sync->kind == &tni_lock_kind && (sync->flags & TENON_LOCK_INHERIT);
+}
+
 /* What the dead held, or who lets go: its bits, and the gate; then what its row says. */
 int tni_sync_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
 {
 	tni_gatehouse_forget(&sync->house, participant);
-	/* Of a lock with priority inheritance the kernel sees to that, and the word may say of another who had it. */
-	if (sync->kind != &tni_lock_kind || !(sync->flags & TENON_LOCK_INHERIT))
+	/* Of a lock with priority inheritance the kernel sees to that, and the word may say of another who had it; it
+	 * tells nobody who waits in a waitset. */
+	if (tni_sync_is_inheriting(sync))
+		tni_gate_wake_all(&sync->house, 0, TNI_CLASS_LOCK_0);
+	else
 		tni_gate_orphan(&sync->house, 0, participant);
 	return sync->kind->bury ? sync->kind->bury(sync, participant, deadline_ns) : 0;
 }
@@ -212,6 +215,7 @@ void tni_sync_settle(struct tni_sync *sync)
 		.waitroom = &sync->cell->waitroom,
 		.top = object->header.participants_max,
 		.is_held_long = sync->kind->is_held_long,
+		.is_inheriting = tni_sync_is_inheriting(sync),
 		.is_gone = tni_object_thread_is_gone,
 		.is_doubtful = tni_object_may_live,
 		.is_own = tni_object_is_own,
@@ -365,21 +369,30 @@ int32_t tni_sync_pid(struct tni_sync *sync, uint32_t participant)
 	return entry ? (int32_t)tni_get32(&entry->pid) : 0;
 }
 
-void tni_sync_count(struct tni_sync *sync, uint32_t class, uint32_t *ret_attached,
-		    uint32_t *ret_asleep)
+static bool is_asleep(const struct tni_sync *sync, uint32_t classes, uint32_t participant)
 {
-	const struct tni_a64 *row = sync->cell->waitroom.asleep[class];
+	uint64_t bits = 0;
 
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+		if (classes & TNI_CLASS_BIT(class))
+			bits |= tni_get64(&sync->cell->waitroom.asleep[class][participant / 64]);
+	return bits >> (participant % 64) & 1;
+}
+
+/* How many living processes have it open, and how many of these have a thread asleep for one of the classes. */
+static void count(struct tni_sync *sync, uint32_t classes, uint32_t *ret_attached,
+		  uint32_t *ret_asleep)
+{
 	*ret_attached = *ret_asleep = 0;
 	for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++) {
 		if (!tni_sync_is_attached(sync, i))
 			continue;
 		++*ret_attached;
-		*ret_asleep += tni_get64(&row[i / 64]) >> (i % 64) & 1;
+		*ret_asleep += is_asleep(sync, classes, i);
 	}
 }
 
-void tni_sync_describe(struct tni_sync *sync, uint32_t class, struct tni_sync_status *ret_status)
+void tni_sync_describe(struct tni_sync *sync, uint32_t classes, struct tni_sync_status *ret_status)
 {
 	struct tni_object *object = sync->object;
 	struct tni_sync_status status = {.max_participants = object->header.participants_max,
@@ -394,6 +407,6 @@ void tni_sync_describe(struct tni_sync *sync, uint32_t class, struct tni_sync_st
 		status.uid = file.st_uid;
 		status.gid = file.st_gid;
 	}
-	tni_sync_count(sync, class, &status.participants, &status.waiting);
+	count(sync, classes, &status.participants, &status.waiting);
 	*ret_status = status;
 }

@@ -65,6 +65,9 @@ struct tni_sync {
 	uint64_t making_word;
 };
 
+/* A lock with priority inheritance: object/lock_inherit.c. */
+bool tni_sync_is_inheriting(const struct tni_sync *sync);
+
 /* For a kind's struct tni_kind. */
 int tni_sync_make(int directory_fd, const char *file_name, const char *name, void *context,
 		  uint64_t *ret_inode);
@@ -85,9 +88,9 @@ int tni_sync_open_named(const struct tni_sync_kind *kind, size_t bytes, const ch
 			const char *name, uint32_t flags, const struct tenon_sync_options *options,
 			uint32_t limit, uint64_t word, void *ret_sync);
 
-/* Of one whose kind, object, cell and rows are set: the rest; and the copies of its attributes, if they can be. */
-void tni_sync_settle(struct tni_sync *sync);
+/* Of one whose kind, object, cell and rows are set: the copies of its attributes, if they can be; and then the rest. */
 int tni_sync_check(struct tni_sync *sync);
+void tni_sync_settle(struct tni_sync *sync);
 
 /* For struct tni_object. */
 int tni_sync_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
@@ -116,10 +119,6 @@ int tni_sync_heal(struct tni_sync *sync, struct tni_thread *thread, int64_t dead
 
 int tni_sync_damaged(struct tni_sync *sync);
 
-/* How many living processes have it open, and how many of these have a thread asleep for a class. */
-void tni_sync_count(struct tni_sync *sync, uint32_t class, uint32_t *ret_attached,
-		    uint32_t *ret_asleep);
-
 /* What the status of every kind begins with: fields of `status` that are there have the same names. */
 struct tni_sync_status {
 	uint32_t mode, uid, gid, max_participants;
@@ -127,7 +126,8 @@ struct tni_sync_status {
 	int64_t created_ns;
 	uint32_t participants, waiting, damaged;
 };
-void tni_sync_describe(struct tni_sync *sync, uint32_t class, struct tni_sync_status *ret_status);
+/* `classes`: TNI_CLASS_BIT() of those who wait. */
+void tni_sync_describe(struct tni_sync *sync, uint32_t classes, struct tni_sync_status *ret_status);
 
 #define TNI_SYNC_STATUS_COPY(status, common)                             \
 	do {                                                             \

@@ -8,7 +8,7 @@
 #include "core/clock.h"
 #include "object/turnstile.h"
 
-/* pauses between two readings of the clock */
+/* Between two looks for one who is about to be dead. */
 #define DYING_NS 20000
 
 bool tni_turnstile_are_there(struct tni_sync *sync)

@@ -8,10 +8,11 @@
 #include "object/deaths.h"
 #include "object/turnstile.h"
 
+/* How long one who has to wait spins before it sleeps: all of it while waits are short, else half as long each time. */
 #define SPIN_FULL_NS 50000
 #define SPIN_LEAST_NS 500
 #define WAIT_SHORT_NS 100000
-#define SPIN_BURST 48u
+#define SPIN_BURST 48u /* pauses between two readings of the clock */
 
 void tni_turnstile_begin(struct tni_sync *sync)
 {
@@ -116,7 +117,7 @@ void tni_turnstile_keep_stake(struct tni_sync *sync, struct tni_thread *thread)
 	tni_pending_put(thread, pending);
 }
 
-/* Sleeps until it may pass.  0, -ETIMEDOUT, -EINTR, -EBADMSG.  The pending entry names the gate's word. */
+/* W2 to W4: sleeps until it may pass.  0, -ETIMEDOUT, -EINTR, -EBADMSG.  The pending entry names the gate's word. */
 static int sleep_until_may(struct tni_turn *turn, int64_t deadline_ns)
 {
 	struct tni_sync *sync = turn->sync;
@@ -181,7 +182,7 @@ static int wait_once(struct tni_turn *turn, int64_t deadline_ns)
 
 	if (start_ns >= deadline_ns) {
 		result = tni_turnstile_settle(sync, 0);
-		return result < 0 ? result : result > 0 ? 0 : -ETIMEDOUT;
+		return result < 0 ? result : -ETIMEDOUT;
 	}
 	if (spin(turn, deadline_ns))
 		return 0;

@@ -55,7 +55,7 @@ static void begin(struct tenon_waitset *set)
 	uint32_t generation = tni_thread_self()->generation;
 
 	if (__builtin_expect(tni_get32(&set->generation) != generation, 0))
-		tni_set_renew(set, generation);
+		tni_waitset_renew(set, generation);
 }
 
 struct tenon_waitset *tenon_waitset_close(struct tenon_waitset *set)
@@ -63,8 +63,8 @@ struct tenon_waitset *tenon_waitset_close(struct tenon_waitset *set)
 	if (!set)
 		return NULL;
 	begin(set);
-	tni_set_stop(set);
-	tni_set_close_descriptors(set);
+	tni_waitset_stop(set);
+	tni_waitset_close_descriptors(set);
 	for (uint32_t i = 0; i < set->top; i++)
 		if (set->members[i].kind == &tni_member_process)
 			close(set->members[i].fd);
@@ -130,7 +130,7 @@ static void take_out(struct tenon_waitset *set, uint32_t number)
 	struct tni_member *member = &set->members[number];
 
 	if (tni_member_has_fd(member))
-		tni_set_exclude(set, number);
+		tni_waitset_exclude(set, number);
 	count(set, member, UINT32_MAX);
 	member->kind = NULL;
 }
@@ -141,7 +141,7 @@ static int add(struct tenon_waitset *set, const struct tni_member *member, uint3
 	int result;
 
 	begin(set);
-	tni_set_stop(set);
+	tni_waitset_stop(set);
 	if (is_there(set, member))
 		return -EEXIST;
 	result = find_place(set, &number);
@@ -152,9 +152,9 @@ static int add(struct tenon_waitset *set, const struct tni_member *member, uint3
 		set->top = number + 1;
 	count(set, member, 1);
 	if (tni_member_has_fd(member))
-		result = tni_set_include(set, number);
+		result = tni_waitset_include(set, number);
 	if (result == 0 && tni_get32(&set->is_polled))
-		result = tni_set_arm(set, NULL);
+		result = tni_waitset_arm(set, NULL);
 	if (result != 0) {
 		take_out(set, number);
 		return result;
@@ -232,7 +232,7 @@ int tenon_waitset_add_process(struct tenon_waitset *set, int32_t pid, uint64_t u
 			      uint32_t *ret_member)
 {
 	struct tni_member member = {
-		.kind = &tni_member_process, .user = user, .events = TNI_SET_POLLIN};
+		.kind = &tni_member_process, .user = user, .events = TNI_WAITSET_POLLIN};
 	int result;
 
 	if (!set || pid <= 0)
@@ -280,13 +280,13 @@ int tenon_waitset_remove(struct tenon_waitset *set, uint32_t member)
 	if (member >= set->top || !set->members[member].kind)
 		return -ENOENT;
 	begin(set);
-	tni_set_stop(set);
+	tni_waitset_stop(set);
 	if (set->members[member].kind == &tni_member_process)
 		close(set->members[member].fd);
 	take_out(set, member);
 	/* Where that cannot be had the next wait sees to it. */
 	if (tni_get32(&set->is_polled))
-		(void)!tni_set_arm(set, NULL);
+		(void)!tni_waitset_arm(set, NULL);
 	return 0;
 }
 
@@ -318,7 +318,7 @@ bool tni_visit_is_ready(const struct tni_visit *visit)
 	return all;
 }
 
-int64_t tni_set_next_ns(const struct tenon_waitset *set, int64_t deadline_ns)
+int64_t tni_waitset_next_ns(const struct tenon_waitset *set, int64_t deadline_ns)
 {
 	for (uint32_t i = 0; set->timers > 0 && i < set->top; i++) {
 		const struct tni_member *member = &set->members[i];
@@ -331,25 +331,35 @@ int64_t tni_set_next_ns(const struct tenon_waitset *set, int64_t deadline_ns)
 	return deadline_ns;
 }
 
-/* What a wait has found. */
+/* What a wait has found.  The caller's array is written and not read: others may write to it, too. */
 struct catch
 {
 	struct tenon_waitset_event *events;
 	uint32_t capacity, count;
 	uint64_t taken[TENON_WAITSET_MOST / 64];
+	uint64_t pulsed[TENON_WAITSET_MOST / 64]; /* of these: events that were passed by a pulse */
 };
-
-static void note(struct catch *catch, const struct tni_member *member, uint32_t number,
-		 uint32_t events, int result)
-{
-	catch->events[catch->count++] = (struct tenon_waitset_event){
-		.user = member->user, .member = number, .events = events, .result = result};
-	catch->taken[number / 64] |= UINT64_C(1) << (number % 64);
-}
 
 static bool is_error(int result)
 {
 	return result != 0 && result != -EOWNERDEAD;
+}
+
+static void note(struct catch *catch, const struct tni_member *member, uint32_t number,
+		 uint32_t events, int result)
+{
+	uint64_t bit = UINT64_C(1) << (number % 64);
+
+	/* By what an event was passed is nobody's business. */
+	if (member->kind == &tni_member_event && events == TNI_EVENT_BY_PULSE)
+		catch->pulsed[number / 64] |= bit;
+	catch->events[catch->count++] = (struct tenon_waitset_event){
+		.user = member->user,
+		.member = number,
+		.events = member->kind == &tni_member_event ? 0 : events,
+		.result = result};
+	if (!is_error(result))
+		catch->taken[number / 64] |= bit;
 }
 
 static void take_any(struct tni_visit *visit, struct catch *catch, bool descriptors)
@@ -365,7 +375,7 @@ static void take_any(struct tni_visit *visit, struct catch *catch, bool descript
 		if (!member->kind || tni_member_has_fd(member) != descriptors)
 			continue;
 		result = member->kind->take(member, visit->tickets[number], &events);
-		if (result == -EAGAIN)
+		if (result == TNI_NOT_NOW)
 			continue;
 		note(catch, member, number, events, result);
 		tni_set32(&set->turn, number + 1);
@@ -374,13 +384,17 @@ static void take_any(struct tni_visit *visit, struct catch *catch, bool descript
 
 static void put_all_back(struct tni_visit *visit, struct catch *catch)
 {
-	for (uint32_t i = 0; i < catch->count; i++) {
-		struct tni_member *member = &visit->set->members[catch->events[i].member];
+	for (uint32_t i = 0; i < visit->set->top; i++) {
+		struct tni_member *member = &visit->set->members[i];
+		uint64_t bit = UINT64_C(1) << (i % 64);
 
-		if (member->kind->put_back)
-			member->kind->put_back(member, catch->events[i].events);
+		if ((catch->taken[i / 64] & bit) && member->kind->put_back)
+			member->kind->put_back(member, catch->pulsed[i / 64] & bit
+							       ? TNI_EVENT_BY_PULSE
+							       : TNI_EVENT_BY_SET);
 	}
 	memset(catch->taken, 0, sizeof(catch->taken));
+	memset(catch->pulsed, 0, sizeof(catch->pulsed));
 	catch->count = 0;
 }
 
@@ -409,9 +423,9 @@ static void take_all(struct tni_visit *visit, struct catch *catch)
 		if (!member->kind)
 			continue;
 		result = member->kind->take(member, visit->tickets[i], &events);
-		if (result == -EAGAIN || is_error(result))
+		if (result == TNI_NOT_NOW || is_error(result))
 			put_all_back(visit, catch);
-		if (result == -EAGAIN)
+		if (result == TNI_NOT_NOW)
 			return;
 		note(catch, member, i, events, result);
 		if (is_error(result))
@@ -438,30 +452,28 @@ static void look(struct tni_visit *visit, struct catch *catch)
 	tni_visit_hand_on(visit, catch->taken);
 }
 
-/* Whether the dead had something that has come back. */
-static bool bring_back(struct tenon_waitset *set)
+/* What the dead had comes back. */
+static void bring_back(struct tenon_waitset *set)
 {
-	bool back = false;
-
 	for (uint32_t i = 0; i < set->top; i++) {
 		struct tni_member *member = &set->members[i];
-		int result = tni_member_is_object(member) && member->kind->are_there(member)
-				     ? member->kind->bring_back(member, 0)
-				     : 0;
 
-		back |= result > 0;
+		if (tni_member_is_object(member) && member->kind->are_there(member))
+			(void)!member->kind->bring_back(member, 0);
 	}
-	return back;
 }
 
 static int sleep_once(struct tni_visit *visit, int64_t deadline_ns)
 {
 	struct tenon_waitset *set = visit->set;
 
-	if (tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
-		return bring_back(set) ? 0 : -ETIMEDOUT;
-	if (tni_set_is_watched(set))
-		return tni_set_watch(visit, deadline_ns);
+	/* It is looked once more behind that. */
+	if (tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns) {
+		bring_back(set);
+		return -ETIMEDOUT;
+	}
+	if (tni_waitset_is_watched(set))
+		return tni_waitset_watch(visit, deadline_ns);
 	return tni_visit_sleep(visit, 0, set->top, NULL, 0, deadline_ns);
 }
 
@@ -482,24 +494,13 @@ static int begin_members(struct tenon_waitset *set, struct tni_thread *thread, u
 											: 0;
 }
 
-/* By what an event was passed is nobody's business. */
-static void clean(const struct tenon_waitset *set, struct catch *catch)
-{
-	for (uint32_t i = 0; i < catch->count; i++)
-		if (set->members[catch->events[i].member].kind == &tni_member_event)
-			catch->events[i].events = 0;
-}
-
-int tenon_waitset_wait(struct tenon_waitset *set, int64_t deadline_ns,
-		       struct tenon_waitset_event *ret_events, uint32_t capacity,
-		       uint32_t *ret_count)
+static int wait_for(struct tenon_waitset *set, int64_t deadline_ns,
+		    struct tenon_waitset_event *ret_events, uint32_t capacity, uint32_t *ret_count)
 {
 	struct catch catch = {.events = ret_events, .capacity = capacity};
 	struct tni_visit visit;
 	int waited = 0, result;
 
-	if (!set || !ret_events || !ret_count || capacity == 0)
-		return -EINVAL;
 	begin(set);
 	/* First: what is pulsed from now on is pulsed amid the wait. */
 	tni_visit_begin(&visit, set, tni_thread_self());
@@ -514,10 +515,24 @@ int tenon_waitset_wait(struct tenon_waitset *set, int64_t deadline_ns,
 	}
 	if (catch.count == 0) {
 		if (waited == -ETIMEDOUT && tni_get32(&set->is_polled))
-			result = tni_set_arm(set, visit.tickets);
+			result = tni_waitset_arm(set, visit.tickets);
 		return result != 0 ? result : waited;
 	}
-	clean(set, &catch);
 	*ret_count = catch.count;
 	return 0;
+}
+
+/* Not cancelled amid it: what it has taken would be lost. */
+int tenon_waitset_wait(struct tenon_waitset *set, int64_t deadline_ns,
+		       struct tenon_waitset_event *ret_events, uint32_t capacity,
+		       uint32_t *ret_count)
+{
+	int before, result;
+
+	if (!set || !ret_events || !ret_count || capacity == 0)
+		return -EINVAL;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	result = wait_for(set, deadline_ns, ret_events, capacity, ret_count);
+	pthread_setcancelstate(before, NULL);
+	return result;
 }

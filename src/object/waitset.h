@@ -19,8 +19,11 @@
 #include "object/turnstile.h"
 
 /* Gates and events that one thread sleeps on: so many go into the kernel's vector, and some stakes. */
-#define TNI_SET_WORDS_A_THREAD 120u
-#define TNI_SET_POLLIN 1u /* poll(2) */
+#define TNI_WAITSET_WORDS_A_THREAD 120u
+#define TNI_WAITSET_POLLIN 1u /* poll(2) */
+
+/* A condition of taking: it is not ready. */
+#define TNI_NOT_NOW 1
 
 struct tni_member;
 
@@ -31,9 +34,9 @@ struct tni_member_kind {
 	int (*begin)(struct tni_member *member, struct tni_thread *thread);
 	uint64_t (*ticket)(const struct tni_member *member); /* may be NULL */
 	bool (*is_ready)(const struct tni_member *member, uint64_t ticket);
-	/* 0: it is acquired, taken, passed; `ret_events`; -EAGAIN: not now; or what its result is. */
+	/* 0: it is acquired, taken, passed; `ret_events`; TNI_NOT_NOW; or what its result is. */
 	int (*take)(struct tni_member *member, uint64_t ticket, uint32_t *ret_events);
-	/* What take() said in `ret_events`.  May be NULL: nothing was taken. */
+	/* With what take() said in `ret_events`, for events.  May be NULL: nothing was taken. */
 	void (*put_back)(struct tni_member *member, uint32_t events);
 
 	/* Of objects, those that sleep in futexes: */
@@ -84,7 +87,8 @@ static inline int64_t tni_member_due_ns(const struct tni_member *member)
 /* How many gates and events a sleeper has of an object. */
 static inline uint32_t tni_member_words(const struct tni_member *member)
 {
-	return member->house->gates + (uint32_t)__builtin_popcount(member->kind->classes(member));
+	return tni_gatehouse_words(member->house) +
+	       (uint32_t)__builtin_popcount(member->kind->classes(member));
 }
 
 static inline bool tni_member_has_fd(const struct tni_member *member)
@@ -132,7 +136,7 @@ void tni_visit_begin(struct tni_visit *visit, struct tenon_waitset *set, struct 
 bool tni_visit_is_ready(const struct tni_visit *visit);
 
 /* When the next timer is due, if it is before `deadline_ns`. */
-int64_t tni_set_next_ns(const struct tenon_waitset *set, int64_t deadline_ns);
+int64_t tni_waitset_next_ns(const struct tenon_waitset *set, int64_t deadline_ns);
 
 /* waitset_sleep.c: sleeps for the objects among the members from `first` on, until the set may be ready, or `order` (may be
  * NULL) is not `expected` any more.  0, -ETIMEDOUT, -EINTR, -ENOMEM. */
@@ -144,18 +148,18 @@ void tni_visit_hand_on(struct tni_visit *visit, const uint64_t *taken);
 
 /* waitset_watch.c */
 /* Whether the caller does not sleep itself. */
-bool tni_set_is_watched(const struct tenon_waitset *set);
+bool tni_waitset_is_watched(const struct tenon_waitset *set);
 /* Sleeps as tni_visit_sleep(), by watchers and poll(2). */
-int tni_set_watch(struct tni_visit *visit, int64_t deadline_ns);
+int tni_waitset_watch(struct tni_visit *visit, int64_t deadline_ns);
 /* Nothing was found, by who has these tickets (NULL: those of now), and somebody polls: tells him anew. */
-int tni_set_arm(struct tenon_waitset *set, const uint64_t *tickets);
+int tni_waitset_arm(struct tenon_waitset *set, const uint64_t *tickets);
 /* Before members change, and at the end. */
-void tni_set_stop(struct tenon_waitset *set);
-void tni_set_close_descriptors(struct tenon_waitset *set);
+void tni_waitset_stop(struct tenon_waitset *set);
+void tni_waitset_close_descriptors(struct tenon_waitset *set);
 /* A member with a descriptor has come, or goes. */
-int tni_set_include(struct tenon_waitset *set, uint32_t number);
-void tni_set_exclude(struct tenon_waitset *set, uint32_t number);
+int tni_waitset_include(struct tenon_waitset *set, uint32_t number);
+void tni_waitset_exclude(struct tenon_waitset *set, uint32_t number);
 /* In a child: nothing of its parent's is left. */
-void tni_set_renew(struct tenon_waitset *set, uint32_t generation);
+void tni_waitset_renew(struct tenon_waitset *set, uint32_t generation);
 
 #endif

@@ -69,7 +69,7 @@ static int queue_take(struct tni_member *member, uint64_t ticket, uint32_t *ret_
 	if (result != 0)
 		return result;
 	*ret_events = queue_events(member);
-	return *ret_events ? 0 : -EAGAIN;
+	return *ret_events ? 0 : TNI_NOT_NOW;
 }
 
 static uint32_t queue_classes(const struct tni_member *member)
@@ -139,10 +139,10 @@ static int lock_take(struct tni_member *member, uint64_t ticket, uint32_t *ret_e
 	int result;
 
 	if (!lock_is_ready(member, ticket) && !tni_lock_is_held(member->lock, tni_thread_self()))
-		return -EAGAIN;
+		return TNI_NOT_NOW;
 	result = tenon_lock_try(member->lock);
 	*ret_events = 0;
-	return result == -EBUSY || result == -EDEADLK ? -EAGAIN : result;
+	return result == -EBUSY || result == -EDEADLK ? TNI_NOT_NOW : result;
 }
 
 static void lock_put_back(struct tni_member *member, uint32_t events)
@@ -164,19 +164,47 @@ static bool lock_announce(struct tni_member *member, struct tni_thread *thread, 
 	return !lock_is_ready(member, ticket);
 }
 
+/* Held with priority inheritance: object/lock_inherit.c. */
+static bool is_held_inheriting(const struct tenon_lock *lock)
+{
+	return tni_lock_inherits(lock) &&
+	       (tni_get64(&lock->sync.cell->gate.word) & TNI_GATE_OWNER) != 0;
+}
+
 static bool lock_are_there(void *context)
 {
-	return tni_get32(&tni_lock_words(((struct tni_member *)context)->lock)->shared) != 0;
+	struct tenon_lock *lock = ((struct tni_member *)context)->lock;
+
+	return tni_get32(&tni_lock_words(lock)->shared) != 0 || is_held_inheriting(lock);
+}
+
+/* Those of whose death the kernel has told. */
+static void find_marked(struct tni_object *object, uint64_t bits[TNI_BITMAP_WORDS])
+{
+	for (uint32_t i = 0; i < tni_object_stakes_top(object); i++) {
+		const struct tni_a32 *stake = tni_object_stake(object, i);
+
+		if (stake && (tni_get32(stake) & TNI_STAKE_DIED))
+			bits[i / 64] |= UINT64_C(1) << (i % 64);
+	}
 }
 
 static void lock_find(void *context, uint64_t bits[TNI_BITMAP_WORDS])
 {
-	tni_lock_find_shared(((struct tni_member *)context)->lock, bits);
+	struct tenon_lock *lock = ((struct tni_member *)context)->lock;
+
+	if (is_held_inheriting(lock))
+		find_marked(lock->sync.object, bits);
+	else
+		tni_lock_find_shared(lock, bits);
 }
 
 static int lock_bring_back(void *context, int64_t deadline_ns)
 {
-	return tni_lock_bring_back(((struct tni_member *)context)->lock, deadline_ns);
+	uint64_t bits[TNI_BITMAP_WORDS] = {0};
+
+	lock_find(context, bits);
+	return tni_lock_bring_back(((struct tni_member *)context)->lock, bits, deadline_ns);
 }
 
 static void lock_hand_on(struct tni_member *member)
@@ -229,10 +257,13 @@ static bool semaphore_is_ready(const struct tni_member *member, uint64_t ticket)
 
 static int semaphore_take(struct tni_member *member, uint64_t ticket, uint32_t *ret_events)
 {
+	int result;
+
 	*ret_events = 0;
-	return semaphore_is_ready(member, ticket)
-		       ? tenon_semaphore_try(member->semaphore, member->count, member->flags)
-		       : -EAGAIN;
+	if (!semaphore_is_ready(member, ticket))
+		return TNI_NOT_NOW;
+	result = tenon_semaphore_try(member->semaphore, member->count, member->flags);
+	return result == -EAGAIN ? TNI_NOT_NOW : result;
 }
 
 static void semaphore_put_back(struct tni_member *member, uint32_t events)
@@ -304,7 +335,7 @@ static int event_take(struct tni_member *member, uint64_t ticket, uint32_t *ret_
 	if (result == 0)
 		result = turn.pass(&turn, 0);
 	*ret_events = result > 0 ? (uint32_t)result : 0;
-	return result > 0 ? 0 : result == 0 ? -EAGAIN : result;
+	return result > 0 ? 0 : result == 0 ? TNI_NOT_NOW : result;
 }
 
 static void event_put_back(struct tni_member *member, uint32_t events)
@@ -353,7 +384,7 @@ static int descriptor_take(struct tni_member *member, uint64_t ticket, uint32_t 
 
 	(void)ticket;
 	if (poll(&entry, 1, 0) != 1)
-		return -EAGAIN;
+		return TNI_NOT_NOW;
 	*ret_events = (uint16_t)entry.revents;
 	return entry.revents & POLLNVAL ? -EBADF : 0;
 }
@@ -363,7 +394,7 @@ static bool descriptor_is_ready(const struct tni_member *member, uint64_t ticket
 	struct tni_member copy = *member;
 	uint32_t events;
 
-	return descriptor_take(&copy, ticket, &events) != -EAGAIN;
+	return descriptor_take(&copy, ticket, &events) != TNI_NOT_NOW;
 }
 
 static int process_take(struct tni_member *member, uint64_t ticket, uint32_t *ret_events)
@@ -398,12 +429,12 @@ static int timer_take(struct tni_member *member, uint64_t ticket, uint32_t *ret_
 
 	(void)ticket;
 	if ((int64_t)due_ns == INT64_MAX || now_ns < (int64_t)due_ns)
-		return -EAGAIN;
+		return TNI_NOT_NOW;
 	if (member->period_ns > 0)
 		next_ns = now_ns + member->period_ns -
 			  (now_ns - (int64_t)due_ns) % member->period_ns;
 	if (!tni_cas64(&member->at_ns, &due_ns, (uint64_t)next_ns))
-		return -EAGAIN;
+		return TNI_NOT_NOW;
 	member->was_ns = (int64_t)due_ns;
 	*ret_events = 0;
 	return 0;

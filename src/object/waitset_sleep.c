@@ -147,6 +147,21 @@ static bool fill(struct vector *vector, struct rest *rests, uint32_t count, int6
 	return true;
 }
 
+/* Whether a lock whose word is not in the vector was let go before the stakes of others were read. */
+static bool may_have_missed(const struct rest *rests, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct rest *rest = &rests[i];
+		const struct tni_visit *visit = rest->visit;
+
+		if (rest->member->house->is_inheriting &&
+		    rest->member->kind->is_ready(rest->member, visit->tickets[rest->number]))
+			return !(visit->set->flags & TENON_WAITSET_ALL) ||
+			       tni_visit_is_ready(visit);
+	}
+	return false;
+}
+
 static int after(struct rest *rests, uint32_t count, int woken, int64_t deadline_ns)
 {
 	int64_t now_ns = tni_clock_ns(CLOCK_MONOTONIC);
@@ -192,7 +207,7 @@ static int sleep_once(struct rest *rests, uint32_t count, struct tni_a32 *order,
 								    .uaddr = (uintptr_t)order,
 								    .flags = FUTEX_32 |
 									     FUTEX_PRIVATE_FLAG};
-	if (!fill(&vector, rests, count, deadline_ns))
+	if (!fill(&vector, rests, count, deadline_ns) || may_have_missed(rests, count))
 		return 0;
 	woken = vector.count > 0 ? tni_words_wait(vector.words, vector.count, vector.until_ns)
 				 : wait_for_time(vector.until_ns);
@@ -224,7 +239,7 @@ int tni_visit_sleep(struct tni_visit *visit, uint32_t first, uint32_t end, struc
 {
 	struct rest *rests = calloc(visit->set->objects + 1, sizeof(*rests));
 	void *pending = tni_pending_get(visit->thread);
-	int64_t until_ns = tni_set_next_ns(visit->set, deadline_ns);
+	int64_t until_ns = tni_waitset_next_ns(visit->set, deadline_ns);
 	uint32_t count;
 	int result = 0;
 

@@ -35,10 +35,27 @@
 #define END 2u
 #define STACK_BYTES (256u * 1024)
 
-bool tni_set_is_watched(const struct tenon_waitset *set)
+bool tni_waitset_is_watched(const struct tenon_waitset *set)
 {
-	return set->descriptors > 0 || set->words > TNI_SET_WORDS_A_THREAD ||
+	return set->descriptors > 0 || set->words > TNI_WAITSET_WORDS_A_THREAD ||
 	       tni_get32(&set->is_polled);
+}
+
+/* What is done under the mutex may be a cancellation point: a thread that ended there would keep it.  What is answered goes
+ * back to unlock(). */
+static int lock(struct tenon_waitset *set)
+{
+	int before;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	pthread_mutex_lock(&set->mutex);
+	return before;
+}
+
+static void unlock(struct tenon_waitset *set, int before)
+{
+	pthread_mutex_unlock(&set->mutex);
+	pthread_setcancelstate(before, NULL);
 }
 
 static void give_order(struct tni_watcher *watcher, uint32_t order)
@@ -135,7 +152,7 @@ static int start_all(struct tenon_waitset *set)
 				       ? tni_member_words(&set->members[i])
 				       : 0;
 
-		if (words > 0 && (i == set->top || words + own > TNI_SET_WORDS_A_THREAD)) {
+		if (words > 0 && (i == set->top || words + own > TNI_WAITSET_WORDS_A_THREAD)) {
 			struct tni_watcher *watcher = &set->watchers[set->watcher_count];
 
 			*watcher = (struct tni_watcher){.set = set, .first = first, .end = i};
@@ -161,11 +178,12 @@ static void stop_all(struct tenon_waitset *set)
 	set->watcher_count = 0;
 }
 
-void tni_set_stop(struct tenon_waitset *set)
+void tni_waitset_stop(struct tenon_waitset *set)
 {
-	pthread_mutex_lock(&set->mutex);
+	int before = lock(set);
+
 	stop_all(set);
-	pthread_mutex_unlock(&set->mutex);
+	unlock(set, before);
 }
 
 /* Locked. */
@@ -188,7 +206,7 @@ static int arm(struct tenon_waitset *set)
 
 static void set_timer(const struct tenon_waitset *set)
 {
-	int64_t next_ns = tni_set_next_ns(set, INT64_MAX);
+	int64_t next_ns = tni_waitset_next_ns(set, INT64_MAX);
 	struct itimerspec when = {.it_value = {0}};
 
 	if (set->timer_fd < 0)
@@ -218,17 +236,16 @@ static void hand_tickets(struct tenon_waitset *set, const uint64_t *tickets)
 	}
 }
 
-int tni_set_arm(struct tenon_waitset *set, const uint64_t *tickets)
+int tni_waitset_arm(struct tenon_waitset *set, const uint64_t *tickets)
 {
-	int result;
+	int before = lock(set), result;
 
-	pthread_mutex_lock(&set->mutex);
 	hand_tickets(set, tickets);
 	if (set->told_fd >= 0)
 		take_told(set);
 	result = arm(set);
 	set_timer(set);
-	pthread_mutex_unlock(&set->mutex);
+	unlock(set, before);
 	return result;
 }
 
@@ -248,11 +265,11 @@ static nfds_t list_descriptors(const struct tenon_waitset *set, struct pollfd *e
 	return count;
 }
 
-int tni_set_watch(struct tni_visit *visit, int64_t deadline_ns)
+int tni_waitset_watch(struct tni_visit *visit, int64_t deadline_ns)
 {
 	struct tenon_waitset *set = visit->set;
 	struct pollfd *entries = calloc(set->descriptors + 1, sizeof(*entries));
-	int64_t until_ns = tni_set_next_ns(set, deadline_ns);
+	int64_t until_ns = tni_waitset_next_ns(set, deadline_ns);
 	int64_t rest_ns = until_ns - tni_clock_ns(CLOCK_MONOTONIC);
 	struct timespec rest = tni_timespec(rest_ns > 0 ? rest_ns : 0);
 	bool objects_wait = !(set->flags & TENON_WAITSET_ALL) || !tni_visit_is_ready(visit);
@@ -263,7 +280,7 @@ int tni_set_watch(struct tni_visit *visit, int64_t deadline_ns)
 		return -ENOMEM;
 	/* In a set for all the objects may be what is ready already. */
 	if (objects_wait)
-		result = tni_set_arm(set, visit->tickets);
+		result = tni_waitset_arm(set, visit->tickets);
 	count = list_descriptors(set, entries);
 	if (objects_wait)
 		entries[count++] = (struct pollfd){.fd = set->told_fd, .events = POLLIN};
@@ -289,7 +306,7 @@ static int include(const struct tenon_waitset *set, int fd, uint32_t events)
 	return errno == EPERM ? -ENOTSUP : -errno;
 }
 
-int tni_set_include(struct tenon_waitset *set, uint32_t number)
+int tni_waitset_include(struct tenon_waitset *set, uint32_t number)
 {
 	if (set->poll_fd < 0)
 		return 0;
@@ -298,7 +315,7 @@ int tni_set_include(struct tenon_waitset *set, uint32_t number)
 	return include(set, set->members[number].fd, set->members[number].events);
 }
 
-void tni_set_exclude(struct tenon_waitset *set, uint32_t number)
+void tni_waitset_exclude(struct tenon_waitset *set, uint32_t number)
 {
 	if (set->poll_fd >= 0)
 		epoll_ctl(set->poll_fd, EPOLL_CTL_DEL, set->members[number].fd, NULL);
@@ -332,7 +349,7 @@ static void close_one(int *fd)
 	*fd = -1;
 }
 
-void tni_set_close_descriptors(struct tenon_waitset *set)
+void tni_waitset_close_descriptors(struct tenon_waitset *set)
 {
 	close_one(&set->poll_fd);
 	close_one(&set->timer_fd);
@@ -342,15 +359,15 @@ void tni_set_close_descriptors(struct tenon_waitset *set)
 int tenon_waitset_fd(struct tenon_waitset *set, int *ret_fd)
 {
 	uint32_t generation = tni_thread_self()->generation;
-	int result = 0;
+	int before, result = 0;
 
 	if (!set || !ret_fd)
 		return -EINVAL;
 	if (tni_get32(&set->generation) != generation)
-		tni_set_renew(set, generation);
+		tni_waitset_renew(set, generation);
 	if ((set->flags & TENON_WAITSET_ALL) && set->descriptors > 0)
 		return -ENOTSUP;
-	pthread_mutex_lock(&set->mutex);
+	before = lock(set);
 	if (set->poll_fd < 0) {
 		result = make_poll_fd(set);
 		if (result != 0) {
@@ -358,24 +375,24 @@ int tenon_waitset_fd(struct tenon_waitset *set, int *ret_fd)
 			close_one(&set->timer_fd);
 		}
 	}
-	pthread_mutex_unlock(&set->mutex);
+	unlock(set, before);
 	if (result != 0)
 		return result;
 	tni_set32(&set->is_polled, 1);
 	/* What is ready now is told of by the watchers, and what is due by the timer. */
-	result = tni_set_arm(set, NULL);
+	result = tni_waitset_arm(set, NULL);
 	if (result == 0)
 		*ret_fd = set->poll_fd;
 	return result;
 }
 
-void tni_set_renew(struct tenon_waitset *set, uint32_t generation)
+void tni_waitset_renew(struct tenon_waitset *set, uint32_t generation)
 {
 	pthread_mutex_init(&set->mutex, NULL);
 	free(set->watchers);
 	set->watchers = NULL;
 	set->watcher_count = 0;
-	tni_set_close_descriptors(set);
+	tni_waitset_close_descriptors(set);
 	tni_set32(&set->is_polled, 0);
 	tni_set32(&set->generation, generation);
 }

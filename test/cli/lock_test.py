@@ -117,19 +117,25 @@ def test_next_one_is_warned_of_a_killed_command(namespace):
     equal(namespace.run('lock', '--if-dead', 'fail', 'l', 'echo', 'ran'), b'ran\n')
 
 
-def test_lost(namespace):
-    """What a program has given up the command refuses, and says how to go on."""
-    namespace.run('create', 'lock', 'l')
-    script = '''
+def call_library(namespace, flags, options, calls):
+    """Opens the lock in another process, and makes these calls of the library."""
+    script = f'''
 import ctypes, sys
 tenon, lock = ctypes.CDLL(sys.argv[1]), ctypes.c_void_p()
-sys.exit(tenon.tenon_lock_open(None, b"l", 0, None, ctypes.byref(lock)) or
-         tenon.tenon_lock_try(lock) or tenon.tenon_lock_lost(lock))'''
+options = (ctypes.c_uint32 * 4)(*{options})
+sys.exit(tenon.tenon_lock_open(None, b"l", {flags}, options, ctypes.byref(lock)) or {calls})'''
     library = os.path.join(os.path.dirname(namespace.command), 'libtenon.so')
     done = subprocess.run([sys.executable, '-c', script, library], env=namespace.environment,
                           capture_output=True, check=False)
     if done.returncode:
         raise harness.Skip('the library cannot be loaded into python')
+
+
+def test_lost(namespace):
+    """What a program has given up the command refuses, and says how to go on."""
+    namespace.run('create', 'lock', 'l')
+    call_library(namespace, 0, (16, 0, 0, 0),
+                 'tenon.tenon_lock_try(lock) or tenon.tenon_lock_lost(lock)')
     for options in ((), ('-n',), ('--if-dead', 'run')):
         namespace.run('lock', *options, 'l', 'true', status=6,
                       error="remove the lock with 'tenon rm --kind lock /l'")

@@ -346,6 +346,126 @@ static void test_company(void)
 	lock = tenon_lock_close(lock);
 }
 
+/* Waits for the lock in a set. */
+static int32_t wait_in_set(struct tenon_lock *lock)
+{
+	struct tenon_waitset_event event = {.result = 0};
+	struct tenon_waitset *set = NULL;
+	uint32_t count;
+
+	EXPECT_IS(tenon_waitset_create(0, &set), 0);
+	EXPECT_IS(tenon_waitset_add_lock(set, lock, 1, NULL), 0);
+	EXPECT_IS(tenon_waitset_wait(set, tenon_deadline_after(LIMIT_NS), &event, 1, &count), 0);
+	set = tenon_waitset_close(set);
+	return event.result;
+}
+
+static void have_by_set(void *context)
+{
+	struct tenon_lock *lock = open_lock(0);
+
+	(void)context;
+	EXPECT_IS(wait_in_set(lock), 0);
+	EXPECT_IS(tenon_lock_release(lock), 0);
+}
+
+/* Who waited for such a lock in a waitset slept on its word, and the kernel, which takes nobody there but those who wait
+ * by its own call, refused these: -EBADMSG, and the lock was said to be damaged. */
+static void test_beside_a_set(void)
+{
+	struct tenon_lock *lock = make();
+	pid_t in_set, busy;
+
+	for (uint32_t round = 0; round < 20; round++) {
+		EXPECT_IS(acquire(lock, LIMIT_NS), 0);
+		in_set = contract_start(have_by_set, NULL);
+		while (status_of(lock).waiting == 0)
+			sched_yield();
+		busy = contract_start(expect_busy, NULL);
+		contract_await(busy);
+		EXPECT_IS(tenon_lock_release(lock), 0);
+		contract_await(in_set);
+	}
+	EXPECT_IS(status_of(lock).damaged, 0);
+	lock = tenon_lock_close(lock);
+}
+
+static void *hold_in_thread(void *context)
+{
+	EXPECT_IS(acquire(context, LIMIT_NS), 0);
+	atomic_store(begun, 1);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* The first thread has had it, the second one has it now. */
+static void hold_in_second(void *context)
+{
+	struct tenon_lock *lock = open_lock(0);
+	pthread_t thread;
+
+	(void)context;
+	EXPECT_IS(acquire(lock, LIMIT_NS), 0);
+	EXPECT_IS(tenon_lock_release(lock), 0);
+	REQUIRE(pthread_create(&thread, NULL, hold_in_thread, lock) == 0);
+	for (;;)
+		pause();
+}
+
+/* A process dies, and the thread that has the lock later than the one by whose stake others are told. */
+static void test_threads_die(void)
+{
+	struct tenon_lock *lock = make();
+	pid_t holder, killer;
+
+	begun = contract_share(sizeof(*begun));
+	for (uint32_t round = 0; round < 100; round++) {
+		atomic_store(begun, 0);
+		holder = contract_start(hold_in_second, NULL);
+		while (atomic_load(begun) == 0)
+			sched_yield();
+		killer = fork();
+		if (killer == 0) {
+			while (status_of(lock).waiting == 0)
+				sched_yield();
+			kill(holder, SIGKILL);
+			_exit(0);
+		}
+		EXPECT_IS(wait_in_set(lock), -EOWNERDEAD);
+		EXPECT_IS(tenon_lock_repaired(lock), 0);
+		EXPECT_IS(tenon_lock_release(lock), 0);
+		EXPECT_IS(waitpid(killer, NULL, 0), killer);
+		contract_kill(holder);
+	}
+	lock = tenon_lock_close(lock);
+}
+
+static void have_it_once(void *context)
+{
+	struct tenon_lock *lock = open_lock(0);
+
+	(void)context;
+	EXPECT_IS(acquire(lock, LIMIT_NS), 0);
+	EXPECT_IS(tenon_lock_release(lock), 0);
+}
+
+/* Those who wait do so in the kernel, and were not to be seen. */
+static void test_waiting_is_seen(void)
+{
+	struct tenon_lock *lock = make();
+	pid_t child;
+
+	EXPECT_IS(acquire(lock, LIMIT_NS), 0);
+	child = contract_start(have_it_once, NULL);
+	while (status_of(lock).waiting != 1)
+		sched_yield();
+	EXPECT_IS(tenon_lock_release(lock), 0);
+	contract_await(child);
+	EXPECT_IS(status_of(lock).waiting, 0);
+	lock = tenon_lock_close(lock);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -355,6 +475,9 @@ int main(void)
 		{"its holder runs at the priority of who waits", test_inheritance, NULL},
 		{"two who wait for each other", test_ring, NULL},
 		{"with a condition, and in a waitset", test_company, NULL},
+		{"acquired while another waits for it in a waitset", test_beside_a_set, NULL},
+		{"its holder's process dies thread by thread", test_threads_die, NULL},
+		{"who waits is seen", test_waiting_is_seen, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));

@@ -352,6 +352,28 @@ static void test_random_kills(void)
 	lock = tenon_lock_close(lock);
 }
 
+static void share_it_once(void *context)
+{
+	(void)context;
+	EXPECT_IS(share(open_lock(0), LIMIT_NS), 0);
+}
+
+/* Those who wait to share it did not count among those who wait. */
+static void test_waiting_is_seen(void)
+{
+	struct tenon_lock *lock = open_lock(TENON_CREATE);
+	pid_t child;
+
+	EXPECT_IS(hold(lock, LIMIT_NS), 0);
+	child = contract_start(share_it_once, NULL);
+	while (status_of(lock).waiting != 1)
+		sched_yield();
+	EXPECT_IS(tenon_lock_release(lock), 0);
+	contract_await(child);
+	EXPECT_IS(status_of(lock).waiting, 0);
+	lock = tenon_lock_close(lock);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -362,6 +384,7 @@ int main(void)
 		{"a child shares nothing that its parent does", test_fork, NULL},
 		{"nobody who shares it sees what is half done", test_exclusion, NULL},
 		{"the same with processes killed at any moment", test_random_kills, NULL},
+		{"who waits to share it is seen", test_waiting_is_seen, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));

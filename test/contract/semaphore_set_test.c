@@ -518,6 +518,56 @@ static void test_exclusion(void)
 	set = tenon_semaphore_set_close(set);
 }
 
+#define SCRIBBLED 50000u
+#define LISTED 200u
+
+/* A list in shared memory, whose last number is another one at every moment. */
+static struct tenon_semaphore_operation *shared_list;
+
+static void scribble(void *context)
+{
+	volatile uint32_t *number = &shared_list[LISTED - 1].number;
+
+	(void)context;
+	for (;;) {
+		*number = 100000;
+		for (volatile uint32_t i = 0; i < 100; i++)
+			;
+		*number = 0;
+		for (volatile uint32_t i = 0; i < 1000; i++)
+			;
+	}
+}
+
+/* A list that another process wrote to amid the call was looked at again after it had been checked: memory was taken
+ * behind the end of the file, and with a higher number the handle's own memory was left. */
+static void test_scribbled_list(void)
+{
+	struct tenon_semaphore_set *set = make(2, 100, 0);
+	uint64_t memory_bytes;
+	pid_t child;
+
+	shared_list = contract_share(LISTED * sizeof(*shared_list));
+	for (uint32_t i = 0; i < LISTED; i++)
+		shared_list[i] = (struct tenon_semaphore_operation){1, 0, UNDO};
+	/* Takes all memory that the right calls need. */
+	EXPECT_IS(operate(set, shared_list, LISTED), 0);
+	shared_list[LISTED - 1].change = -1;
+	EXPECT_IS(tenon_semaphore_set_operate(set, shared_list, LISTED, 0), -ETIMEDOUT);
+	memory_bytes = status_of(set).memory_bytes;
+	child = contract_start(scribble, NULL);
+	for (uint32_t i = 0; i < SCRIBBLED; i++) {
+		int result;
+
+		shared_list[LISTED - 1].change = i % 2 ? -1 : 1;
+		result = tenon_semaphore_set_operate(set, shared_list, LISTED, 0);
+		EXPECT(result == 0 || result == -EFBIG || result == -ETIMEDOUT);
+	}
+	contract_kill(child);
+	EXPECT(status_of(set).memory_bytes == memory_bytes);
+	set = tenon_semaphore_set_close(set);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -538,6 +588,7 @@ int main(void)
 		{"a signal handler ends a wait", test_signals, NULL},
 		{"who was it last, and when", test_who_and_when, NULL},
 		{"no more than two are inside", test_exclusion, NULL},
+		{"a list that another process writes to", test_scribbled_list, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));

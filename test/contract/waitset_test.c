@@ -13,9 +13,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <tenon/region.h>
+
 #include "waitset_world.h"
 
 #define WAIT_NS (SECOND_NS / 50)
+
+#if defined(__has_feature)
+#define IS_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED 1
+#else
+#define IS_SANITIZED 0
+#endif
 
 static void test_bad_input(void)
 {
@@ -440,6 +450,76 @@ static void test_signals(void)
 	}
 }
 
+/* A thread has room for 1024 locks in what the kernel looks at when it dies.  A set with one more was never told so, and
+ * did not sleep either: "not now" was the same number. */
+static void test_too_many_locks(void)
+{
+	const uint64_t place = TENON_PLACE_BYTES(1);
+	struct tenon_region_options options = {
+		.size = sizeof(options), .max_participants = 1, .bytes = 1024 * place};
+	struct tenon_waitset_event event = {.result = 0};
+	struct tenon_lock *locks[1025] = {NULL};
+	struct tenon_waitset *set = NULL;
+	struct tenon_region *regions[2];
+	uint32_t count = 0, i;
+
+	EXPECT_IS(tenon_region_open(contract_folder, "/0", TENON_CREATE, &options, &regions[0]), 0);
+	EXPECT_IS(tenon_region_open(contract_folder, "/1", TENON_CREATE, &options, &regions[1]), 0);
+	for (i = 0; i < 1025; i++) {
+		EXPECT_IS(tenon_lock_open_at(regions[i / 1024], i % 1024 * place, TENON_CREATE,
+					     NULL, &locks[i]),
+			  0);
+		if (tenon_lock_acquire(locks[i], 0) != 0)
+			break;
+		EXPECT_IS(tenon_lock_release(locks[i]), 0);
+	}
+	EXPECT(i <= 1024);
+	REQUIRE(i <= 1024 && locks[i]);
+	EXPECT_IS(tenon_waitset_create(0, &set), 0);
+	EXPECT_IS(tenon_waitset_add_lock(set, locks[i], 1, NULL), 0);
+	EXPECT_IS(tenon_waitset_wait(set, tenon_deadline_after(SECOND_NS), &event, 1, &count), 0);
+	EXPECT_IS(event.result, -EAGAIN);
+	set = tenon_waitset_close(set);
+	for (i = 0; i < 1025; i++)
+		locks[i] = tenon_lock_close(locks[i]);
+	for (i = 0; i < 2; i++)
+		regions[i] = tenon_region_close(regions[i]);
+}
+
+static void *wait_again_and_again(void *context)
+{
+	struct tenon_waitset_event event;
+	uint32_t count;
+	int result;
+
+	for (;;) {
+		result = tenon_waitset_wait(context, tenon_deadline_after(1000), &event, 1, &count);
+		EXPECT_IS(result, -ETIMEDOUT);
+		pthread_testcancel();
+	}
+	return NULL;
+}
+
+/* A thread that was cancelled in a wait kept the set from all others. */
+static void test_cancelled(void)
+{
+	struct world world;
+	pthread_t thread;
+
+	if (IS_SANITIZED)
+		contract_skip("sanitizers take a cancelled thread's stack for another's");
+	world = make_world(0);
+	EXPECT_IS(tenon_waitset_add_event(world.set, world.event, EVENT, NULL), 0);
+	EXPECT_IS(tenon_waitset_add_descriptor(world.set, world.pipe[0], POLLIN, PIPE, NULL), 0);
+	for (uint32_t i = 0; i < 300; i++) {
+		REQUIRE(pthread_create(&thread, NULL, wait_again_and_again, world.set) == 0);
+		nanosleep(&(struct timespec){.tv_nsec = 1000000 + i * 7000}, NULL);
+		EXPECT_IS(pthread_cancel(thread), 0);
+		pthread_join(thread, NULL);
+	}
+	close_world(&world);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -453,6 +533,8 @@ int main(void)
 		{"it can be polled", test_polled, NULL},
 		{"more members than one thread can sleep for", test_many, NULL},
 		{"a signal handler ends a wait", test_signals, NULL},
+		{"a lock that cannot be had is told of", test_too_many_locks, NULL},
+		{"a thread that waits is cancelled", test_cancelled, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
