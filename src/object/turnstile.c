@@ -124,7 +124,7 @@ int tni_turnstile_let(struct tni_sync *sync, struct tni_thread *thread,
 	uint64_t word = tni_get64(&turnstile->word), next;
 	void *pending = tni_pending_get(thread);
 	struct tni_row *row = sync->row;
-	bool is_pending = false;
+	bool is_owing = false;
 	int64_t count;
 
 	do {
@@ -134,12 +134,14 @@ int tni_turnstile_let(struct tni_sync *sync, struct tni_thread *thread,
 		if (!(word & TNI_TURNSTILE_SLEEPERS))
 			count = 0;
 		if (count > 0) {
-			if (!is_pending) {
-				tni_pending_set(thread, &sync->cell->gate.word);
+			if (!is_owing) {
+				/* What a signal handler has interrupted needs the entry, and the stake tells. */
+				if (!pending || !tni_object_has_stake(sync->object, thread))
+					tni_pending_set(thread, &sync->cell->gate.word);
 				tell_of_stake(sync, thread);
 				begin_owing(row);
 			}
-			is_pending = true;
+			is_owing = true;
 			tni_event_count(&sync->house, TNI_CLASS_MESSAGE);
 		}
 		/* ORD(turnstile) */
@@ -148,7 +150,7 @@ int tni_turnstile_let(struct tni_sync *sync, struct tni_thread *thread,
 		note_cpu(turnstile);
 	if (count > 0)
 		wake(sync, word, count);
-	if (is_pending) {
+	if (is_owing) {
 		end_owing(row);
 		tni_pending_put(thread, pending);
 	}

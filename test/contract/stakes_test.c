@@ -418,6 +418,50 @@ static void test_outlived(void)
 	EXPECT_IS(tenon_semaphore_acquire(semaphore, 1, 0, soon()), 0);
 }
 
+/* What a call has in the pending entry that a signal handler has interrupted, and what is there while the handler owes a
+ * wake. */
+static char interrupted[64];
+static void *seen;
+
+static void see_pending(struct tni_object *object)
+{
+	(void)object;
+	seen = tni_pending_get(tni_thread_self());
+}
+
+static void acquire_one(void *context)
+{
+	struct tenon_semaphore *semaphore = NULL;
+
+	(void)context;
+	EXPECT_IS(tenon_semaphore_open(contract_folder, "/s", 0, NULL, &semaphore), 0);
+	EXPECT_IS(tenon_semaphore_acquire(semaphore, 1, 0, soon()), 0);
+}
+
+static void test_handler_keeps_entry(void)
+{
+	struct tenon_semaphore_options none = {.size = sizeof(none)};
+	struct tenon_semaphore *semaphore = NULL;
+	struct tni_object *object;
+	void (*rouse)(struct tni_object * object);
+	pid_t child;
+
+	EXPECT_IS(tenon_semaphore_open(contract_folder, "/s", TENON_CREATE, &none, &semaphore), 0);
+	object = ((struct tni_sync *)semaphore)->object;
+	child = contract_start(acquire_one, NULL);
+	await_sleeper((struct tni_sync *)semaphore, TNI_CLASS_MESSAGE);
+	tni_set32(&object->told, 0);
+	rouse = object->rouse;
+	object->rouse = see_pending;
+	tni_pending_put(tni_thread_self(), interrupted);
+	EXPECT_IS(tenon_semaphore_release(semaphore, 1, 0, NULL), 0);
+	EXPECT(tni_pending_get(tni_thread_self()) == interrupted);
+	tni_pending_put(tni_thread_self(), NULL);
+	object->rouse = rouse;
+	EXPECT(seen == interrupted);
+	contract_await(child);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -433,6 +477,8 @@ int main(void)
 		{"the same: queue in a waitset", test_hand_over_queue, NULL},
 		{"the same: lock in a waitset", test_hand_over_lock, NULL},
 		{"the same: event in a waitset", test_hand_over_event, NULL},
+		{"a handler that lets somebody pass leaves the interrupted call's entry as it is",
+		 test_handler_keeps_entry, NULL},
 		{"who tries does not wait again and again for a thread that has ended",
 		 test_outlived, NULL},
 	};
