@@ -70,8 +70,9 @@ TENON_PUBLIC int tenon_condition_remove(const char *namespace_path, const char *
  *
  * 0: woken, perhaps without a reason.  -ETIMEDOUT: the deadline has passed (one that has passed already looks once).
  * -EOWNERDEAD as tenon_lock_acquire, whatever else there was.  -EPERM the calling thread does not hold the lock.
- * -ENOTRECOVERABLE the lock was given up meanwhile, and is not held any more; after any other answer it is held as
- * before, if its memory is not damaged (-EBADMSG; tenon_lock_release tells).
+ * -ENOTRECOVERABLE the lock was given up meanwhile, and is not held any more; nor is it after -ENOTSUP, of a lock with
+ * priority inheritance to which a process of another pid namespace has come meanwhile.  After any other answer it is held
+ * as before, if its memory is not damaged (-EBADMSG; tenon_lock_release tells).
  *
  * The deadline does not bound how long acquiring the lock again takes.
  */
