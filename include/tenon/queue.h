@@ -275,7 +275,7 @@ struct tenon_lease {
  * It cannot, and those who wait look for the dead every 100 ms,
  *
  *	where more than 120 processes take beside it
- *	where the thread that took first has ended, and no other took since
+ *	where the thread that took first has ended, and no other took or waited since
  *	where that thread has taken from 1024 queues
  *	in a signal handler that interrupted such a call
  *	with a C library whose robust mutexes are of another kind than glibc's

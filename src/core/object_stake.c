@@ -55,6 +55,25 @@ bool tni_object_ensure_stake(struct tni_object *object, struct tni_thread *threa
 	return true;
 }
 
+bool tni_object_keep_stake(struct tni_object *object, struct tni_thread *thread)
+{
+	void *pending = tni_pending_get(thread);
+	bool taken;
+
+	if (__builtin_expect(tni_object_has_stake(object, thread), 1))
+		return false;
+	/* A stake comes into the list by the pending entry. */
+	tni_pending_put(thread, NULL);
+	taken = tni_object_ensure_stake(object, thread);
+	tni_pending_put(thread, pending);
+	return taken;
+}
+
+bool tni_object_had_stake(const struct tni_object *object)
+{
+	return tni_get32(&object->participants[object->participant].staked) != 0;
+}
+
 uint32_t tni_object_stakes_top(struct tni_object *object)
 {
 	uint32_t top = tni_get32(&object->shared->stakes_top);

@@ -105,18 +105,6 @@ static void learn(struct tni_sync *sync, int64_t waited_ns)
 		tni_set32(&sync->spin_ns, ns / 2);
 }
 
-void tni_turnstile_keep_stake(struct tni_sync *sync, struct tni_thread *thread)
-{
-	void *pending = tni_pending_get(thread);
-
-	if (tni_object_has_stake(sync->object, thread))
-		return;
-	/* A stake comes into the list by the pending entry. */
-	tni_pending_put(thread, NULL);
-	tni_turnstile_stake(sync, thread);
-	tni_pending_put(thread, pending);
-}
-
 /* W2 to W4: sleeps until it may pass.  0, -ETIMEDOUT, -EINTR, -EBADMSG.  The pending entry names the gate's word. */
 static int sleep_until_may(struct tni_turn *turn, int64_t deadline_ns)
 {

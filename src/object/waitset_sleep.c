@@ -71,20 +71,14 @@ static void end_rest(struct rest *rest)
 	tni_deaths_end(&rest->deaths, &rest->holders, &rest->sleep);
 }
 
-/* Another thread may have had the process's stake, and have ended. */
+/* Another thread may have had the process's stakes, and have ended. */
 static void keep_stakes(struct tni_visit *visit, struct rest *rests, uint32_t count)
 {
-	void *pending = tni_pending_get(visit->thread);
-
 	for (uint32_t i = 0; i < count; i++) {
-		struct tni_member *member = rests[i].member;
+		struct tni_object *object = rests[i].member->object;
 
-		if (tni_object_has_stake(member->object, visit->thread))
-			continue;
-		/* A stake comes into the list by the pending entry. */
-		tni_pending_put(visit->thread, NULL);
-		(void)!member->kind->begin(member, visit->thread);
-		tni_pending_put(visit->thread, pending);
+		if (tni_object_keep_stake(object, visit->thread))
+			object->rouse(object);
 	}
 }
 

@@ -265,6 +265,14 @@ static int sleep_with_queue(struct world *world)
 	return wait_in_set(world, soon());
 }
 
+static int sleep_receiving(struct world *world)
+{
+	uint64_t number;
+
+	world->object = &world->queue->object;
+	return contract_receive(world->queue, &number, LIMIT_NS);
+}
+
 static int sleep_with_lock(struct world *world)
 {
 	world->object = ((struct tni_sync *)world->lock)->object;
@@ -308,6 +316,7 @@ static void let_all(struct world *world)
 
 	EXPECT_IS(tenon_semaphore_release(world->semaphore, 1, 0, NULL), 0);
 	EXPECT_IS(tenon_semaphore_release(world->placed, 1, 0, NULL), 0);
+	EXPECT_IS(contract_send(world->queue, 1, 0), 0);
 	EXPECT_IS(tenon_semaphore_set_operate(world->set, &operation, 1, 0), 0);
 }
 
@@ -353,6 +362,11 @@ static void test_hand_over_placed(void)
 static void test_hand_over_operator(void)
 {
 	hand_over(sleep_operating);
+}
+
+static void test_hand_over_receiver(void)
+{
+	hand_over(sleep_receiving);
 }
 
 static void test_hand_over_queue(void)
@@ -474,6 +488,7 @@ int main(void)
 		 test_hand_over_acquirer, NULL},
 		{"the same: placed semaphore", test_hand_over_placed, NULL},
 		{"the same: set of semaphores", test_hand_over_operator, NULL},
+		{"the same: receiver of a queue", test_hand_over_receiver, NULL},
 		{"the same: queue in a waitset", test_hand_over_queue, NULL},
 		{"the same: lock in a waitset", test_hand_over_lock, NULL},
 		{"the same: event in a waitset", test_hand_over_event, NULL},
