@@ -212,7 +212,7 @@ int tenon_event_status(struct tenon_event *event, struct tenon_event_status *ret
 	result = tni_sync_begin(sync, tni_thread_self());
 	if (result != 0)
 		return result;
-	tni_sync_describe(sync, TNI_CLASS_MESSAGE, &common);
+	tni_sync_describe(sync, TNI_CLASS_BIT(TNI_CLASS_MESSAGE), &common);
 	TNI_SYNC_STATUS_COPY(&status, &common);
 	status.manual = is_manual(sync);
 	word = tni_turnstile_word(sync);
@@ -222,4 +222,23 @@ int tenon_event_status(struct tenon_event *event, struct tenon_event_status *ret
 	status.waited = tni_get64(&tni_turnstile(sync)->waits);
 	tni_status_write(ret_status, &status, sizeof(status));
 	return 0;
+}
+
+int tenon_event_users(struct tenon_event *event,
+		      int (*visit)(const struct tenon_event_user *user, void *context),
+		      void *context)
+{
+	struct tni_turnstile_user found = {.at = {0}};
+	int result;
+
+	if (!event || !visit)
+		return -EINVAL;
+	result = tni_sync_begin(&event->sync, tni_thread_self());
+	while (result == 0 && tni_turnstile_next_user(&event->sync, &found)) {
+		struct tenon_event_user user = {.pid = found.at.pid, .waiting = found.waiting};
+
+		if (user.waiting > 0)
+			result = visit(&user, context);
+	}
+	return result;
 }

@@ -222,7 +222,7 @@ int tenon_semaphore_set_status(struct tenon_semaphore_set *set,
 	result = begin_looking(set);
 	if (result != 0)
 		return result;
-	tni_sync_describe(&set->sync, TNI_CLASS_MESSAGE, &common);
+	tni_sync_describe(&set->sync, TNI_CLASS_BIT(TNI_CLASS_MESSAGE), &common);
 	TNI_SYNC_STATUS_COPY(&status, &common);
 	status.count = set->sync.limit;
 	status.maximum = set->maximum;

@@ -354,7 +354,7 @@ bool tni_sync_is_attached(struct tni_sync *sync, uint32_t participant)
 	const struct tni_participant *entry = tni_object_participant(sync->object, participant);
 
 	/* ORD(participant): see core/object.c. */
-	return entry && tni_load_acquire32(&entry->state) != TNI_PARTICIPANT_FREE &&
+	return entry && tni_load_acquire32(&entry->state) == TNI_PARTICIPANT_ATTACHED &&
 	       !tni_object_is_dead(sync->object, participant);
 }
 
@@ -365,23 +365,38 @@ int32_t tni_sync_pid(struct tni_sync *sync, uint32_t participant)
 	return entry ? (int32_t)tni_get32(&entry->pid) : 0;
 }
 
-void tni_sync_count(struct tni_sync *sync, uint32_t class, uint32_t *ret_attached,
-		    uint32_t *ret_asleep)
+uint32_t tni_sync_asleep(const struct tni_sync *sync, uint32_t participant)
 {
-	const struct tni_a64 *row = sync->cell->waitroom.asleep[class];
+	uint32_t asleep = 0;
 
-	*ret_attached = *ret_asleep = 0;
-	for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++) {
-		if (!tni_sync_is_attached(sync, i))
-			continue;
-		++*ret_attached;
-		*ret_asleep += tni_get64(&row[i / 64]) >> (i % 64) & 1;
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++) {
+		const struct tni_a64 *bits = sync->cell->waitroom.asleep[class];
+
+		if (tni_get64(&bits[participant / 64]) >> (participant % 64) & 1)
+			asleep |= TNI_CLASS_BIT(class);
 	}
+	return asleep;
 }
 
-void tni_sync_describe(struct tni_sync *sync, uint32_t class, struct tni_sync_status *ret_status)
+bool tni_sync_next_user(struct tni_sync *sync, struct tni_sync_user *user)
+{
+	while (user->next < tni_object_participants_top(sync->object)) {
+		uint32_t i = user->next++;
+
+		if (!tni_sync_is_attached(sync, i))
+			continue;
+		user->participant = i;
+		user->pid = tni_sync_pid(sync, i);
+		user->asleep = tni_sync_asleep(sync, i);
+		return true;
+	}
+	return false;
+}
+
+void tni_sync_describe(struct tni_sync *sync, uint32_t classes, struct tni_sync_status *ret_status)
 {
 	struct tni_object *object = sync->object;
+	struct tni_sync_user user = {0};
 	struct tni_sync_status status = {.max_participants = object->header.participants_max,
 					 .id = object->header.id,
 					 .created_ns = object->header.created_ns,
@@ -394,6 +409,9 @@ void tni_sync_describe(struct tni_sync *sync, uint32_t class, struct tni_sync_st
 		status.uid = file.st_uid;
 		status.gid = file.st_gid;
 	}
-	tni_sync_count(sync, class, &status.participants, &status.waiting);
+	while (tni_sync_next_user(sync, &user)) {
+		status.participants++;
+		status.waiting += (user.asleep & classes) != 0;
+	}
 	*ret_status = status;
 }

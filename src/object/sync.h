@@ -117,9 +117,19 @@ int tni_sync_heal(struct tni_sync *sync, struct tni_thread *thread, int64_t dead
 
 int tni_sync_damaged(struct tni_sync *sync);
 
-/* How many living processes have it open, and how many of these have a thread asleep for a class. */
-void tni_sync_count(struct tni_sync *sync, uint32_t class, uint32_t *ret_attached,
-		    uint32_t *ret_asleep);
+/* Of which classes a participant, of those that there can be, has a thread asleep, as TNI_CLASS_BIT(). */
+uint32_t tni_sync_asleep(const struct tni_sync *sync, uint32_t participant);
+
+/* A living process that has it open. */
+struct tni_sync_user {
+	uint32_t next; /* where to go on; the rest is the walk's */
+	uint32_t participant;
+	int32_t pid;
+	uint32_t asleep;
+};
+
+/* Finds the next of them; the first when all of `user` is 0.  False: there are no more. */
+bool tni_sync_next_user(struct tni_sync *sync, struct tni_sync_user *user);
 
 /* What the status of every kind begins with: fields of `status` that are there have the same names. */
 struct tni_sync_status {
@@ -128,7 +138,8 @@ struct tni_sync_status {
 	int64_t created_ns;
 	uint32_t participants, waiting, damaged;
 };
-void tni_sync_describe(struct tni_sync *sync, uint32_t class, struct tni_sync_status *ret_status);
+/* `classes`: of which those that sleep are `waiting`. */
+void tni_sync_describe(struct tni_sync *sync, uint32_t classes, struct tni_sync_status *ret_status);
 
 #define TNI_SYNC_STATUS_COPY(status, common)                             \
 	do {                                                             \
