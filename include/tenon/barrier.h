@@ -101,6 +101,20 @@ struct tenon_barrier_status {
 TENON_PUBLIC int tenon_barrier_status(struct tenon_barrier *barrier,
 				      struct tenon_barrier_status *ret_status);
 
+/* A process that waits at a barrier. */
+struct tenon_barrier_user {
+	int32_t pid;	  /* in its own pid namespace */
+	uint32_t arrived; /* threads that have arrived in this round, and wait for the others */
+	uint32_t reserved[2];
+};
+
+/* Calls `visit` for each of them; a non-zero answer ends it and is returned.  The dead are none of them.  Does not
+ * wait. */
+TENON_PUBLIC int tenon_barrier_users(struct tenon_barrier *barrier,
+				     int (*visit)(const struct tenon_barrier_user *user,
+						  void *context),
+				     void *context);
+
 #ifdef __cplusplus
 }
 #endif

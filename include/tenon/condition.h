@@ -107,6 +107,20 @@ struct tenon_condition_status {
 TENON_PUBLIC int tenon_condition_status(struct tenon_condition *condition,
 					struct tenon_condition_status *ret_status);
 
+/* A process that waits for a condition. */
+struct tenon_condition_user {
+	int32_t pid;	  /* in its own pid namespace */
+	uint32_t waiting; /* threads that wait for a signal */
+	uint32_t reserved[2];
+};
+
+/* Calls `visit` for each of them; a non-zero answer ends it and is returned.  The dead are none of them.  Does not
+ * wait. */
+TENON_PUBLIC int tenon_condition_users(struct tenon_condition *condition,
+				       int (*visit)(const struct tenon_condition_user *user,
+						    void *context),
+				       void *context);
+
 #ifdef __cplusplus
 }
 #endif

@@ -112,6 +112,19 @@ struct tenon_event_status {
 TENON_PUBLIC int tenon_event_status(struct tenon_event *event,
 				    struct tenon_event_status *ret_status);
 
+/* A process that waits for an event. */
+struct tenon_event_user {
+	int32_t pid;	  /* in its own pid namespace */
+	uint32_t waiting; /* threads; all that wait by waitsets count as one, if no other does */
+	uint32_t reserved[2];
+};
+
+/* Calls `visit` for each of them; a non-zero answer ends it and is returned.  The dead are none of them.  Does not
+ * wait. */
+TENON_PUBLIC int tenon_event_users(struct tenon_event *event,
+				   int (*visit)(const struct tenon_event_user *user, void *context),
+				   void *context);
+
 #ifdef __cplusplus
 }
 #endif

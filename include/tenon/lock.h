@@ -163,6 +163,22 @@ struct tenon_lock_status {
 /* Reads the status, as tenon_queue_status does.  Does not wait. */
 TENON_PUBLIC int tenon_lock_status(struct tenon_lock *lock, struct tenon_lock_status *ret_status);
 
+/* A process that holds a lock, shares it or waits for it. */
+struct tenon_lock_user {
+	int32_t pid;	  /* in its own pid namespace */
+	uint32_t depth;	  /* how often a thread of it has acquired the lock; 0: none holds it */
+	uint32_t shared;  /* how often it shares it */
+	uint32_t waiting; /* 1: a thread of it waits to hold it, at least one */
+	uint32_t waiting_shared; /* 1: a thread of it waits to share it, at least one */
+	uint32_t reserved;
+};
+
+/* Calls `visit` for each of them; a non-zero answer ends it and is returned.  The dead are none of them.  Does not
+ * wait. */
+TENON_PUBLIC int tenon_lock_users(struct tenon_lock *lock,
+				  int (*visit)(const struct tenon_lock_user *user, void *context),
+				  void *context);
+
 #ifdef __cplusplus
 }
 #endif

@@ -98,6 +98,20 @@ struct tenon_once_status {
 /* Reads the status, as tenon_queue_status does.  Does not wait. */
 TENON_PUBLIC int tenon_once_status(struct tenon_once *once, struct tenon_once_status *ret_status);
 
+/* A process that is at it, or waits. */
+struct tenon_once_user {
+	int32_t pid;	   /* in its own pid namespace */
+	uint32_t is_doing; /* 1: a thread of it is at it */
+	uint32_t waiting;  /* 1: a thread of it waits, at least one */
+	uint32_t reserved;
+};
+
+/* Calls `visit` for each of them; a non-zero answer ends it and is returned.  The dead are none of them.  Does not
+ * wait. */
+TENON_PUBLIC int tenon_once_users(struct tenon_once *once,
+				  int (*visit)(const struct tenon_once_user *user, void *context),
+				  void *context);
+
 #ifdef __cplusplus
 }
 #endif

@@ -143,13 +143,14 @@ TENON_PUBLIC int tenon_semaphore_status(struct tenon_semaphore *semaphore,
 /* A process that waits for a semaphore, or has an undo count. */
 struct tenon_semaphore_user {
 	int32_t pid;	  /* in its own pid namespace */
-	uint32_t waiting; /* threads that wait */
+	uint32_t waiting; /* threads; all that wait by waitsets count as one, if no other does */
 	uint32_t wanted;  /* how many the last of these waits for; 0: none waits */
 	uint32_t reserved;
 	int64_t undo;
 };
 
-/* Calls `visit` for each of them; a non-zero answer ends it and is returned.  Does not wait. */
+/* Calls `visit` for each of them; a non-zero answer ends it and is returned.  The dead are none of them.  Does not
+ * wait. */
 TENON_PUBLIC int tenon_semaphore_users(struct tenon_semaphore *semaphore,
 				       int (*visit)(const struct tenon_semaphore_user *user,
 						    void *context),

@@ -59,6 +59,7 @@ _Static_assert(offsetof(struct tni_object_header, participants_top) == 84, "obje
 /* States of a participant entry.  Who may change an entry is whoever holds the lock on its byte. */
 #define TNI_PARTICIPANT_FREE 0u
 #define TNI_PARTICIPANT_ATTACHED 1u
+#define TNI_PARTICIPANT_BURIED 2u /* it is dead, and somebody has begun to give back what it held */
 
 /* The byte of the file, far behind its end, whose open-file-description lock says "alive". */
 #define TNI_LIVENESS_OFFSET (INT64_C(1) << 62)

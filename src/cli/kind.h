@@ -22,7 +22,8 @@
 struct cli_object {
 	const struct cli_kind *kind;
 	char name[258];
-	void *handle; /* the library's; NULL: not open */
+	void *handle;	/* the library's; NULL: not open */
+	bool is_placed; /* in a region; it has no name */
 	/* what every kind has, copied from the status */
 	uint32_t mode, uid, gid, participants, max_participants;
 	bool damaged;
@@ -90,7 +91,7 @@ struct cli_making {
 
 /* The three columns of `tenon ls --long` that are a kind's own. */
 struct cli_columns {
-	char first[24], second[24], third[24];
+	char first[24], second[24], third[64];
 };
 
 struct doctor;
@@ -274,6 +275,9 @@ void cli_json_add_number(struct json_object *json, const char *key, uint64_t num
 void cli_json_add_signed(struct json_object *json, const char *key, int64_t number);
 void cli_json_add_string(struct json_object *json, const char *key, const char *text);
 void cli_json_add_boolean(struct json_object *json, const char *key, bool value);
+
+/* What `tenon stat` says of a process begins with. */
+void cli_stat_process(const struct cli_object *object, int32_t pid);
 
 /* A line of `tenon stat`, and those that every kind has: by whom and when it was made. */
 void cli_stat_row(const char *label, const char *format, ...) CLI_PRINTF(2, 3);

@@ -5,7 +5,10 @@
 #include "doctor.h"
 #include "kind.h"
 
+#include <errno.h>
+#include <json-c/json.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *const state_words[] = {
 	[TENON_LOCK_SOUND] = "sound",
@@ -25,6 +28,37 @@ static const char *find_difference(const struct cli_object *object, const struct
 	return NULL;
 }
 
+/* Who shares it: so many are named. */
+#define SHARERS_NAMED 3u
+
+struct sharers {
+	uint32_t count;
+	char pids[40]; /* ":12,34,56" */
+};
+
+static int name_sharer(const struct tenon_lock_user *user, void *context)
+{
+	struct sharers *sharers = context;
+	size_t bytes = strlen(sharers->pids);
+
+	if (user->shared && sharers->count++ < SHARERS_NAMED)
+		snprintf(sharers->pids + bytes, sizeof(sharers->pids) - bytes, "%c%d",
+			 bytes ? ',' : ':', user->pid);
+	return 0;
+}
+
+static void fill_sharers(const struct cli_object *object, struct cli_columns *columns)
+{
+	struct sharers sharers = {0};
+
+	(void)tenon_lock_users(object->handle, name_sharer, &sharers);
+	if (sharers.count <= SHARERS_NAMED)
+		snprintf(columns->third, sizeof(columns->third), "shared%s", sharers.pids);
+	else
+		snprintf(columns->third, sizeof(columns->third), "shared%s,+%u", sharers.pids,
+			 sharers.count - SHARERS_NAMED);
+}
+
 static void fill_columns(const struct cli_object *object, struct cli_columns *columns)
 {
 	const struct tenon_lock_status *status = &object->status.lock;
@@ -33,7 +67,7 @@ static void fill_columns(const struct cli_object *object, struct cli_columns *co
 		 cli_word(state_words, status->state));
 	snprintf(columns->second, sizeof(columns->second), "%u", status->waiting);
 	if (status->shared)
-		snprintf(columns->third, sizeof(columns->third), "shared:%u", status->shared);
+		fill_sharers(object, columns);
 	else if (status->depth)
 		snprintf(columns->third, sizeof(columns->third), "%d", status->owner_pid);
 	else
@@ -79,6 +113,57 @@ static void print(const struct cli_object *object)
 		     (unsigned long long)status->waited);
 	cli_stat_row("owner deaths", "%llu", (unsigned long long)status->owner_deaths);
 	cli_stat_attached(object, status->waiting);
+}
+
+static int print_user(const struct tenon_lock_user *user, void *context)
+{
+	const char *comma = "";
+
+	cli_stat_process(context, user->pid);
+	if (user->depth) {
+		printf(" holds it");
+		if (user->depth > 1)
+			printf(" %u times", user->depth);
+		comma = ",";
+	}
+	if (user->shared) {
+		printf("%s shares it", comma);
+		if (user->shared > 1)
+			printf(" %u times", user->shared);
+		comma = ",";
+	}
+	if (user->waiting) {
+		printf("%s waits to hold it", comma);
+		comma = ",";
+	}
+	if (user->waiting_shared)
+		printf("%s waits to share it", comma);
+	putchar('\n');
+	return 0;
+}
+
+static int add_user(const struct tenon_lock_user *user, void *context)
+{
+	struct json_object *json = json_object_new_object();
+
+	if (!json)
+		return -ENOMEM;
+	cli_json_add_signed(json, "pid", user->pid);
+	cli_json_add_number(json, "depth", user->depth);
+	cli_json_add_number(json, "shared", user->shared);
+	cli_json_add_number(json, "waiting", user->waiting);
+	cli_json_add_number(json, "waiting_shared", user->waiting_shared);
+	return json_object_array_add(context, json) ? -ENOMEM : 0;
+}
+
+static int print_processes(const struct cli_object *object)
+{
+	return tenon_lock_users(object->handle, print_user, (void *)object);
+}
+
+static int add_processes(const struct cli_object *object, struct json_object *array)
+{
+	return tenon_lock_users(object->handle, add_user, array);
 }
 
 static void add_json(const struct cli_object *object, struct json_object *json)
@@ -152,5 +237,7 @@ const struct cli_kind cli_kind_lock = {
 	.print = print,
 	.add_json = add_json,
 	.print_rates = print_rates,
+	.print_processes = print_processes,
+	.add_processes = add_processes,
 	.examine = examine,
 };

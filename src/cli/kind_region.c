@@ -167,7 +167,8 @@ typedef int (*place_visitor)(const struct cli_object *placed, uint64_t offset, i
 static int visit_place(const struct cli_object *object, const struct cli_kind *kind,
 		       uint64_t offset, place_visitor visit, void *context)
 {
-	CLI_CLEANUP(cli_cleanup_object) struct cli_object placed = {.kind = kind};
+	CLI_CLEANUP(cli_cleanup_object)
+	struct cli_object placed = {.kind = kind, .is_placed = true};
 	int error = kind->open_at(object->handle, offset, &placed.handle);
 
 	if (!error)
@@ -238,7 +239,21 @@ static int print_place(const struct cli_object *placed, uint64_t offset, int err
 	kind->fill_columns(placed, &columns);
 	printf("%s %s, %s %s, %s %s%s\n", kind->columns[0], columns.first, kind->columns[1],
 	       columns.second, kind->columns[2], columns.third, placed->damaged ? ", damaged" : "");
-	return 0;
+	return kind->print_processes ? kind->print_processes(placed) : 0;
+}
+
+/* Who uses it. */
+static int add_place_processes(const struct cli_object *placed, struct json_object *json)
+{
+	struct json_object *array;
+
+	if (!placed->kind->add_processes)
+		return 0;
+	array = json_object_new_array();
+	if (!array)
+		return -ENOMEM;
+	json_object_object_add(json, "processes", array);
+	return placed->kind->add_processes(placed, array);
 }
 
 static int add_place(const struct cli_object *placed, uint64_t offset, int error, void *context)
@@ -254,6 +269,11 @@ static int add_place(const struct cli_object *placed, uint64_t offset, int error
 	} else {
 		cli_json_add_boolean(json, "damaged", placed->damaged);
 		placed->kind->add_json(placed, json);
+		error = add_place_processes(placed, json);
+		if (error) {
+			json_object_put(json);
+			return error;
+		}
 	}
 	return json_object_array_add(context, json) ? -ENOMEM : 0;
 }

@@ -61,8 +61,7 @@ static void print(const struct cli_object *object)
 
 static int print_user(const struct tenon_semaphore_user *user, void *context)
 {
-	(void)context;
-	printf("    process %-8d", user->pid);
+	cli_stat_process(context, user->pid);
 	if (user->waiting)
 		printf(" waits for %u", user->wanted);
 	if (user->undo)
@@ -86,7 +85,7 @@ static int add_user(const struct tenon_semaphore_user *user, void *context)
 
 static int print_processes(const struct cli_object *object)
 {
-	return tenon_semaphore_users(object->handle, print_user, NULL);
+	return tenon_semaphore_users(object->handle, print_user, (void *)object);
 }
 
 static int add_processes(const struct cli_object *object, struct json_object *array)

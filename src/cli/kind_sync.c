@@ -6,6 +6,8 @@
 #include "doctor.h"
 #include "kind.h"
 
+#include <errno.h>
+#include <json-c/json.h>
 #include <stdio.h>
 
 CLI_KIND_PLACED_CALLS(event, sync)
@@ -17,6 +19,42 @@ static const char *waiting_text(uint32_t waiting)
 {
 	return cli_format_count(waiting, "process waits", "processes wait");
 }
+
+/* Threads of a process that wait: "process 12 waits", and how many if there are more. */
+static int print_waiting(const struct cli_object *object, int32_t pid, uint32_t waiting)
+{
+	cli_stat_process(object, pid);
+	printf(" waits%s%s\n", waiting > 1 ? ": " : "",
+	       waiting > 1 ? cli_format_count(waiting, "thread", "threads") : "");
+	return 0;
+}
+
+/* What is told of a process: its id, and this. */
+static int add_user(struct json_object *array, int32_t pid, const char *key, uint32_t number)
+{
+	struct json_object *json = json_object_new_object();
+
+	if (!json)
+		return -ENOMEM;
+	cli_json_add_signed(json, "pid", pid);
+	cli_json_add_number(json, key, number);
+	return json_object_array_add(array, json) ? -ENOMEM : 0;
+}
+
+/* The two that a kind's row has, of its print_user and add_user. */
+#define PROCESSES(noun)                                                                         \
+	static int noun##_print_processes(const struct cli_object *object)                      \
+	{                                                                                       \
+		return tenon_##noun##_users(object->handle, noun##_print_user, (void *)object); \
+	}                                                                                       \
+	static int noun##_add_processes(const struct cli_object *object,                        \
+					struct json_object *array)                              \
+	{                                                                                       \
+		return tenon_##noun##_users(object->handle, noun##_add_user, array);            \
+	}
+
+#define PROCESSES_CALLED(noun) \
+	.print_processes = noun##_print_processes, .add_processes = noun##_add_processes
 
 /* Events. */
 
@@ -66,6 +104,18 @@ static void event_json(const struct cli_object *object, struct json_object *json
 	cli_json_add_number(json, "waited", status->waited);
 }
 
+static int event_print_user(const struct tenon_event_user *user, void *context)
+{
+	return print_waiting(context, user->pid, user->waiting);
+}
+
+static int event_add_user(const struct tenon_event_user *user, void *context)
+{
+	return add_user(context, user->pid, "waiting", user->waiting);
+}
+
+PROCESSES(event)
+
 static void event_rates(const struct cli_object *object, const struct cli_object *before, double s)
 {
 	const struct tenon_event_status *now = &object->status.event;
@@ -97,6 +147,7 @@ const struct cli_kind cli_kind_event = {
 	.print = event_print,
 	.add_json = event_json,
 	.print_rates = event_rates,
+	PROCESSES_CALLED(event),
 	.examine = event_examine,
 };
 
@@ -137,6 +188,18 @@ static void condition_json(const struct cli_object *object, struct json_object *
 	cli_json_add_number(json, "signals", status->signals);
 }
 
+static int condition_print_user(const struct tenon_condition_user *user, void *context)
+{
+	return print_waiting(context, user->pid, user->waiting);
+}
+
+static int condition_add_user(const struct tenon_condition_user *user, void *context)
+{
+	return add_user(context, user->pid, "waiting", user->waiting);
+}
+
+PROCESSES(condition)
+
 static void condition_rates(const struct cli_object *object, const struct cli_object *before,
 			    double s)
 {
@@ -168,6 +231,7 @@ const struct cli_kind cli_kind_condition = {
 	.print = condition_print,
 	.add_json = condition_json,
 	.print_rates = condition_rates,
+	PROCESSES_CALLED(condition),
 	.examine = condition_examine,
 };
 
@@ -220,6 +284,21 @@ static void barrier_json(const struct cli_object *object, struct json_object *js
 	cli_json_add_number(json, "withdrawn", status->withdrawn);
 }
 
+static int barrier_print_user(const struct tenon_barrier_user *user, void *context)
+{
+	cli_stat_process(context, user->pid);
+	printf(" has arrived%s%s\n", user->arrived > 1 ? ": " : "",
+	       user->arrived > 1 ? cli_format_count(user->arrived, "thread", "threads") : "");
+	return 0;
+}
+
+static int barrier_add_user(const struct tenon_barrier_user *user, void *context)
+{
+	return add_user(context, user->pid, "arrived", user->arrived);
+}
+
+PROCESSES(barrier)
+
 static void barrier_rates(const struct cli_object *object, const struct cli_object *before,
 			  double s)
 {
@@ -255,6 +334,7 @@ const struct cli_kind cli_kind_barrier = {
 	.print = barrier_print,
 	.add_json = barrier_json,
 	.print_rates = barrier_rates,
+	PROCESSES_CALLED(barrier),
 	.examine = barrier_examine,
 };
 
@@ -317,6 +397,28 @@ static void once_json(const struct cli_object *object, struct json_object *json)
 	cli_json_add_number(json, "owner_deaths", status->owner_deaths);
 }
 
+static int once_print_user(const struct tenon_once_user *user, void *context)
+{
+	cli_stat_process(context, user->pid);
+	printf("%s%s%s\n", user->is_doing ? " does it" : "",
+	       user->is_doing && user->waiting ? "," : "", user->waiting ? " waits" : "");
+	return 0;
+}
+
+static int once_add_user(const struct tenon_once_user *user, void *context)
+{
+	struct json_object *json = json_object_new_object();
+
+	if (!json)
+		return -ENOMEM;
+	cli_json_add_signed(json, "pid", user->pid);
+	cli_json_add_boolean(json, "is_doing", user->is_doing);
+	cli_json_add_number(json, "waiting", user->waiting);
+	return json_object_array_add(context, json) ? -ENOMEM : 0;
+}
+
+PROCESSES(once)
+
 static void once_examine(struct doctor *doctor, struct cli_object *object)
 {
 	const struct tenon_once_status *status = &object->status.once;
@@ -351,5 +453,6 @@ const struct cli_kind cli_kind_once = {
 	.fill_columns = once_columns,
 	.print = once_print,
 	.add_json = once_json,
+	PROCESSES_CALLED(once),
 	.examine = once_examine,
 };

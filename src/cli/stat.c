@@ -26,6 +26,11 @@ void cli_stat_row(const char *label, const char *format, ...)
 	putchar('\n');
 }
 
+void cli_stat_process(const struct cli_object *object, int32_t pid)
+{
+	printf("%sprocess %-8d", object->is_placed ? "        " : "    ", pid);
+}
+
 void cli_stat_made(const struct cli_object *object)
 {
 	cli_stat_row("owner", "uid %u, gid %u, mode %04o", object->uid, object->gid, object->mode);
@@ -221,8 +226,8 @@ const struct cli_command cli_command_stat = {
 	.synopsis = "[--json] [--watch] [--kind KIND] NAME…",
 	.summary = "show everything about an object",
 	.help = "Shows attributes, figures and, of queues and regions, attached processes; of\n"
-		"semaphores and their sets, those that wait or have an undo count; of sets, the\n"
-		"values; of regions, what is placed in them.\n"
+		"all others, the processes that hold something of them or wait; of semaphore\n"
+		"sets, the values; of regions, what is placed in them, and who uses that.\n"
 		"\n"
 		"      --json        an object; an array of objects if there are several names\n"
 		"  -w, --watch       again every second, with rates; with --json one line each\n"

@@ -6,15 +6,18 @@
  * lock when the process ends, however it ends.  Whoever holds the lock on a byte owns the entry:
  *
  *	attach	S1 lock the byte	dies: the entry is as it was
- *		S2 bury what the entry's last owner left, if it is not marked free
+ *		S2 bury what the entry's last owner left, if it is not marked free: as below
  *		S3 fill in, mark attached	dies: the next one to look finds the byte unlocked
  *	detach	S1 give back what is held
  *		S2 let go of the stake (core/stake.c)
  *		S3 mark free
  *		S4 unlock
  *	bury	S1 lock the byte of the dead	dies: the entry is still marked
- *		S2 give back what it held	dies: half of it is given back; the rest next time
- *		S3 mark free, unlock
+ *		S2 mark buried: who holds the	dies: the same; the byte is unlocked, so it is buried again
+ *		   byte from here on is not its
+ *		   owner, who is shown no more
+ *		S3 give back what it held	dies: half of it is given back; the rest next time
+ *		S4 mark free, unlock
  *
  * Memory is mapped through another open file description, on which there is never a lock: see map().
  * A forked child lets go of the description that it inherits, and attaches anew at its first call;
@@ -405,8 +408,10 @@ static int claim(struct tni_object *object, uint32_t index)
 	while (top <= index && !tni_cas32(&object->shared->participants_top, &top, index + 1))
 		;
 	note_namespace(object);
-	if (tni_get32(&entry->state) != TNI_PARTICIPANT_FREE)
+	if (tni_get32(&entry->state) != TNI_PARTICIPANT_FREE) {
+		tni_set32(&entry->state, TNI_PARTICIPANT_BURIED);
 		result = object->bury(object, index, INT64_MAX);
+	}
 	if (result != 0) {
 		byte_lock(object->fd, index, F_UNLCK);
 		return result;
@@ -525,6 +530,7 @@ int tni_object_recover_one(struct tni_object *object, uint32_t participant, int6
 		return 0;
 	result = byte_lock(object->fd, participant, F_WRLCK) == 0 ? 0 : -EAGAIN;
 	if (result == 0 && tni_get32(&entry->state) != TNI_PARTICIPANT_FREE) {
+		tni_set32(&entry->state, TNI_PARTICIPANT_BURIED);
 		result = object->bury(object, participant, deadline_ns);
 		if (result == 0)
 			result = 1;

@@ -220,3 +220,25 @@ int tenon_barrier_status(struct tenon_barrier *barrier, struct tenon_barrier_sta
 	tni_status_write(ret_status, &status, sizeof(status));
 	return 0;
 }
+
+int tenon_barrier_users(struct tenon_barrier *barrier,
+			int (*visit)(const struct tenon_barrier_user *user, void *context),
+			void *context)
+{
+	struct tni_turnstile_user found = {.at = {0}};
+	int result;
+
+	if (!barrier || !visit)
+		return -EINVAL;
+	result = tni_sync_begin(&barrier->sync, tni_thread_self());
+	while (result == 0 && tni_turnstile_next_user(&barrier->sync, &found)) {
+		uint64_t word = tni_turnstile_word(&barrier->sync);
+		struct tenon_barrier_user user = {.pid = found.at.pid,
+						  .arrived = (uint32_t)claimed(word, found.claim)};
+
+		/* A claim that is left of a round long ago may name this one. */
+		if (found.waiting > 0 && user.arrived > 0)
+			result = visit(&user, context);
+	}
+	return result;
+}

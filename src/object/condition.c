@@ -188,3 +188,22 @@ int tenon_condition_status(struct tenon_condition *condition,
 	tni_status_write(ret_status, &status, sizeof(status));
 	return 0;
 }
+
+int tenon_condition_users(struct tenon_condition *condition,
+			  int (*visit)(const struct tenon_condition_user *user, void *context),
+			  void *context)
+{
+	struct tni_turnstile_user found = {.at = {0}};
+	int result;
+
+	if (!condition || !visit)
+		return -EINVAL;
+	result = tni_sync_begin(&condition->sync, tni_thread_self());
+	while (result == 0 && tni_turnstile_next_user(&condition->sync, &found)) {
+		struct tenon_condition_user user = {.pid = found.at.pid, .waiting = found.waiting};
+
+		if (user.waiting > 0)
+			result = visit(&user, context);
+	}
+	return result;
+}

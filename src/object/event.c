@@ -223,3 +223,22 @@ int tenon_event_status(struct tenon_event *event, struct tenon_event_status *ret
 	tni_status_write(ret_status, &status, sizeof(status));
 	return 0;
 }
+
+int tenon_event_users(struct tenon_event *event,
+		      int (*visit)(const struct tenon_event_user *user, void *context),
+		      void *context)
+{
+	struct tni_turnstile_user found = {.at = {0}};
+	int result;
+
+	if (!event || !visit)
+		return -EINVAL;
+	result = tni_sync_begin(&event->sync, tni_thread_self());
+	while (result == 0 && tni_turnstile_next_user(&event->sync, &found)) {
+		struct tenon_event_user user = {.pid = found.at.pid, .waiting = found.waiting};
+
+		if (user.waiting > 0)
+			result = visit(&user, context);
+	}
+	return result;
+}

@@ -405,6 +405,18 @@ struct tenon_lock *tenon_lock_close(struct tenon_lock *lock)
 	return NULL;
 }
 
+/* How often its owner has it. */
+static uint32_t depth_of(const struct tni_lock_words *words)
+{
+	uint32_t depth = tni_get32(&words->depth);
+
+	return depth < UINT32_MAX ? depth + 1 : depth;
+}
+
+/* Who waits to have it alone, also by a waitset or for those who share it; and who waits to share it. */
+#define WAIT_ALONE (TNI_CLASS_BIT(TNI_CLASS_LOCK_0) | TNI_CLASS_BIT(TNI_CLASS_ROOM))
+#define WAIT_SHARED TNI_CLASS_BIT(TNI_CLASS_MESSAGE)
+
 int tenon_lock_status(struct tenon_lock *lock, struct tenon_lock_status *ret_status)
 {
 	struct tenon_lock_status status = {.size = sizeof(status)};
@@ -422,18 +434,19 @@ int tenon_lock_status(struct tenon_lock *lock, struct tenon_lock_status *ret_sta
 		return result;
 	words = tni_lock_words(lock);
 	word = tni_get64(&tni_lock_gate(lock)->word);
-	/* To hold it, and to share it. */
-	tni_sync_describe(sync, TNI_CLASS_BIT(TNI_CLASS_LOCK_0) | TNI_CLASS_BIT(TNI_CLASS_MESSAGE),
-			  &common);
+	tni_sync_describe(sync, WAIT_ALONE | WAIT_SHARED, &common);
 	TNI_SYNC_STATUS_COPY(&status, &common);
 	status.recursive = (sync->flags & TENON_LOCK_RECURSIVE) != 0;
 	status.state = tni_get32(&words->state);
 	if (word & TNI_GATE_OWNER) {
-		status.owner_pid = tni_sync_pid(sync, tni_gate_holder_of(word));
-		if (tni_get32(&words->draining) != 0)
+		uint32_t holder = tni_gate_holder_of(word);
+
+		status.owner_pid = tni_sync_pid(sync, holder);
+		/* Who drains may not be asleep yet. */
+		if (tni_get32(&words->draining) == 0)
+			status.depth = depth_of(words);
+		else if (!(tni_sync_asleep(sync, holder) & (WAIT_ALONE | WAIT_SHARED)))
 			status.waiting++;
-		else
-			status.depth = tni_get32(&words->depth) + 1;
 	} else if ((word & TNI_GATE_OWNER_DIED) && status.state == TNI_LOCK_SOUND &&
 		   tni_get32(&words->draining) == 0) {
 		status.state = TNI_LOCK_OWNER_DIED;
@@ -445,4 +458,48 @@ int tenon_lock_status(struct tenon_lock *lock, struct tenon_lock_status *ret_sta
 	status.inherits = tni_lock_inherits(lock);
 	tni_status_write(ret_status, &status, sizeof(status));
 	return 0;
+}
+
+/* What a living participant has of a lock whose gate's word is `word`. */
+static struct tenon_lock_user user_of(struct tenon_lock *lock, const struct tni_sync_user *found,
+				      uint64_t word)
+{
+	const struct tni_lock_words *words = tni_lock_words(lock);
+	struct tenon_lock_user user = {.pid = found->pid,
+				       .waiting = (found->asleep & WAIT_ALONE) != 0,
+				       .waiting_shared = (found->asleep & WAIT_SHARED) != 0};
+	const struct tni_row *row = NULL;
+	uint64_t shared;
+
+	/* Where nobody has shared it, the rows have no memory. */
+	if (tni_get32(&words->shared) != 0)
+		row = tni_sync_row(&lock->sync, found->participant);
+	shared = row ? tni_get64(&row->claim) : 0;
+	user.shared = shared < UINT32_MAX ? (uint32_t)shared : UINT32_MAX;
+	if ((word & TNI_GATE_OWNER) && tni_gate_holder_of(word) == found->participant) {
+		if (tni_get32(&words->draining) != 0)
+			user.waiting = 1;
+		else
+			user.depth = depth_of(words);
+	}
+	return user;
+}
+
+int tenon_lock_users(struct tenon_lock *lock,
+		     int (*visit)(const struct tenon_lock_user *user, void *context), void *context)
+{
+	struct tni_sync_user found = {0};
+	int result;
+
+	if (!lock || !visit)
+		return -EINVAL;
+	result = tni_sync_begin(&lock->sync, tni_thread_self());
+	while (result == 0 && tni_sync_next_user(&lock->sync, &found)) {
+		struct tenon_lock_user user = user_of(lock, &found,
+						      tni_get64(&tni_lock_gate(lock)->word));
+
+		if (user.depth > 0 || user.shared > 0 || user.waiting || user.waiting_shared)
+			result = visit(&user, context);
+	}
+	return result;
 }

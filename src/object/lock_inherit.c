@@ -102,9 +102,10 @@ static int wait_in_kernel(struct tenon_lock *lock, int64_t deadline_ns)
 
 int tni_lock_inherit(struct tenon_lock *lock, struct tni_thread *thread, int64_t deadline_ns)
 {
+	struct tni_gatehouse *house = &lock->sync.house;
 	struct tni_gate *gate = tni_lock_gate(lock);
+	struct tni_sleep sleep;
 	uint64_t word, next;
-	struct tni_sleep seen;
 	int result;
 
 	if (tni_get64(&lock->sync.object->shared->mixed))
@@ -112,16 +113,16 @@ int tni_lock_inherit(struct tenon_lock *lock, struct tni_thread *thread, int64_t
 	set_pending(lock, thread);
 	if (tni_gate_try(&lock->sync.house, 0, thread))
 		return 0;
-	/* To be seen; it sleeps on nothing of ours. */
-	tni_sleep_begin(&lock->sync.house, TNI_CLASS_BIT(TNI_CLASS_LOCK_0), &seen);
+	/* For those who look: the kernel wakes it. */
+	tni_sleep_begin(house, TNI_CLASS_BIT(TNI_CLASS_LOCK_0), &sleep);
 	result = wait_in_kernel(lock, deadline_ns);
-	tni_sleep_end(&lock->sync.house, &seen);
+	tni_sleep_end(house, &sleep);
 	if (result != 0)
 		return result;
 	word = tni_get64(&gate->word);
 	do
 		next = (word & ~(TNI_GATE_HOLDER | TNI_GATE_OWNER_DIED)) |
-		       (tni_gate_holder(&lock->sync.house, thread) & TNI_GATE_HOLDER);
+		       (tni_gate_holder(house, thread) & TNI_GATE_HOLDER);
 	while (!tni_cas_total64(&gate->word, &word, next)); /* ORD(shared) */
 	return word & TNI_GATE_OWNER_DIED ? TNI_OWNER_DIED : 0;
 }

@@ -133,3 +133,26 @@ int tenon_once_status(struct tenon_once *once, struct tenon_once_status *ret_sta
 	tni_status_write(ret_status, &status, sizeof(status));
 	return 0;
 }
+
+struct look {
+	int (*visit)(const struct tenon_once_user *user, void *context);
+	void *context;
+};
+
+static int visit_user(const struct tenon_lock_user *lock_user, void *context)
+{
+	const struct look *look = context;
+	struct tenon_once_user user = {.pid = lock_user->pid,
+				       .is_doing = lock_user->depth > 0,
+				       .waiting = lock_user->waiting};
+
+	return user.is_doing || user.waiting ? look->visit(&user, look->context) : 0;
+}
+
+int tenon_once_users(struct tenon_once *once,
+		     int (*visit)(const struct tenon_once_user *user, void *context), void *context)
+{
+	struct look look = {visit, context};
+
+	return once && visit ? tenon_lock_users(&once->lock, visit_user, &look) : -EINVAL;
+}

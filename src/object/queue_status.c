@@ -40,7 +40,7 @@ static void fill_now(struct tenon_queue *queue, struct tenon_queue_status *statu
 	for (uint32_t i = 0; i < tni_object_participants_top(&queue->object); i++) {
 		const struct tni_participant *entry = tni_object_participant(&queue->object, i);
 
-		if (entry && tni_get32(&entry->state) == TNI_PARTICIPANT_ATTACHED)
+		if (entry && tni_get32(&entry->state) != TNI_PARTICIPANT_FREE)
 			status->participants++;
 	}
 }
@@ -150,13 +150,16 @@ int tenon_queue_participants(struct tenon_queue *queue,
 	for (uint32_t i = 0; result == 0 && i < tni_object_participants_top(&queue->object); i++) {
 		const struct tni_participant *entry = tni_object_participant(&queue->object, i);
 		struct tenon_participant participant = {0};
+		uint32_t state;
 
 		/* ORD(participant): see core/object.c. */
-		if (!entry || tni_load_acquire32(&entry->state) != TNI_PARTICIPANT_ATTACHED)
+		state = entry ? tni_load_acquire32(&entry->state) : TNI_PARTICIPANT_FREE;
+		if (state == TNI_PARTICIPANT_FREE)
 			continue;
 		participant.pid = (int32_t)tni_get32(&entry->pid);
 		participant.uid = tni_get32(&entry->uid);
-		participant.alive = !tni_object_is_dead(&queue->object, i);
+		participant.alive = state == TNI_PARTICIPANT_ATTACHED &&
+				    !tni_object_is_dead(&queue->object, i);
 		participant.attached_ns = (int64_t)tni_get64(&entry->attached_ns);
 		if (is_asleep(queue, TNI_CLASS_MESSAGE, i))
 			participant.waiting |= TENON_READABLE;

@@ -288,27 +288,19 @@ int tenon_semaphore_users(struct tenon_semaphore *semaphore,
 			  int (*visit)(const struct tenon_semaphore_user *user, void *context),
 			  void *context)
 {
-	struct tni_object *object;
+	struct tni_turnstile_user found = {.at = {0}};
 	int result;
 
 	if (!semaphore || !visit)
 		return -EINVAL;
 	result = tni_sync_begin(&semaphore->sync, tni_thread_self());
-	object = semaphore->sync.object;
-	for (uint32_t i = 0; result == 0 && i < tni_object_participants_top(object); i++) {
-		const struct tni_row *row = tni_sync_row(&semaphore->sync, i);
-		struct tenon_semaphore_user user;
+	while (result == 0 && tni_turnstile_next_user(&semaphore->sync, &found)) {
+		struct tenon_semaphore_user user = {.pid = found.at.pid,
+						    .waiting = found.waiting,
+						    .wanted = found.wanted,
+						    .undo = (int64_t)found.claim};
 
-		if (!row || !tni_sync_is_attached(&semaphore->sync, i))
-			continue;
-		user = (struct tenon_semaphore_user){.pid = tni_sync_pid(&semaphore->sync, i),
-						     .waiting = tni_get32(&row->waiting),
-						     .wanted = tni_get32(&row->wanted),
-						     .undo = (int64_t)tni_get64(&row->claim)};
-		if (user.waiting == 0)
-			user.wanted = 0;
-		if (user.waiting > 0 || user.undo != 0)
-			result = visit(&user, context);
+		result = visit(&user, context);
 	}
 	return result;
 }

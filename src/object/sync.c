@@ -358,7 +358,7 @@ bool tni_sync_is_attached(struct tni_sync *sync, uint32_t participant)
 	const struct tni_participant *entry = tni_object_participant(sync->object, participant);
 
 	/* ORD(participant): see core/object.c. */
-	return entry && tni_load_acquire32(&entry->state) != TNI_PARTICIPANT_FREE &&
+	return entry && tni_load_acquire32(&entry->state) == TNI_PARTICIPANT_ATTACHED &&
 	       !tni_object_is_dead(sync->object, participant);
 }
 
@@ -369,32 +369,38 @@ int32_t tni_sync_pid(struct tni_sync *sync, uint32_t participant)
 	return entry ? (int32_t)tni_get32(&entry->pid) : 0;
 }
 
-static bool is_asleep(const struct tni_sync *sync, uint32_t classes, uint32_t participant)
+uint32_t tni_sync_asleep(const struct tni_sync *sync, uint32_t participant)
 {
-	uint64_t bits = 0;
+	uint32_t asleep = 0;
 
-	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
-		if (classes & TNI_CLASS_BIT(class))
-			bits |= tni_get64(&sync->cell->waitroom.asleep[class][participant / 64]);
-	return bits >> (participant % 64) & 1;
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++) {
+		const struct tni_a64 *bits = sync->cell->waitroom.asleep[class];
+
+		if (tni_get64(&bits[participant / 64]) >> (participant % 64) & 1)
+			asleep |= TNI_CLASS_BIT(class);
+	}
+	return asleep;
 }
 
-/* How many living processes have it open, and how many of these have a thread asleep for one of the classes. */
-static void count(struct tni_sync *sync, uint32_t classes, uint32_t *ret_attached,
-		  uint32_t *ret_asleep)
+bool tni_sync_next_user(struct tni_sync *sync, struct tni_sync_user *user)
 {
-	*ret_attached = *ret_asleep = 0;
-	for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++) {
+	while (user->next < tni_object_participants_top(sync->object)) {
+		uint32_t i = user->next++;
+
 		if (!tni_sync_is_attached(sync, i))
 			continue;
-		++*ret_attached;
-		*ret_asleep += is_asleep(sync, classes, i);
+		user->participant = i;
+		user->pid = tni_sync_pid(sync, i);
+		user->asleep = tni_sync_asleep(sync, i);
+		return true;
 	}
+	return false;
 }
 
 void tni_sync_describe(struct tni_sync *sync, uint32_t classes, struct tni_sync_status *ret_status)
 {
 	struct tni_object *object = sync->object;
+	struct tni_sync_user user = {0};
 	struct tni_sync_status status = {.max_participants = object->header.participants_max,
 					 .id = object->header.id,
 					 .created_ns = object->header.created_ns,
@@ -407,6 +413,9 @@ void tni_sync_describe(struct tni_sync *sync, uint32_t classes, struct tni_sync_
 		status.uid = file.st_uid;
 		status.gid = file.st_gid;
 	}
-	count(sync, classes, &status.participants, &status.waiting);
+	while (tni_sync_next_user(sync, &user)) {
+		status.participants++;
+		status.waiting += (user.asleep & classes) != 0;
+	}
 	*ret_status = status;
 }

@@ -119,6 +119,20 @@ int tni_sync_heal(struct tni_sync *sync, struct tni_thread *thread, int64_t dead
 
 int tni_sync_damaged(struct tni_sync *sync);
 
+/* Of which classes a participant, of those that there can be, has a thread asleep, as TNI_CLASS_BIT(). */
+uint32_t tni_sync_asleep(const struct tni_sync *sync, uint32_t participant);
+
+/* A living process that has it open. */
+struct tni_sync_user {
+	uint32_t next; /* where to go on; the rest is the walk's */
+	uint32_t participant;
+	int32_t pid;
+	uint32_t asleep;
+};
+
+/* Finds the next of them; the first when all of `user` is 0.  False: there are no more. */
+bool tni_sync_next_user(struct tni_sync *sync, struct tni_sync_user *user);
+
 /* What the status of every kind begins with: fields of `status` that are there have the same names. */
 struct tni_sync_status {
 	uint32_t mode, uid, gid, max_participants;
@@ -126,7 +140,7 @@ struct tni_sync_status {
 	int64_t created_ns;
 	uint32_t participants, waiting, damaged;
 };
-/* `classes`: TNI_CLASS_BIT() of those who wait. */
+/* `classes`: of which those that sleep are `waiting`. */
 void tni_sync_describe(struct tni_sync *sync, uint32_t classes, struct tni_sync_status *ret_status);
 
 #define TNI_SYNC_STATUS_COPY(status, common)                             \

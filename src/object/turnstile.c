@@ -275,6 +275,22 @@ int tni_turnstile_claim(struct tni_sync *sync, struct tni_thread *thread,
 	return result;
 }
 
+bool tni_turnstile_next_user(struct tni_sync *sync, struct tni_turnstile_user *user)
+{
+	while (tni_sync_next_user(sync, &user->at)) {
+		const struct tni_row *row = tni_sync_row(sync, user->at.participant);
+
+		user->waiting = row ? tni_get32(&row->waiting) : 0;
+		if (user->waiting == 0 && (user->at.asleep & TNI_CLASS_BIT(TNI_CLASS_MESSAGE)))
+			user->waiting = 1;
+		user->wanted = row && user->waiting > 0 ? tni_get32(&row->wanted) : 0;
+		user->claim = row ? tni_get64(&row->claim) : 0;
+		if (user->waiting > 0 || user->claim != 0)
+			return true;
+	}
+	return false;
+}
+
 static int64_t give_back(const struct tni_sync *sync, uint64_t word, uint64_t argument,
 			 uint64_t *ret_next, uint64_t *claim)
 {

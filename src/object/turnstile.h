@@ -86,6 +86,17 @@ int tni_turnstile_settle(struct tni_sync *sync, int64_t deadline_ns);
 /* How often all together passed, and let others pass. */
 void tni_turnstile_figures(struct tni_sync *sync, uint64_t *ret_passed, uint64_t *ret_let);
 
+/* A living process that waits at it or has a claim. */
+struct tni_turnstile_user {
+	struct tni_sync_user at;
+	uint32_t waiting; /* threads; those that wait by waitsets count as one, if no other does */
+	uint32_t wanted;  /* by the last of these; 0: none waits */
+	uint64_t claim;
+};
+
+/* As tni_sync_next_user(). */
+bool tni_turnstile_next_user(struct tni_sync *sync, struct tni_turnstile_user *user);
+
 /* For struct tni_sync_kind: gives back one participant's claim.  For sync.c: repairs, under the gate. */
 int tni_turnstile_give_back(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
 int tni_turnstile_repair(struct tni_sync *sync);

@@ -61,6 +61,8 @@ static bool announce(const struct tni_turn *turn)
 
 bool tni_turnstile_announce(struct tni_turn *turn)
 {
+	if (turn->sync->row)
+		tni_set32(&turn->sync->row->wanted, turn->wanted);
 	if (tni_gate_is_orphaned(&turn->sync->cell->gate)) {
 		(void)!tni_sync_heal(turn->sync, turn->thread, tni_grace_ns());
 		return false;

@@ -63,6 +63,29 @@ def test_pulse(namespace):
     equal([seen[key] for key in ('is_set', 'pulses')], [False, 1])
 
 
+def test_users(namespace):
+    """Which processes wait, and not those that have died."""
+    for words, key, text in ((('event', 'x'), 'waiting', 'waits'),
+                             (('barrier', 'x', '--count', '3'), 'arrived', 'has arrived')):
+        kind = words[0]
+        namespace.run('create', *words)
+        equal(harness.status(namespace, kind, 'x')['processes'], [])
+        children = waiters(namespace, kind, 2)
+        equal(sorted(harness.status(namespace, kind, 'x')['processes'],
+                     key=lambda user: user['pid']),
+              [{'pid': pid, key: 1} for pid in sorted(child.pid for child in children)])
+        for child in children:
+            contains(namespace.run('stat', '--kind', kind, 'x').decode(),
+                     f'    process {child.pid:<8} {text}\n')
+        children[0].kill()
+        finish(children[0], status=-signal.SIGKILL)
+        equal([user['pid'] for user in harness.status(namespace, kind, 'x')['processes']],
+              [children[1].pid])
+        children[1].kill()
+        finish(children[1], status=-signal.SIGKILL)
+        equal(harness.status(namespace, kind, 'x')['processes'], [])
+
+
 def test_event_waiter_dies(namespace):
     """One that was woken, but is stopped and so cannot pass, leaves it to another by its death."""
     namespace.run('create', 'event', 'x')

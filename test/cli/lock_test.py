@@ -217,7 +217,18 @@ def test_shared(namespace):
     readers = [shared(namespace) for _ in range(3)]
     equal([status(namespace)[key] for key in ('shared', 'owner_pid', 'depth')], [3, 0, 0])
     contains(namespace.run('stat', 'l'), b'shared       3 times\n')
-    contains(namespace.run('ls', '-l'), b' shared:3 ')
+    sharers = [harness.parent_of(command) for _, command in readers]
+    seen = status(namespace)
+    equal(sorted(seen['processes'], key=lambda user: user['pid']),
+          [{'pid': pid, 'depth': 0, 'shared': 1, 'waiting': 0, 'waiting_shared': 0}
+           for pid in sorted(sharers)])
+    for pid in sharers:
+        contains(namespace.run('stat', 'l').decode(), f'    process {pid:<8} shares it\n')
+    pids = ','.join(str(user['pid']) for user in seen['processes'])
+    contains(namespace.run('ls', '-l').decode(), f' shared:{pids} ')
+    readers.append(shared(namespace))
+    contains(namespace.run('ls', '-l').decode(), f' shared:{pids},+1 ')
+    end(*readers.pop())
     contains(namespace.run('doctor'), b'lock /l: sound, shared;')
     namespace.run('lock', '-n', 'l', 'true', status=1,
                   error="lock '/l': it is not free: it is shared 3 times")
@@ -235,6 +246,28 @@ def test_shared(namespace):
     namespace.run('lock', '-x', 'l', 'true', error=WARNING)
 
 
+def test_users(namespace):
+    """Who holds it, and who waits; not who has died."""
+    holder, _ = started(namespace, *WAIT)
+    waiter = namespace.start('lock', 'l', *WAIT, stdin=None)
+    seen = until(namespace, lambda seen: len(seen['processes']) == 2)
+    owner = seen['owner_pid']
+    equal([(user['depth'], user['waiting']) for user in seen['processes'] if user['pid'] == owner],
+          [(1, 0)])
+    ((depth, waiting, pid),) = [(user['depth'], user['waiting'], user['pid'])
+                                for user in seen['processes'] if user['pid'] != owner]
+    equal((depth, waiting), (0, 1))
+    text = namespace.run('stat', 'l').decode()
+    contains(text, f'    process {owner:<8} holds it\n')
+    contains(text, f'    process {pid:<8} waits to hold it\n')
+    waiter.kill()
+    waiter.communicate(timeout=harness.WATCHDOG_S)
+    until(namespace, lambda seen: [user['pid'] for user in seen['processes']] == [owner])
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate(timeout=harness.WATCHDOG_S)
+    until(namespace, lambda seen: not seen['processes'])
+
+
 def test_shared_with_one_who_waits(namespace):
     """Who waits to hold it keeps others from sharing it, and is seen to wait, not to hold."""
     reader, command = shared(namespace)
@@ -245,7 +278,14 @@ def test_shared_with_one_who_waits(namespace):
                   error=f"it is not free: process {seen['owner_pid']} waits for it")
     contains(namespace.run('stat', 'l').decode(),
              f"by nobody; process {seen['owner_pid']} waits for those who share it")
-    contains(namespace.run('ls', '-l'), b' shared:1 ')
+    contains(namespace.run('ls', '-l').decode(), f' shared:{harness.parent_of(command)} ')
+    late = namespace.start('lock', '--shared', 'l', 'true')
+    until(namespace, lambda seen: any(user['waiting_shared'] for user in seen['processes']))
+    text = namespace.run('stat', 'l').decode()
+    contains(text, f"    process {seen['owner_pid']:<8} waits to hold it\n")
+    contains(text, ' waits to share it\n')
+    late.kill()
+    late.communicate(timeout=harness.WATCHDOG_S)
     waiter.kill()
     waiter.communicate(timeout=harness.WATCHDOG_S)
     until(namespace, lambda seen: not seen['owner_pid'])

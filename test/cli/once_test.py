@@ -63,6 +63,11 @@ def test_failure(namespace):
     seen = until(namespace, lambda seen: seen['waiting'] == 1)
     text = namespace.run('stat', 'o').decode()
     contains(text, f"state        begun by process {seen['owner_pid']}\n")
+    contains(text, f"    process {seen['owner_pid']:<8} does it\n")
+    equal(sorted((user['is_doing'], user['waiting']) for user in seen['processes']),
+          [(False, 1), (True, 0)])
+    (other,) = [user['pid'] for user in seen['processes'] if user['waiting']]
+    contains(text, f'    process {other:<8} waits\n')
     row = namespace.run('ls', '-l').decode().split()
     equal([row[0], *row[3:6]], ['once', 'begun', '1', str(seen['owner_pid'])])
     with open(fifo, 'w') as go:
@@ -70,6 +75,7 @@ def test_failure(namespace):
     finish(doer, status=5)
     equal(finish(waiter), (b'ran\n', ''))
     equal(status(namespace)['is_done'], True)
+    equal(status(namespace)['processes'], [])
 
 
 def test_command_that_cannot_start(namespace):

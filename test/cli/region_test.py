@@ -269,7 +269,10 @@ def test_placed(namespace):
     equal([placed[0]['owner_pid'], placed[0]['state'], placed[1]['value'], placed[2]['is_set']],
           [owner.pid, 'sound', 3, False])
     text = namespace.run('stat', 'r').decode()
-    contains(text, f'lock at offset 0: state sound, waiting 0, holder {owner.pid}\n')
+    contains(text, f'lock at offset 0: state sound, waiting 0, holder {owner.pid}\n'
+                   f'        process {owner.pid:<8} holds it\n')
+    equal([entry['processes'] for entry in placed],
+          [[{'pid': owner.pid, 'depth': 1, 'shared': 0, 'waiting': 0, 'waiting_shared': 0}], [], []])
     contains(text, f'semaphore at offset {PLACE}: value 3, waiting 0, maximum -\n')
     # Having looked keeps nobody from sealing, and nobody's lock.
     equal([entry['writes'] for entry in status(namespace)['processes'] if not entry['is_own']],
@@ -279,6 +282,7 @@ def test_placed(namespace):
     watch = namespace.start('stat', '--json', '--interval', '1000s', 'r')
     equal(len(json.loads(watch.stdout.readline())['placed']), 3)
     equal(status(namespace)['writers'], 0)
+    equal(status(namespace)['placed'][0]['processes'], [])
     watch.kill()
     watch.wait()
     victim = helper(namespace, 'die', 'r', wait=False)
