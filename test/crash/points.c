@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- *	PROGRAM [--all] [NAME]	every instruction; the scenarios whose names hold NAME
+ *	PROGRAM [--all | --points N] [--placed] [NAME]
+ *
+ *	--all		every instruction
+ *	--points	about so many of each scenario
+ *	--placed	objects that are placed in a region, by programs that can
+ *	NAME		the scenarios whose names hold it
  */
 
 #include "points.h"
@@ -34,7 +39,9 @@
 #define POINTS 40u
 
 static const struct points_case *current;
-static bool has_sleeper, has_helped;
+static bool has_sleeper, has_helped, are_placed;
+static uint64_t points_wanted = POINTS;
+static char folder[FOLDER_BYTES];
 
 /* What the sleeper got: 1 - its answer, which is not positive; 0 nothing yet. */
 static _Atomic int64_t *answered;
@@ -62,6 +69,11 @@ bool points_is_slow(int64_t took_ns)
 int64_t points_deadline(void)
 {
 	return tenon_deadline_after(POINTS_PATIENCE_NS);
+}
+
+bool points_are_placed(void)
+{
+	return are_placed;
 }
 
 int points_die_behind(int (*run)(const struct points_case *one), const struct points_case *one)
@@ -162,7 +174,7 @@ static bool set_stage(void)
 {
 	fault[0] = '\0';
 	has_helped = false;
-	plan.may_sleep = current->may_wait;
+	plan.may_sleep = current->may_wait || current->has_threads;
 	plan.on_sleep = current->may_wait && current->help ? on_sleep : NULL;
 	return current->set_stage(current) || points_wrong("stage", 0);
 }
@@ -183,11 +195,15 @@ static bool survive(struct step_victim *victim, const struct step_trace *trace, 
 	bool right = true, finished;
 	int answer = POINTS_NO_ANSWER;
 
-	if (has_sleeper) {
+	if (has_sleeper && !current->is_rival) {
 		sleeper = start_sleeper();
 		await_sleeper(sleeper);
 	}
 	end = step_jump(victim, trace, point);
+	if (has_sleeper && current->is_rival) {
+		sleeper = start_sleeper();
+		await_sleeper(sleeper);
+	}
 	finished = end == STEP_FINISHED;
 	since_ns = step_now_ns();
 	step_kill(victim);
@@ -198,13 +214,23 @@ static bool survive(struct step_victim *victim, const struct step_trace *trace, 
 	return right && current->prove(current, finished, answer);
 }
 
+static void clear_stage(bool *right)
+{
+	uint32_t files;
+
+	current->clear_stage(current);
+	files = folder_files(folder);
+	if (files > 0)
+		*right = points_wrong("files are left", files);
+}
+
 /* Kills behind the n-th instruction. */
 static bool run_point(const struct step_trace *trace, uint64_t point)
 {
 	struct step_victim victim;
 	bool right = set_stage() && start_victim(&victim) && survive(&victim, trace, point);
 
-	current->clear_stage(current);
+	clear_stage(&right);
 	return right;
 }
 
@@ -212,24 +238,26 @@ static bool record(struct step_trace *trace)
 {
 	struct step_victim victim;
 	enum step_end end = STEP_HANGS;
+	bool right = true;
 
 	if (set_stage() && start_victim(&victim)) {
 		end = step_record(&victim, trace, STEPS_LIMIT);
 		step_kill(&victim);
 	}
-	current->clear_stage(current);
+	clear_stage(&right);
 	/* One that nobody helps is left asleep. */
-	return end == STEP_FINISHED || (end == STEP_ASLEEP && current->may_wait) ||
-	       points_wrong("the operation does not end", end);
+	if (end != STEP_FINISHED && !(end == STEP_ASLEEP && current->may_wait))
+		right = points_wrong("the operation does not end", end);
+	return right;
 }
 
-static bool run_scenario(bool all, uint64_t *points)
+static bool run_scenario(uint64_t *points)
 {
 	struct step_trace trace = {0};
 	uint64_t stride;
 	bool right = record(&trace);
 
-	stride = all || trace.count <= POINTS ? 1 : trace.count / POINTS;
+	stride = trace.count <= points_wanted ? 1 : trace.count / points_wanted;
 	for (uint64_t point = 0; right && point <= trace.count; point += stride) {
 		char where[200] = "";
 
@@ -252,46 +280,71 @@ static bool run_scenario(bool all, uint64_t *points)
 	return right;
 }
 
+/* One line of TAP. */
+static bool report(uint32_t number, const char *name)
+{
+	const char *obstacle = current->obstacle ? current->obstacle(current) : NULL;
+	uint64_t points = 0;
+	bool right;
+
+	if (obstacle) {
+		printf("ok %u - %s # SKIP %s\n", number, name, obstacle);
+		return true;
+	}
+	right = run_scenario(&points);
+	printf("%sok %u - %s: %" PRIu64 " kill points\n", right ? "" : "not ", number, name,
+	       points);
+	fflush(stdout);
+	return right;
+}
+
 static uint32_t run_all(const struct points_case *cases, uint32_t count, const char *pattern,
-			bool all, uint32_t *ret_failed)
+			uint32_t *ret_failed)
 {
 	uint32_t number = 0;
 
 	for (uint32_t i = 0; i < 2 * count; i++) {
-		uint64_t points = 0;
 		char name[64];
-		bool right;
 
 		current = &cases[i / 2];
 		has_sleeper = i % 2;
-		if (has_sleeper && current->no_sleeper)
+		snprintf(name, sizeof(name), "%s%s%s", are_placed ? "placed/" : "", current->name,
+			 !has_sleeper	     ? ""
+			 : current->is_rival ? "/rival"
+					     : "/sleeper");
+		if ((has_sleeper && current->no_sleeper) || !strstr(name, pattern))
 			continue;
-		snprintf(name, sizeof(name), "%s%s", current->name, has_sleeper ? "/sleeper" : "");
-		if (!strstr(name, pattern))
-			continue;
-		right = run_scenario(all, &points);
-		*ret_failed += !right;
-		printf("%sok %u - %s: %" PRIu64 " kill points\n", right ? "" : "not ", ++number,
-		       name, points);
-		fflush(stdout);
+		*ret_failed += !report(++number, name);
 	}
 	return number;
 }
 
-int points_main(int argc, char **argv, const struct points_case *cases, uint32_t count)
+static const char *read_options(int argc, char **argv)
 {
-	const char *pattern = "", *obstacle;
-	char folder[FOLDER_BYTES];
-	uint32_t failed = 0;
-	bool all = false;
+	const char *pattern = "";
 
-	step_restart(argv);
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--all") == 0)
-			all = true;
+			points_wanted = UINT64_MAX;
+		else if (strcmp(argv[i], "--points") == 0 && i + 1 < argc)
+			points_wanted = strtoull(argv[++i], NULL, 10);
+		else if (strcmp(argv[i], "--placed") == 0)
+			are_placed = true;
 		else
 			pattern = argv[i];
 	}
+	if (points_wanted == 0)
+		points_wanted = 1;
+	return pattern;
+}
+
+int points_main(int argc, char **argv, const struct points_case *cases, uint32_t count)
+{
+	const char *pattern, *obstacle;
+	uint32_t failed = 0;
+
+	step_restart(argv);
+	pattern = read_options(argc, argv);
 	obstacle = step_obstacle();
 	if (obstacle) {
 		printf("1..0 # SKIP %s\n", obstacle);
@@ -302,7 +355,7 @@ int points_main(int argc, char **argv, const struct points_case *cases, uint32_t
 	answered = mmap(NULL, sizeof(*answered), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			-1, 0);
 	printf("TAP version 13\n");
-	printf("1..%u\n", run_all(cases, count, pattern, all, &failed));
+	printf("1..%u\n", run_all(cases, count, pattern, &failed));
 	folder_remove(folder);
 	return failed > 0;
 }
