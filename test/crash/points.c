@@ -251,31 +251,102 @@ static bool record(struct step_trace *trace)
 	return right;
 }
 
-static bool run_scenario(uint64_t *points)
+/* An instruction of a run, and where it is. */
+struct place {
+	uint64_t address, point;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct place *left = a, *right = b;
+
+	if (left->address != right->address)
+		return left->address < right->address ? -1 : 1;
+	return left->point < right->point ? -1 : 1;
+}
+
+static int compare_points(const void *a, const void *b)
+{
+	const uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Of a loop the first two rounds and the last one: what lies between is more of the same.  Answers how many. */
+static uint64_t skip_rounds(const struct step_trace *trace, uint64_t *ret_points)
+{
+	struct place *places = malloc((trace->count + 1) * sizeof(*places));
+	uint64_t count = 0;
+
+	for (uint64_t i = 0; places && i < trace->count; i++)
+		places[i] = (struct place){.address = trace->address[i], .point = i};
+	if (places)
+		qsort(places, trace->count, sizeof(*places), compare_places);
+	for (uint64_t i = 0; places && i < trace->count; i++) {
+		bool is_early = i < 2 || places[i - 2].address != places[i].address;
+		bool is_last = i + 1 == trace->count || places[i + 1].address != places[i].address;
+
+		if (is_early || is_last)
+			ret_points[count++] = places[i].point;
+	}
+	free(places);
+	qsort(ret_points, count, sizeof(*ret_points), compare_points);
+	return count;
+}
+
+/* Behind how many instructions to kill, in rising order; the last is behind them all. */
+static uint64_t *choose_points(const struct step_trace *trace, uint64_t *ret_count)
+{
+	uint64_t *points = malloc((trace->count + 1) * sizeof(*points));
+	uint64_t count = 0, chosen = 0;
+
+	if (!points)
+		return NULL;
+	if (points_wanted == UINT64_MAX)
+		for (; count < trace->count; count++)
+			points[count] = count;
+	else
+		count = skip_rounds(trace, points);
+	chosen = count < points_wanted ? count : points_wanted;
+	for (uint64_t i = 0; i < chosen; i++)
+		points[i] = points[i * count / chosen];
+	points[chosen++] = trace->count;
+	*ret_count = chosen;
+	return points;
+}
+
+static bool try_point(const struct step_trace *trace, uint64_t point)
+{
+	char where[200] = "";
+	bool right = false;
+
+	for (uint32_t round = 0; round < SLOW_ROUNDS && !right; round++) {
+		slow = false;
+		right = run_point(trace, point);
+		if (!slow)
+			break;
+	}
+	if (!right && point < trace->count)
+		step_describe(trace->address[point], where, sizeof(where));
+	if (!right)
+		printf("# behind instruction %" PRIu64 " of %" PRIu64 ": %s; %s\n", point,
+		       trace->count, fault, where);
+	return right;
+}
+
+static bool run_scenario(uint64_t *ret_points)
 {
 	struct step_trace trace = {0};
-	uint64_t stride;
+	uint64_t *points, count = 0;
 	bool right = record(&trace);
 
-	stride = trace.count <= points_wanted ? 1 : trace.count / points_wanted;
-	for (uint64_t point = 0; right && point <= trace.count; point += stride) {
-		char where[200] = "";
-
-		for (uint32_t round = 0; round < SLOW_ROUNDS; round++) {
-			slow = false;
-			right = run_point(&trace, point);
-			if (right || !slow)
-				break;
-		}
-		++*points;
-		if (!right && point < trace.count)
-			step_describe(trace.address[point], where, sizeof(where));
-		if (!right)
-			printf("# behind instruction %" PRIu64 " of %" PRIu64 ": %s; %s\n", point,
-			       trace.count, fault, where);
-	}
-	if (!right && trace.count == 0)
+	if (!right)
 		printf("# %s\n", fault);
+	points = right ? choose_points(&trace, &count) : NULL;
+	right = points != NULL;
+	for (*ret_points = 0; right && *ret_points < count; ++*ret_points)
+		right = try_point(&trace, points[*ret_points]);
+	free(points);
 	step_trace_free(&trace);
 	return right;
 }
