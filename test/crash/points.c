@@ -102,9 +102,9 @@ static void operate(void *context)
 	current->operate(current);
 }
 
-static int help_once(void)
+static int help(void)
 {
-	if (has_helped || !current->help)
+	if (!current->help)
 		return 0;
 	has_helped = true;
 	return current->help(current);
@@ -113,7 +113,7 @@ static int help_once(void)
 static int on_sleep(void *context)
 {
 	(void)context;
-	return help_once();
+	return has_helped ? 0 : help();
 }
 
 static struct step_plan plan = {
@@ -149,8 +149,9 @@ static bool prove_sleeper(pid_t sleeper, bool finished, int64_t since_ns, int *r
 
 	while (atomic_load(answered) == 0 && took_ns < POINTS_PATIENCE_NS) {
 		took_ns = step_now_ns() - since_ns;
-		if (!has_helped && current->is_due && !current->is_due(current, finished)) {
-			if (help_once() != 0)
+		if ((!has_helped || current->helps_again) && current->is_due &&
+		    !current->is_due(current, finished)) {
+			if (help() != 0)
 				right = points_wrong("help", 0);
 			since_ns = step_now_ns();
 			continue;

@@ -38,7 +38,8 @@ struct points_case {
 	bool (*is_right)(const struct points_case *one, int answer);
 	/* In this process: whether the sleeper can go on; NULL: always, when the victim is dead. */
 	bool (*is_due)(const struct points_case *one, bool finished);
-	/* In this process: gives what is waited for; once. */
+	/* In this process: gives what is waited for; once, or `helps_again`, where the victim may have died with it. */
+	bool helps_again;
 	int (*help)(const struct points_case *one);
 	/* In this process, when all is over.  `answer` is the sleeper's. */
 	bool (*prove)(const struct points_case *one, bool finished, int answer);
