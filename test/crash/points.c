@@ -176,6 +176,8 @@ static bool set_stage(void)
 	fault[0] = '\0';
 	has_helped = false;
 	plan.may_sleep = current->may_wait || current->has_threads;
+	/* Its threads would run into the breakpoint. */
+	plan.jumps = !current->has_threads;
 	plan.on_sleep = current->may_wait && current->help ? on_sleep : NULL;
 	return current->set_stage(current) || points_wrong("stage", 0);
 }
