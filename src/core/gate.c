@@ -159,7 +159,7 @@ static uint32_t list_words(const struct tni_gatehouse *house, const struct tni_s
 uint32_t tni_sleep_words(const struct tni_gatehouse *house, const struct tni_sleep *sleep,
 			 struct futex_waitv *ret_words, uint32_t *ret_count)
 {
-	return list_words(house, sleep, house->gates, ret_words, ret_count);
+	return list_words(house, sleep, house->is_kernels ? 0 : house->gates, ret_words, ret_count);
 }
 
 /* Which of them it was. */

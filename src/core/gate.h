@@ -24,6 +24,9 @@ struct tni_gatehouse {
 	/* The gate is held between calls as well, as long as its holder likes: a locker that has waited for
 	 * long does not suspect that the kernel has told nobody of a death. */
 	bool is_held_long;
+	/* The kernel's own waiters sleep on the gate's word (object/lock_inherit.c), which refuses to have others beside
+	 * them: who sleeps for several objects at once is told by stakes and events alone. */
+	bool is_kernels;
 	struct tni_waitroom *waitroom;
 	uint32_t participant; /* own index */
 	uint32_t top;	      /* participants that may have a bit: a bound for scans */

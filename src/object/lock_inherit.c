@@ -15,7 +15,10 @@
  *	release	U1 pending entry				dies: as I3
  *		U2 high half: nobody				dies: the same
  *		U3 low half := the next one, by the kernel	dies: it is not held
- *		U4 wakes those who wait in waitsets		dies: their own stakes and the entry tell
+ *		U4 wakes those who wait in waitsets		dies: its own stake, which they sleep on, tells
+ *
+ * Who waits in a waitset does not sleep on the word: the kernel refuses (EINVAL) to let anybody wait for such a futex on which
+ * somebody sleeps in another way.
  *
  * The kernel finds a holder by its number, which is each pid namespace's own: where participants are of several, such
  * locks are refused.
@@ -132,7 +135,6 @@ void tni_lock_inherit_release(struct tenon_lock *lock, struct tni_thread *thread
 	set_pending(lock, thread);
 	while (!tni_cas64(&gate->word, &word, word & ~TNI_GATE_HOLDER))
 		;
-	tni_event_count(house, TNI_CLASS_LOCK_0);
 	/* A word that somebody has scribbled on is let go of all the same. */
 	if (futex(lock, FUTEX_UNLOCK_PI, NULL) != 0) {
 		word = tni_get64(&gate->word);
@@ -140,8 +142,10 @@ void tni_lock_inherit_release(struct tenon_lock *lock, struct tni_thread *thread
 		       !tni_cas64(&gate->word, &word, word & ~TNI_GATE_HELD))
 			;
 	}
-	/* Who announces behind this finds it free; who did before, and is not asleep yet, a low half that has changed. */
-	if (tni_get64(&gate->word) & TNI_GATE_FLAG(TNI_CLASS_LOCK_0))
+	/* Who announces behind this finds it free; who did before is asleep, or finds that the event was counted. */
+	if (tni_get64(&gate->word) & TNI_GATE_FLAG(TNI_CLASS_LOCK_0)) {
+		tni_event_count(house, TNI_CLASS_LOCK_0);
 		tni_event_wake(house, TNI_CLASS_LOCK_0, UINT32_MAX);
+	}
 	tni_pending_put(thread, pending);
 }

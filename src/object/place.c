@@ -92,6 +92,8 @@ static struct tni_a64 *find(struct tenon_region *region, uint64_t offset)
 /* Of a handle that has `kind`: where its memory is, and the rest of it. */
 static int settle(struct tni_sync *sync, struct tenon_region *region, uint64_t offset, void *memory)
 {
+	int result;
+
 	sync->object = &region->object;
 	sync->region = region;
 	sync->place = offset;
@@ -99,8 +101,10 @@ static int settle(struct tni_sync *sync, struct tenon_region *region, uint64_t o
 	sync->rows = (struct tni_row *)(sync->cell + 1);
 	/* The region's memory is there as far as it has grown. */
 	tni_set32(&sync->rows_known, UINT32_MAX);
-	tni_sync_settle(sync);
-	return tni_sync_check(sync);
+	result = tni_sync_check(sync);
+	if (result == 0)
+		tni_sync_settle(sync);
+	return result;
 }
 
 /* P2. */

@@ -207,6 +207,7 @@ void tni_sync_settle(struct tni_sync *sync)
 		.waitroom = &sync->cell->waitroom,
 		.top = object->header.participants_max,
 		.is_held_long = sync->kind->is_held_long,
+		.is_kernels = sync->kind == &tni_lock_kind && (sync->flags & TENON_LOCK_INHERIT),
 		.is_gone = tni_object_thread_is_gone,
 		.is_doubtful = tni_object_may_live,
 		.is_own = tni_object_is_own,

@@ -346,6 +346,41 @@ static void test_company(void)
 	lock = tenon_lock_close(lock);
 }
 
+static void wait_in_set(void *context)
+{
+	struct tenon_lock *lock = open_lock(0);
+	struct tenon_waitset *set = NULL;
+	struct tenon_waitset_event event;
+	uint32_t count;
+
+	(void)context;
+	EXPECT_IS(tenon_waitset_create(0, &set), 0);
+	EXPECT_IS(tenon_waitset_add_lock(set, lock, 1, NULL), 0);
+	EXPECT_IS(tenon_waitset_wait(set, tenon_deadline_after(LIMIT_NS), &event, 1, &count), 0);
+	EXPECT_IS(event.result, 0);
+	EXPECT_IS(tenon_lock_release(lock), 0);
+}
+
+/* Where somebody slept for it in a waitset, the kernel refused all who waited for it beside, and so it was damaged. */
+static void test_beside_a_set(void)
+{
+	struct tenon_lock *lock = make();
+
+	for (uint32_t round = 0; round < 10; round++) {
+		pid_t waiter;
+
+		EXPECT_IS(acquire(lock, LIMIT_NS), 0);
+		waiter = contract_start(wait_in_set, NULL);
+		while (status_of(lock).waiting == 0)
+			sched_yield();
+		contract_await(contract_start(expect_busy, NULL));
+		EXPECT_IS(tenon_lock_release(lock), 0);
+		contract_await(waiter);
+		EXPECT_IS(status_of(lock).damaged, 0);
+	}
+	lock = tenon_lock_close(lock);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -355,6 +390,7 @@ int main(void)
 		{"its holder runs at the priority of who waits", test_inheritance, NULL},
 		{"two who wait for each other", test_ring, NULL},
 		{"with a condition, and in a waitset", test_company, NULL},
+		{"for some in a waitset, and for others not", test_beside_a_set, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
