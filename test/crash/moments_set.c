@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Waitsets and random kills: moments.h. */
+
+#include "moments.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <stddef.h>
+
+#include <tenon/event.h>
+#include <tenon/lock.h>
+#include <tenon/queue.h>
+#include <tenon/semaphore.h>
+#include <tenon/waitset.h>
+
+#define NAME "/set"
+#define OTHER "/other"
+#define UNDO TENON_SEMAPHORE_UNDO
+
+enum thing { SEMAPHORE, OTHER_SEMAPHORE, EVENT, QUEUE, LOCK, THINGS };
+
+/* word: who has what there is one of; deaths when it was last given anew. */
+enum { HAS, FED };
+
+struct world {
+	struct tenon_semaphore *semaphore, *other;
+	struct tenon_event *event;
+	struct tenon_queue *queue;
+	struct tenon_lock *lock;
+	struct tenon_waitset *set;
+	int fd; /* the set's, where it is polled; else -1 */
+};
+
+static struct world own;
+
+static bool open_world(struct world *world, uint32_t flags, uint32_t value)
+{
+	struct tenon_sync_options general = {.size = sizeof(general), .max_participants = 32};
+	struct tenon_semaphore_options semaphore = {
+		.size = sizeof(semaphore), .max_participants = 32, .value = value};
+	struct tenon_queue_options queue = {.size = sizeof(queue),
+					    .order = TENON_QUEUE_FIFO,
+					    .capacity = 4,
+					    .max_message_bytes = 8,
+					    .mode = 0600,
+					    .max_participants = 32};
+
+	*world = (struct world){.fd = -1};
+	return tenon_semaphore_open(NULL, NAME, flags, &semaphore, &world->semaphore) == 0 &&
+	       tenon_semaphore_open(NULL, OTHER, flags, &semaphore, &world->other) == 0 &&
+	       tenon_event_open(NULL, NAME, flags, &general, &world->event) == 0 &&
+	       tenon_queue_open(NULL, NAME, flags, &queue, &world->queue) == 0 &&
+	       tenon_lock_open(NULL, NAME, flags, &general, &world->lock) == 0;
+}
+
+static void clear(void)
+{
+	own.set = tenon_waitset_close(own.set);
+	own.semaphore = tenon_semaphore_close(own.semaphore);
+	own.other = tenon_semaphore_close(own.other);
+	own.event = tenon_event_close(own.event);
+	own.queue = tenon_queue_close(own.queue);
+	own.lock = tenon_lock_close(own.lock);
+	tenon_semaphore_remove(NULL, NAME);
+	tenon_semaphore_remove(NULL, OTHER);
+	tenon_event_remove(NULL, NAME);
+	tenon_queue_remove(NULL, NAME);
+	tenon_lock_remove(NULL, NAME);
+}
+
+/* A part of the workers ask for the set's descriptor, so that threads of theirs wait. */
+static int make_set(struct world *world, uint32_t flags, uint32_t undo, bool polled)
+{
+	int result = tenon_waitset_create(flags, &world->set);
+
+	if (result == 0)
+		result = tenon_waitset_add_semaphore(world->set, world->semaphore, 1, undo,
+						     SEMAPHORE, NULL);
+	if (result == 0)
+		result = tenon_waitset_add_semaphore(world->set, world->other, 1, undo,
+						     OTHER_SEMAPHORE, NULL);
+	if (result == 0)
+		result = tenon_waitset_add_event(world->set, world->event, EVENT, NULL);
+	if (result == 0 && flags & TENON_WAITSET_ALL)
+		result = tenon_waitset_add_lock(world->set, world->lock, LOCK, NULL);
+	else if (result == 0)
+		result = tenon_waitset_add_queue(world->set, world->queue, TENON_READABLE, QUEUE,
+						 NULL);
+	return result == 0 && polled ? tenon_waitset_fd(world->set, &world->fd) : result;
+}
+
+static int wait_in(struct world *world, struct tenon_waitset_event *events, uint32_t capacity,
+		   uint32_t *ret_count)
+{
+	int64_t deadline_ns = moments_deadline();
+	struct pollfd entry = {.fd = world->fd, .events = POLLIN};
+	int result;
+
+	if (world->fd < 0)
+		return tenon_waitset_wait(world->set, deadline_ns, events, capacity, ret_count);
+	do {
+		if (poll(&entry, 1, (int)(MOMENTS_PATIENCE_NS / 1000000)) != 1)
+			return -ETIMEDOUT;
+		result = tenon_waitset_wait(world->set, 0, events, capacity, ret_count);
+	} while (result == -ETIMEDOUT && !moments_is_late(deadline_ns));
+	return result;
+}
+
+static uint32_t value_of(struct tenon_semaphore *semaphore)
+{
+	uint32_t value = 0;
+
+	if (tenon_semaphore_value(semaphore, &value) != 0)
+		moments_wrong("value", 0);
+	return value;
+}
+
+static struct tenon_event_status event_status(void)
+{
+	struct tenon_event_status status = {.size = sizeof(status)};
+
+	if (tenon_event_status(own.event, &status) != 0)
+		moments_wrong("status", 0);
+	return status;
+}
+
+static struct tenon_queue_status queue_status(void)
+{
+	struct tenon_queue_status status = {.size = sizeof(status)};
+
+	if (tenon_queue_status(own.queue, &status) != 0)
+		moments_wrong("status", 0);
+	return status;
+}
+
+static bool prove_figures(void)
+{
+	struct tenon_semaphore_status semaphore = {.size = sizeof(semaphore)};
+	struct tenon_lock_status lock = {.size = sizeof(lock)};
+
+	if (tenon_semaphore_status(own.semaphore, &semaphore) != 0 || semaphore.participants != 1 ||
+	    semaphore.waiting != 0 || semaphore.damaged)
+		return moments_wrong("the dead are left at a semaphore", semaphore.waiting);
+	if (event_status().participants != 1 || event_status().waiting != 0 ||
+	    event_status().damaged)
+		return moments_wrong("the dead are left at the event", event_status().waiting);
+	if (tenon_lock_status(own.lock, &lock) != 0 || lock.participants != 1 ||
+	    lock.waiting != 0 || lock.owner_pid != 0 || lock.damaged)
+		return moments_wrong("the dead are left at the lock", lock.owner_pid);
+	/* A queue counts the dead until somebody looks for them. */
+	if (tenon_queue_recover(own.queue, NULL) != 0 || queue_status().participants != 1)
+		return moments_wrong("the dead are left at the queue", queue_status().participants);
+	return true;
+}
+
+/*
+ * Any: one thing wanders between two semaphores, an event and a queue.  Whoever gets it has it alone, and puts it
+ * somewhere else.
+ */
+static int put(const struct world *world, enum thing where)
+{
+	struct tenon_send_options options = {.size = sizeof(options), .flags = TENON_NONBLOCK};
+
+	switch (where) {
+	case SEMAPHORE:
+		return tenon_semaphore_release(world->semaphore, 1, 0, NULL);
+	case OTHER_SEMAPHORE:
+		return tenon_semaphore_release(world->other, 1, 0, NULL);
+	case EVENT:
+		return tenon_event_set(world->event);
+	default:
+		return tenon_queue_send(world->queue, "thing", 5, &options);
+	}
+}
+
+static bool any_set_up(void)
+{
+	return open_world(&own, TENON_CREATE, 0) && put(&own, SEMAPHORE) == 0;
+}
+
+/* -EAGAIN: a message was another's. */
+static int get(struct world *world)
+{
+	struct tenon_receive_options options = {.size = sizeof(options), .flags = TENON_NONBLOCK};
+	struct tenon_waitset_event event;
+	uint64_t message;
+	uint32_t count;
+	int result = wait_in(world, &event, 1, &count);
+
+	if (result == 0)
+		result = event.result;
+	if (result == 0 && event.user == QUEUE)
+		result = tenon_queue_receive(world->queue, &message, sizeof(message), &options,
+					     NULL);
+	return result;
+}
+
+static void any_work(uint32_t index)
+{
+	struct world world;
+	int result = open_world(&world, 0, 0) ? make_set(&world, 0, 0, index % 3 == 2) : -EBADF;
+
+	while (result == 0) {
+		result = get(&world);
+		if (result == -EAGAIN) {
+			result = 0;
+			continue;
+		}
+		if (result != 0 || !moments_own(&moments->word[HAS], "two have got it"))
+			break;
+		moments_dally();
+		atomic_store(&moments->word[HAS], 0);
+		atomic_fetch_add(&moments->progress, 1);
+		result = put(&world, moments_random(LOCK));
+	}
+	moments_wrong("the set", result);
+}
+
+/* How many there are. */
+static uint64_t count_things(void)
+{
+	return value_of(own.semaphore) + value_of(own.other) + event_status().is_set +
+	       queue_status().messages;
+}
+
+/* It went down with a dead one; one death takes one. */
+static bool any_feed(void)
+{
+	uint64_t deaths = atomic_load(&moments->deaths);
+
+	if (count_things() != 0)
+		return moments_wrong("it is there, and all sleep: where",
+				     value_of(own.semaphore) ? SEMAPHORE
+				     : value_of(own.other)   ? OTHER_SEMAPHORE
+				     : event_status().is_set ? EVENT
+							     : QUEUE);
+	if (atomic_exchange(&moments->word[FED], deaths) == deaths)
+		return moments_wrong("it is gone, and nobody died", 0);
+	return put(&own, moments_random(LOCK)) == 0 || moments_wrong("put", 0);
+}
+
+static bool any_prove(void)
+{
+	return (count_things() <= 1 || moments_wrong("there are", (int64_t)count_things())) &&
+	       prove_figures();
+}
+
+const struct moments_kind moments_any = {.name = "any",
+					 .workers = 6,
+					 .set_up = any_set_up,
+					 .work = any_work,
+					 .feed = any_feed,
+					 .prove = any_prove,
+					 .clear = clear};
+
+/*
+ * All: two semaphores, an event and a lock, of which each lets one pass, and everybody wants all of them.  What is
+ * taken comes back by undo, and by the kernel; the event that one passed and died is set anew.
+ */
+static bool all_set_up(void)
+{
+	return open_world(&own, TENON_CREATE, 1) && tenon_event_set(own.event) == 0;
+}
+
+static bool all_bury(uint32_t index)
+{
+	(void)index;
+	return tenon_event_set(own.event) == 0 || moments_wrong("set", 0);
+}
+
+static int give_all(const struct world *world)
+{
+	int result = tenon_semaphore_release(world->semaphore, 1, UNDO, NULL);
+
+	if (result == 0)
+		result = tenon_event_set(world->event);
+	if (result == 0)
+		result = tenon_lock_release(world->lock);
+	if (result == 0)
+		result = tenon_semaphore_release(world->other, 1, UNDO, NULL);
+	return result;
+}
+
+static int take_all(struct world *world)
+{
+	struct tenon_waitset_event events[THINGS];
+	uint32_t count = 0;
+	int result = wait_in(world, events, THINGS, &count);
+
+	for (uint32_t i = 0; result == 0 && i < count; i++)
+		result = events[i].result == -EOWNERDEAD ? tenon_lock_repaired(world->lock)
+							 : events[i].result;
+	return result == 0 && count != 4 ? -ERANGE : result;
+}
+
+static void all_work(uint32_t index)
+{
+	struct world world;
+	int result = open_world(&world, 0, 1)
+			     ? make_set(&world, TENON_WAITSET_ALL, UNDO, index % 3 == 2)
+			     : -EBADF;
+
+	while (result == 0) {
+		result = take_all(&world);
+		if (result != 0 || !moments_own(&moments->word[HAS], "two have all"))
+			break;
+		moments_dally();
+		atomic_store(&moments->word[HAS], 0);
+		atomic_fetch_add(&moments->progress, 1);
+		result = give_all(&world);
+	}
+	moments_wrong("the set", result);
+}
+
+static bool all_prove(void)
+{
+	int result = tenon_lock_acquire(own.lock, moments_deadline());
+
+	if (result == -EOWNERDEAD)
+		result = tenon_lock_repaired(own.lock);
+	if (result == 0)
+		result = tenon_lock_release(own.lock);
+	if (result != 0)
+		return moments_wrong("the lock", result);
+	if (value_of(own.semaphore) != 1 || value_of(own.other) != 1)
+		return moments_wrong("units of the semaphores: both",
+				     value_of(own.semaphore) + value_of(own.other));
+	return prove_figures();
+}
+
+const struct moments_kind moments_all = {.name = "all",
+					 .workers = 5,
+					 .set_up = all_set_up,
+					 .work = all_work,
+					 .bury = all_bury,
+					 .prove = all_prove,
+					 .clear = clear};
