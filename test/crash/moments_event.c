@@ -127,6 +127,8 @@ static void pass(struct moments_slot *slot)
 		result = tenon_event_wait(event, moments_deadline());
 		atomic_store(&slot->state, 0);
 		atomic_fetch_add(&slot->passes, result == 0);
+		/* A set event keeps nobody, nor the one who is to reset it from the processor. */
+		sched_yield();
 	}
 	moments_wrong("waiting", result);
 }
