@@ -207,12 +207,16 @@ static int let_go(const struct points_case *one)
 					     : tenon_lock_release(own);
 }
 
+/* Whether the victim holds it at the end, or may on the way. */
+static bool dies_with_it(const struct points_case *one)
+{
+	return operation_of(one) < OP_SHARE || operation_of(one) > OP_STATUS;
+}
+
 /* An answer that is right for who comes next. */
 static bool is_right(const struct points_case *one, int result)
 {
-	bool may_have_died_with_it = operation_of(one) < OP_SHARE || operation_of(one) > OP_STATUS;
-
-	return result == 0 || (result == -EOWNERDEAD && may_have_died_with_it) ||
+	return result == 0 || (result == -EOWNERDEAD && dies_with_it(one)) ||
 	       (result == -ENOTRECOVERABLE && operation_of(one) == OP_LOST);
 }
 
@@ -235,11 +239,32 @@ static bool is_due(const struct points_case *one, bool finished)
 	return !is_kept(one);
 }
 
-static bool prove_one(const struct points_case *one, struct tenon_lock *lock)
+/* Whether somebody is told of a death.  `first`: what the first of the survivors got; `answer`: the sleeper. */
+static bool prove_told(const struct points_case *one, bool finished, int first, int answer)
+{
+	bool told = first == -EOWNERDEAD || answer == -EOWNERDEAD;
+
+	switch (operation_of(one)) {
+	case OP_RELEASE:
+		return !(finished && told) || points_wrong("told of who had let go", first);
+	case OP_LOST:
+		return !finished || first == -ENOTRECOVERABLE ||
+		       points_wrong("given up, and had", first);
+	case OP_REPAIRED:
+	case OP_CLOSE_HELD:
+		return told || points_wrong("nobody is told of a death", first);
+	default:
+		return !finished || told || !dies_with_it(one) ||
+		       points_wrong("nobody is told of the victim's death", first);
+	}
+}
+
+static bool prove_one(const struct points_case *one, struct tenon_lock *lock, int *ret_result)
 {
 	int64_t before_ns = step_now_ns(), took_ns;
 	int result = tenon_lock_acquire(lock, points_deadline());
 
+	*ret_result = result;
 	took_ns = step_now_ns() - before_ns;
 	if (!is_right(one, result))
 		return points_wrong("a survivor's answer", result);
@@ -256,18 +281,17 @@ static bool prove(const struct points_case *one, bool finished, int answer)
 {
 	struct tenon_lock_status status = {.size = sizeof(status)};
 	struct tenon_lock *fresh;
+	int first = 0, again;
 	bool right;
 
-	(void)finished;
-	(void)answer;
 	/* It may have been let go of already. */
 	if (is_kept(one))
 		let_go(one);
-	right = prove_one(one, own);
+	right = prove_one(one, own, &first) && prove_told(one, finished, first, answer);
 	fresh = open_lock(one, TENON_CREATE);
 	if (!fresh)
 		return points_wrong("cannot be opened", 0);
-	right = right && prove_one(one, fresh) && prove_one(one, own);
+	right = right && prove_one(one, fresh, &again) && prove_one(one, own, &again);
 	if (tenon_lock_status(own, &status) != 0 || status.owner_pid != 0 || status.waiting != 0 ||
 	    status.participants != 2 || status.damaged || status.shared != 0 ||
 	    status.state == TENON_LOCK_OWNER_DIED)

@@ -139,18 +139,16 @@ bool moments_is_asleep(int32_t pid)
 	return asleep;
 }
 
-bool moments_own(_Atomic uint64_t *word, const char *what)
+void moments_own(_Atomic uint64_t *word)
 {
-	int32_t before = (int32_t)atomic_exchange(word, (uint64_t)getpid());
-	int64_t deadline_ns = moments_deadline();
+	atomic_store(word, (uint64_t)getpid());
+}
 
-	/* The next one is told of a death before the dead one is gone. */
-	while (before != 0 && !moments_is_dead(before)) {
-		if (moments_is_late(deadline_ns))
-			return moments_wrong(what, before);
-		sched_yield();
-	}
-	return true;
+bool moments_disown(_Atomic uint64_t *word, const char *what)
+{
+	uint64_t own = (uint64_t)getpid();
+
+	return atomic_compare_exchange_strong(word, &own, 0) || moments_wrong(what, (int64_t)own);
 }
 
 static void start(uint32_t index)

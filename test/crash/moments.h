@@ -81,7 +81,9 @@ void moments_dally(void);
 bool moments_is_asleep(int32_t pid);
 bool moments_is_dead(int32_t pid);
 
-/* `word` was nobody's, and is the caller's now.  False, and said: it is another's who lives. */
-bool moments_own(_Atomic uint64_t *word, const char *what);
+/* What one has at a time: the caller has got it, whoever had it; and lets go of it.  False, and said: somebody else has
+ * got it meanwhile.  Who died with it is not asked. */
+void moments_own(_Atomic uint64_t *word);
+bool moments_disown(_Atomic uint64_t *word, const char *what);
 
 #endif

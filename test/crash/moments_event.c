@@ -67,10 +67,12 @@ static void event_work(uint32_t index)
 	(void)index;
 	while (result == 0) {
 		result = tenon_event_wait(event, moments_deadline());
-		if (result != 0 || !moments_own(&moments->word[HAS], "two have passed"))
+		if (result != 0)
 			break;
+		moments_own(&moments->word[HAS]);
 		moments_dally();
-		atomic_store(&moments->word[HAS], 0);
+		if (!moments_disown(&moments->word[HAS], "two have passed"))
+			break;
 		atomic_fetch_add(&moments->progress, 1);
 		result = tenon_event_set(event);
 	}

@@ -49,7 +49,7 @@ static int open_world(struct world *world, uint32_t flags)
 	struct tenon_semaphore_options units = {.size = sizeof(units), .value = UNITS};
 	int result;
 
-	*world = (struct world){NULL};
+	*world = (struct world){.region = NULL};
 	result = tenon_region_open(NULL, NAME, flags, &options, &world->region);
 	if (result == 0)
 		result = tenon_semaphore_open_at(world->region, UNITS_AT * PLACE, flags, &units,
@@ -107,9 +107,9 @@ static int count_up(const struct world *world)
 	int result = tenon_lock_acquire(world->lock, moments_deadline());
 	uint64_t first;
 
-	if ((result != 0 && result != -EOWNERDEAD) ||
-	    !moments_own(&moments->word[HAS_IT], "two have the lock"))
-		return result ? result : -EBUSY;
+	if (result != 0 && result != -EOWNERDEAD)
+		return result;
+	moments_own(&moments->word[HAS_IT]);
 	first = atomic_load(&moments->word[FIRST]);
 	if (result == 0 && first != atomic_load(&moments->word[SECOND]))
 		return -EILSEQ;
@@ -118,7 +118,8 @@ static int count_up(const struct world *world)
 	atomic_store(&moments->word[FIRST], first + 1);
 	result = place_or_clear(world);
 	atomic_store(&moments->word[SECOND], first + 1);
-	atomic_store(&moments->word[HAS_IT], 0);
+	if (!moments_disown(&moments->word[HAS_IT], "two have the lock"))
+		return -EBUSY;
 	return result == 0 ? tenon_lock_release(world->lock) : result;
 }
 

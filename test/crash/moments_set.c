@@ -208,10 +208,12 @@ static void any_work(uint32_t index)
 			result = 0;
 			continue;
 		}
-		if (result != 0 || !moments_own(&moments->word[HAS], "two have got it"))
+		if (result != 0)
 			break;
+		moments_own(&moments->word[HAS]);
 		moments_dally();
-		atomic_store(&moments->word[HAS], 0);
+		if (!moments_disown(&moments->word[HAS], "two have got it"))
+			break;
 		atomic_fetch_add(&moments->progress, 1);
 		result = put(&world, moments_random(LOCK));
 	}
@@ -304,10 +306,12 @@ static void all_work(uint32_t index)
 
 	while (result == 0) {
 		result = take_all(&world);
-		if (result != 0 || !moments_own(&moments->word[HAS], "two have all"))
+		if (result != 0)
 			break;
+		moments_own(&moments->word[HAS]);
 		moments_dally();
-		atomic_store(&moments->word[HAS], 0);
+		if (!moments_disown(&moments->word[HAS], "two have all"))
+			break;
 		atomic_fetch_add(&moments->progress, 1);
 		result = give_all(&world);
 	}

@@ -73,14 +73,15 @@ static int enter(const struct buffer *buffer, int result)
 		tenon_condition_broadcast(buffer->not_empty);
 		result = tenon_lock_repaired(buffer->lock);
 	}
-	if (result == 0 && !moments_own(&moments->word[OWNER], "two have the lock"))
-		return -EBUSY;
+	if (result == 0)
+		moments_own(&moments->word[OWNER]);
 	return result;
 }
 
 static int wait_for(const struct buffer *buffer, struct tenon_condition *condition)
 {
-	atomic_store(&moments->word[OWNER], 0);
+	if (!moments_disown(&moments->word[OWNER], "two have the lock"))
+		return -EBUSY;
 	return enter(buffer, tenon_condition_wait(condition, buffer->lock, moments_deadline()));
 }
 
@@ -91,7 +92,8 @@ static bool is_full(void)
 
 static int leave(const struct buffer *buffer)
 {
-	atomic_store(&moments->word[OWNER], 0);
+	if (!moments_disown(&moments->word[OWNER], "two have the lock"))
+		return -EBUSY;
 	atomic_fetch_add(&moments->progress, 1);
 	return tenon_lock_release(buffer->lock);
 }
@@ -307,8 +309,7 @@ static bool do_once(struct tenon_once *once, uint64_t number, uint32_t what)
 {
 	bool begun = atomic_load(once_word(BEGUN, number)) == number + 1;
 
-	if (!moments_own(once_word(AT_IT, number), "two do it"))
-		return false;
+	moments_own(once_word(AT_IT, number));
 	if (what == TENON_ONCE_FIRST && begun)
 		return moments_wrong("somebody died amid it, and nobody is told", (int64_t)number);
 	if (what == TENON_ONCE_FIRST && atomic_load(once_word(DONE, number)) == number + 1)
@@ -317,12 +318,13 @@ static bool do_once(struct tenon_once *once, uint64_t number, uint32_t what)
 	moments_dally();
 	if (moments_random(8) == 0) {
 		atomic_store(once_word(BEGUN, number), 0);
-		atomic_store(once_word(AT_IT, number), 0);
-		tenon_once_failed(once);
+		if (moments_disown(once_word(AT_IT, number), "two do it"))
+			tenon_once_failed(once);
 		return false;
 	}
 	atomic_store(once_word(DONE, number), number + 1);
-	atomic_store(once_word(AT_IT, number), 0);
+	if (!moments_disown(once_word(AT_IT, number), "two do it"))
+		return false;
 	return tenon_once_done(once) == 0 || moments_wrong("done", 0);
 }
 
@@ -409,10 +411,10 @@ const struct moments_kind moments_once = {.name = "once",
 					  .clear = once_clear};
 
 /*
- * A lock with priority inheritance, waited for in the kernel and in sets.  word: two counts that are the same, but in
- * the midst; who has the lock.
+ * A lock with priority inheritance, waited for in the kernel, in sets, or both.  word: two counts that are the same, but
+ * in the midst; who has the lock; of so many workers each second or third, or all, waits in a set.
  */
-enum { FIRST, SECOND, HAS_IT };
+enum { FIRST, SECOND, HAS_IT, SETS };
 
 static struct tenon_lock *inherit;
 
@@ -429,6 +431,7 @@ static bool inherit_set_up(void)
 {
 	int result;
 
+	atomic_store(&moments->word[SETS], 1 + moments_random(3));
 	inherit = open_inherit(TENON_CREATE);
 	if (!inherit)
 		return false;
@@ -455,8 +458,7 @@ static int count_up(struct tenon_lock *lock, int result)
 	uint64_t first;
 	bool is_sound;
 
-	if (!moments_own(&moments->word[HAS_IT], "two have the lock"))
-		return -EBUSY;
+	moments_own(&moments->word[HAS_IT]);
 	first = atomic_load(&moments->word[FIRST]);
 	is_sound = first == atomic_load(&moments->word[SECOND]);
 	if (result == 0 && !is_sound)
@@ -468,7 +470,8 @@ static int count_up(struct tenon_lock *lock, int result)
 	atomic_store(&moments->word[FIRST], first + 1);
 	moments_dally();
 	atomic_store(&moments->word[SECOND], first + 1);
-	atomic_store(&moments->word[HAS_IT], 0);
+	if (!moments_disown(&moments->word[HAS_IT], "two have the lock"))
+		return -EBUSY;
 	atomic_fetch_add(&moments->progress, 1);
 	return result == 0 ? tenon_lock_release(lock) : result;
 }
@@ -479,7 +482,7 @@ static void inherit_work(uint32_t index)
 	struct tenon_waitset *set = NULL;
 	int result = lock ? 0 : -EBADF;
 
-	if (result == 0 && index % 3 == 2)
+	if (result == 0 && index % atomic_load(&moments->word[SETS]) == 0)
 		result = tenon_waitset_create(0, &set);
 	if (result == 0 && set)
 		result = tenon_waitset_add_lock(set, lock, 0, NULL);

@@ -185,7 +185,7 @@ static int hold(struct world *world)
 
 static int hold_and_die(const struct points_case *one)
 {
-	struct world world = {NULL};
+	struct world world = {.region = NULL};
 
 	(void)one;
 	return hold(&world);
@@ -374,7 +374,7 @@ static bool prove_figures(void)
 
 static bool prove(const struct points_case *one, bool finished, int answer)
 {
-	struct world fresh = {NULL};
+	struct world fresh = {.region = NULL};
 	int64_t before_ns = step_now_ns(), took_ns;
 	bool right;
 
@@ -400,7 +400,7 @@ static bool set_stage(const struct points_case *one)
 	void *address, *object;
 	uint64_t bytes;
 
-	own = victims = (struct world){NULL};
+	own = victims = (struct world){.region = NULL};
 	own.region = placed_open(TENON_CREATE);
 	if (!own.region || tenon_region_map(own.region, TENON_REGION_WRITE, &address, &bytes) != 0)
 		return false;
