@@ -39,7 +39,7 @@
 #define POINTS 40u
 
 static const struct points_case *current;
-static bool has_sleeper, has_helped, are_placed;
+static bool has_sleeper, has_helped, is_recording, are_placed;
 static uint64_t points_wanted = POINTS;
 static char folder[FOLDER_BYTES];
 
@@ -110,14 +110,10 @@ static int help(void)
 	return current->help(current);
 }
 
-static int on_sleep(void *context)
-{
-	(void)context;
-	return has_helped ? 0 : help();
-}
-
 static struct step_plan plan = {
 	.prepare = prepare, .operate = operate, .patience_ns = POINTS_PATIENCE_NS};
+
+static pid_t sleeper;
 
 static pid_t start_sleeper(void)
 {
@@ -134,14 +130,30 @@ static pid_t start_sleeper(void)
 }
 
 /* Asleep, or done with it already. */
-static void await_sleeper(pid_t sleeper)
+static void await_sleeper(void)
 {
 	while (!step_is_asleep(sleeper, NULL) && atomic_load(answered) == 0)
 		sched_yield();
 }
 
+static void add_sleeper(void)
+{
+	if (!has_sleeper || sleeper || is_recording)
+		return;
+	sleeper = start_sleeper();
+	await_sleeper();
+}
+
+static int on_sleep(void *context)
+{
+	(void)context;
+	if (current->is_second)
+		add_sleeper();
+	return has_helped ? 0 : help();
+}
+
 /* The sleeper's answer. */
-static bool prove_sleeper(pid_t sleeper, bool finished, int64_t since_ns, int *ret_answer)
+static bool prove_sleeper(bool finished, int64_t since_ns, int *ret_answer)
 {
 	bool was_due = false, right = true;
 	int64_t answer, took_ns = 0;
@@ -171,14 +183,24 @@ static bool prove_sleeper(pid_t sleeper, bool finished, int64_t since_ns, int *r
 	return right;
 }
 
+/* It waits for its own threads, which go on. */
+static int on_threads(void *context)
+{
+	(void)context;
+	return 0;
+}
+
 static bool set_stage(void)
 {
 	fault[0] = '\0';
 	has_helped = false;
+	sleeper = 0;
 	plan.may_sleep = current->may_wait || current->has_threads;
 	/* Its threads would run into the breakpoint. */
 	plan.jumps = !current->has_threads;
-	plan.on_sleep = current->may_wait && current->help ? on_sleep : NULL;
+	plan.on_sleep = current->may_wait && (current->help || current->is_second) ? on_sleep
+			: current->has_threads					   ? on_threads
+										   : NULL;
 	return current->set_stage(current) || points_wrong("stage", 0);
 }
 
@@ -192,28 +214,23 @@ static bool start_victim(struct step_victim *victim)
 
 static bool survive(struct step_victim *victim, const struct step_trace *trace, uint64_t point)
 {
-	pid_t sleeper = 0;
 	enum step_end end;
 	int64_t since_ns;
 	bool right = true, finished;
 	int answer = POINTS_NO_ANSWER;
 
-	if (has_sleeper && !current->is_rival) {
-		sleeper = start_sleeper();
-		await_sleeper(sleeper);
-	}
+	sleeper = 0;
+	if (!current->is_rival && !current->is_second)
+		add_sleeper();
 	end = step_jump(victim, trace, point);
-	if (has_sleeper && current->is_rival) {
-		sleeper = start_sleeper();
-		await_sleeper(sleeper);
-	}
+	add_sleeper();
 	finished = end == STEP_FINISHED;
 	since_ns = step_now_ns();
 	step_kill(victim);
 	if (end == STEP_HANGS || end == STEP_CRASHED)
 		right = points_wrong("the victim hangs or crashed", end);
 	if (sleeper)
-		right = prove_sleeper(sleeper, finished, since_ns, &answer) && right;
+		right = prove_sleeper(finished, since_ns, &answer) && right;
 	return right && current->prove(current, finished, answer);
 }
 
@@ -243,13 +260,16 @@ static bool record(struct step_trace *trace)
 	enum step_end end = STEP_HANGS;
 	bool right = true;
 
+	is_recording = true;
 	if (set_stage() && start_victim(&victim)) {
 		end = step_record(&victim, trace, STEPS_LIMIT);
 		step_kill(&victim);
 	}
+	is_recording = false;
 	clear_stage(&right);
-	/* One that nobody helps is left asleep. */
-	if (end != STEP_FINISHED && !(end == STEP_ASLEEP && current->may_wait))
+	/* One that nobody helps is left asleep, and so is one whose threads have no processor for long. */
+	if (end != STEP_FINISHED &&
+	    !(end == STEP_ASLEEP && (current->may_wait || current->has_threads)))
 		right = points_wrong("the operation does not end", end);
 	return right;
 }

@@ -6,8 +6,8 @@
  * Kills processes at the instructions of operations of one kind of object, and puts the survivors to the proof.
  *
  * The cast of one run: this process has the object open all the time; the victim is stepped and killed; a sleeper, in
- * half of the scenarios, is asleep for the object when the victim begins, or, a rival, comes when the victim is at its
- * last instruction.  Afterwards the sleeper must go on, at once if what it waits for is there, else when this process
+ * half of the scenarios, is asleep for the object when the victim begins, or comes when the victim sleeps, or, a rival,
+ * when it is at its last instruction.  Afterwards the sleeper must go on, at once if what it waits for is there, else when this process
  * gives it; then this process, and whom it starts, find the object as it has to be; and nothing is left, neither in the
  * object nor in the namespace.
  */
@@ -22,6 +22,7 @@ struct points_case {
 	uint32_t number; /* for the case's own functions */
 	bool no_sleeper;
 	bool is_rival;	  /* the sleeper comes when the victim is at its last instruction */
+	bool is_second;	  /* it comes when the victim sleeps, which is woken first then */
 	bool may_wait;	  /* the victim has to be helped, or is left asleep */
 	bool has_threads; /* the victim's are not stepped: all of its instructions are */
 	/* Why it cannot be run here, or NULL.  May be NULL. */

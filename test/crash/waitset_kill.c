@@ -48,6 +48,7 @@ struct kind {
 	enum manner manner; /* of the one who waits in a set */
 	uint32_t set_flags; /* of the set */
 	bool is_ready;	    /* everything is there, and the sleeper waits for one unit more */
+	bool gives_more;    /* with the thing comes a unit, which the victim may take instead */
 };
 
 #define ANY_FOUR (BIT(SEMAPHORE) | BIT(EVENT) | BIT(LOCK) | BIT(QUEUE))
@@ -55,35 +56,38 @@ struct kind {
 #define ALL TENON_WAITSET_ALL
 
 static const struct kind kinds[] = {
-	{WAIT, SEMAPHORE, ANY_FOUR, PLAINLY, 0, true},
-	{WAIT, SEMAPHORE, ANY_FOUR, PLAINLY, 0, false},
-	{WAIT, EVENT, ANY_FOUR, PLAINLY, 0, false},
-	{WAIT, LOCK, ANY_FOUR, PLAINLY, 0, false},
-	{WAIT, QUEUE, ANY_FOUR, PLAINLY, 0, false},
-	{WAIT, SEMAPHORE, ALL_FOUR, PLAINLY, ALL, true},
-	{WAIT, SEMAPHORE, ALL_FOUR, PLAINLY, ALL, false},
-	{WAIT, EVENT, ALL_FOUR, PLAINLY, ALL, false},
-	{WAIT, LOCK, ALL_FOUR, PLAINLY, ALL, false},
-	{WAIT, SEMAPHORE, ANY_FOUR, POLLED, 0, false},
-	{WAIT, SEMAPHORE, ANY_FOUR, WATCHED, 0, false},
-	{ASK_FOR_DESCRIPTOR, SEMAPHORE, ANY_FOUR, POLLED, 0, false},
-	{CLOSE, SEMAPHORE, ANY_FOUR, POLLED, 0, false},
-	{REMOVE, SEMAPHORE, ANY_FOUR, POLLED, 0, false},
-	{GIVE, SEMAPHORE, ANY_FOUR, PLAINLY, 0, false},
-	{GIVE, EVENT, ANY_FOUR, PLAINLY, 0, false},
-	{GIVE, LOCK, ANY_FOUR, PLAINLY, 0, false},
-	{GIVE, QUEUE, ANY_FOUR, PLAINLY, 0, false},
-	{GIVE, SEMAPHORE, ALL_FOUR, PLAINLY, ALL, false},
-	{GIVE, EVENT, ALL_FOUR, PLAINLY, ALL, false},
-	{GIVE, LOCK, ALL_FOUR, PLAINLY, ALL, false},
-	{GIVE, SEMAPHORE, ANY_FOUR, POLLED, 0, false},
-	{GIVE, EVENT, ANY_FOUR, POLLED, 0, false},
-	{GIVE, LOCK, ANY_FOUR, POLLED, 0, false},
-	{GIVE, QUEUE, ANY_FOUR, POLLED, 0, false},
-	{GIVE, SEMAPHORE, ALL_FOUR, POLLED, ALL, false},
-	{GIVE, LOCK, ANY_FOUR, WATCHED, 0, false},
-	{GIVE, EVENT, ANY_FOUR, WATCHED, 0, false},
-	{DIE, PROCESS, ANY_FOUR | BIT(PROCESS), PLAINLY, 0, false},
+	{WAIT, SEMAPHORE, ANY_FOUR, PLAINLY, 0, true, false},
+	{WAIT, SEMAPHORE, ANY_FOUR, PLAINLY, 0, false, false},
+	{WAIT, EVENT, ANY_FOUR, PLAINLY, 0, false, false},
+	{WAIT, LOCK, ANY_FOUR, PLAINLY, 0, false, false},
+	{WAIT, QUEUE, ANY_FOUR, PLAINLY, 0, false, false},
+	{WAIT, SEMAPHORE, ALL_FOUR, PLAINLY, ALL, true, false},
+	{WAIT, SEMAPHORE, ALL_FOUR, PLAINLY, ALL, false, false},
+	{WAIT, EVENT, ALL_FOUR, PLAINLY, ALL, false, false},
+	{WAIT, LOCK, ALL_FOUR, PLAINLY, ALL, false, false},
+	{WAIT, SEMAPHORE, ANY_FOUR, POLLED, 0, false, false},
+	{WAIT, SEMAPHORE, ANY_FOUR, WATCHED, 0, false, false},
+	{ASK_FOR_DESCRIPTOR, SEMAPHORE, ANY_FOUR, POLLED, 0, false, false},
+	{CLOSE, SEMAPHORE, ANY_FOUR, POLLED, 0, false, false},
+	{REMOVE, SEMAPHORE, ANY_FOUR, POLLED, 0, false, false},
+	{GIVE, SEMAPHORE, ANY_FOUR, PLAINLY, 0, false, false},
+	{GIVE, EVENT, ANY_FOUR, PLAINLY, 0, false, false},
+	{GIVE, LOCK, ANY_FOUR, PLAINLY, 0, false, false},
+	{GIVE, QUEUE, ANY_FOUR, PLAINLY, 0, false, false},
+	{GIVE, SEMAPHORE, ALL_FOUR, PLAINLY, ALL, false, false},
+	{GIVE, EVENT, ALL_FOUR, PLAINLY, ALL, false, false},
+	{GIVE, LOCK, ALL_FOUR, PLAINLY, ALL, false, false},
+	{GIVE, SEMAPHORE, ANY_FOUR, POLLED, 0, false, false},
+	{GIVE, EVENT, ANY_FOUR, POLLED, 0, false, false},
+	{GIVE, LOCK, ANY_FOUR, POLLED, 0, false, false},
+	{GIVE, QUEUE, ANY_FOUR, POLLED, 0, false, false},
+	{GIVE, SEMAPHORE, ALL_FOUR, POLLED, ALL, false, false},
+	{GIVE, LOCK, ANY_FOUR, WATCHED, 0, false, false},
+	{GIVE, EVENT, ANY_FOUR, WATCHED, 0, false, false},
+	{DIE, PROCESS, ANY_FOUR | BIT(PROCESS), PLAINLY, 0, false, false},
+	{WAIT, EVENT, ANY_FOUR, PLAINLY, 0, false, true},
+	{WAIT, LOCK, ANY_FOUR, PLAINLY, 0, false, true},
+	{WAIT, QUEUE, ANY_FOUR, PLAINLY, 0, false, true},
 };
 
 /* What one process has open. */
@@ -94,7 +98,8 @@ struct world {
 	struct tenon_queue *queue;
 	struct tenon_waitset *set;
 	uint32_t first_member;
-	int fd; /* the set's */
+	int fd;		   /* the set's */
+	uint32_t capacity; /* of who waits in it */
 };
 
 static struct world own, victims;
@@ -192,6 +197,7 @@ static int make_set(const struct points_case *one, struct world *world)
 	const struct kind *kind = kind_of(one);
 	int result = tenon_waitset_create(kind->set_flags, &world->set);
 
+	world->capacity = kind->gives_more ? 1 : THINGS;
 	if (result == 0)
 		result = add_things(world, kind->members);
 	if (result == 0 && kind->manner == WATCHED)
@@ -214,10 +220,11 @@ static int wait_in_set(struct world *world)
 
 		if (poll(&entry, 1, (int)(POINTS_PATIENCE_NS / 1000000)) != 1)
 			return -ETIME;
-		result = tenon_waitset_wait(world->set, 0, events, THINGS, &count);
+		result = tenon_waitset_wait(world->set, 0, events, world->capacity, &count);
 	}
 	if (world->fd < 0)
-		result = tenon_waitset_wait(world->set, points_deadline(), events, THINGS, &count);
+		result = tenon_waitset_wait(world->set, points_deadline(), events, world->capacity,
+					    &count);
 	for (uint32_t i = 0; result == 0 && i < count; i++) {
 		result = events[i].result == -EOWNERDEAD ? tenon_lock_repaired(world->lock)
 							 : events[i].result;
@@ -386,6 +393,9 @@ static int help(const struct points_case *one)
 		return 0;
 	result = give(&own, kind_of(one)->thing);
 	given += result == 0;
+	/* Behind it: who was woken for the thing finds this first. */
+	if (result == 0 && kind_of(one)->gives_more)
+		result = give(&own, SEMAPHORE);
 	if (kind_of(one)->thing == LOCK)
 		has_lock = false;
 	return result;
@@ -396,7 +406,7 @@ static bool prove_units(const struct points_case *one)
 {
 	uint32_t least = is_there(one, SEMAPHORE), most, value = value_of(own.semaphore);
 
-	if (kind_of(one)->thing == SEMAPHORE)
+	if (kind_of(one)->thing == SEMAPHORE || kind_of(one)->gives_more)
 		least += given;
 	most = least;
 	if (kind_of(one)->operation == GIVE && kind_of(one)->thing == SEMAPHORE)
@@ -518,13 +528,15 @@ static void clear_stage(const struct points_case *one)
 		.operate = operate, .sleep = sleep_for_it, .is_right = is_right, .is_due = is_due, \
 		.help = help, .prove = prove, .clear_stage = clear_stage, __VA_ARGS__              \
 	}
-#define WAITS .may_wait = true
+/* The victim sleeps first, and is woken first. */
+#define WAITS .may_wait = true, .is_second = true
 
 int main(int argc, char **argv)
 {
 	static const struct points_case cases[] = {
 		CASE("any-ready", 0, ),
 		CASE("any-semaphore", 1, WAITS),
+		CASE("any-semaphore-behind", 1, .may_wait = true),
 		CASE("any-event", 2, WAITS, .helps_again = true),
 		CASE("any-lock", 3, WAITS),
 		CASE("any-queue", 4, WAITS),
@@ -552,6 +564,9 @@ int main(int argc, char **argv)
 		CASE("give-lock/watched", 26, ),
 		CASE("give-event/watched", 27, ),
 		CASE("die/any", 28, ),
+		CASE("any-event-or-more", 29, WAITS, .helps_again = true),
+		CASE("any-lock-or-more", 30, WAITS),
+		CASE("any-queue-or-more", 31, WAITS),
 	};
 
 	return points_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
