@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -187,7 +188,7 @@ static int add_things(struct world *world, uint32_t members)
 	if (result == 0 && members & BIT(QUEUE))
 		result = tenon_waitset_add_queue(set, world->queue, TENON_READABLE, QUEUE, NULL);
 	if (result == 0 && members & BIT(PROCESS))
-		result = tenon_waitset_add_process(set, *victims_pid, PROCESS, NULL);
+		result = tenon_waitset_add_process(set, atomic_load(victims_pid), PROCESS, NULL);
 	return result;
 }
 
@@ -238,7 +239,7 @@ static int prepare(const struct points_case *one)
 {
 	const struct kind *kind = kind_of(one);
 
-	*victims_pid = getpid();
+	atomic_store(victims_pid, getpid());
 	if (!open_world(one, 0, &victims))
 		return -1;
 	if (kind->operation == GIVE)
