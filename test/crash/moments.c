@@ -32,6 +32,8 @@
 #define WORKER_NICENESS 10
 /* The longest pause between two kills. */
 #define PAUSE_MAX_NS 1500000
+/* Now and then nobody is killed for longer. */
+#define REST_MAX_NS 8000000
 #define LOOK_NS 100000
 /* All sleep for good: longer than anybody who looks again for the dead. */
 #define ASLEEP_NS INT64_C(20000000)
@@ -240,10 +242,15 @@ static bool kill_one(void)
 {
 	uint32_t index = moments_random(kind->workers);
 	uint64_t before;
-	bool right;
+	bool right = true;
 
 	pause_for(PAUSE_MAX_NS);
-	right = end(index);
+	if (moments_random(8) == 0) {
+		/* Without a death, of which all are told, and without a newcomer they go on as well. */
+		pause_for(REST_MAX_NS);
+		right = await_progress(atomic_load(&moments->progress));
+	}
+	right = right && end(index);
 	before = atomic_load(&moments->progress);
 	if (kind->needs_all)
 		start(index);

@@ -11,16 +11,22 @@
 #include <tenon/event.h>
 
 #define NAME "/event"
+#define OTHER "/other"
 
-static struct tenon_event *own;
+static struct tenon_event *own, *other;
 
-static struct tenon_event *open_event(uint32_t flags, uint32_t event_flags)
+static struct tenon_event *open_named(const char *name, uint32_t flags, uint32_t event_flags)
 {
 	struct tenon_sync_options options = {
 		.size = sizeof(options), .flags = event_flags, .max_participants = 32};
 	struct tenon_event *event;
 
-	return tenon_event_open(NULL, NAME, flags, &options, &event) == 0 ? event : NULL;
+	return tenon_event_open(NULL, name, flags, &options, &event) == 0 ? event : NULL;
+}
+
+static struct tenon_event *open_event(uint32_t flags, uint32_t event_flags)
+{
+	return open_named(NAME, flags, event_flags);
 }
 
 static struct tenon_event_status status_of(struct tenon_event *event)
@@ -43,11 +49,15 @@ static bool prove_figures(void)
 static void clear(void)
 {
 	own = tenon_event_close(own);
+	other = tenon_event_close(other);
 	tenon_event_remove(NULL, NAME);
+	tenon_event_remove(NULL, OTHER);
 }
 
 /*
- * An event of auto reset is a thing that one has at a time: who passes has it, and sets the event to hand it on.
+ * What is handed on by an event of auto reset one has at a time: who passes has it.  Half of the workers wait for one
+ * event and set another, for which the others wait; so each time somebody has to be woken.
+ *
  * word: who has it; deaths when it was last given anew.
  */
 #define HAS 0
@@ -56,17 +66,18 @@ static void clear(void)
 static bool event_set_up(void)
 {
 	own = open_event(TENON_CREATE, TENON_EVENT_IS_SET);
-	return own != NULL;
+	other = open_named(OTHER, TENON_CREATE, 0);
+	return own && other;
 }
 
 static void event_work(uint32_t index)
 {
-	struct tenon_event *event = open_event(0, 0);
-	int result = event ? 0 : -EBADF;
+	struct tenon_event *from = open_named(index % 2 ? NAME : OTHER, 0, 0);
+	struct tenon_event *to = open_named(index % 2 ? OTHER : NAME, 0, 0);
+	int result = from && to ? 0 : -EBADF;
 
-	(void)index;
 	while (result == 0) {
-		result = tenon_event_wait(event, moments_deadline());
+		result = tenon_event_wait(from, moments_deadline());
 		if (result != 0)
 			break;
 		moments_own(&moments->word[HAS]);
@@ -74,7 +85,7 @@ static void event_work(uint32_t index)
 		if (!moments_disown(&moments->word[HAS], "two have passed"))
 			break;
 		atomic_fetch_add(&moments->progress, 1);
-		result = tenon_event_set(event);
+		result = tenon_event_set(to);
 	}
 	moments_wrong("waiting, or setting", result);
 }
@@ -84,7 +95,7 @@ static bool event_feed(void)
 {
 	uint64_t deaths = atomic_load(&moments->deaths);
 
-	if (status_of(own).is_set)
+	if (status_of(own).is_set || status_of(other).is_set)
 		return moments_wrong("all sleep, and it is set", 0);
 	if (atomic_exchange(&moments->word[FED], deaths) == deaths)
 		return moments_wrong("it is gone, and nobody died", 0);

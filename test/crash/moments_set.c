@@ -15,18 +15,19 @@
 #include <tenon/semaphore.h>
 #include <tenon/waitset.h>
 
-#define NAME "/set"
-#define OTHER "/other"
-#define UNDO TENON_SEMAPHORE_UNDO
+static const char *const names[] = {"/set", "/other"};
 
-enum thing { SEMAPHORE, OTHER_SEMAPHORE, EVENT, QUEUE, LOCK, THINGS };
+enum thing { SEMAPHORE, EVENT, OTHER_SEMAPHORE, OTHER_EVENT, QUEUE, LOCK, THINGS };
+
+/* Half of the workers wait for one half of the things, and give the other: so each time somebody has to be woken. */
+#define HALVES 2u
 
 /* word: who has what there is one of; deaths when it was last given anew. */
 enum { HAS, FED };
 
 struct world {
-	struct tenon_semaphore *semaphore, *other;
-	struct tenon_event *event;
+	struct tenon_semaphore *semaphore[HALVES];
+	struct tenon_event *event[HALVES];
 	struct tenon_queue *queue;
 	struct tenon_lock *lock;
 	struct tenon_waitset *set;
@@ -35,60 +36,61 @@ struct world {
 
 static struct world own;
 
-static bool open_world(struct world *world, uint32_t flags, uint32_t value)
+static bool open_world(struct world *world, uint32_t flags)
 {
 	struct tenon_sync_options general = {.size = sizeof(general), .max_participants = 32};
-	struct tenon_semaphore_options semaphore = {
-		.size = sizeof(semaphore), .max_participants = 32, .value = value};
+	struct tenon_semaphore_options semaphore = {.size = sizeof(semaphore),
+						    .max_participants = 32};
 	struct tenon_queue_options queue = {.size = sizeof(queue),
 					    .order = TENON_QUEUE_FIFO,
 					    .capacity = 4,
 					    .max_message_bytes = 8,
 					    .mode = 0600,
 					    .max_participants = 32};
+	bool right = true;
 
 	*world = (struct world){.fd = -1};
-	return tenon_semaphore_open(NULL, NAME, flags, &semaphore, &world->semaphore) == 0 &&
-	       tenon_semaphore_open(NULL, OTHER, flags, &semaphore, &world->other) == 0 &&
-	       tenon_event_open(NULL, NAME, flags, &general, &world->event) == 0 &&
-	       tenon_queue_open(NULL, NAME, flags, &queue, &world->queue) == 0 &&
-	       tenon_lock_open(NULL, NAME, flags, &general, &world->lock) == 0;
+	for (uint32_t half = 0; half < HALVES; half++)
+		right = right &&
+			tenon_semaphore_open(NULL, names[half], flags, &semaphore,
+					     &world->semaphore[half]) == 0 &&
+			tenon_event_open(NULL, names[half], flags, &general, &world->event[half]) ==
+				0;
+	return right && tenon_queue_open(NULL, names[0], flags, &queue, &world->queue) == 0 &&
+	       tenon_lock_open(NULL, names[0], flags, &general, &world->lock) == 0;
 }
 
 static void clear(void)
 {
-	own.set = tenon_waitset_close(own.set);
-	own.semaphore = tenon_semaphore_close(own.semaphore);
-	own.other = tenon_semaphore_close(own.other);
-	own.event = tenon_event_close(own.event);
+	for (uint32_t half = 0; half < HALVES; half++) {
+		own.semaphore[half] = tenon_semaphore_close(own.semaphore[half]);
+		own.event[half] = tenon_event_close(own.event[half]);
+		tenon_semaphore_remove(NULL, names[half]);
+		tenon_event_remove(NULL, names[half]);
+	}
 	own.queue = tenon_queue_close(own.queue);
 	own.lock = tenon_lock_close(own.lock);
-	tenon_semaphore_remove(NULL, NAME);
-	tenon_semaphore_remove(NULL, OTHER);
-	tenon_event_remove(NULL, NAME);
-	tenon_queue_remove(NULL, NAME);
-	tenon_lock_remove(NULL, NAME);
+	tenon_queue_remove(NULL, names[0]);
+	tenon_lock_remove(NULL, names[0]);
 }
 
 /* A part of the workers ask for the set's descriptor, so that threads of theirs wait. */
-static int make_set(struct world *world, uint32_t flags, uint32_t undo, bool polled)
+static int make_set(struct world *world, uint32_t flags, uint32_t index)
 {
+	uint32_t half = index % HALVES;
 	int result = tenon_waitset_create(flags, &world->set);
 
 	if (result == 0)
-		result = tenon_waitset_add_semaphore(world->set, world->semaphore, 1, undo,
+		result = tenon_waitset_add_semaphore(world->set, world->semaphore[half], 1, 0,
 						     SEMAPHORE, NULL);
 	if (result == 0)
-		result = tenon_waitset_add_semaphore(world->set, world->other, 1, undo,
-						     OTHER_SEMAPHORE, NULL);
-	if (result == 0)
-		result = tenon_waitset_add_event(world->set, world->event, EVENT, NULL);
+		result = tenon_waitset_add_event(world->set, world->event[half], EVENT, NULL);
 	if (result == 0 && flags & TENON_WAITSET_ALL)
 		result = tenon_waitset_add_lock(world->set, world->lock, LOCK, NULL);
-	else if (result == 0)
+	else if (result == 0 && half == 1)
 		result = tenon_waitset_add_queue(world->set, world->queue, TENON_READABLE, QUEUE,
 						 NULL);
-	return result == 0 && polled ? tenon_waitset_fd(world->set, &world->fd) : result;
+	return result == 0 && index % 3 == 2 ? tenon_waitset_fd(world->set, &world->fd) : result;
 }
 
 static int wait_in(struct world *world, struct tenon_waitset_event *events, uint32_t capacity,
@@ -108,20 +110,20 @@ static int wait_in(struct world *world, struct tenon_waitset_event *events, uint
 	return result;
 }
 
-static uint32_t value_of(struct tenon_semaphore *semaphore)
+static uint32_t value_of(uint32_t half)
 {
 	uint32_t value = 0;
 
-	if (tenon_semaphore_value(semaphore, &value) != 0)
+	if (tenon_semaphore_value(own.semaphore[half], &value) != 0)
 		moments_wrong("value", 0);
 	return value;
 }
 
-static struct tenon_event_status event_status(void)
+static struct tenon_event_status event_status(uint32_t half)
 {
 	struct tenon_event_status status = {.size = sizeof(status)};
 
-	if (tenon_event_status(own.event, &status) != 0)
+	if (tenon_event_status(own.event[half], &status) != 0)
 		moments_wrong("status", 0);
 	return status;
 }
@@ -137,15 +139,18 @@ static struct tenon_queue_status queue_status(void)
 
 static bool prove_figures(void)
 {
-	struct tenon_semaphore_status semaphore = {.size = sizeof(semaphore)};
 	struct tenon_lock_status lock = {.size = sizeof(lock)};
 
-	if (tenon_semaphore_status(own.semaphore, &semaphore) != 0 || semaphore.participants != 1 ||
-	    semaphore.waiting != 0 || semaphore.damaged)
-		return moments_wrong("the dead are left at a semaphore", semaphore.waiting);
-	if (event_status().participants != 1 || event_status().waiting != 0 ||
-	    event_status().damaged)
-		return moments_wrong("the dead are left at the event", event_status().waiting);
+	for (uint32_t half = 0; half < HALVES; half++) {
+		struct tenon_semaphore_status semaphore = {.size = sizeof(semaphore)};
+		struct tenon_event_status event = event_status(half);
+
+		if (tenon_semaphore_status(own.semaphore[half], &semaphore) != 0 ||
+		    semaphore.participants != 1 || semaphore.waiting != 0 || semaphore.damaged)
+			return moments_wrong("the dead are left at a semaphore", semaphore.waiting);
+		if (event.participants != 1 || event.waiting != 0 || event.damaged)
+			return moments_wrong("the dead are left at an event", event.waiting);
+	}
 	if (tenon_lock_status(own.lock, &lock) != 0 || lock.participants != 1 ||
 	    lock.waiting != 0 || lock.owner_pid != 0 || lock.damaged)
 		return moments_wrong("the dead are left at the lock", lock.owner_pid);
@@ -155,9 +160,18 @@ static bool prove_figures(void)
 	return true;
 }
 
+/* It went down with a dead one; one death takes one. */
+static bool has_died(void)
+{
+	uint64_t deaths = atomic_load(&moments->deaths);
+
+	return atomic_exchange(&moments->word[FED], deaths) != deaths ||
+	       moments_wrong("it is gone, and nobody died", 0);
+}
+
 /*
- * Any: one thing wanders between two semaphores, an event and a queue.  Whoever gets it has it alone, and puts it
- * somewhere else.
+ * Any: one thing wanders between semaphores, events and a queue.  Whoever gets it has it alone, and puts it somewhere
+ * in the other half.
  */
 static int put(const struct world *world, enum thing where)
 {
@@ -165,11 +179,11 @@ static int put(const struct world *world, enum thing where)
 
 	switch (where) {
 	case SEMAPHORE:
-		return tenon_semaphore_release(world->semaphore, 1, 0, NULL);
 	case OTHER_SEMAPHORE:
-		return tenon_semaphore_release(world->other, 1, 0, NULL);
+		return tenon_semaphore_release(world->semaphore[where / 2], 1, 0, NULL);
 	case EVENT:
-		return tenon_event_set(world->event);
+	case OTHER_EVENT:
+		return tenon_event_set(world->event[where / 2]);
 	default:
 		return tenon_queue_send(world->queue, "thing", 5, &options);
 	}
@@ -177,7 +191,7 @@ static int put(const struct world *world, enum thing where)
 
 static bool any_set_up(void)
 {
-	return open_world(&own, TENON_CREATE, 0) && put(&own, SEMAPHORE) == 0;
+	return open_world(&own, TENON_CREATE) && put(&own, SEMAPHORE) == 0;
 }
 
 /* -EAGAIN: a message was another's. */
@@ -200,7 +214,7 @@ static int get(struct world *world)
 static void any_work(uint32_t index)
 {
 	struct world world;
-	int result = open_world(&world, 0, 0) ? make_set(&world, 0, 0, index % 3 == 2) : -EBADF;
+	int result = open_world(&world, 0) ? make_set(&world, 0, index) : -EBADF;
 
 	while (result == 0) {
 		result = get(&world);
@@ -215,7 +229,8 @@ static void any_work(uint32_t index)
 		if (!moments_disown(&moments->word[HAS], "two have got it"))
 			break;
 		atomic_fetch_add(&moments->progress, 1);
-		result = put(&world, moments_random(LOCK));
+		result = put(&world, index % HALVES ? moments_random(2)
+						    : OTHER_SEMAPHORE + moments_random(3));
 	}
 	moments_wrong("the set", result);
 }
@@ -223,24 +238,16 @@ static void any_work(uint32_t index)
 /* How many there are. */
 static uint64_t count_things(void)
 {
-	return value_of(own.semaphore) + value_of(own.other) + event_status().is_set +
+	return value_of(0) + value_of(1) + event_status(0).is_set + event_status(1).is_set +
 	       queue_status().messages;
 }
 
-/* It went down with a dead one; one death takes one. */
 static bool any_feed(void)
 {
-	uint64_t deaths = atomic_load(&moments->deaths);
-
 	if (count_things() != 0)
-		return moments_wrong("it is there, and all sleep: where",
-				     value_of(own.semaphore) ? SEMAPHORE
-				     : value_of(own.other)   ? OTHER_SEMAPHORE
-				     : event_status().is_set ? EVENT
-							     : QUEUE);
-	if (atomic_exchange(&moments->word[FED], deaths) == deaths)
-		return moments_wrong("it is gone, and nobody died", 0);
-	return put(&own, moments_random(LOCK)) == 0 || moments_wrong("put", 0);
+		return moments_wrong("it is there, and all sleep: in the queue",
+				     (int64_t)queue_status().messages);
+	return has_died() && (put(&own, moments_random(LOCK)) == 0 || moments_wrong("put", 0));
 }
 
 static bool any_prove(void)
@@ -258,31 +265,19 @@ const struct moments_kind moments_any = {.name = "any",
 					 .clear = clear};
 
 /*
- * All: two semaphores, an event and a lock, of which each lets one pass, and everybody wants all of them.  What is
- * taken comes back by undo, and by the kernel; the event that one passed and died is set anew.
+ * All: a semaphore and an event of each half, and a lock for both.  There is a unit and a set event in one half, and
+ * whoever gets both, and the lock, lets go of the lock and gives them to the other half.
  */
+static int give_pair(const struct world *world, uint32_t half)
+{
+	int result = tenon_semaphore_release(world->semaphore[half], 1, 0, NULL);
+
+	return result == 0 ? tenon_event_set(world->event[half]) : result;
+}
+
 static bool all_set_up(void)
 {
-	return open_world(&own, TENON_CREATE, 1) && tenon_event_set(own.event) == 0;
-}
-
-static bool all_bury(uint32_t index)
-{
-	(void)index;
-	return tenon_event_set(own.event) == 0 || moments_wrong("set", 0);
-}
-
-static int give_all(const struct world *world)
-{
-	int result = tenon_semaphore_release(world->semaphore, 1, UNDO, NULL);
-
-	if (result == 0)
-		result = tenon_event_set(world->event);
-	if (result == 0)
-		result = tenon_lock_release(world->lock);
-	if (result == 0)
-		result = tenon_semaphore_release(world->other, 1, UNDO, NULL);
-	return result;
+	return open_world(&own, TENON_CREATE) && give_pair(&own, 0) == 0;
 }
 
 static int take_all(struct world *world)
@@ -294,15 +289,13 @@ static int take_all(struct world *world)
 	for (uint32_t i = 0; result == 0 && i < count; i++)
 		result = events[i].result == -EOWNERDEAD ? tenon_lock_repaired(world->lock)
 							 : events[i].result;
-	return result == 0 && count != 4 ? -ERANGE : result;
+	return result == 0 && count != 3 ? -ERANGE : result;
 }
 
 static void all_work(uint32_t index)
 {
 	struct world world;
-	int result = open_world(&world, 0, 1)
-			     ? make_set(&world, TENON_WAITSET_ALL, UNDO, index % 3 == 2)
-			     : -EBADF;
+	int result = open_world(&world, 0) ? make_set(&world, TENON_WAITSET_ALL, index) : -EBADF;
 
 	while (result == 0) {
 		result = take_all(&world);
@@ -313,9 +306,30 @@ static void all_work(uint32_t index)
 		if (!moments_disown(&moments->word[HAS], "two have all"))
 			break;
 		atomic_fetch_add(&moments->progress, 1);
-		result = give_all(&world);
+		result = tenon_lock_release(world.lock);
+		if (result == 0)
+			result = give_pair(&world, (index + 1) % HALVES);
 	}
 	moments_wrong("the set", result);
+}
+
+/* The dead one may have had one of the two. */
+static bool all_feed(void)
+{
+	for (uint32_t half = 0; half < HALVES; half++) {
+		if (value_of(half) > 1)
+			return moments_wrong("units", value_of(half));
+		if (value_of(half) != 0 && event_status(half).is_set)
+			return moments_wrong("all are there, and all sleep: half", half);
+	}
+	if (!has_died())
+		return false;
+	for (uint32_t half = 0; half < HALVES; half++) {
+		tenon_event_reset(own.event[half]);
+		if (tenon_semaphore_try(own.semaphore[half], 1, 0) == -EBADMSG)
+			return moments_wrong("damaged", half);
+	}
+	return give_pair(&own, moments_random(HALVES)) == 0 || moments_wrong("give", 0);
 }
 
 static bool all_prove(void)
@@ -328,16 +342,15 @@ static bool all_prove(void)
 		result = tenon_lock_release(own.lock);
 	if (result != 0)
 		return moments_wrong("the lock", result);
-	if (value_of(own.semaphore) != 1 || value_of(own.other) != 1)
-		return moments_wrong("units of the semaphores: both",
-				     value_of(own.semaphore) + value_of(own.other));
+	if (value_of(0) + value_of(1) > 1)
+		return moments_wrong("units", value_of(0) + value_of(1));
 	return prove_figures();
 }
 
 const struct moments_kind moments_all = {.name = "all",
-					 .workers = 5,
+					 .workers = 6,
 					 .set_up = all_set_up,
 					 .work = all_work,
-					 .bury = all_bury,
+					 .feed = all_feed,
 					 .prove = all_prove,
 					 .clear = clear};

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <tenon/barrier.h>
 #include <tenon/condition.h>
@@ -294,12 +295,14 @@ static bool once_set_up(void)
 	return true;
 }
 
-static uint64_t slowest(void)
+/* Of those who are in their places, but for one. */
+static uint64_t slowest(uint32_t but)
 {
 	uint64_t least = UINT64_MAX;
 
 	for (uint32_t i = 0; i < ONCE_WORKERS; i++)
-		if (atomic_load(&moments->slot[i].word) < least)
+		if (i != but && atomic_load(&moments->slot[i].state) != 0 &&
+		    atomic_load(&moments->slot[i].word) < least)
 			least = atomic_load(&moments->slot[i].word);
 	return least;
 }
@@ -356,22 +359,6 @@ static bool go_through(uint64_t number)
 	return through;
 }
 
-static void once_work(uint32_t index)
-{
-	struct moments_slot *slot = &moments->slot[index];
-
-	while (!atomic_load(&moments->failed)) {
-		uint64_t number = atomic_load(&slot->word);
-
-		if (number > slowest() + AHEAD) {
-			sched_yield();
-		} else if (go_through(number)) {
-			atomic_store(&slot->word, number + 1);
-			atomic_fetch_add(&moments->progress, 1);
-		}
-	}
-}
-
 static uint64_t furthest(void)
 {
 	uint64_t most = 0;
@@ -382,10 +369,44 @@ static uint64_t furthest(void)
 	return most;
 }
 
+/* A newcomer takes its place where the others are: what lies behind them has been removed.  From then on they wait for
+ * it. */
+static void take_place(struct moments_slot *slot, uint32_t index)
+{
+	uint64_t number = slowest(index);
+
+	if (number == UINT64_MAX)
+		number = furthest();
+	do {
+		atomic_store(&slot->word, number);
+		atomic_store(&slot->state, 1);
+		number = slowest(index);
+	} while (number != UINT64_MAX && number > atomic_load(&slot->word));
+}
+
+static void once_work(uint32_t index)
+{
+	struct moments_slot *slot = &moments->slot[index];
+
+	take_place(slot, index);
+	while (!atomic_load(&moments->failed)) {
+		uint64_t number = atomic_load(&slot->word), others = slowest(index);
+
+		if (others != UINT64_MAX && number > others + AHEAD) {
+			sched_yield();
+		} else if (go_through(number)) {
+			atomic_store(&slot->word, number + 1);
+			atomic_fetch_add(&moments->progress, 1);
+		}
+	}
+}
+
 /* Those who come last, with nobody before them. */
 static bool once_prove(void)
 {
-	for (uint64_t number = slowest(); number <= furthest(); number++)
+	uint64_t last = furthest();
+
+	for (uint64_t number = last; number <= last + AHEAD; number++)
 		while (!go_through(number))
 			if (atomic_load(&moments->failed))
 				return false;
@@ -396,7 +417,7 @@ static void once_clear(void)
 {
 	char name[32];
 
-	for (uint64_t number = 0; number <= furthest() + 1; number++) {
+	for (uint64_t number = 0; number <= furthest() + AHEAD; number++) {
 		name_once(name, number);
 		tenon_once_remove(NULL, name);
 	}
@@ -404,7 +425,6 @@ static void once_clear(void)
 
 const struct moments_kind moments_once = {.name = "once",
 					  .workers = ONCE_WORKERS,
-					  .needs_all = true,
 					  .set_up = once_set_up,
 					  .work = once_work,
 					  .prove = once_prove,
@@ -478,6 +498,7 @@ static int count_up(struct tenon_lock *lock, int result)
 
 static void inherit_work(uint32_t index)
 {
+	const struct timespec rest = {.tv_nsec = 30000000};
 	struct tenon_lock *lock = open_inherit(0);
 	struct tenon_waitset *set = NULL;
 	int result = lock ? 0 : -EBADF;
@@ -487,11 +508,29 @@ static void inherit_work(uint32_t index)
 	if (result == 0 && set)
 		result = tenon_waitset_add_lock(set, lock, 0, NULL);
 	while (result == 0) {
+		atomic_store(&moments->slot[index].state, 1);
 		result = acquire(lock, set);
+		atomic_store(&moments->slot[index].state, 0);
 		if (result == 0 || result == -EOWNERDEAD)
 			result = count_up(lock, result);
+		/* Who comes again at once gets it again, and nobody had to be woken. */
+		if (set && moments_random(32) == 0)
+			clock_nanosleep(CLOCK_MONOTONIC, 0, &rest, NULL);
 	}
 	moments_wrong("the lock, or what it protects", result);
+}
+
+/* They may be at rest; who waits does so for one who has it. */
+static bool inherit_feed(void)
+{
+	struct tenon_lock_status status = {.size = sizeof(status)};
+
+	if (tenon_lock_status(inherit, &status) != 0)
+		return moments_wrong("status", 0);
+	for (uint32_t i = 0; i < MOMENTS_WORKERS; i++)
+		if (atomic_load(&moments->slot[i].state) && status.owner_pid == 0)
+			return moments_wrong("somebody sleeps, and nobody has it", i);
+	return true;
 }
 
 static bool inherit_prove(void)
@@ -509,5 +548,6 @@ const struct moments_kind moments_inherit = {.name = "inherit",
 					     .workers = 6,
 					     .set_up = inherit_set_up,
 					     .work = inherit_work,
+					     .feed = inherit_feed,
 					     .prove = inherit_prove,
 					     .clear = inherit_clear};
