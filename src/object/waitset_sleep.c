@@ -258,7 +258,8 @@ void tni_visit_hand_on(struct tni_visit *visit, const uint64_t *taken)
 
 		/* What is left as it is, is taken by nobody. */
 		if ((visit->called[i / 64] & bit) &&
-		    (!(taken[i / 64] & bit) || !member->kind->put_back))
+		    (!(taken[i / 64] & bit) || !member->kind->put_back) &&
+		    (!member->kind->is_of_use || member->kind->is_of_use(member)))
 			member->kind->hand_on(member);
 	}
 	memset(visit->called, 0, sizeof(visit->called));
