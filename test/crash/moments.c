@@ -176,6 +176,22 @@ static void start(uint32_t index)
 		atomic_store(&slot->pid, pid);
 }
 
+/* The dying one does not wait for a processor either, where that is allowed; nor do its threads. */
+static void hasten(int32_t pid)
+{
+	const struct dirent *entry;
+	char path[40];
+	DIR *threads;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	threads = opendir(path);
+	while (threads && (entry = readdir(threads)) != NULL)
+		if (entry->d_name[0] != '.')
+			setpriority(PRIO_PROCESS, (id_t)strtoul(entry->d_name, NULL, 10), 0);
+	if (threads)
+		closedir(threads);
+}
+
 static bool end(uint32_t index)
 {
 	struct moments_slot *slot = &moments->slot[index];
@@ -183,8 +199,7 @@ static bool end(uint32_t index)
 
 	if (pid <= 0)
 		return true;
-	/* The dying one does not wait either, where that is allowed. */
-	setpriority(PRIO_PROCESS, (id_t)pid, 0);
+	hasten(pid);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	atomic_store(&slot->pid, 0);
