@@ -232,7 +232,8 @@ static bool await_progress(uint64_t before)
 {
 	int64_t deadline_ns = moments_deadline(), asleep_ns = 0;
 
-	while (atomic_load(&moments->progress) == before && !atomic_load(&moments->failed)) {
+	while (atomic_load(&moments->progress) == before && !atomic_load(&moments->failed) &&
+	       !ended) {
 		pause_for(LOOK_NS);
 		if (moments_is_late(deadline_ns))
 			return moments_wrong("nobody goes on", 0);
