@@ -8,7 +8,7 @@
 #	make check      installs what is missing, and runs every test (CHECK="gcc asan" chooses)
 #	make bench      measures against the kernel's own IPC (BENCH=--help)
 #	make bench-quick  the same within two minutes
-#	make soak       100,000 random kills, and then as many hours as SOAK_HOURS=1 says of everything else
+#	make soak       200,000 random kills, and then as many hours as SOAK_HOURS=1 says of everything else
 #	make soak-kills only the random kills
 #	make soak-all   every instruction of every scenario, every value of every word: days
 #	make fuzz       fuzzes opened files and each operation (FUZZ_SECONDS=60 for each target)

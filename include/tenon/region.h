@@ -281,8 +281,9 @@ struct tenon_region_user {
 /*
  * Calls `visit` for each attached handle of a living process, in no particular order, with
  * `context`; a non-zero answer ends the walk and is returned.  Who was killed is not told of, from
- * when waitpid(2) can tell of it, or a pidfd; who attaches, detaches or dies during the walk may or
- * may not be.  `visit` must not call anything on this region.  Errors: -EACCES the handle is of a
+ * when waitpid(2) can tell of it, or a pidfd (of another pid namespace: but for the moment in which
+ * somebody who attaches takes its place); who attaches, detaches or dies during the walk may or may
+ * not be.  `visit` must not call anything on this region.  Errors: -EACCES the handle is of a
  * descriptor, and not attached.
  */
 TENON_PUBLIC int tenon_region_attached(struct tenon_region *region,

@@ -208,7 +208,9 @@ int tenon_barrier_status(struct tenon_barrier *barrier, struct tenon_barrier_sta
 		return -EINVAL;
 	sync = &barrier->sync;
 	result = tni_sync_begin(sync, tni_thread_self());
-	if (result != 0)
+	if (result == 0)
+		result = tni_turnstile_settle(sync, 0);
+	if (result < 0)
 		return result;
 	tni_sync_describe(sync, TNI_CLASS_BIT(TNI_CLASS_MESSAGE), &common);
 	TNI_SYNC_STATUS_COPY(&status, &common);

@@ -49,6 +49,8 @@ struct tni_member_kind {
 	int (*bring_back)(void *context, int64_t deadline_ns);
 	/* A wake may have been for this sleeper, who does not use it. */
 	void (*hand_on)(struct tni_member *member);
+	/* Whether there is what somebody could use, if hand_on() does not ask.  May be NULL. */
+	bool (*is_of_use)(const struct tni_member *member);
 };
 
 struct tni_member {

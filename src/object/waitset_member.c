@@ -298,6 +298,14 @@ static int semaphore_bring_back(void *context, int64_t deadline_ns)
 					deadline_ns);
 }
 
+/* Others may want one only.  Where there is none, who wakes others for it would be woken by them, and so on. */
+static bool semaphore_is_of_use(const struct tni_member *member)
+{
+	struct tni_turn turn = tni_semaphore_turn(member->semaphore, 1, member->flags);
+
+	return turn.may_pass(&turn, tni_turnstile_word(turn.sync));
+}
+
 const struct tni_member_kind tni_member_semaphore = {.begin = semaphore_begin,
 						     .is_ready = semaphore_is_ready,
 						     .take = semaphore_take,
@@ -307,7 +315,8 @@ const struct tni_member_kind tni_member_semaphore = {.begin = semaphore_begin,
 						     .are_there = semaphore_are_there,
 						     .find = semaphore_find,
 						     .bring_back = semaphore_bring_back,
-						     .hand_on = turnstile_hand_on};
+						     .hand_on = turnstile_hand_on,
+						     .is_of_use = semaphore_is_of_use};
 
 static int event_begin(struct tni_member *member, struct tni_thread *thread)
 {
@@ -351,6 +360,13 @@ static bool event_announce(struct tni_member *member, struct tni_thread *thread,
 	return tni_turnstile_announce(&turn);
 }
 
+/* By one of manual reset all were woken. */
+static bool event_is_of_use(const struct tni_member *member)
+{
+	return !(member->event->sync.flags & TENON_EVENT_MANUAL) &&
+	       (tni_turnstile_word(&member->event->sync) & (TNI_EVENT_SET | TNI_EVENT_TOKEN));
+}
+
 static int event_bring_back(void *context, int64_t deadline_ns)
 {
 	(void)context;
@@ -367,7 +383,8 @@ const struct tni_member_kind tni_member_event = {.begin = event_begin,
 						 .announce = event_announce,
 						 .are_there = are_no_holders,
 						 .bring_back = event_bring_back,
-						 .hand_on = turnstile_hand_on};
+						 .hand_on = turnstile_hand_on,
+						 .is_of_use = event_is_of_use};
 
 /* Descriptors and processes: looked at by poll(2), and in waitset_watch.c for many at once. */
 

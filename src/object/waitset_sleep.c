@@ -156,6 +156,20 @@ static bool may_have_missed(const struct rest *rests, uint32_t count)
 	return false;
 }
 
+/* A set for all may not use what it was woken for, and sleeps on: all who sleep for that look.  The event is not counted:
+ * who is not asleep yet has looked since it was, and other sets for all that are woken by this do not wake this one again,
+ * and so on for ever. */
+static void pass_on(const struct rest *rest, int how)
+{
+	uint32_t classes = rest->member->kind->classes(rest->member);
+
+	if (how != TNI_WOKEN_DEATH && !tni_sleep_was_called(rest->member->house, &rest->sleep))
+		return;
+	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
+		if (classes & TNI_CLASS_BIT(class))
+			tni_event_wake(rest->member->house, class, TNI_EVERYBODY);
+}
+
 static int after(struct rest *rests, uint32_t count, int woken, int64_t deadline_ns)
 {
 	int64_t now_ns = tni_clock_ns(CLOCK_MONOTONIC);
@@ -170,7 +184,9 @@ static int after(struct rest *rests, uint32_t count, int woken, int64_t deadline
 		if (tni_sleep_was_called(rest->member->house, &rest->sleep))
 			rest->visit->called[rest->number / 64] |= UINT64_C(1)
 								  << (rest->number % 64);
-		if (how > 0)
+		if (how > 0 && rest->visit->set->flags & TENON_WAITSET_ALL)
+			pass_on(rest, how);
+		else if (how > 0)
 			tni_sleep_woken(rest->member->house);
 		/* The dead one owed wakes to others, too. */
 		if (how == TNI_WOKEN_DEATH)
@@ -269,7 +285,8 @@ void tni_visit_hand_on(struct tni_visit *visit, const uint64_t *taken)
 
 		/* What is left as it is, is taken by nobody. */
 		if ((visit->called[i / 64] & bit) &&
-		    (!(taken[i / 64] & bit) || !member->kind->put_back))
+		    (!(taken[i / 64] & bit) || !member->kind->put_back) &&
+		    (!member->kind->is_of_use || member->kind->is_of_use(member)))
 			member->kind->hand_on(member);
 	}
 	memset(visit->called, 0, sizeof(visit->called));

@@ -2,6 +2,7 @@
 
 #include "folder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -28,6 +29,19 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
 	files_left += kind == FTW_F;
 	remove(path);
 	return 0;
+}
+
+uint32_t folder_files(const char *path)
+{
+	DIR *directory = opendir(path);
+	const struct dirent *entry;
+	uint32_t files = 0;
+
+	while (directory && (entry = readdir(directory)) != NULL)
+		files += entry->d_name[0] != '.';
+	if (directory)
+		closedir(directory);
+	return files;
 }
 
 int folder_remove(const char *path)

@@ -2,7 +2,7 @@
 
 /*
  * The lock, killed at the instructions of its operations: points.h.  Survivors are told by -EOWNERDEAD if the victim may
- * have died with it, and only then.
+ * have died with it, and only then.  Half of the scenarios are of a lock with priority inheritance.
  */
 
 #include <errno.h>
@@ -12,10 +12,13 @@
 
 #include <tenon/lock.h>
 
+#include "placed.h"
 #include "points.h"
 #include "step.h"
 
 #define NAME "/victim"
+/* Of a case's number: a lock with priority inheritance. */
+#define INHERIT 0x100u
 
 enum operation {
 	OP_ACQUIRE,	  /* for the first time: the entry is made */
@@ -46,15 +49,58 @@ enum operation {
 static struct tenon_lock *own; /* this process's */
 static struct tenon_lock *victims;
 
-static struct tenon_lock *open_lock(const struct points_case *one, uint32_t flags)
+static enum operation operation_of(const struct points_case *one)
 {
-	struct tenon_sync_options options = {
-		.size = sizeof(options),
-		.flags = one->number == OP_RECURSIVE ? TENON_LOCK_RECURSIVE : 0,
-		.max_participants = 16};
+	return one->number & ~INHERIT;
+}
+
+static struct tenon_lock *open_placed(uint32_t flags, struct tenon_sync_options *options)
+{
+	struct tenon_region *region = placed_open(flags);
 	struct tenon_lock *lock;
 
+	options->max_participants = 0;
+	if (!region || tenon_lock_open_at(region, PLACED_BYTES, flags, options, &lock) != 0) {
+		tenon_region_close(region);
+		return NULL;
+	}
+	placed_note(lock, region);
+	return lock;
+}
+
+static struct tenon_lock *open_lock(const struct points_case *one, uint32_t flags)
+{
+	struct tenon_sync_options options = {.size = sizeof(options), .max_participants = 16};
+	struct tenon_lock *lock;
+
+	if (operation_of(one) == OP_RECURSIVE)
+		options.flags |= TENON_LOCK_RECURSIVE;
+	if (one->number & INHERIT)
+		options.flags |= TENON_LOCK_INHERIT;
+	if (points_are_placed())
+		return open_placed(flags, &options);
 	return tenon_lock_open(NULL, NAME, flags, &options, &lock) == 0 ? lock : NULL;
+}
+
+static struct tenon_lock *close_lock(struct tenon_lock *lock)
+{
+	struct tenon_region *region = placed_forget(lock);
+
+	tenon_lock_close(lock);
+	tenon_region_close(region);
+	return NULL;
+}
+
+/* Whether there are locks with priority inheritance. */
+static const char *obstacle(const struct points_case *one)
+{
+	struct tenon_lock *lock = one->number & INHERIT ? open_lock(one, TENON_CREATE) : NULL;
+	int result = lock ? tenon_lock_acquire(lock, points_deadline()) : 0;
+
+	close_lock(lock);
+	tenon_lock_remove(NULL, NAME);
+	placed_remove();
+	return result == -ENOTSUP ? "the kernel has no FUTEX_LOCK_PI2" : NULL;
 }
 
 static int acquire_it(const struct points_case *one)
@@ -74,12 +120,12 @@ static int hold_before(void)
 
 static int prepare(const struct points_case *one)
 {
-	if (one->number == OP_OPEN || one->number == OP_CREATE)
+	if (operation_of(one) == OP_OPEN || operation_of(one) == OP_CREATE)
 		return 0;
 	victims = open_lock(one, 0);
 	if (!victims)
 		return -1;
-	switch (one->number) {
+	switch (operation_of(one)) {
 	case OP_ACQUIRE_AGAIN:
 	case OP_ACQUIRE_DEAD:
 		return hold_before() == 0 ? tenon_lock_release(victims) : -1;
@@ -104,7 +150,7 @@ static void operate(const struct points_case *one)
 {
 	struct tenon_lock_status status = {.size = sizeof(status)};
 
-	switch (one->number) {
+	switch (operation_of(one)) {
 	case OP_TRY:
 		(void)!tenon_lock_try(victims);
 		break;
@@ -133,7 +179,7 @@ static void operate(const struct points_case *one)
 	case OP_CLOSE:
 	case OP_CLOSE_HELD:
 	case OP_CLOSE_SHARED:
-		victims = tenon_lock_close(victims);
+		victims = close_lock(victims);
 		break;
 	case OP_STATUS:
 		tenon_lock_status(victims, &status);
@@ -150,23 +196,28 @@ static void operate(const struct points_case *one)
 /* Whether this process keeps the victim, and the sleeper, waiting. */
 static bool is_kept(const struct points_case *one)
 {
-	return one->number == OP_ACQUIRE_ASLEEP || one->number == OP_SHARE_ASLEEP ||
-	       one->number == OP_DRAIN;
+	return operation_of(one) == OP_ACQUIRE_ASLEEP || operation_of(one) == OP_SHARE_ASLEEP ||
+	       operation_of(one) == OP_DRAIN;
 }
 
 /* What the victim, or the sleeper, waits for. */
 static int let_go(const struct points_case *one)
 {
-	return one->number == OP_DRAIN ? tenon_lock_release_shared(own) : tenon_lock_release(own);
+	return operation_of(one) == OP_DRAIN ? tenon_lock_release_shared(own)
+					     : tenon_lock_release(own);
+}
+
+/* Whether the victim holds it at the end, or may on the way. */
+static bool dies_with_it(const struct points_case *one)
+{
+	return operation_of(one) < OP_SHARE || operation_of(one) > OP_STATUS;
 }
 
 /* An answer that is right for who comes next. */
 static bool is_right(const struct points_case *one, int result)
 {
-	bool may_have_died_with_it = one->number < OP_SHARE || one->number > OP_STATUS;
-
-	return result == 0 || (result == -EOWNERDEAD && may_have_died_with_it) ||
-	       (result == -ENOTRECOVERABLE && one->number == OP_LOST);
+	return result == 0 || (result == -EOWNERDEAD && dies_with_it(one)) ||
+	       (result == -ENOTRECOVERABLE && operation_of(one) == OP_LOST);
 }
 
 static int sleep_for_it(const struct points_case *one)
@@ -188,11 +239,32 @@ static bool is_due(const struct points_case *one, bool finished)
 	return !is_kept(one);
 }
 
-static bool prove_one(const struct points_case *one, struct tenon_lock *lock)
+/* Whether somebody is told of a death.  `first`: what the first of the survivors got; `answer`: the sleeper. */
+static bool prove_told(const struct points_case *one, bool finished, int first, int answer)
+{
+	bool told = first == -EOWNERDEAD || answer == -EOWNERDEAD;
+
+	switch (operation_of(one)) {
+	case OP_RELEASE:
+		return !(finished && told) || points_wrong("told of who had let go", first);
+	case OP_LOST:
+		return !finished || first == -ENOTRECOVERABLE ||
+		       points_wrong("given up, and had", first);
+	case OP_REPAIRED:
+	case OP_CLOSE_HELD:
+		return told || points_wrong("nobody is told of a death", first);
+	default:
+		return !finished || told || !dies_with_it(one) ||
+		       points_wrong("nobody is told of the victim's death", first);
+	}
+}
+
+static bool prove_one(const struct points_case *one, struct tenon_lock *lock, int *ret_result)
 {
 	int64_t before_ns = step_now_ns(), took_ns;
 	int result = tenon_lock_acquire(lock, points_deadline());
 
+	*ret_result = result;
 	took_ns = step_now_ns() - before_ns;
 	if (!is_right(one, result))
 		return points_wrong("a survivor's answer", result);
@@ -209,23 +281,22 @@ static bool prove(const struct points_case *one, bool finished, int answer)
 {
 	struct tenon_lock_status status = {.size = sizeof(status)};
 	struct tenon_lock *fresh;
+	int first = 0, again;
 	bool right;
 
-	(void)finished;
-	(void)answer;
 	/* It may have been let go of already. */
 	if (is_kept(one))
 		let_go(one);
-	right = prove_one(one, own);
+	right = prove_one(one, own, &first) && prove_told(one, finished, first, answer);
 	fresh = open_lock(one, TENON_CREATE);
 	if (!fresh)
 		return points_wrong("cannot be opened", 0);
-	right = right && prove_one(one, fresh) && prove_one(one, own);
+	right = right && prove_one(one, fresh, &again) && prove_one(one, own, &again);
 	if (tenon_lock_status(own, &status) != 0 || status.owner_pid != 0 || status.waiting != 0 ||
 	    status.participants != 2 || status.damaged || status.shared != 0 ||
 	    status.state == TENON_LOCK_OWNER_DIED)
 		right = points_wrong("something is left", status.owner_pid);
-	fresh = tenon_lock_close(fresh);
+	fresh = close_lock(fresh);
 	return right;
 }
 
@@ -235,9 +306,9 @@ static bool set_stage(const struct points_case *one)
 	own = open_lock(one, TENON_CREATE);
 	if (!own)
 		return false;
-	if (one->number == OP_REPAIRED && points_die_behind(acquire_it, one) != 0)
+	if (operation_of(one) == OP_REPAIRED && points_die_behind(acquire_it, one) != 0)
 		return false;
-	if (one->number == OP_DRAIN)
+	if (operation_of(one) == OP_DRAIN)
 		return tenon_lock_acquire_shared(own, points_deadline()) == 0;
 	return !is_kept(one) || tenon_lock_acquire(own, points_deadline()) == 0;
 }
@@ -245,23 +316,24 @@ static bool set_stage(const struct points_case *one)
 static void clear_stage(const struct points_case *one)
 {
 	(void)one;
-	own = tenon_lock_close(own);
+	own = close_lock(own);
 	tenon_lock_remove(NULL, NAME);
+	placed_remove();
 }
 
 /* In one scenario somebody dies with the lock when the victim is at its marker. */
 static bool disturb(const struct points_case *one)
 {
-	return (one->number != OP_ACQUIRE_DEAD && one->number != OP_SHARE_DEAD) ||
+	return (operation_of(one) != OP_ACQUIRE_DEAD && operation_of(one) != OP_SHARE_DEAD) ||
 	       points_die_behind(acquire_it, one) == 0;
 }
 
 #define CASE(text, operation, ...)                                                                 \
 	{                                                                                          \
-		.name = (text), .number = (operation), .set_stage = set_stage, .prepare = prepare, \
-		.disturb = disturb, .operate = operate, .sleep = sleep_for_it,                     \
-		.is_right = is_right, .is_due = is_due, .help = let_go, .prove = prove,            \
-		.clear_stage = clear_stage, __VA_ARGS__                                            \
+		.name = (text), .number = (operation), .obstacle = obstacle,                       \
+		.set_stage = set_stage, .prepare = prepare, .disturb = disturb,                    \
+		.operate = operate, .sleep = sleep_for_it, .is_right = is_right, .is_due = is_due, \
+		.help = let_go, .prove = prove, .clear_stage = clear_stage, __VA_ARGS__            \
 	}
 
 int main(int argc, char **argv)
@@ -288,6 +360,17 @@ int main(int argc, char **argv)
 		CASE("close", OP_CLOSE, .no_sleeper = true),
 		CASE("close-held", OP_CLOSE_HELD, ),
 		CASE("status", OP_STATUS, .no_sleeper = true),
+		CASE("inherit/acquire", INHERIT | OP_ACQUIRE, ),
+		CASE("inherit/acquire-again", INHERIT | OP_ACQUIRE_AGAIN, ),
+		CASE("inherit/acquire-dead", INHERIT | OP_ACQUIRE_DEAD, ),
+		CASE("inherit/acquire-asleep", INHERIT | OP_ACQUIRE_ASLEEP, .may_wait = true),
+		CASE("inherit/try", INHERIT | OP_TRY, ),
+		CASE("inherit/recursive", INHERIT | OP_RECURSIVE, ),
+		CASE("inherit/release", INHERIT | OP_RELEASE, ),
+		CASE("inherit/repaired", INHERIT | OP_REPAIRED, ),
+		CASE("inherit/lost", INHERIT | OP_LOST, ),
+		CASE("inherit/close-held", INHERIT | OP_CLOSE_HELD, ),
+		CASE("inherit/status", INHERIT | OP_STATUS, .no_sleeper = true),
 	};
 
 	return points_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- *	PROGRAM [--all] [NAME]	every instruction; the scenarios whose names hold NAME
+ *	PROGRAM [--all | --points N] [--placed] [NAME]
+ *
+ *	--all		every instruction
+ *	--points	about so many of each scenario
+ *	--placed	objects that are placed in a region, by programs that can
+ *	NAME		the scenarios whose names hold it
  */
 
 #include "points.h"
@@ -34,7 +39,9 @@
 #define POINTS 40u
 
 static const struct points_case *current;
-static bool has_sleeper, has_helped;
+static bool has_sleeper, has_helped, is_recording, are_placed;
+static uint64_t points_wanted = POINTS;
+static char folder[FOLDER_BYTES];
 
 /* What the sleeper got: 1 - its answer, which is not positive; 0 nothing yet. */
 static _Atomic int64_t *answered;
@@ -64,6 +71,11 @@ int64_t points_deadline(void)
 	return tenon_deadline_after(POINTS_PATIENCE_NS);
 }
 
+bool points_are_placed(void)
+{
+	return are_placed;
+}
+
 int points_die_behind(int (*run)(const struct points_case *one), const struct points_case *one)
 {
 	pid_t pid = fork();
@@ -90,22 +102,18 @@ static void operate(void *context)
 	current->operate(current);
 }
 
-static int help_once(void)
+static int help(void)
 {
-	if (has_helped || !current->help)
+	if (!current->help)
 		return 0;
 	has_helped = true;
 	return current->help(current);
 }
 
-static int on_sleep(void *context)
-{
-	(void)context;
-	return help_once();
-}
-
 static struct step_plan plan = {
 	.prepare = prepare, .operate = operate, .patience_ns = POINTS_PATIENCE_NS};
+
+static pid_t sleeper;
 
 static pid_t start_sleeper(void)
 {
@@ -122,14 +130,30 @@ static pid_t start_sleeper(void)
 }
 
 /* Asleep, or done with it already. */
-static void await_sleeper(pid_t sleeper)
+static void await_sleeper(void)
 {
 	while (!step_is_asleep(sleeper, NULL) && atomic_load(answered) == 0)
 		sched_yield();
 }
 
+static void add_sleeper(void)
+{
+	if (!has_sleeper || sleeper || is_recording)
+		return;
+	sleeper = start_sleeper();
+	await_sleeper();
+}
+
+static int on_sleep(void *context)
+{
+	(void)context;
+	if (current->is_second)
+		add_sleeper();
+	return has_helped ? 0 : help();
+}
+
 /* The sleeper's answer. */
-static bool prove_sleeper(pid_t sleeper, bool finished, int64_t since_ns, int *ret_answer)
+static bool prove_sleeper(bool finished, int64_t since_ns, int *ret_answer)
 {
 	bool was_due = false, right = true;
 	int64_t answer, took_ns = 0;
@@ -137,8 +161,9 @@ static bool prove_sleeper(pid_t sleeper, bool finished, int64_t since_ns, int *r
 
 	while (atomic_load(answered) == 0 && took_ns < POINTS_PATIENCE_NS) {
 		took_ns = step_now_ns() - since_ns;
-		if (!has_helped && current->is_due && !current->is_due(current, finished)) {
-			if (help_once() != 0)
+		if ((!has_helped || current->helps_again) && current->is_due &&
+		    !current->is_due(current, finished)) {
+			if (help() != 0)
 				right = points_wrong("help", 0);
 			since_ns = step_now_ns();
 			continue;
@@ -158,12 +183,24 @@ static bool prove_sleeper(pid_t sleeper, bool finished, int64_t since_ns, int *r
 	return right;
 }
 
+/* It waits for its own threads, which go on. */
+static int on_threads(void *context)
+{
+	(void)context;
+	return 0;
+}
+
 static bool set_stage(void)
 {
 	fault[0] = '\0';
 	has_helped = false;
-	plan.may_sleep = current->may_wait;
-	plan.on_sleep = current->may_wait && current->help ? on_sleep : NULL;
+	sleeper = 0;
+	plan.may_sleep = current->may_wait || current->has_threads;
+	/* Its threads would run into the breakpoint. */
+	plan.jumps = !current->has_threads;
+	plan.on_sleep = current->may_wait && (current->help || current->is_second) ? on_sleep
+			: current->has_threads					   ? on_threads
+										   : NULL;
 	return current->set_stage(current) || points_wrong("stage", 0);
 }
 
@@ -177,25 +214,34 @@ static bool start_victim(struct step_victim *victim)
 
 static bool survive(struct step_victim *victim, const struct step_trace *trace, uint64_t point)
 {
-	pid_t sleeper = 0;
 	enum step_end end;
 	int64_t since_ns;
 	bool right = true, finished;
 	int answer = POINTS_NO_ANSWER;
 
-	if (has_sleeper) {
-		sleeper = start_sleeper();
-		await_sleeper(sleeper);
-	}
+	sleeper = 0;
+	if (!current->is_rival && !current->is_second)
+		add_sleeper();
 	end = step_jump(victim, trace, point);
+	add_sleeper();
 	finished = end == STEP_FINISHED;
 	since_ns = step_now_ns();
 	step_kill(victim);
 	if (end == STEP_HANGS || end == STEP_CRASHED)
 		right = points_wrong("the victim hangs or crashed", end);
 	if (sleeper)
-		right = prove_sleeper(sleeper, finished, since_ns, &answer) && right;
+		right = prove_sleeper(finished, since_ns, &answer) && right;
 	return right && current->prove(current, finished, answer);
+}
+
+static void clear_stage(bool *right)
+{
+	uint32_t files;
+
+	current->clear_stage(current);
+	files = folder_files(folder);
+	if (files > 0)
+		*right = points_wrong("files are left", files);
 }
 
 /* Kills behind the n-th instruction. */
@@ -204,7 +250,7 @@ static bool run_point(const struct step_trace *trace, uint64_t point)
 	struct step_victim victim;
 	bool right = set_stage() && start_victim(&victim) && survive(&victim, trace, point);
 
-	current->clear_stage(current);
+	clear_stage(&right);
 	return right;
 }
 
@@ -212,86 +258,187 @@ static bool record(struct step_trace *trace)
 {
 	struct step_victim victim;
 	enum step_end end = STEP_HANGS;
+	bool right = true;
 
+	is_recording = true;
 	if (set_stage() && start_victim(&victim)) {
 		end = step_record(&victim, trace, STEPS_LIMIT);
 		step_kill(&victim);
 	}
-	current->clear_stage(current);
-	/* One that nobody helps is left asleep. */
-	return end == STEP_FINISHED || (end == STEP_ASLEEP && current->may_wait) ||
-	       points_wrong("the operation does not end", end);
+	is_recording = false;
+	clear_stage(&right);
+	/* One that nobody helps is left asleep, and so is one whose threads have no processor for long. */
+	if (end != STEP_FINISHED &&
+	    !(end == STEP_ASLEEP && (current->may_wait || current->has_threads)))
+		right = points_wrong("the operation does not end", end);
+	return right;
 }
 
-static bool run_scenario(bool all, uint64_t *points)
+/* An instruction of a run, and where it is. */
+struct place {
+	uint64_t address, point;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct place *left = a, *right = b;
+
+	if (left->address != right->address)
+		return left->address < right->address ? -1 : 1;
+	return left->point < right->point ? -1 : 1;
+}
+
+static int compare_points(const void *a, const void *b)
+{
+	const uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Of a loop the first two rounds and the last one: what lies between is more of the same.  Answers how many. */
+static uint64_t skip_rounds(const struct step_trace *trace, uint64_t *ret_points)
+{
+	struct place *places = malloc((trace->count + 1) * sizeof(*places));
+	uint64_t count = 0;
+
+	for (uint64_t i = 0; places && i < trace->count; i++)
+		places[i] = (struct place){.address = trace->address[i], .point = i};
+	if (places)
+		qsort(places, trace->count, sizeof(*places), compare_places);
+	for (uint64_t i = 0; places && i < trace->count; i++) {
+		bool is_early = i < 2 || places[i - 2].address != places[i].address;
+		bool is_last = i + 1 == trace->count || places[i + 1].address != places[i].address;
+
+		if (is_early || is_last)
+			ret_points[count++] = places[i].point;
+	}
+	free(places);
+	qsort(ret_points, count, sizeof(*ret_points), compare_points);
+	return count;
+}
+
+/* Behind how many instructions to kill, in rising order; the last is behind them all. */
+static uint64_t *choose_points(const struct step_trace *trace, uint64_t *ret_count)
+{
+	uint64_t *points = malloc((trace->count + 1) * sizeof(*points));
+	uint64_t count = 0, chosen = 0;
+
+	if (!points)
+		return NULL;
+	if (points_wanted == UINT64_MAX)
+		for (; count < trace->count; count++)
+			points[count] = count;
+	else
+		count = skip_rounds(trace, points);
+	chosen = count < points_wanted ? count : points_wanted;
+	for (uint64_t i = 0; i < chosen; i++)
+		points[i] = points[i * count / chosen];
+	points[chosen++] = trace->count;
+	*ret_count = chosen;
+	return points;
+}
+
+static bool try_point(const struct step_trace *trace, uint64_t point)
+{
+	char where[200] = "";
+	bool right = false;
+
+	for (uint32_t round = 0; round < SLOW_ROUNDS && !right; round++) {
+		slow = false;
+		right = run_point(trace, point);
+		if (!slow)
+			break;
+	}
+	if (!right && point < trace->count)
+		step_describe(trace->address[point], where, sizeof(where));
+	if (!right)
+		printf("# behind instruction %" PRIu64 " of %" PRIu64 ": %s; %s\n", point,
+		       trace->count, fault, where);
+	return right;
+}
+
+static bool run_scenario(uint64_t *ret_points)
 {
 	struct step_trace trace = {0};
-	uint64_t stride;
+	uint64_t *points, count = 0;
 	bool right = record(&trace);
 
-	stride = all || trace.count <= POINTS ? 1 : trace.count / POINTS;
-	for (uint64_t point = 0; right && point <= trace.count; point += stride) {
-		char where[200] = "";
-
-		for (uint32_t round = 0; round < SLOW_ROUNDS; round++) {
-			slow = false;
-			right = run_point(&trace, point);
-			if (right || !slow)
-				break;
-		}
-		++*points;
-		if (!right && point < trace.count)
-			step_describe(trace.address[point], where, sizeof(where));
-		if (!right)
-			printf("# behind instruction %" PRIu64 " of %" PRIu64 ": %s; %s\n", point,
-			       trace.count, fault, where);
-	}
-	if (!right && trace.count == 0)
+	if (!right)
 		printf("# %s\n", fault);
+	points = right ? choose_points(&trace, &count) : NULL;
+	right = points != NULL;
+	for (*ret_points = 0; right && *ret_points < count; ++*ret_points)
+		right = try_point(&trace, points[*ret_points]);
+	free(points);
 	step_trace_free(&trace);
 	return right;
 }
 
+/* One line of TAP. */
+static bool report(uint32_t number, const char *name)
+{
+	const char *obstacle = current->obstacle ? current->obstacle(current) : NULL;
+	uint64_t points = 0;
+	bool right;
+
+	if (obstacle) {
+		printf("ok %u - %s # SKIP %s\n", number, name, obstacle);
+		return true;
+	}
+	right = run_scenario(&points);
+	printf("%sok %u - %s: %" PRIu64 " kill points\n", right ? "" : "not ", number, name,
+	       points);
+	fflush(stdout);
+	return right;
+}
+
 static uint32_t run_all(const struct points_case *cases, uint32_t count, const char *pattern,
-			bool all, uint32_t *ret_failed)
+			uint32_t *ret_failed)
 {
 	uint32_t number = 0;
 
 	for (uint32_t i = 0; i < 2 * count; i++) {
-		uint64_t points = 0;
 		char name[64];
-		bool right;
 
 		current = &cases[i / 2];
 		has_sleeper = i % 2;
-		if (has_sleeper && current->no_sleeper)
+		snprintf(name, sizeof(name), "%s%s%s", are_placed ? "placed/" : "", current->name,
+			 !has_sleeper	     ? ""
+			 : current->is_rival ? "/rival"
+					     : "/sleeper");
+		if ((has_sleeper && current->no_sleeper) || !strstr(name, pattern))
 			continue;
-		snprintf(name, sizeof(name), "%s%s", current->name, has_sleeper ? "/sleeper" : "");
-		if (!strstr(name, pattern))
-			continue;
-		right = run_scenario(all, &points);
-		*ret_failed += !right;
-		printf("%sok %u - %s: %" PRIu64 " kill points\n", right ? "" : "not ", ++number,
-		       name, points);
-		fflush(stdout);
+		*ret_failed += !report(++number, name);
 	}
 	return number;
 }
 
-int points_main(int argc, char **argv, const struct points_case *cases, uint32_t count)
+static const char *read_options(int argc, char **argv)
 {
-	const char *pattern = "", *obstacle;
-	char folder[FOLDER_BYTES];
-	uint32_t failed = 0;
-	bool all = false;
+	const char *pattern = "";
 
-	step_restart(argv);
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--all") == 0)
-			all = true;
+			points_wanted = UINT64_MAX;
+		else if (strcmp(argv[i], "--points") == 0 && i + 1 < argc)
+			points_wanted = strtoull(argv[++i], NULL, 10);
+		else if (strcmp(argv[i], "--placed") == 0)
+			are_placed = true;
 		else
 			pattern = argv[i];
 	}
+	if (points_wanted == 0)
+		points_wanted = 1;
+	return pattern;
+}
+
+int points_main(int argc, char **argv, const struct points_case *cases, uint32_t count)
+{
+	const char *pattern, *obstacle;
+	uint32_t failed = 0;
+
+	step_restart(argv);
+	pattern = read_options(argc, argv);
 	obstacle = step_obstacle();
 	if (obstacle) {
 		printf("1..0 # SKIP %s\n", obstacle);
@@ -302,7 +449,7 @@ int points_main(int argc, char **argv, const struct points_case *cases, uint32_t
 	answered = mmap(NULL, sizeof(*answered), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			-1, 0);
 	printf("TAP version 13\n");
-	printf("1..%u\n", run_all(cases, count, pattern, all, &failed));
+	printf("1..%u\n", run_all(cases, count, pattern, &failed));
 	folder_remove(folder);
 	return failed > 0;
 }

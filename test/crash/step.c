@@ -354,11 +354,15 @@ enum step_end step_jump(struct step_victim *victim, const struct step_trace *tra
 	enum step_end end;
 	uint64_t anchor;
 
-	/* One that is woken by chance would run on to the breakpoint, and may hold a lock there that
-	 * on_sleep needs. */
-	if (trace->count == 0 || victim->plan->may_sleep)
+	uint64_t last = steps;
+
+	/* Behind its sleep, one that is woken by chance would run on to the breakpoint, and may hold a lock
+	 * there that on_sleep needs. */
+	if (trace->count == 0 || (victim->plan->may_sleep && !victim->plan->jumps))
 		return step_to(victim, steps);
-	anchor = trace->anchor[steps < trace->count ? steps : trace->count - 1];
+	if (victim->plan->may_sleep && last > trace->slept)
+		last = trace->slept;
+	anchor = trace->anchor[last < trace->count ? last : trace->count - 1];
 	/* A breakpoint costs as much as a few steps. */
 	if (anchor > 8) {
 		end = run_to(victim, trace->address[anchor - 1]);
@@ -420,13 +424,20 @@ static int find_anchors(struct step_trace *trace)
 enum step_end step_record(struct step_victim *victim, struct step_trace *trace, uint64_t limit)
 {
 	enum step_end end = STEP_STOPPED;
+	bool slept = false;
 
 	memset(trace, 0, sizeof(*trace));
 	while (end == STEP_STOPPED && victim->steps < limit) {
 		if (trace_add(trace, victim->address) != 0)
 			return STEP_HANGS;
 		end = step_to(victim, victim->steps + 1);
+		if (!slept && (victim->slept || end == STEP_ASLEEP)) {
+			slept = true;
+			trace->slept = trace->count - 1;
+		}
 	}
+	if (!slept)
+		trace->slept = trace->count;
 	if (find_anchors(trace) != 0)
 		trace->count = 0;
 	return end;

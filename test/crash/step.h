@@ -29,6 +29,7 @@ struct step_plan {
 	int (*on_sleep)(void *context);
 	void *context;
 	bool may_sleep;	     /* the operation may sleep: look for that at every step */
+	bool jumps;	     /* all the same, step_jump() runs at full speed to where it sleeps */
 	int64_t patience_ns; /* how long one step may take, beyond which the victim hangs */
 };
 
@@ -57,6 +58,7 @@ struct step_trace {
 	uint64_t *
 		anchor; /* anchor[i]: the last j <= i whose address comes once only, + 1; 0: none */
 	uint64_t count, capacity;
+	uint64_t slept; /* in which it went to sleep; `count`: it did not */
 };
 
 /* Why there can be no stepping here, or NULL: the machine does not let a process single-step its
@@ -74,7 +76,7 @@ int step_start(struct step_victim *victim, const struct step_plan *plan);
 enum step_end step_to(struct step_victim *victim, uint64_t steps);
 
 /* The same, by the addresses of an earlier run; for the first call on a victim only.  Fast, unless the
- * operation may sleep. */
+ * operation may sleep and the plan does not say that it jumps. */
 enum step_end step_jump(struct step_victim *victim, const struct step_trace *trace, uint64_t steps);
 
 /* Steps to the end of the operation, or to `limit`, and notes the addresses. */

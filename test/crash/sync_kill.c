@@ -2,7 +2,7 @@
 
 /*
  * Semaphores, events, conditions, barriers and onces, killed at the instructions of their operations: points.h.
- * One of each lies in the namespace; a case uses some.
+ * One of each lies in the namespace, or in a region; a case uses some.
  */
 
 #include <errno.h>
@@ -19,6 +19,7 @@
 #include <tenon/once.h>
 #include <tenon/semaphore.h>
 
+#include "placed.h"
 #include "points.h"
 #include "step.h"
 
@@ -33,6 +34,7 @@ struct set {
 	struct tenon_lock *lock;
 	struct tenon_barrier *barrier;
 	struct tenon_once *once;
+	struct tenon_region *region;
 };
 
 static struct set own, victims;
@@ -101,29 +103,72 @@ static uint32_t sleepers_count(const struct points_case *one)
 	return 1 + (one->number == ACQUIRE || one->number == ACQUIRE_UNDO);
 }
 
+/* What there is made with. */
+struct made {
+	struct tenon_semaphore_options semaphore;
+	struct tenon_barrier_options barrier;
+	struct tenon_sync_options general, event;
+};
+
+static struct made made_of(const struct points_case *one)
+{
+	uint32_t participants = points_are_placed() ? 0 : 16;
+	struct made made = {.semaphore = {.size = sizeof(made.semaphore),
+					  .max_participants = participants,
+					  .value = first_value(one)},
+			    .barrier = {.size = sizeof(made.barrier),
+					.max_participants = participants,
+					.count = 2},
+			    .general = {.size = sizeof(made.general),
+					.max_participants = participants}};
+
+	made.event = made.general;
+	if (one->number == SET_MANUAL || one->number == PULSE_MANUAL)
+		made.event.flags |= TENON_EVENT_MANUAL;
+	if (one->number == EVENT_WAIT || one->number == RESET)
+		made.event.flags |= TENON_EVENT_IS_SET;
+	return made;
+}
+
+static bool open_placed(const struct points_case *one, uint32_t flags, struct set *set)
+{
+	struct made made = made_of(one);
+	struct tenon_region *region = placed_open(flags);
+
+	set->region = region;
+	if (!region)
+		return false;
+	if (is_of_event(one))
+		return tenon_event_open_at(region, 0, flags, &made.event, &set->event) == 0;
+	if (is_of_condition(one))
+		return tenon_condition_open_at(region, 0, flags, &made.general, &set->condition) ==
+			       0 &&
+		       tenon_lock_open_at(region, PLACED_BYTES, flags, &made.general, &set->lock) ==
+			       0;
+	if (is_of_barrier(one))
+		return tenon_barrier_open_at(region, 0, flags, &made.barrier, &set->barrier) == 0;
+	if (is_of_once(one))
+		return tenon_once_open_at(region, 0, flags, &made.general, &set->once) == 0;
+	return tenon_semaphore_open_at(region, 0, flags, &made.semaphore, &set->semaphore) == 0;
+}
+
 static bool open_set(const struct points_case *one, uint32_t flags, struct set *set)
 {
-	struct tenon_semaphore_options semaphore = {
-		.size = sizeof(semaphore), .max_participants = 16, .value = first_value(one)};
-	struct tenon_barrier_options barrier = {
-		.size = sizeof(barrier), .max_participants = 16, .count = 2};
-	struct tenon_sync_options general = {.size = sizeof(general), .max_participants = 16};
-	struct tenon_sync_options event = general;
+	struct made made = made_of(one);
 
-	if (one->number == SET_MANUAL || one->number == PULSE_MANUAL)
-		event.flags |= TENON_EVENT_MANUAL;
-	if (one->number == EVENT_WAIT || one->number == RESET)
-		event.flags |= TENON_EVENT_IS_SET;
+	if (points_are_placed())
+		return open_placed(one, flags, set);
 	if (is_of_event(one))
-		return tenon_event_open(NULL, NAME, flags, &event, &set->event) == 0;
+		return tenon_event_open(NULL, NAME, flags, &made.event, &set->event) == 0;
 	if (is_of_condition(one))
-		return tenon_condition_open(NULL, NAME, flags, &general, &set->condition) == 0 &&
-		       tenon_lock_open(NULL, NAME, flags, &general, &set->lock) == 0;
+		return tenon_condition_open(NULL, NAME, flags, &made.general, &set->condition) ==
+			       0 &&
+		       tenon_lock_open(NULL, NAME, flags, &made.general, &set->lock) == 0;
 	if (is_of_barrier(one))
-		return tenon_barrier_open(NULL, NAME, flags, &barrier, &set->barrier) == 0;
+		return tenon_barrier_open(NULL, NAME, flags, &made.barrier, &set->barrier) == 0;
 	if (is_of_once(one))
-		return tenon_once_open(NULL, NAME, flags, &general, &set->once) == 0;
-	return tenon_semaphore_open(NULL, NAME, flags, &semaphore, &set->semaphore) == 0;
+		return tenon_once_open(NULL, NAME, flags, &made.general, &set->once) == 0;
+	return tenon_semaphore_open(NULL, NAME, flags, &made.semaphore, &set->semaphore) == 0;
 }
 
 static void close_set(struct set *set)
@@ -134,6 +179,7 @@ static void close_set(struct set *set)
 	set->lock = tenon_lock_close(set->lock);
 	set->barrier = tenon_barrier_close(set->barrier);
 	set->once = tenon_once_close(set->once);
+	set->region = tenon_region_close(set->region);
 }
 
 static int acquire(const struct set *set, uint32_t count, uint32_t flags)
@@ -479,6 +525,7 @@ static void clear_stage(const struct points_case *one)
 	tenon_lock_remove(NULL, NAME);
 	tenon_barrier_remove(NULL, NAME);
 	tenon_once_remove(NULL, NAME);
+	placed_remove();
 }
 
 #define CASE(text, operation, ...)                                                                 \
