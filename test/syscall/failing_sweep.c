@@ -54,10 +54,11 @@ uint64_t failing_count_mapped(void)
 	return bytes;
 }
 
-/* Of what may fail anywhere; that the memory is damaged is not so. */
+/* Of what may fail anywhere; that the memory is damaged is not so.  -EINTR comes of calls that no signal interrupts on
+ * tmpfs, and is nothing that a header would have to name. */
 void failing_told(int result, const int *also)
 {
-	static const int general[] = {-ENOSPC, -ENOMEM, -EMFILE, -ENFILE, 0};
+	static const int general[] = {-ENOSPC, -ENOMEM, -EMFILE, -ENFILE, -EINTR, 0};
 
 	for (size_t i = 0; i < sizeof(general) / sizeof(general[0]); i++)
 		if (result == general[i])

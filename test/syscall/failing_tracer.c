@@ -37,7 +37,9 @@ static const struct call {
 	{SYS_mmap, "mmap", {ENOMEM}, false},
 	{SYS_newfstatat, "newfstatat", {ENOMEM}, false},
 	{SYS_fstat, "fstat", {ENOMEM}, false},
-	{SYS_fcntl, "fcntl", {ENOLCK, EINTR}, false},
+	{SYS_fcntl, "fcntl", {EMFILE, EINTR}, false},
+	{SYS_fcntl, "fcntl of a lock", {ENOLCK, EINTR}, false},
+	{SYS_fcntl, "fcntl of seals", {ENOMEM, EINTR}, false},
 	{SYS_pread64, "pread64", {ENOMEM, EINTR}, false},
 	{SYS_memfd_create, "memfd_create", {EMFILE, ENOMEM}, false},
 	{SYS_sendfile, "sendfile", {ENOMEM, EINTR, EIO}, false},
@@ -80,15 +82,29 @@ void failing_end(void)
 
 #if defined(__x86_64__)
 
+/* The three entries stand together. */
+static const struct call *find_fcntl(const struct call *first, uint64_t command)
+{
+	switch (command) {
+	case F_DUPFD_CLOEXEC:
+		return first;
+	case F_OFD_SETLK:
+	case F_OFD_GETLK:
+		return first + 1;
+	case F_ADD_SEALS:
+		return first + 2;
+	default:
+		return NULL;
+	}
+}
+
 static const struct call *find_call(const struct user_regs_struct *registers)
 {
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
 		if (calls[i].number != registers->orig_rax)
 			continue;
-		if (calls[i].number == SYS_fcntl && registers->rsi != F_OFD_SETLK &&
-		    registers->rsi != F_OFD_GETLK && registers->rsi != F_DUPFD_CLOEXEC &&
-		    registers->rsi != F_ADD_SEALS)
-			return NULL;
+		if (calls[i].number == SYS_fcntl)
+			return find_fcntl(&calls[i], registers->rsi);
 		/* Waking does not fail. */
 		if (calls[i].number == SYS_futex && (registers->rsi & 0x7f) != FUTEX_WAIT &&
 		    (registers->rsi & 0x7f) != FUTEX_WAIT_BITSET)

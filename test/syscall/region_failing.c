@@ -187,6 +187,7 @@ static void scenario(void *context)
 	result = operate(operation, &region);
 	failing_end();
 
+	failing_told(result, (const int[]){-EIO, FAILING_LIST_END});
 	if (result != 0) {
 		if (failing_count_descriptors() != descriptors)
 			failing_wrong("descriptors are left", result);

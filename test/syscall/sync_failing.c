@@ -441,6 +441,7 @@ static void run(const struct sync_operation *operation, struct sync_state *state
 	failing_end();
 	if (result == operation->normal)
 		return;
+	failing_told(result, (const int[]){FAILING_LIST_END});
 	if (result == 0 || failing_count_descriptors() != descriptors)
 		failing_wrong("descriptors are left, or the answer is wrong", result);
 	if (count_of(operation, state) != before)
