@@ -24,6 +24,15 @@
 #ifndef SYS_futex_waitv
 #define SYS_futex_waitv 449
 #endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_clone3
+#define SYS_clone3 435
+#endif
+#ifndef FUTEX_LOCK_PI2
+#define FUTEX_LOCK_PI2 13
+#endif
 
 static const struct call {
 	uint64_t number;
@@ -64,7 +73,17 @@ static const struct call {
 	{SYS_getrandom, "getrandom", {EAGAIN, ENOSYS, EINTR}, false},
 	{SYS_getdents64, "getdents64", {ENOMEM}, false},
 	{SYS_futex, "futex", {EINTR, EAGAIN}, false},
+	{SYS_futex, "futex with priority inheritance", {EAGAIN, ENOMEM, ENOSYS}, false},
 	{SYS_futex_waitv, "futex_waitv", {EINTR, EAGAIN, ENOSYS}, false},
+	{SYS_pidfd_open, "pidfd_open", {EMFILE, ENFILE, ENOMEM}, false},
+	{SYS_epoll_create1, "epoll_create1", {EMFILE, ENFILE, ENOMEM}, false},
+	{SYS_epoll_ctl, "epoll_ctl", {ENOMEM, ENOSPC}, false},
+	{SYS_eventfd2, "eventfd2", {EMFILE, ENFILE, ENOMEM}, false},
+	{SYS_timerfd_create, "timerfd_create", {EMFILE, ENFILE, ENOMEM}, false},
+	{SYS_ppoll, "ppoll", {EINTR, ENOMEM}, false},
+	{SYS_clock_nanosleep, "clock_nanosleep", {EINTR}, false},
+	{SYS_mprotect, "mprotect", {ENOMEM}, false},
+	{SYS_clone3, "clone3", {EAGAIN, ENOMEM}, false},
 	{SYS_close, "close", {EINTR}, true},
 };
 
@@ -82,7 +101,7 @@ void failing_end(void)
 
 #if defined(__x86_64__)
 
-/* The three entries stand together. */
+/* The three entries stand together, as those of the next do. */
 static const struct call *find_fcntl(const struct call *first, uint64_t command)
 {
 	switch (command) {
@@ -98,6 +117,14 @@ static const struct call *find_fcntl(const struct call *first, uint64_t command)
 	}
 }
 
+/* Waking does not fail. */
+static const struct call *find_futex(const struct call *first, uint64_t operation)
+{
+	if (operation == FUTEX_LOCK_PI2)
+		return first + 1;
+	return operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET ? first : NULL;
+}
+
 static const struct call *find_call(const struct user_regs_struct *registers)
 {
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
@@ -105,10 +132,8 @@ static const struct call *find_call(const struct user_regs_struct *registers)
 			continue;
 		if (calls[i].number == SYS_fcntl)
 			return find_fcntl(&calls[i], registers->rsi);
-		/* Waking does not fail. */
-		if (calls[i].number == SYS_futex && (registers->rsi & 0x7f) != FUTEX_WAIT &&
-		    (registers->rsi & 0x7f) != FUTEX_WAIT_BITSET)
-			return NULL;
+		if (calls[i].number == SYS_futex)
+			return find_futex(&calls[i], registers->rsi & 0x7f);
 		return &calls[i];
 	}
 	return NULL;

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -435,6 +436,7 @@ static void expect_helped(const struct sync_state *state)
 static void run(const struct sync_operation *operation, struct sync_state *state, int before)
 {
 	int descriptors = failing_count_descriptors(), result;
+	uint64_t mapped = failing_count_mapped();
 
 	failing_begin();
 	result = operation->run(state);
@@ -444,6 +446,8 @@ static void run(const struct sync_operation *operation, struct sync_state *state
 	failing_told(result, (const int[]){FAILING_LIST_END});
 	if (result == 0 || failing_count_descriptors() != descriptors)
 		failing_wrong("descriptors are left, or the answer is wrong", result);
+	if (operation->no_handle && failing_count_mapped() != mapped)
+		failing_wrong("mappings are left", result);
 	if (count_of(operation, state) != before)
 		failing_wrong("failed, and changed the count", count_of(operation, state));
 	result = operation->run(state);
@@ -506,6 +510,7 @@ static void clean(void)
 	inherited = kind_of_run->close(inherited);
 	kind_of_run->remove(NAME);
 	kind_of_run->remove(OTHER);
+	sync_clean();
 	tenon_lock_remove(NULL, "/guard");
 }
 
@@ -518,5 +523,6 @@ int main(int argc, char **argv)
 					       .inherit = inherit,
 					       .clean = clean};
 
-	return failing_sweep_main(argc, argv, &set);
+	sync_is_placed = argc > 1 && strcmp(argv[1], "--placed") == 0;
+	return failing_sweep_main(argc - sync_is_placed, argv + sync_is_placed, &set);
 }
