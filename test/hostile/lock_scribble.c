@@ -162,7 +162,7 @@ static uint32_t sharer_waiting(void *object)
 
 #define KIND(noun)                                                                             \
 	.file = "l.attacked", .open = noun##_open, .remove = lock_remove, .close = lock_close, \
-	.waits_for_held = true
+	.waits_for_held = true, .is_held_long = true
 
 int main(int argc, char **argv)
 {

@@ -124,7 +124,7 @@ static bool is_slow(const struct attack *attack, uint32_t which, uint64_t value)
 		return false;
 	if (is_regions && attack->state == SCRIBBLED_WAITED && which >= FIXED + OWN)
 		return true;
-	if (all)
+	if (all || (attack->kind->is_held_long && !is_regions))
 		return false;
 	if (is_regions || attack->kind->sample)
 		return which != FIXED + OWN || attack->state != SCRIBBLED_IDLE;

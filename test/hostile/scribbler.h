@@ -47,6 +47,8 @@ struct scribbled {
 	void (*wait)(void *object);
 	uint32_t (*waiting)(void *object);
 	bool waits_for_held;
+	/* Its gate is waited for until a deadline, whoever seems to hold it. */
+	bool is_held_long;
 	/* Of so many values a victim of the default set gets one; 0 stands for four. */
 	uint32_t sample;
 	/* Which words; NULL: those of a synchronization object.  The last one has no bytes. */
