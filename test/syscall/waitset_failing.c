@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -19,6 +20,7 @@
 #include "failing_sweep.h"
 
 #define WAIT_NS 1000000
+#define LONG_NS INT64_C(8000000000)
 #define FAR_NS INT64_C(3600000000000)
 #define VALUE 3u
 #define EVENTS_MOST 8u
@@ -151,7 +153,9 @@ static int wait_once(struct waiting *state)
 {
 	struct tenon_waitset_event events[EVENTS_MOST];
 	uint32_t count = 0;
-	int result = tenon_waitset_wait(state->set, tenon_deadline_after(WAIT_NS), events,
+	/* What is not in vain may take its time. */
+	int64_t wait_ns = running->normal == -ETIMEDOUT ? WAIT_NS : LONG_NS;
+	int result = tenon_waitset_wait(state->set, tenon_deadline_after(wait_ns), events,
 					EVENTS_MOST, &count);
 
 	if (result != 0)
@@ -365,6 +369,15 @@ static void clean(void)
 	tenon_event_remove(NULL, "/e");
 }
 
+/* A sanitizer ends the process when it gets no memory for a thread. */
+#if defined(__SANITIZE_ADDRESS__)
+#define IS_SANITIZED 1
+#elif defined(__has_feature)
+#define IS_SANITIZED __has_feature(address_sanitizer)
+#else
+#define IS_SANITIZED 0
+#endif
+
 int main(int argc, char **argv)
 {
 	static const struct failing_set set = {.operations = sizeof(operations) /
@@ -374,5 +387,9 @@ int main(int argc, char **argv)
 					       .inherit = inherit,
 					       .clean = clean};
 
+	if (IS_SANITIZED) {
+		printf("1..0 # SKIP what threads are made of fails, and the sanitizer with it\n");
+		return 77;
+	}
 	return failing_sweep_main(argc, argv, &set);
 }
