@@ -355,7 +355,7 @@ static const char *name_of(uint32_t operation)
 static void inherit(uint32_t operation)
 {
 	running = &operations[operation];
-	inherited = (struct world){NULL};
+	inherited = (struct world){.queue = NULL};
 	if (running->is_inherited)
 		inherited = open_world();
 }
