@@ -269,9 +269,9 @@ void tni_place_close(struct tni_sync *sync)
 }
 
 /* In a mapping of its own: this process may have none, and whoever maps for good takes the registry's lock, which may
- * be held. */
-static int bury_at(struct tenon_region *region, uint64_t entry, uint32_t participant,
-		   int64_t deadline_ns)
+ * be held.  `looked`: why the region may be larger than this process knows. */
+static int bury_one(struct tenon_region *region, uint64_t entry, uint32_t participant, int looked,
+		    int64_t deadline_ns)
 {
 	struct tni_sync sync = {.kind = kind_of(entry & ENTRY_KIND)};
 	uint64_t offset = offset_of(entry), bytes = place_bytes(region);
@@ -279,9 +279,14 @@ static int bury_at(struct tenon_region *region, uint64_t entry, uint32_t partici
 	struct stat status;
 	void *memory;
 
+	if (!sync.kind)
+		return 0;
+	if (!is_within(region, offset))
+		return looked;
+	if (fstat(region->fd, &status) != 0)
+		return -errno;
 	/* Of a file that was cut off there is nothing left. */
-	if (!sync.kind || !is_within(region, offset) || fstat(region->fd, &status) != 0 ||
-	    (uint64_t)status.st_size < region->data_offset + offset + bytes)
+	if ((uint64_t)status.st_size < region->data_offset + offset + bytes)
 		return 0;
 	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd,
 		      (off_t)(region->data_offset + offset));
@@ -302,15 +307,17 @@ int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t d
 {
 	struct tni_a64 *table = table_of(region);
 	uint64_t bytes;
-	int result = 0;
-
 	/* It may have grown since this process looked. */
-	(void)!tni_region_look(region, &bytes);
+	int looked = tni_region_look(region, &bytes), result = 0;
+
+	/* What lies behind its end is nothing to wait for. */
+	if (looked == -EBADMSG || looked == -EIO)
+		looked = 0;
 	for (uint32_t i = 0; i < TNI_REGION_PLACES && result == 0; i++) {
 		uint64_t entry = tni_load_acquire64(&table[i]); /* ORD(place) */
 
 		if (entry != 0)
-			result = bury_at(region, entry, participant, deadline_ns);
+			result = bury_one(region, entry, participant, looked, deadline_ns);
 	}
 	return result;
 }

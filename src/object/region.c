@@ -104,14 +104,18 @@ int tni_region_adopt(struct tenon_region *region, const struct tni_object_header
 	struct tni_region_control control;
 	struct stat status;
 	uint64_t size;
+	int result;
 
 	region->control_offset = tni_region_control_offset(header->participants_max);
 	region->data_offset = tni_region_data_offset(header->participants_max);
-	/* The size before the file's, which may grow meanwhile. */
-	if (header->extent_bytes != region->data_offset ||
-	    tni_region_read_control(region->fd, region->control_offset, &control) != 0 ||
-	    fstat(region->fd, &status) != 0)
+	if (header->extent_bytes != region->data_offset)
 		return -EBADMSG;
+	/* The size before the file's, which may grow meanwhile. */
+	result = tni_region_read_control(region->fd, region->control_offset, &control);
+	if (result != 0)
+		return result == -EIO ? -EBADMSG : result;
+	if (fstat(region->fd, &status) != 0)
+		return -errno;
 	size = tni_get64(&control.bytes);
 	/* Shorter: cut off. */
 	if (control.max_bytes == 0 || control.max_bytes > TENON_REGION_BYTES_MOST ||

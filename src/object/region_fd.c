@@ -185,7 +185,11 @@ static int look_at(int fd, struct stat *status, bool *ret_writable)
 		return -EBADF;
 	if (fstat(fd, status) != 0)
 		return -errno;
-	if (!S_ISREG(status->st_mode) || fstatfs(fd, &system) != 0 || system.f_type != TMPFS_MAGIC)
+	if (!S_ISREG(status->st_mode))
+		return -EBADMSG;
+	if (fstatfs(fd, &system) != 0)
+		return -errno;
+	if (system.f_type != TMPFS_MAGIC)
 		return -EBADMSG;
 	*ret_writable = (flags & O_ACCMODE) == O_RDWR;
 	return 0;

@@ -21,6 +21,7 @@
 #include "../crash/folder.h"
 #include "abi/sync.h"
 #include "patience.h"
+#include "scribbled.h"
 
 #define SOON_NS 30000
 #define PATIENCE_S 60u
@@ -29,11 +30,7 @@
 /* With --all it is that many times as long. */
 #define MELEE_ALL 20
 #define WORKERS 2u
-/* Of so many values a victim of the default set gets one. */
-#define SAMPLE 4u
-
-#define UNDOCUMENTED 3
-#define IMPOSSIBLE 4
+#define SAMPLE_DEFAULT 4u
 
 static bool all;
 
@@ -110,101 +107,33 @@ int64_t scribbler_soon(void)
 	return tenon_deadline_after(SOON_NS);
 }
 
-/* Of a file with few participants: one page of them, and of rows. */
-struct places {
-	uint64_t stakes, rows, cell, end;
-};
-
-static int open_file(const struct scribbled *kind)
-{
-	char path[FOLDER_BYTES + 32];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", getenv("TENON_NAMESPACE"), kind->file);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		_exit(IMPOSSIBLE);
-	return fd;
-}
-
-static void *must_open(const struct scribbled *kind)
-{
-	void *object;
-
-	if (kind->open(&object) != 0)
-		_exit(IMPOSSIBLE);
-	return object;
-}
-
-static struct places find_places(const struct scribbled *kind)
-{
-	void *object = must_open(kind);
-	int fd = open_file(kind);
-	struct places places;
-	struct stat status;
-
-	if (fstat(fd, &status) != 0)
-		_exit(IMPOSSIBLE);
-	places.end = (uint64_t)status.st_size;
-	places.cell = places.end - TNI_PAGE_BYTES;
-	places.rows = places.cell - TNI_PAGE_BYTES;
-	places.stakes = TNI_PARTICIPANTS_OFFSET + TNI_PAGE_BYTES;
-	close(fd);
-	kind->close(object);
-	kind->remove();
-	return places;
-}
-
-static bool is_within(uint64_t offset, uint64_t from, uint64_t bytes)
-{
-	return offset >= from && offset < from + bytes;
-}
-
-#define OF_CELL(member) offsetof(struct tni_cell, member), sizeof(((struct tni_cell *)NULL)->member)
-
-/* Words that mean something, or lie beside those. */
-static bool is_target(const struct places *places, uint64_t offset)
-{
-	uint64_t in_cell = offset - places->cell, in_room;
-
-	if (offset < places->cell)
-		return is_within(offset, 0, sizeof(struct tni_object_header)) ||
-		       is_within(offset, TNI_PARTICIPANTS_OFFSET,
-				 2 * sizeof(struct tni_participant)) ||
-		       is_within(offset, places->stakes + TNI_STAKE_FIRST_OFFSET,
-				 TNI_STAKES_A_PAGE * TNI_STAKE_BYTES) ||
-		       is_within(offset, places->rows, 2 * sizeof(struct tni_row));
-	in_room = in_cell - offsetof(struct tni_cell, waitroom);
-	if (is_within(in_cell, OF_CELL(waitroom)))
-		return in_room < TNI_CLASSES * sizeof(uint32_t) ||
-		       (in_room >= offsetof(struct tni_waitroom, asleep) &&
-			in_room % (TNI_BITMAP_WORDS * 8) == 0);
-	return in_cell == 0 || is_within(in_cell, OF_CELL(turnstile)) ||
-	       is_within(in_cell, OF_CELL(lock)) || is_within(in_cell, OF_CELL(gate));
-}
-
-static bool is_gate(const struct places *places, uint64_t offset)
-{
-	return offset == places->cell + offsetof(struct tni_cell, gate);
-}
-
 struct attack {
 	const struct scribbled *kind;
-	const struct places *places;
+	const struct scribbled_places *places;
 	uint64_t offset;
 	uint32_t state, number;
 };
 
-/* A gate that a thread seems to hold is waited for, a second each time: few such values will do. */
+/* A gate that a thread seems to hold is waited for, a second each time: few such values will do.  The region's is waited
+ * for without a deadline, and a living one's for as long as he lives. */
 static bool is_slow(const struct attack *attack, uint32_t which, uint64_t value)
 {
-	return !all && is_gate(attack->places, attack->offset) && (value & TNI_GATE_OWNER) != 0 &&
-	       which != FIXED + OWN && (which != FIXED + OTHERS || attack->state != SCRIBBLED_IDLE);
+	bool is_regions = scribbled_is_regions_gate(attack->places, attack->offset);
+
+	if (!scribbled_is_gate(attack->places, attack->offset) || (value & TNI_GATE_OWNER) == 0)
+		return false;
+	if (is_regions && attack->state == SCRIBBLED_WAITED && which >= FIXED + OWN)
+		return true;
+	if (all || (attack->kind->is_held_long && !is_regions))
+		return false;
+	if (is_regions || attack->kind->sample)
+		return which != FIXED + OWN || attack->state != SCRIBBLED_IDLE;
+	return which != FIXED + OWN && (which != FIXED + OTHERS || attack->state == SCRIBBLED_IDLE);
 }
 
 static void scribble(const struct attack *attack, uint32_t which, pid_t thread)
 {
-	int fd = open_file(attack->kind);
+	int fd = scribbled_file(attack->kind);
 	uint64_t old, value;
 
 	if (pread(fd, &old, sizeof(old), (off_t)attack->offset) != sizeof(old))
@@ -224,7 +153,7 @@ static pid_t start_waiter(const struct scribbled *kind, void *object)
 
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		kind->wait(must_open(kind));
+		kind->wait(scribbled_must_open(kind).object);
 		_exit(0);
 	}
 	while (kind->waiting(object) == 0)
@@ -245,6 +174,16 @@ static void end_waiter(pid_t pid)
 	}
 }
 
+static uint32_t sample_of(const struct scribbled *kind)
+{
+	return kind->sample ? kind->sample : SAMPLE_DEFAULT;
+}
+
+static bool is_held(const struct scribbled *kind, uint32_t state)
+{
+	return state == SCRIBBLED_HELD || (state == SCRIBBLED_WAITED && kind->waits_for_held);
+}
+
 /* The victim's part. */
 static void suffer(const void *context)
 {
@@ -252,21 +191,20 @@ static void suffer(const void *context)
 	const struct scribbled *kind = attack->kind;
 
 	for (uint32_t i = 0; i < VALUES; i++) {
+		struct scribbled_handle handle;
 		pid_t waiter = 0;
-		void *object;
 
-		if (!all && !is_gate(attack->places, attack->offset) &&
-		    (i + attack->number) % SAMPLE != 0)
+		if (!all && !scribbled_is_gate(attack->places, attack->offset) &&
+		    (i + attack->number) % sample_of(kind) != 0)
 			continue;
-		kind->remove();
-		object = must_open(kind);
-		if (attack->state == SCRIBBLED_HELD && kind->hold(object) != 0)
+		scribbled_remove(kind);
+		handle = scribbled_must_open(kind);
+		if (is_held(kind, attack->state) && kind->hold(handle.object) != 0)
 			_exit(IMPOSSIBLE);
 		if (attack->state == SCRIBBLED_WAITED)
-			waiter = start_waiter(kind, object);
+			waiter = start_waiter(kind, handle.object);
 		scribble(attack, i, waiter > 0 ? waiter : getpid());
-		kind->call(object);
-		kind->close(object);
+		scribbled_use_up(kind, &handle);
 		if (waiter > 0)
 			end_waiter(waiter);
 	}
@@ -283,12 +221,12 @@ static bool is_state(const struct scribbled *kind, uint32_t state)
 /* How many victims did not survive. */
 static uint32_t sweep(const struct scribbled *kind)
 {
-	struct places places = find_places(kind);
+	struct scribbled_places places = scribbled_find_places(kind);
 	struct attack attack = {.kind = kind, .places = &places};
 	uint32_t words = 0, failed = 0;
 
 	for (uint64_t offset = 0; offset < places.end; offset += 8) {
-		if (!is_target(&places, offset))
+		if (!scribbled_is_target(&places, offset))
 			continue;
 		words++;
 		attack.offset = offset;
@@ -307,13 +245,14 @@ static uint32_t sweep(const struct scribbled *kind)
 			       state_names[state], (unsigned)status);
 		}
 	}
-	printf("# %s: %u words, %u values\n", kind->name, words, all ? VALUES : VALUES / SAMPLE);
+	printf("# %s: %u words, %u values\n", kind->name, words,
+	       all ? VALUES : VALUES / sample_of(kind));
 	return failed;
 }
 
 struct melee {
 	const struct scribbled *kind;
-	const struct places *places;
+	const struct scribbled_places *places;
 	struct tni_a32 *over;
 };
 
@@ -323,18 +262,16 @@ static void work(const struct melee *melee)
 	const struct scribbled *kind = melee->kind;
 
 	while (!tni_get32(melee->over)) {
-		void *object;
-		int result = kind->open(&object);
+		struct scribbled_handle handle;
 
-		TOLD(result, -EPROTO, -EAGAIN, -EPERM);
-		if (result != 0)
+		if (scribbled_open(kind, TENON_CREATE, &handle) != 0)
 			continue;
-		for (uint32_t i = 0; i < 8 && !tni_get32(melee->over); i++) {
+		for (uint32_t i = 0; i < 7 && !tni_get32(melee->over); i++) {
 			if (kind->hold && i % 2 == 0)
-				kind->hold(object);
-			kind->call(object);
+				kind->hold(handle.object);
+			kind->call(handle.object);
 		}
-		kind->close(object);
+		scribbled_use_up(kind, &handle);
 	}
 	_exit(0);
 }
@@ -354,14 +291,14 @@ static void scribble_for_a_while(const struct melee *melee, const pid_t worker[W
 	uint64_t random = 0x9e3779b97f4a7c15, count = 0, *image = malloc(melee->places->end);
 	uint64_t *targets = malloc(melee->places->end);
 	int64_t end_ns = tenon_deadline_after(all ? MELEE_ALL * MELEE_NS : MELEE_NS);
-	int fd = open_file(melee->kind);
+	int fd = scribbled_file(melee->kind);
 	uint8_t *base = mmap(NULL, melee->places->end, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (base == MAP_FAILED || !image || !targets ||
 	    pread(fd, image, melee->places->end, 0) != (ssize_t)melee->places->end)
 		_exit(IMPOSSIBLE);
 	for (uint64_t offset = 0; offset < melee->places->end; offset += 8)
-		if (is_target(melee->places, offset))
+		if (scribbled_is_target(melee->places, offset))
 			targets[count++] = offset;
 	while (tenon_deadline_after(0) < end_ns) {
 		uint64_t offset = targets[next_random(&random) % count];
@@ -381,7 +318,7 @@ static void scribble_for_a_while(const struct melee *melee, const pid_t worker[W
 }
 
 /* A gate is waited for as long as its holder seems to live, or may do so in another pid namespace: what says that is as
- * it was. */
+ * it was; and of processes that are said to be there this one has no such thread. */
 static void let_the_dead_be_dead(uint8_t *base, uint64_t pid_namespace)
 {
 	struct tni_object_header *header = (struct tni_object_header *)base;
@@ -389,14 +326,16 @@ static void let_the_dead_be_dead(uint8_t *base, uint64_t pid_namespace)
 
 	tni_set64(&header->pid_namespace, pid_namespace);
 	tni_set64(&header->mixed, 0);
-	for (uint32_t i = 0; i < 2; i++)
+	for (uint32_t i = 0; i < 2; i++) {
 		tni_set64(&entry[i].pid_namespace, pid_namespace);
+		tni_set32(&entry[i].pid, (uint32_t)getpid());
+	}
 }
 
 static void fight(const void *context)
 {
 	struct melee melee = *(const struct melee *)context;
-	void *object = must_open(melee.kind);
+	struct scribbled_handle handle = scribbled_must_open(melee.kind);
 	pid_t worker[WORKERS];
 	uint8_t *base;
 	struct stat own;
@@ -426,7 +365,7 @@ static void fight(const void *context)
 			failed++;
 		}
 	}
-	melee.kind->close(object);
+	scribbled_close(melee.kind, &handle);
 	fflush(stdout);
 	_exit(failed > 0);
 }
@@ -434,7 +373,7 @@ static void fight(const void *context)
 /* Scribbles while others sleep and wake: those end soon after it has ended, at least. */
 static bool survives_melee(const struct scribbled *kind)
 {
-	struct places places = find_places(kind);
+	struct scribbled_places places = scribbled_find_places(kind);
 	struct melee melee = {.kind = kind, .places = &places};
 	int status;
 
@@ -444,7 +383,7 @@ static bool survives_melee(const struct scribbled *kind)
 		return false;
 	status = patience_run(fight, &melee, MELEE_PATIENCE_S);
 	munmap(melee.over, sizeof(*melee.over));
-	kind->remove();
+	scribbled_remove(kind);
 	if (status != 0)
 		printf("# status %x\n", (unsigned)status);
 	return status == 0;
@@ -459,6 +398,8 @@ int scribbler_main(int argc, char **argv, const struct scribbled *kinds, uint32_
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--all") == 0)
 			all = true;
+		else if (strcmp(argv[i], "--placed") == 0)
+			scribbled_is_placed = true;
 		else
 			only = argv[i];
 	if (folder_make(folder) != 0)
@@ -471,11 +412,12 @@ int scribbler_main(int argc, char **argv, const struct scribbled *kinds, uint32_
 		if (only && strcmp(only, kinds[i].name) != 0)
 			continue;
 		died = sweep(&kinds[i]);
-		kinds[i].remove();
-		printf("%sok %u - %s, word by word\n", died ? "not " : "", ++number, kinds[i].name);
+		scribbled_remove(&kinds[i]);
+		printf("%sok %u - %s%s, word by word\n", died ? "not " : "", ++number,
+		       scribbled_is_placed ? "placed " : "", kinds[i].name);
 		survived = survives_melee(&kinds[i]);
-		printf("%sok %u - %s, while others use it\n", survived ? "" : "not ", ++number,
-		       kinds[i].name);
+		printf("%sok %u - %s%s, while others use it\n", survived ? "" : "not ", ++number,
+		       scribbled_is_placed ? "placed " : "", kinds[i].name);
 		failed += died + !survived;
 	}
 	printf("1..%u\n", number);

@@ -16,10 +16,11 @@
 #define NAME "/attacked"
 #define WAIT_NS INT64_C(1000000000)
 #define UNDO TENON_SEMAPHORE_UNDO
-#define PARTICIPANTS 4u
 
 #define NOTHING_ELSE 0
-#define OPENED -EPROTO, -ENOENT
+
+/* A region says who may use what is placed in it, and how many. */
+#define PARTICIPANTS(region) ((region) ? 0 : SCRIBBLED_PARTICIPANTS)
 
 static int64_t later(void)
 {
@@ -28,15 +29,17 @@ static int64_t later(void)
 
 /* Semaphores. */
 
-static int semaphore_open(void **ret_object)
+static int semaphore_open(struct tenon_region *region, uint32_t flags, void **ret_object)
 {
 	struct tenon_semaphore_options options = {.size = sizeof(options),
-						  .max_participants = PARTICIPANTS,
+						  .max_participants = PARTICIPANTS(region),
 						  .value = 3,
 						  .maximum = 5};
 
-	return tenon_semaphore_open(NULL, NAME, TENON_CREATE, &options,
-				    (struct tenon_semaphore **)ret_object);
+	return region ? tenon_semaphore_open_at(region, 0, flags, &options,
+						(struct tenon_semaphore **)ret_object)
+		      : tenon_semaphore_open(NULL, NAME, flags, &options,
+					     (struct tenon_semaphore **)ret_object);
 }
 
 static void semaphore_remove(void)
@@ -54,9 +57,8 @@ static int no_more(const struct tenon_semaphore_user *user, void *context)
 static void semaphore_call(void *object)
 {
 	struct tenon_semaphore_status status = {.size = sizeof(status)};
-	struct tenon_semaphore *semaphore = object, *other;
+	struct tenon_semaphore *semaphore = object;
 	uint32_t value;
-	int result;
 
 	TOLD(tenon_semaphore_release(semaphore, 1, 0, &value), -EOVERFLOW);
 	TOLD(tenon_semaphore_status(semaphore, &status), NOTHING_ELSE);
@@ -66,12 +68,11 @@ static void semaphore_call(void *object)
 	TOLD(tenon_semaphore_acquire(semaphore, 5, 0, scribbler_soon()), -ETIMEDOUT);
 	TOLD(tenon_semaphore_release(semaphore, 2, UNDO, NULL), -EOVERFLOW);
 	TOLD(tenon_semaphore_try(semaphore, 1, UNDO), -EAGAIN);
-	result = tenon_semaphore_open(NULL, NAME, 0, NULL, &other);
-	TOLD(result, OPENED);
-	if (result == 0) {
-		TOLD(tenon_semaphore_try(other, 1, UNDO), -EAGAIN);
-		other = tenon_semaphore_close(other);
-	}
+}
+
+static void semaphore_call_other(void *object)
+{
+	TOLD(tenon_semaphore_try(object, 1, UNDO), -EAGAIN);
 }
 
 static void semaphore_close(void *object)
@@ -98,13 +99,15 @@ static uint32_t semaphore_waiting(void *object)
 
 /* Events. */
 
-static int event_open(void **ret_object)
+static int event_open(struct tenon_region *region, uint32_t flags, void **ret_object)
 {
 	struct tenon_sync_options options = {.size = sizeof(options),
-					     .max_participants = PARTICIPANTS};
+					     .max_participants = PARTICIPANTS(region)};
 
-	return tenon_event_open(NULL, NAME, TENON_CREATE, &options,
-				(struct tenon_event **)ret_object);
+	return region ? tenon_event_open_at(region, 0, flags, &options,
+					    (struct tenon_event **)ret_object)
+		      : tenon_event_open(NULL, NAME, flags, &options,
+					 (struct tenon_event **)ret_object);
 }
 
 static void event_remove(void)
@@ -115,8 +118,7 @@ static void event_remove(void)
 static void event_call(void *object)
 {
 	struct tenon_event_status status = {.size = sizeof(status)};
-	struct tenon_event *event = object, *other;
-	int result;
+	struct tenon_event *event = object;
 
 	TOLD(tenon_event_status(event, &status), NOTHING_ELSE);
 	TOLD(tenon_event_wait(event, scribbler_soon()), -ETIMEDOUT);
@@ -125,10 +127,6 @@ static void event_call(void *object)
 	TOLD(tenon_event_pulse(event), NOTHING_ELSE);
 	TOLD(tenon_event_reset(event), NOTHING_ELSE);
 	TOLD(tenon_event_wait(event, 0), -ETIMEDOUT);
-	result = tenon_event_open(NULL, NAME, 0, NULL, &other);
-	TOLD(result, OPENED);
-	if (result == 0)
-		other = tenon_event_close(other);
 }
 
 static void event_close(void *object)
@@ -164,13 +162,15 @@ static struct tenon_lock *must_open_guard(void)
 	return guard;
 }
 
-static int condition_open(void **ret_object)
+static int condition_open(struct tenon_region *region, uint32_t flags, void **ret_object)
 {
 	struct tenon_sync_options options = {.size = sizeof(options),
-					     .max_participants = PARTICIPANTS};
+					     .max_participants = PARTICIPANTS(region)};
 
-	return tenon_condition_open(NULL, NAME, TENON_CREATE, &options,
-				    (struct tenon_condition **)ret_object);
+	return region ? tenon_condition_open_at(region, 0, flags, &options,
+						(struct tenon_condition **)ret_object)
+		      : tenon_condition_open(NULL, NAME, flags, &options,
+					     (struct tenon_condition **)ret_object);
 }
 
 static void condition_remove(void)
@@ -191,20 +191,18 @@ static void wait_until(struct tenon_condition *condition, int64_t deadline_ns)
 static void condition_call(void *object)
 {
 	struct tenon_condition_status status = {.size = sizeof(status)};
-	struct tenon_condition *condition = object, *other;
-	int result;
+	struct tenon_condition *condition = object;
 
 	TOLD(tenon_condition_status(condition, &status), NOTHING_ELSE);
 	wait_until(condition, scribbler_soon());
 	TOLD(tenon_condition_signal(condition), NOTHING_ELSE);
 	TOLD(tenon_condition_broadcast(condition), NOTHING_ELSE);
 	wait_until(condition, 0);
-	result = tenon_condition_open(NULL, NAME, 0, NULL, &other);
-	TOLD(result, OPENED);
-	if (result == 0) {
-		wait_until(other, scribbler_soon());
-		other = tenon_condition_close(other);
-	}
+}
+
+static void condition_call_other(void *object)
+{
+	wait_until(object, scribbler_soon());
 }
 
 static void condition_close(void *object)
@@ -226,13 +224,15 @@ static uint32_t condition_waiting(void *object)
 
 /* Barriers. */
 
-static int barrier_open(void **ret_object)
+static int barrier_open(struct tenon_region *region, uint32_t flags, void **ret_object)
 {
 	struct tenon_barrier_options options = {
-		.size = sizeof(options), .max_participants = PARTICIPANTS, .count = 3};
+		.size = sizeof(options), .max_participants = PARTICIPANTS(region), .count = 3};
 
-	return tenon_barrier_open(NULL, NAME, TENON_CREATE, &options,
-				  (struct tenon_barrier **)ret_object);
+	return region ? tenon_barrier_open_at(region, 0, flags, &options,
+					      (struct tenon_barrier **)ret_object)
+		      : tenon_barrier_open(NULL, NAME, flags, &options,
+					   (struct tenon_barrier **)ret_object);
 }
 
 static void barrier_remove(void)
@@ -243,19 +243,17 @@ static void barrier_remove(void)
 static void barrier_call(void *object)
 {
 	struct tenon_barrier_status status = {.size = sizeof(status)};
-	struct tenon_barrier *barrier = object, *other;
+	struct tenon_barrier *barrier = object;
 	uint32_t is_last;
-	int result;
 
 	TOLD(tenon_barrier_status(barrier, &status), NOTHING_ELSE);
 	TOLD(tenon_barrier_wait(barrier, scribbler_soon(), &is_last), -ETIMEDOUT);
 	TOLD(tenon_barrier_wait(barrier, 0, NULL), -ETIMEDOUT);
-	result = tenon_barrier_open(NULL, NAME, 0, NULL, &other);
-	TOLD(result, OPENED);
-	if (result == 0) {
-		TOLD(tenon_barrier_wait(other, scribbler_soon(), NULL), -ETIMEDOUT);
-		other = tenon_barrier_close(other);
-	}
+}
+
+static void barrier_call_other(void *object)
+{
+	TOLD(tenon_barrier_wait(object, scribbler_soon(), NULL), -ETIMEDOUT);
 }
 
 static void barrier_close(void *object)
@@ -279,13 +277,15 @@ static uint32_t barrier_waiting(void *object)
 
 #define BEGUN -ETIMEDOUT, -EDEADLK, -EAGAIN, -ENOTSUP
 
-static int once_open(void **ret_object)
+static int once_open(struct tenon_region *region, uint32_t flags, void **ret_object)
 {
 	struct tenon_sync_options options = {.size = sizeof(options),
-					     .max_participants = PARTICIPANTS};
+					     .max_participants = PARTICIPANTS(region)};
 
-	return tenon_once_open(NULL, NAME, TENON_CREATE, &options,
-			       (struct tenon_once **)ret_object);
+	return region ? tenon_once_open_at(region, 0, flags, &options,
+					   (struct tenon_once **)ret_object)
+		      : tenon_once_open(NULL, NAME, flags, &options,
+					(struct tenon_once **)ret_object);
 }
 
 static void once_remove(void)
@@ -296,21 +296,25 @@ static void once_remove(void)
 static void once_call(void *object)
 {
 	struct tenon_once_status status = {.size = sizeof(status)};
-	struct tenon_once *once = object, *other;
+	struct tenon_once *once = object;
 	uint32_t what;
-	int result;
 
 	TOLD(tenon_once_status(once, &status), NOTHING_ELSE);
 	TOLD(tenon_once_begin(once, scribbler_soon(), &what), BEGUN);
 	TOLD(tenon_once_failed(once), -EPERM);
 	TOLD(tenon_once_begin(once, scribbler_soon(), &what), BEGUN);
-	result = tenon_once_open(NULL, NAME, 0, NULL, &other);
-	TOLD(result, OPENED);
-	if (result == 0) {
-		TOLD(tenon_once_begin(other, 0, &what), BEGUN);
-		other = tenon_once_close(other);
-	}
-	TOLD(tenon_once_done(once), -EPERM);
+}
+
+static void once_call_other(void *object)
+{
+	uint32_t what;
+
+	TOLD(tenon_once_begin(object, 0, &what), BEGUN);
+}
+
+static void once_call_last(void *object)
+{
+	TOLD(tenon_once_done(object), -EPERM);
 }
 
 static void once_close(void *object)
@@ -333,11 +337,13 @@ static int once_hold(void *object)
 int main(int argc, char **argv)
 {
 	static const struct scribbled kinds[] = {
-		{KIND(semaphore, s), WAITED(semaphore), .hold = semaphore_hold},
+		{KIND(semaphore, s), WAITED(semaphore), .hold = semaphore_hold,
+		 .call_other = semaphore_call_other},
 		{KIND(event, e), WAITED(event), .hold = event_hold},
-		{KIND(condition, c), WAITED(condition)},
-		{KIND(barrier, b), WAITED(barrier)},
-		{KIND(once, o), .hold = once_hold},
+		{KIND(condition, c), WAITED(condition), .call_other = condition_call_other},
+		{KIND(barrier, b), WAITED(barrier), .call_other = barrier_call_other},
+		{KIND(once, o), .hold = once_hold, .call_other = once_call_other,
+		 .call_last = once_call_last},
 	};
 
 	return scribbler_main(argc, argv, kinds, sizeof(kinds) / sizeof(kinds[0]));

@@ -3,7 +3,7 @@
 #define TEST_SYSCALL_FAILING_SWEEP_H
 
 /* Each of a set of operations with its first failing system call, then with its second, and so on until it passes
- * untouched. */
+ * untouched; then the same with allocations. */
 
 #include "failing.h"
 
@@ -24,5 +24,10 @@ int failing_sweep_main(int argc, char **argv, const struct failing_set *set);
 
 void failing_wrong(const char *what, int figure) __attribute__((noreturn));
 int failing_count_descriptors(void);
+uint64_t failing_count_mapped(void);
+
+/* An answer that no header names is wrong.  `also`: what is named beside the errors of every call. */
+#define FAILING_LIST_END 1
+void failing_told(int result, const int *also);
 
 #endif

@@ -6,25 +6,16 @@
  * or participant is left, and it works.
  */
 
-#include <dirent.h>
 #include <errno.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <tenon/region.h>
 
-#include "../crash/folder.h"
-#include "failing.h"
+#include "failing_sweep.h"
 
-#define SKIPPED 77
 #define NAME "/failing"
 #define OTHER "/other"
-#define CALLS_MOST 200u
-#define PATIENCE_S 10u
 #define BYTES 5000u
 #define GROWN 20000u
 #define MOST 100000u
@@ -60,13 +51,6 @@ static const char *const names[OPERATIONS] = {
 static struct tenon_region *inherited;
 static int fd = -1;
 
-static void end_with(const char *what, int64_t figure)
-{
-	printf("# %s: %lld\n", what, (long long)figure);
-	fflush(stdout);
-	_exit(1);
-}
-
 static int open_region(const char *name, uint32_t flags, struct tenon_region **region)
 {
 	struct tenon_region_options options = {
@@ -81,37 +65,8 @@ static struct tenon_region *must_open(const char *name)
 	int result = open_region(name, TENON_CREATE, &region);
 
 	if (result != 0)
-		end_with("cannot be opened", result);
+		failing_wrong("cannot be opened", result);
 	return region;
-}
-
-static int count_descriptors(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	int count = -3;
-
-	while (directory && readdir(directory))
-		count++;
-	if (directory)
-		closedir(directory);
-	return count;
-}
-
-/* Address space, but for the C library's own. */
-static uint64_t count_mapped(void)
-{
-	FILE *file = fopen("/proc/self/maps", "r");
-	unsigned long long from, to;
-	uint64_t bytes = 0;
-	char line[512];
-
-	while (file && fgets(line, sizeof(line), file))
-		if (!strstr(line, "[heap]") && !strstr(line, "[stack]") &&
-		    sscanf(line, "%llx-%llx", &from, &to) == 2)
-			bytes += to - from;
-	if (file)
-		fclose(file);
-	return bytes;
 }
 
 static int operate(enum call operation, struct tenon_region **region)
@@ -173,7 +128,7 @@ static void prepare(enum call operation, struct tenon_region *watch, struct teno
 	void *address;
 
 	if (access[operation] && tenon_region_fd(watch, access[operation], &fd) != 0)
-		end_with("no descriptor", 0);
+		failing_wrong("no descriptor", 0);
 	if (operation == FORKED)
 		*region = inherited;
 	else if (!makes_handle(operation) && operation != REMOVE)
@@ -182,9 +137,9 @@ static void prepare(enum call operation, struct tenon_region *watch, struct teno
 		tenon_region_close(must_open(OTHER));
 	if (operation == CLOSE &&
 	    tenon_region_map(*region, TENON_REGION_WRITE, &address, NULL) != 0)
-		end_with("not mapped", 0);
+		failing_wrong("not mapped", 0);
 	if (operation == BYTES_SEEN && tenon_region_grow(watch, GROWN, TENON_NO_DEADLINE) != 0)
-		end_with("not grown", 0);
+		failing_wrong("not grown", 0);
 }
 
 /* Another process uses it, as if nothing had been. */
@@ -198,21 +153,21 @@ static void prove(enum call operation, struct tenon_region *watch, struct tenon_
 	int result = tenon_region_bytes(watch, &bytes);
 
 	if (result != 0 || bytes != (grows ? GROWN : BYTES))
-		end_with("the size", (int64_t)bytes);
+		failing_wrong("the size", (int)bytes);
 	if (tenon_region_status(watch, &status) != 0 || status.damaged)
-		end_with("the status", status.damaged);
+		failing_wrong("the status", status.damaged);
 	if (region && operation != CREATE && operation != FROM_READING_FD &&
 	    operation != FROM_COPY_FD)
 		attached++;
 	/* Whoever could not even take the lock back is counted until its process ends. */
 	if (status.participants != attached && operation != CLOSE && operation != FORKED)
-		end_with("participants", status.participants);
+		failing_wrong("participants", status.participants);
 	result = tenon_region_grow(watch, GROWN + 1, TENON_NO_DEADLINE);
 	if (result != 0)
-		end_with("cannot grow", result);
+		failing_wrong("cannot grow", result);
 	result = tenon_region_map(watch, TENON_REGION_WRITE, &address, &bytes);
 	if (result != (operation == SEAL ? -EPERM : 0))
-		end_with("cannot be mapped", result);
+		failing_wrong("cannot be mapped", result);
 	if (result == 0)
 		memset(address, 1, GROWN + 1);
 }
@@ -220,128 +175,59 @@ static void prove(enum call operation, struct tenon_region *watch, struct tenon_
 /* In the traced process. */
 static void scenario(void *context)
 {
-	enum call operation = *(const enum call *)context;
+	enum call operation = (enum call) * (const uint32_t *)context;
 	struct tenon_region *watch = must_open(NAME), *region = NULL;
 	int descriptors, result;
 	uint64_t mapped;
 
-	alarm(PATIENCE_S);
 	prepare(operation, watch, &region);
-	descriptors = count_descriptors();
-	mapped = count_mapped();
+	descriptors = failing_count_descriptors();
+	mapped = failing_count_mapped();
 	failing_begin();
 	result = operate(operation, &region);
 	failing_end();
 
+	failing_told(result, (const int[]){-EIO, FAILING_LIST_END});
 	if (result != 0) {
-		if (count_descriptors() != descriptors)
-			end_with("descriptors are left", result);
-		if (count_mapped() != mapped)
-			end_with("mappings are left", result);
+		if (failing_count_descriptors() != descriptors)
+			failing_wrong("descriptors are left", result);
+		if (failing_count_mapped() != mapped)
+			failing_wrong("mappings are left", result);
 		if (makes_handle(operation) && region)
-			end_with("a handle in spite of", result);
+			failing_wrong("a handle in spite of", result);
 		/* It works now. */
 		result = operate(operation, &region);
 		if (result != 0 && !(operation == REMOVE && result == -ENOENT))
-			end_with("works no more", result);
+			failing_wrong("works no more", result);
 	}
 	prove(operation, watch, region);
 	_exit(0);
 }
 
-static enum failing_end run(enum call operation, uint32_t nth, uint32_t variant,
-			    struct failing_hit *ret_hit, uint32_t *ret_variants)
+static const char *name_of(uint32_t operation)
 {
-	enum failing_end end;
+	return names[operation];
+}
 
-	fflush(stdout);
+static void inherit(uint32_t operation)
+{
 	inherited = operation == FORKED ? must_open(NAME) : NULL;
-	end = failing_run(scenario, &operation, nth, variant, ret_hit, ret_variants);
+}
+
+static void clean(void)
+{
 	inherited = tenon_region_close(inherited);
 	tenon_region_remove(NULL, NAME);
 	tenon_region_remove(NULL, OTHER);
-	return end;
 }
 
-/* How many failed; -1: there is no tracing here. */
-static int sweep(enum call operation, uint64_t *points)
+int main(int argc, char **argv)
 {
-	int failed = 0;
+	static const struct failing_set set = {.operations = OPERATIONS,
+					       .name = name_of,
+					       .scenario = scenario,
+					       .inherit = inherit,
+					       .clean = clean};
 
-	for (uint32_t nth = 0; nth < CALLS_MOST; nth++) {
-		uint32_t variants = 1;
-
-		for (uint32_t variant = 0; variant < variants; variant++) {
-			struct failing_hit hit;
-			enum failing_end end = run(operation, nth, variant, &hit, &variants);
-
-			if (end == FAILING_IMPOSSIBLE)
-				return -1;
-			if (end == FAILING_UNTOUCHED)
-				return failed;
-			++*points;
-			if (end != FAILING_CRASHED)
-				continue;
-			failed++;
-			printf("# call %u, %s: %s%s\n", nth, hit.call, strerrorname_np(hit.error),
-			       WIFSIGNALED(hit.status) ? ": killed" : "");
-			if (hit.error == 0)
-				return failed;
-		}
-	}
-	return failed + 1;
-}
-
-/* The same with allocations; all system calls are made. */
-static int sweep_memory(enum call operation, uint64_t *points)
-{
-	int failed = 0;
-
-	for (uint32_t nth = 0; nth < CALLS_MOST; nth++) {
-		struct failing_hit hit;
-		uint32_t variants;
-		enum failing_end end;
-
-		*failing_memory = (struct failing_memory){.nth = nth};
-		end = run(operation, FAILING_NONE, 0, &hit, &variants);
-		failing_memory->nth = FAILING_NONE;
-		if (end == FAILING_CRASHED) {
-			failed++;
-			printf("# allocation %u%s\n", nth,
-			       WIFSIGNALED(hit.status) ? ": killed" : "");
-		}
-		if (!failing_memory->failed)
-			return failed;
-		++*points;
-	}
-	return failed + 1;
-}
-
-int main(void)
-{
-	char folder[FOLDER_BYTES];
-	int failed = 0;
-
-	failing_memory = mmap(NULL, sizeof(*failing_memory), PROT_READ | PROT_WRITE,
-			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	failing_memory->nth = FAILING_NONE;
-	if (folder_make(folder) != 0)
-		return 2;
-	for (uint32_t i = 0; i < OPERATIONS; i++) {
-		uint64_t points = 0;
-		int result = sweep(i, &points);
-
-		if (result < 0) {
-			printf("1..0 # SKIP no process may trace another here\n");
-			folder_remove(folder);
-			return SKIPPED;
-		}
-		result += sweep_memory(i, &points);
-		failed += result;
-		printf("%sok %u - %s: %llu failing calls\n", result ? "not " : "", i + 1, names[i],
-		       (unsigned long long)points);
-	}
-	printf("1..%u\n", OPERATIONS);
-	folder_remove(folder);
-	return failed > 0;
+	return failing_sweep_main(argc, argv, &set);
 }

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,15 +54,19 @@ struct sync_operation {
 };
 
 static void *inherited;
-
-static int64_t soon(void)
-{
-	return tenon_deadline_after(WAIT_NS);
-}
+static const struct sync_operation *running;
 
 static int64_t later(void)
 {
 	return tenon_deadline_after(INT64_C(8000000000));
+}
+
+/* What is not in vain may take its time. */
+static int64_t soon(void)
+{
+	return running->normal == -ETIMEDOUT || running->then_normal == -ETIMEDOUT
+		       ? tenon_deadline_after(WAIT_NS)
+		       : later();
 }
 
 /* Semaphores. */
@@ -435,14 +440,18 @@ static void expect_helped(const struct sync_state *state)
 static void run(const struct sync_operation *operation, struct sync_state *state, int before)
 {
 	int descriptors = failing_count_descriptors(), result;
+	uint64_t mapped = failing_count_mapped();
 
 	failing_begin();
 	result = operation->run(state);
 	failing_end();
 	if (result == operation->normal)
 		return;
+	failing_told(result, (const int[]){FAILING_LIST_END});
 	if (result == 0 || failing_count_descriptors() != descriptors)
 		failing_wrong("descriptors are left, or the answer is wrong", result);
+	if (operation->no_handle && failing_count_mapped() != mapped)
+		failing_wrong("mappings are left", result);
 	if (count_of(operation, state) != before)
 		failing_wrong("failed, and changed the count", count_of(operation, state));
 	result = operation->run(state);
@@ -457,6 +466,7 @@ static void scenario(void *context)
 	struct sync_state state = {.object = inherited};
 	int first, before, count;
 
+	running = operation;
 	kind_of_run = operation->kind;
 	must_open(operation->kind, &state.watch);
 	if (!operation->no_handle && !operation->is_inherited)
@@ -505,6 +515,7 @@ static void clean(void)
 	inherited = kind_of_run->close(inherited);
 	kind_of_run->remove(NAME);
 	kind_of_run->remove(OTHER);
+	sync_clean();
 	tenon_lock_remove(NULL, "/guard");
 }
 
@@ -517,5 +528,6 @@ int main(int argc, char **argv)
 					       .inherit = inherit,
 					       .clean = clean};
 
-	return failing_sweep_main(argc, argv, &set);
+	sync_is_placed = argc > 1 && strcmp(argv[1], "--placed") == 0;
+	return failing_sweep_main(argc - sync_is_placed, argv + sync_is_placed, &set);
 }

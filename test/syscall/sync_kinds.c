@@ -2,32 +2,172 @@
 
 #include "sync_kinds.h"
 
+#include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <tenon/barrier.h>
 #include <tenon/condition.h>
 #include <tenon/event.h>
+#include <tenon/lock.h>
 #include <tenon/once.h>
+#include <tenon/region.h>
 #include <tenon/semaphore.h>
 
-static int semaphore_open(const char *name, uint32_t flags, void **ret_object)
+#define REGION "/region"
+#define PARTICIPANTS 4u
+#define HANDLES_MOST 8u
+
+bool sync_is_placed;
+
+/* The regions of those that are open. */
+static struct {
+	void *object;
+	struct tenon_region *region;
+} handles[HANDLES_MOST];
+
+static uint64_t place_of(const char *name)
+{
+	return strcmp(name, "/failing") == 0 ? 0 : TENON_PLACE_BYTES(PARTICIPANTS);
+}
+
+static int open_region(struct tenon_region **ret_region)
+{
+	struct tenon_region_options options = {.size = sizeof(options),
+					       .max_participants = PARTICIPANTS,
+					       .bytes = 2 * TENON_PLACE_BYTES(PARTICIPANTS)};
+
+	return tenon_region_open(NULL, REGION, TENON_CREATE, &options, ret_region);
+}
+
+typedef int open_in(struct tenon_region *region, const char *name, uint32_t flags,
+		    void **ret_object);
+
+static int open_with(open_in *open, const char *name, uint32_t flags, void **ret_object)
+{
+	struct tenon_region *region;
+	uint32_t i = 0;
+	int result;
+
+	if (!sync_is_placed)
+		return open(NULL, name, flags, ret_object);
+	while (i < HANDLES_MOST && handles[i].object)
+		i++;
+	if (i == HANDLES_MOST)
+		return -E2BIG;
+	result = open_region(&region);
+	if (result != 0)
+		return result;
+	result = open(region, name, flags, ret_object);
+	if (result != 0) {
+		region = tenon_region_close(region);
+		return result;
+	}
+	handles[i].object = *ret_object;
+	handles[i].region = region;
+	return 0;
+}
+
+/* Behind its object. */
+static void *close_region(const void *object)
+{
+	for (uint32_t i = 0; object && i < HANDLES_MOST; i++) {
+		if (handles[i].object != object)
+			continue;
+		handles[i].object = NULL;
+		handles[i].region = tenon_region_close(handles[i].region);
+	}
+	return NULL;
+}
+
+static int clear(const char *name)
+{
+	struct tenon_region *region;
+	int result = open_region(&region);
+
+	if (result != 0)
+		return result;
+	result = tenon_region_clear(region, place_of(name));
+	region = tenon_region_close(region);
+	return result;
+}
+
+void sync_clean(void)
+{
+	tenon_region_remove(NULL, REGION);
+}
+
+#define IN_REGION(noun)                                                                  \
+	static int noun##_open(const char *name, uint32_t flags, void **ret_object)      \
+	{                                                                                \
+		return open_with(noun##_open_in, name, flags, ret_object);               \
+	}                                                                                \
+	static void *noun##_close(void *object)                                          \
+	{                                                                                \
+		tenon_##noun##_close(object);                                            \
+		return close_region(object);                                             \
+	}                                                                                \
+	static int noun##_remove(const char *name)                                       \
+	{                                                                                \
+		return sync_is_placed ? clear(name) : tenon_##noun##_remove(NULL, name); \
+	}
+
+static int open_lock(uint32_t kind_flags, struct tenon_region *region, const char *name,
+		     uint32_t flags, void **ret_object)
+{
+	struct tenon_sync_options options = {.size = sizeof(options), .flags = kind_flags};
+
+	return region ? tenon_lock_open_at(region, place_of(name), flags, &options,
+					   (struct tenon_lock **)ret_object)
+		      : tenon_lock_open(NULL, name, flags, &options,
+					(struct tenon_lock **)ret_object);
+}
+
+static int lock_open_in(struct tenon_region *region, const char *name, uint32_t flags,
+			void **ret_object)
+{
+	return open_lock(0, region, name, flags, ret_object);
+}
+
+static int inherit_open_in(struct tenon_region *region, const char *name, uint32_t flags,
+			   void **ret_object)
+{
+	return open_lock(TENON_LOCK_INHERIT, region, name, flags, ret_object);
+}
+
+IN_REGION(lock)
+
+static int inherit_open(const char *name, uint32_t flags, void **ret_object)
+{
+	return open_with(inherit_open_in, name, flags, ret_object);
+}
+
+static int lock_look(void *object, int *ret_count, int *ret_waiting)
+{
+	struct tenon_lock_status status = {.size = sizeof(status)};
+	int result = tenon_lock_status(object, &status);
+
+	*ret_count = status.owner_pid != 0;
+	*ret_waiting = (int)status.waiting;
+	return result;
+}
+
+const struct sync_kind sync_lock = {lock_open, lock_close, lock_remove, lock_look};
+const struct sync_kind sync_inherit = {inherit_open, lock_close, lock_remove, lock_look};
+
+static int semaphore_open_in(struct tenon_region *region, const char *name, uint32_t flags,
+			     void **ret_object)
 {
 	struct tenon_semaphore_options options = {
 		.size = sizeof(options), .value = VALUE, .maximum = 5};
 
-	return tenon_semaphore_open(NULL, name, flags, &options,
-				    (struct tenon_semaphore **)ret_object);
+	return region ? tenon_semaphore_open_at(region, place_of(name), flags, &options,
+						(struct tenon_semaphore **)ret_object)
+		      : tenon_semaphore_open(NULL, name, flags, &options,
+					     (struct tenon_semaphore **)ret_object);
 }
 
-static void *semaphore_close(void *object)
-{
-	return tenon_semaphore_close(object);
-}
-
-static int semaphore_remove(const char *name)
-{
-	return tenon_semaphore_remove(NULL, name);
-}
+IN_REGION(semaphore)
 
 static int semaphore_look(void *object, int *ret_count, int *ret_waiting)
 {
@@ -42,20 +182,16 @@ static int semaphore_look(void *object, int *ret_count, int *ret_waiting)
 const struct sync_kind sync_semaphore = {semaphore_open, semaphore_close, semaphore_remove,
 					 semaphore_look};
 
-static int event_open(const char *name, uint32_t flags, void **ret_object)
+static int event_open_in(struct tenon_region *region, const char *name, uint32_t flags,
+			 void **ret_object)
 {
-	return tenon_event_open(NULL, name, flags, NULL, (struct tenon_event **)ret_object);
+	return region ? tenon_event_open_at(region, place_of(name), flags, NULL,
+					    (struct tenon_event **)ret_object)
+		      : tenon_event_open(NULL, name, flags, NULL,
+					 (struct tenon_event **)ret_object);
 }
 
-static void *event_close(void *object)
-{
-	return tenon_event_close(object);
-}
-
-static int event_remove(const char *name)
-{
-	return tenon_event_remove(NULL, name);
-}
+IN_REGION(event)
 
 static int event_look(void *object, int *ret_count, int *ret_waiting)
 {
@@ -69,20 +205,16 @@ static int event_look(void *object, int *ret_count, int *ret_waiting)
 
 const struct sync_kind sync_event = {event_open, event_close, event_remove, event_look};
 
-static int condition_open(const char *name, uint32_t flags, void **ret_object)
+static int condition_open_in(struct tenon_region *region, const char *name, uint32_t flags,
+			     void **ret_object)
 {
-	return tenon_condition_open(NULL, name, flags, NULL, (struct tenon_condition **)ret_object);
+	return region ? tenon_condition_open_at(region, place_of(name), flags, NULL,
+						(struct tenon_condition **)ret_object)
+		      : tenon_condition_open(NULL, name, flags, NULL,
+					     (struct tenon_condition **)ret_object);
 }
 
-static void *condition_close(void *object)
-{
-	return tenon_condition_close(object);
-}
-
-static int condition_remove(const char *name)
-{
-	return tenon_condition_remove(NULL, name);
-}
+IN_REGION(condition)
 
 static int condition_look(void *object, int *ret_count, int *ret_waiting)
 {
@@ -97,22 +229,18 @@ static int condition_look(void *object, int *ret_count, int *ret_waiting)
 const struct sync_kind sync_condition = {condition_open, condition_close, condition_remove,
 					 condition_look};
 
-static int barrier_open(const char *name, uint32_t flags, void **ret_object)
+static int barrier_open_in(struct tenon_region *region, const char *name, uint32_t flags,
+			   void **ret_object)
 {
 	struct tenon_barrier_options options = {.size = sizeof(options), .count = 2};
 
-	return tenon_barrier_open(NULL, name, flags, &options, (struct tenon_barrier **)ret_object);
+	return region ? tenon_barrier_open_at(region, place_of(name), flags, &options,
+					      (struct tenon_barrier **)ret_object)
+		      : tenon_barrier_open(NULL, name, flags, &options,
+					   (struct tenon_barrier **)ret_object);
 }
 
-static void *barrier_close(void *object)
-{
-	return tenon_barrier_close(object);
-}
-
-static int barrier_remove(const char *name)
-{
-	return tenon_barrier_remove(NULL, name);
-}
+IN_REGION(barrier)
 
 static int barrier_look(void *object, int *ret_count, int *ret_waiting)
 {
@@ -126,20 +254,15 @@ static int barrier_look(void *object, int *ret_count, int *ret_waiting)
 
 const struct sync_kind sync_barrier = {barrier_open, barrier_close, barrier_remove, barrier_look};
 
-static int once_open(const char *name, uint32_t flags, void **ret_object)
+static int once_open_in(struct tenon_region *region, const char *name, uint32_t flags,
+			void **ret_object)
 {
-	return tenon_once_open(NULL, name, flags, NULL, (struct tenon_once **)ret_object);
+	return region ? tenon_once_open_at(region, place_of(name), flags, NULL,
+					   (struct tenon_once **)ret_object)
+		      : tenon_once_open(NULL, name, flags, NULL, (struct tenon_once **)ret_object);
 }
 
-static void *once_close(void *object)
-{
-	return tenon_once_close(object);
-}
-
-static int once_remove(const char *name)
-{
-	return tenon_once_remove(NULL, name);
-}
+IN_REGION(once)
 
 static int once_look(void *object, int *ret_count, int *ret_waiting)
 {
