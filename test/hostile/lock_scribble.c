@@ -59,11 +59,19 @@ static void lock_close(void *object)
 	tenon_lock_close(object);
 }
 
+static int no_more(const struct tenon_lock_user *user, void *context)
+{
+	(void)user;
+	(void)context;
+	return 0;
+}
+
 static void look(struct tenon_lock *lock)
 {
 	struct tenon_lock_status status = {.size = sizeof(status)};
 
 	TOLD(tenon_lock_status(lock, &status), NOTHING_ELSE);
+	TOLD(tenon_lock_users(lock, no_more, NULL), NOTHING_ELSE);
 }
 
 /* Held by one. */

@@ -47,12 +47,19 @@ static void semaphore_remove(void)
 	tenon_semaphore_remove(NULL, NAME);
 }
 
-static int no_more(const struct tenon_semaphore_user *user, void *context)
-{
-	(void)user;
-	(void)context;
-	return 0;
-}
+#define NO_MORE(kind)                                                                    \
+	static int no_more_##kind(const struct tenon_##kind##_user *user, void *context) \
+	{                                                                                \
+		(void)user;                                                              \
+		(void)context;                                                           \
+		return 0;                                                                \
+	}
+
+NO_MORE(semaphore)
+NO_MORE(event)
+NO_MORE(condition)
+NO_MORE(barrier)
+NO_MORE(once)
 
 static void semaphore_call(void *object)
 {
@@ -63,7 +70,7 @@ static void semaphore_call(void *object)
 	TOLD(tenon_semaphore_release(semaphore, 1, 0, &value), -EOVERFLOW);
 	TOLD(tenon_semaphore_status(semaphore, &status), NOTHING_ELSE);
 	TOLD(tenon_semaphore_value(semaphore, &value), NOTHING_ELSE);
-	TOLD(tenon_semaphore_users(semaphore, no_more, NULL), NOTHING_ELSE);
+	TOLD(tenon_semaphore_users(semaphore, no_more_semaphore, NULL), NOTHING_ELSE);
 	TOLD(tenon_semaphore_acquire(semaphore, 2, UNDO, scribbler_soon()), -ETIMEDOUT);
 	TOLD(tenon_semaphore_acquire(semaphore, 5, 0, scribbler_soon()), -ETIMEDOUT);
 	TOLD(tenon_semaphore_release(semaphore, 2, UNDO, NULL), -EOVERFLOW);
@@ -121,6 +128,7 @@ static void event_call(void *object)
 	struct tenon_event *event = object;
 
 	TOLD(tenon_event_status(event, &status), NOTHING_ELSE);
+	TOLD(tenon_event_users(event, no_more_event, NULL), NOTHING_ELSE);
 	TOLD(tenon_event_wait(event, scribbler_soon()), -ETIMEDOUT);
 	TOLD(tenon_event_set(event), NOTHING_ELSE);
 	TOLD(tenon_event_wait(event, scribbler_soon()), -ETIMEDOUT);
@@ -194,6 +202,7 @@ static void condition_call(void *object)
 	struct tenon_condition *condition = object;
 
 	TOLD(tenon_condition_status(condition, &status), NOTHING_ELSE);
+	TOLD(tenon_condition_users(condition, no_more_condition, NULL), NOTHING_ELSE);
 	wait_until(condition, scribbler_soon());
 	TOLD(tenon_condition_signal(condition), NOTHING_ELSE);
 	TOLD(tenon_condition_broadcast(condition), NOTHING_ELSE);
@@ -247,6 +256,7 @@ static void barrier_call(void *object)
 	uint32_t is_last;
 
 	TOLD(tenon_barrier_status(barrier, &status), NOTHING_ELSE);
+	TOLD(tenon_barrier_users(barrier, no_more_barrier, NULL), NOTHING_ELSE);
 	TOLD(tenon_barrier_wait(barrier, scribbler_soon(), &is_last), -ETIMEDOUT);
 	TOLD(tenon_barrier_wait(barrier, 0, NULL), -ETIMEDOUT);
 }
@@ -300,6 +310,7 @@ static void once_call(void *object)
 	uint32_t what;
 
 	TOLD(tenon_once_status(once, &status), NOTHING_ELSE);
+	TOLD(tenon_once_users(once, no_more_once, NULL), NOTHING_ELSE);
 	TOLD(tenon_once_begin(once, scribbler_soon(), &what), BEGUN);
 	TOLD(tenon_once_failed(once), -EPERM);
 	TOLD(tenon_once_begin(once, scribbler_soon(), &what), BEGUN);

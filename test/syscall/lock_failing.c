@@ -94,9 +94,17 @@ static enum call operation_of(uint32_t number)
 	return (enum call)(number < OPERATIONS ? number : number - OPERATIONS);
 }
 
+static int visit(const struct tenon_lock_user *user, void *context)
+{
+	(void)user;
+	(void)context;
+	return 0;
+}
+
 static int operate(enum call operation, struct tenon_lock **lock)
 {
 	struct tenon_lock_status status = {.size = sizeof(status)};
+	int result;
 
 	switch (operation) {
 	case OPEN:
@@ -109,7 +117,8 @@ static int operate(enum call operation, struct tenon_lock **lock)
 		return tenon_lock_release(*lock);
 	case STATUS:
 	case STATUS_SHARED:
-		return tenon_lock_status(*lock, &status);
+		result = tenon_lock_status(*lock, &status);
+		return result == 0 ? tenon_lock_users(*lock, visit, NULL) : result;
 	case CLOSE:
 	case CLOSE_HELD:
 	case CLOSE_SHARED:

@@ -24,6 +24,7 @@ enum call {
 	OPEN,
 	OPEN_GUARDED,
 	CREATE,
+	NAMELESS,
 	GROW,
 	SEAL,
 	MAP,
@@ -43,10 +44,10 @@ enum call {
 };
 
 static const char *const names[OPERATIONS] = {
-	"open",	   "open-guarded", "create",	      "grow",	      "seal",
-	"map",	   "bytes",	   "snapshot",	      "view",	      "fd",
-	"copy-fd", "from-fd",	   "from-reading-fd", "from-copy-fd", "status",
-	"close",   "remove",	   "fork-grow"};
+	"open",	  "open-guarded", "create",  "nameless",	"grow",
+	"seal",	  "map",	  "bytes",   "snapshot",	"view",
+	"fd",	  "copy-fd",	  "from-fd", "from-reading-fd", "from-copy-fd",
+	"status", "close",	  "remove",  "fork-grow"};
 
 static struct tenon_region *inherited;
 static int fd = -1;
@@ -83,6 +84,8 @@ static int operate(enum call operation, struct tenon_region **region)
 		return open_region(NAME, TENON_REGION_GUARD, region);
 	case CREATE:
 		return open_region(OTHER, TENON_CREATE | TENON_EXCLUSIVE, region);
+	case NAMELESS:
+		return open_region(NULL, TENON_CREATE, region);
 	case SEAL:
 		return tenon_region_seal(*region, TENON_REGION_SEAL_WRITE, TENON_NO_DEADLINE);
 	case MAP:
@@ -116,7 +119,8 @@ static int operate(enum call operation, struct tenon_region **region)
 static bool makes_handle(enum call operation)
 {
 	return operation == OPEN || operation == OPEN_GUARDED || operation == CREATE ||
-	       operation == FROM_FD || operation == FROM_READING_FD || operation == FROM_COPY_FD;
+	       operation == NAMELESS || operation == FROM_FD || operation == FROM_READING_FD ||
+	       operation == FROM_COPY_FD;
 }
 
 /* What is needed before. */
@@ -156,8 +160,8 @@ static void prove(enum call operation, struct tenon_region *watch, struct tenon_
 		failing_wrong("the size", (int)bytes);
 	if (tenon_region_status(watch, &status) != 0 || status.damaged)
 		failing_wrong("the status", status.damaged);
-	if (region && operation != CREATE && operation != FROM_READING_FD &&
-	    operation != FROM_COPY_FD)
+	if (region && operation != CREATE && operation != NAMELESS &&
+	    operation != FROM_READING_FD && operation != FROM_COPY_FD)
 		attached++;
 	/* Whoever could not even take the lock back is counted until its process ends. */
 	if (status.participants != attached && operation != CLOSE && operation != FORKED)

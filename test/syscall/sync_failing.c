@@ -130,6 +130,18 @@ static int visit(const struct tenon_semaphore_user *user, void *context)
 	return 0;
 }
 
+static int visit_event(const struct tenon_event_user *user, void *context)
+{
+	(void)user;
+	(void)context;
+	return 0;
+}
+
+static int look_at_event_users(struct sync_state *state)
+{
+	return tenon_event_users(state->object, visit_event, NULL);
+}
+
 static int look_at_users(struct sync_state *state)
 {
 	return tenon_semaphore_users(state->object, visit, NULL);
@@ -356,6 +368,7 @@ static const struct sync_operation operations[] = {
 	{"pulse for one who waits", &sync_event, pulse, .count = 0, .help = help_by_event,
 	 .helper_waits = true},
 	{"event wait", &sync_event, await_event, .before = set, .count = 0},
+	{"event users", &sync_event, look_at_event_users, .count = 0},
 	{"event wait in vain", &sync_event, await_event, -ETIMEDOUT, 0, .before = NULL},
 	OF_EVERY(condition, use_condition, -ETIMEDOUT),
 	{"condition wait", &sync_condition, await_condition, -ETIMEDOUT, 0, .before = lock_it},
