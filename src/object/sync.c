@@ -272,15 +272,14 @@ int tni_sync_open(int directory_fd, const char *file_name, void *context)
 	if (result != 0)
 		return result;
 	sync->object = object;
+	object->bury = bury;
+	object->renew = renew;
+	object->rouse = rouse;
 	result = map_cell(sync);
 	if (result == 0)
 		result = tni_file_refill(object->fd, TNI_PARTICIPANTS_OFFSET);
-	if (result == 0) {
-		object->bury = bury;
-		object->renew = renew;
-		object->rouse = rouse;
+	if (result == 0)
 		result = tni_object_attach(object);
-	}
 	if (result != 0) {
 		tni_object_close(object);
 		return result;

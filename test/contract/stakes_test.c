@@ -183,6 +183,58 @@ static void test_told_set(void)
 	told_across(3);
 }
 
+static struct tenon_lock *open_lock(void)
+{
+	struct tenon_lock *lock = NULL;
+
+	EXPECT_IS(tenon_lock_open(contract_folder, "/l", TENON_CREATE, NULL, &lock), 0);
+	REQUIRE(lock);
+	return lock;
+}
+
+static void wait_in_set_for_lock(void *context)
+{
+	struct tenon_waitset *set = NULL;
+	struct tenon_waitset_event event;
+	uint32_t count;
+
+	(void)context;
+	EXPECT_IS(tenon_waitset_create(0, &set), 0);
+	EXPECT_IS(tenon_waitset_add_lock(set, open_lock(), 1, NULL), 0);
+	(void)!tenon_waitset_wait(set, INT64_MAX, &event, 1, &count);
+}
+
+static void acquire_lock(void *context)
+{
+	struct tenon_lock *lock = open_lock();
+
+	(void)context;
+	EXPECT_IS(tenon_lock_acquire(lock, soon()), 0);
+	EXPECT_IS(tenon_lock_release(lock), 0);
+}
+
+/* Who waits in a set has a stake; its death is told to who waits for the lock alone. */
+static void test_told_of_set(void)
+{
+	struct tenon_lock *lock = open_lock();
+	struct tni_gatehouse *house = &((struct tni_sync *)lock)->house;
+
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		pid_t in_set, alone;
+
+		EXPECT_IS(tenon_lock_acquire(lock, 0), 0);
+		in_set = contract_start(wait_in_set_for_lock, NULL);
+		await_sleeper((struct tni_sync *)lock, TNI_CLASS_LOCK_0);
+		alone = contract_start(acquire_lock, NULL);
+		while (tni_gatehouse_count(house, TNI_CLASS_LOCK_0) < 2)
+			sched_yield();
+		contract_kill(in_set);
+		EXPECT_IS(tenon_lock_release(lock), 0);
+		contract_await(alone);
+	}
+	lock = tenon_lock_close(lock);
+}
+
 /* A thread opens everything, and so has the stakes; another one sleeps; the first one ends. */
 
 struct world {
@@ -484,6 +536,8 @@ int main(void)
 		{"the same beside one who waits for another placed semaphore", test_told_acquirer,
 		 NULL},
 		{"the same beside one who waits for it in a set", test_told_set, NULL},
+		{"who waits for a lock is told of the death of one who waited for it in a set",
+		 test_told_of_set, NULL},
 		{"a sleeper takes the stake of a thread that ends: semaphore",
 		 test_hand_over_acquirer, NULL},
 		{"the same: placed semaphore", test_hand_over_placed, NULL},
