@@ -149,13 +149,17 @@ static void print_list(const struct group *groups, uint32_t count)
 
 static void usage(FILE *file)
 {
-	fprintf(file, "usage: tenon-bench [--quick] [--row PATTERN] [--json FILE] [--repeat N] "
-		      "[--list]\n"
-		      "  --quick        fewer rows and repetitions: below two minutes\n"
-		      "  --row PATTERN  only rows whose GROUP/ROW matches, or contains, PATTERN\n"
-		      "  --json FILE    write the figures as JSON as well\n"
-		      "  --repeat N     repetitions of each row, 1 to 64 (default 5, quick 3)\n"
-		      "  --list         print the rows, measure nothing\n");
+	fprintf(file,
+		"usage: tenon-bench [--quick] [--row PATTERN] [--json FILE] [--repeat N] "
+		"[--list]\n"
+		"  --quick        fewer rows and repetitions: below two minutes\n"
+		"  --row PATTERN  only rows whose GROUP/ROW matches, or contains, PATTERN\n"
+		"  --json FILE    write the figures as JSON as well\n"
+		"  --repeat N     repetitions of each row, 1 to 64 (default 5, quick 3)\n"
+		"  --list         print the rows, measure nothing\n"
+		"Exit status: 0; 1 a row has no figure (on a machine with other work to do one may "
+		"not get\na processor in its time: measure it again), or the file cannot be "
+		"written; 2 the arguments.\nA missed target is a figure, and no failure.\n");
 }
 
 static int parse(int argc, char **argv, struct settings *settings)
