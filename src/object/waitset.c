@@ -135,29 +135,39 @@ static void take_out(struct tenon_waitset *set, uint32_t number)
 	member->kind = NULL;
 }
 
+static int insert(struct tenon_waitset *set, const struct tni_member *member, uint32_t *ret_number)
+{
+	int result = is_there(set, member) ? -EEXIST : find_place(set, ret_number);
+
+	if (result != 0)
+		return result;
+	set->members[*ret_number] = *member;
+	if (set->top <= *ret_number)
+		set->top = *ret_number + 1;
+	count(set, member, 1);
+	if (tni_member_has_fd(member))
+		result = tni_waitset_include(set, *ret_number);
+	if (result != 0)
+		take_out(set, *ret_number);
+	return result;
+}
+
 static int add(struct tenon_waitset *set, const struct tni_member *member, uint32_t *ret_member)
 {
-	uint32_t number;
-	int result;
+	uint32_t number = 0;
+	int result, armed = 0;
 
 	begin(set);
 	tni_waitset_stop(set);
-	if (is_there(set, member))
-		return -EEXIST;
-	result = find_place(set, &number);
+	result = insert(set, member, &number);
+	/* Who polls is told of the others, too, where this one cannot be had. */
+	if (tni_get32(&set->is_polled))
+		armed = tni_waitset_arm_polled(set, NULL);
 	if (result != 0)
 		return result;
-	set->members[number] = *member;
-	if (set->top <= number)
-		set->top = number + 1;
-	count(set, member, 1);
-	if (tni_member_has_fd(member))
-		result = tni_waitset_include(set, number);
-	if (result == 0 && tni_get32(&set->is_polled))
-		result = tni_waitset_arm_polled(set, NULL);
-	if (result != 0) {
+	if (armed != 0) {
 		take_out(set, number);
-		return result;
+		return armed;
 	}
 	if (ret_member)
 		*ret_member = number;
