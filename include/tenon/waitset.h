@@ -26,10 +26,11 @@
  * do: what it was woken for and does not take, or cannot because it died, somebody else is woken for.
  *
  * Costs.  If a member is ready, one look at it, and no system call for queues, locks, semaphores, events and timers.
- * A wait for up to 60 semaphores and events, 40 locks or 30 queues sleeps in one system call; with more of them,
- * beside descriptors and processes, and while somebody polls the set, threads of the library wait in the caller's
- * stead (one for so many; all signals are blocked in them), and a wake-up takes one more switch.  Nobody wakes up
- * without a reason.
+ * A wait for up to 60 semaphores and events, 40 locks or 30 queues sleeps in one system call; with more of them, and
+ * beside descriptors and processes, threads of the library wait in the caller's stead (one for so many; all signals
+ * are blocked in them), and a wake-up takes one more switch.  There are such threads, and a descriptor that they tell by,
+ * for each thread that waits so at the same time, and for who polls the set; they stay for the next wait until members are
+ * added or removed.  Nobody wakes up without a reason.
  *
  * A set belongs to its process.  Objects stay open as long as they are members: to close one that is a member is the
  * caller's mistake.  Several threads may wait in a set at once, but while members are added or removed none may.  A

@@ -42,7 +42,7 @@ int tenon_waitset_create(uint32_t flags, struct tenon_waitset **ret_set)
 	if (!set)
 		return -ENOMEM;
 	set->flags = flags;
-	set->told_fd = set->poll_fd = set->timer_fd = -1;
+	set->poll_fd = set->timer_fd = -1;
 	pthread_mutex_init(&set->mutex, NULL);
 	tni_set32(&set->generation, tni_process_generation());
 	*ret_set = set;
@@ -64,7 +64,7 @@ struct tenon_waitset *tenon_waitset_close(struct tenon_waitset *set)
 		return NULL;
 	begin(set);
 	tni_waitset_stop(set);
-	tni_waitset_close_descriptors(set);
+	tni_waitset_free_posts(set);
 	for (uint32_t i = 0; i < set->top; i++)
 		if (set->members[i].kind == &tni_member_process)
 			close(set->members[i].fd);
@@ -135,29 +135,39 @@ static void take_out(struct tenon_waitset *set, uint32_t number)
 	member->kind = NULL;
 }
 
+static int insert(struct tenon_waitset *set, const struct tni_member *member, uint32_t *ret_number)
+{
+	int result = is_there(set, member) ? -EEXIST : find_place(set, ret_number);
+
+	if (result != 0)
+		return result;
+	set->members[*ret_number] = *member;
+	if (set->top <= *ret_number)
+		set->top = *ret_number + 1;
+	count(set, member, 1);
+	if (tni_member_has_fd(member))
+		result = tni_waitset_include(set, *ret_number);
+	if (result != 0)
+		take_out(set, *ret_number);
+	return result;
+}
+
 static int add(struct tenon_waitset *set, const struct tni_member *member, uint32_t *ret_member)
 {
-	uint32_t number;
-	int result;
+	uint32_t number = 0;
+	int result, armed = 0;
 
 	begin(set);
 	tni_waitset_stop(set);
-	if (is_there(set, member))
-		return -EEXIST;
-	result = find_place(set, &number);
+	result = insert(set, member, &number);
+	/* Who polls is told of the others, too, where this one cannot be had. */
+	if (tni_get32(&set->is_polled))
+		armed = tni_waitset_arm_polled(set, NULL);
 	if (result != 0)
 		return result;
-	set->members[number] = *member;
-	if (set->top <= number)
-		set->top = number + 1;
-	count(set, member, 1);
-	if (tni_member_has_fd(member))
-		result = tni_waitset_include(set, number);
-	if (result == 0 && tni_get32(&set->is_polled))
-		result = tni_waitset_arm(set, NULL);
-	if (result != 0) {
+	if (armed != 0) {
 		take_out(set, number);
-		return result;
+		return armed;
 	}
 	if (ret_member)
 		*ret_member = number;
@@ -286,7 +296,7 @@ int tenon_waitset_remove(struct tenon_waitset *set, uint32_t member)
 	take_out(set, member);
 	/* Where that cannot be had the next wait sees to it. */
 	if (tni_get32(&set->is_polled))
-		(void)!tni_waitset_arm(set, NULL);
+		(void)!tni_waitset_arm_polled(set, NULL);
 	return 0;
 }
 
@@ -515,7 +525,7 @@ static int wait_for(struct tenon_waitset *set, int64_t deadline_ns,
 	}
 	if (catch.count == 0) {
 		if (waited == -ETIMEDOUT && tni_get32(&set->is_polled))
-			result = tni_waitset_arm(set, visit.tickets);
+			result = tni_waitset_arm_polled(set, visit.tickets);
 		return result != 0 ? result : waited;
 	}
 	*ret_count = catch.count;

@@ -70,7 +70,6 @@ struct tni_member {
 	/* A timer; at INT64_MAX it does not run.  When it was due before it was taken. */
 	struct tni_a64 at_ns;
 	int64_t was_ns, period_ns;
-	struct tni_a64 ticket; /* for watchers: that of who has armed them */
 };
 
 extern const struct tni_member_kind tni_member_queue, tni_member_lock, tni_member_semaphore,
@@ -98,12 +97,24 @@ static inline bool tni_member_has_fd(const struct tni_member *member)
 	return member->kind == &tni_member_descriptor || member->kind == &tni_member_process;
 }
 
-/* A thread that sleeps in the caller's stead. */
+/* A thread that sleeps in the stead of who has the post. */
 struct tni_watcher {
-	struct tenon_waitset *set;
+	struct tni_post *post;
 	pthread_t thread;
 	struct tni_a32 order; /* what it is to do: IDLE … */
 	uint32_t first, end;  /* members whose objects are its */
+};
+
+/* Watchers for all objects of a set, and what they tell by. */
+struct tni_post {
+	struct tenon_waitset *set;
+	struct tni_post *next;
+	bool is_taken; /* somebody waits by it, or it is the poller's */
+	int told_fd;   /* eventfd: a watcher has found something */
+	struct tni_watcher *watchers;
+	uint32_t watcher_count;
+	uint32_t armed;				    /* the order that was given last */
+	struct tni_a64 tickets[TENON_WAITSET_MOST]; /* of who has it */
 };
 
 struct tenon_waitset {
@@ -114,11 +125,10 @@ struct tenon_waitset {
 	uint32_t objects, words, descriptors, timers;
 	struct tni_a32 turn;	   /* which member is looked at first */
 	struct tni_a32 looks;	   /* how often somebody has looked */
-	struct tni_a32 generation; /* of the process whose watchers and descriptors these are */
-	pthread_mutex_t mutex;	   /* for these: */
-	struct tni_watcher *watchers;
-	uint32_t watcher_count;
-	int told_fd;		  /* eventfd: a watcher has found something; -1 */
+	struct tni_a32 generation; /* of the process whose posts and descriptors these are */
+	pthread_mutex_t mutex;	   /* for these, and for arming the poller's post: */
+	struct tni_apointer posts; /* all there are */
+	struct tni_post *polled;   /* that of who polls `poll_fd`; NULL */
 	int poll_fd, timer_fd;	  /* what is handed out, and in it when the next timer is due; -1 */
 	struct tni_a32 is_polled; /* 1: it has been handed out */
 };
@@ -151,13 +161,14 @@ void tni_visit_hand_on(struct tni_visit *visit, const uint64_t *taken);
 /* waitset_watch.c */
 /* Whether the caller does not sleep itself. */
 bool tni_waitset_is_watched(const struct tenon_waitset *set);
-/* Sleeps as tni_visit_sleep(), by watchers and poll(2). */
+/* Sleeps as tni_visit_sleep(), by a post and poll(2). */
 int tni_waitset_watch(struct tni_visit *visit, int64_t deadline_ns);
-/* Nothing was found, by who has these tickets (NULL: those of now), and somebody polls: tells him anew. */
-int tni_waitset_arm(struct tenon_waitset *set, const uint64_t *tickets);
-/* Before members change, and at the end. */
+/* Who polls is told anew: nothing was found by who has these tickets (NULL: those of now). */
+int tni_waitset_arm_polled(struct tenon_waitset *set, const uint64_t *tickets);
+/* Before members change: watchers end. */
 void tni_waitset_stop(struct tenon_waitset *set);
-void tni_waitset_close_descriptors(struct tenon_waitset *set);
+/* At the end, and in a child: posts and descriptors go; in a child there are no watchers. */
+void tni_waitset_free_posts(struct tenon_waitset *set);
 /* A member with a descriptor has come, or goes. */
 int tni_waitset_include(struct tenon_waitset *set, uint32_t number);
 void tni_waitset_exclude(struct tenon_waitset *set, uint32_t number);

@@ -345,6 +345,9 @@ static void test_polled(void)
 	EXPECT_IS(tenon_waitset_fd(world.set, &entry.fd), 0);
 	EXPECT_IS(tenon_waitset_add_descriptor(world.set, world.pipe[0], POLLIN, PIPE, NULL), 0);
 	EXPECT_IS(wait_one(world.set, 0), -ETIMEDOUT);
+	/* A member that was refused left nobody to tell. */
+	EXPECT_IS(tenon_waitset_add_descriptor(world.set, world.pipe[0], POLLIN, PIPE, NULL),
+		  -EEXIST);
 	for (uint32_t round = 0; round < 200; round++) {
 		pid_t child = 0;
 

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Who waits in a waitset, and is killed, or does nothing, or is a child: others get what it was woken for. */
+/* Who waits in a waitset, and is killed, or does nothing, or is a child, or another thread: others get what it was woken
+ * for, and are told what they were to be told. */
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -190,12 +196,108 @@ static void test_fork(void)
 	close_world(&world);
 }
 
+/* Two threads in one set. */
+struct pair {
+	struct tenon_waitset *set;
+	bool looks_only; /* the other one's time is always up */
+	_Atomic int sleeper;
+	atomic_bool waits, ends;
+	int64_t found;
+};
+
+static void *wait_long(void *context)
+{
+	struct pair *pair = context;
+
+	atomic_store(&pair->sleeper, (int)syscall(SYS_gettid));
+	EXPECT_IS(wait_one(pair->set, 0), -ETIMEDOUT);
+	atomic_store(&pair->waits, true);
+	pair->found = wait_one(pair->set, LIMIT_NS);
+	return NULL;
+}
+
+static void *wait_shortly(void *context)
+{
+	struct pair *pair = context;
+
+	for (uint32_t i = 0; !atomic_load(&pair->ends); i++)
+		(void)wait_one(pair->set, pair->looks_only ? 0 : i % 4 * 1000);
+	return NULL;
+}
+
+/* Whether it has been seen asleep in poll(2); or it has had time enough. */
+static void await_asleep(struct pair *pair)
+{
+	int64_t enough_ns = now_ns() + AT_ONCE_NS;
+	char path[64], said[16];
+	bool is_asleep = false;
+
+	while (!atomic_load(&pair->waits))
+		sched_yield();
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", atomic_load(&pair->sleeper));
+	while (!is_asleep && now_ns() < enough_ns) {
+		FILE *file = fopen(path, "r");
+
+		is_asleep = file && fgets(said, sizeof(said), file) && atoi(said) == SYS_ppoll;
+		if (file)
+			fclose(file);
+		sched_yield();
+	}
+}
+
+/* Of two threads that wait in a set one read away what the other had been told and had no processor yet to see; a pulse
+ * was seen by nobody anew, and that one slept until its time was up. */
+static void expect_pulses(struct world *world, bool looks_only)
+{
+	struct pair pair = {.set = world->set, .looks_only = looks_only};
+	pthread_t sleeper, other;
+
+	REQUIRE(pthread_create(&other, NULL, wait_shortly, &pair) == 0);
+	for (uint32_t round = 0; round < 200; round++) {
+		int64_t since_ns;
+
+		atomic_store(&pair.waits, false);
+		REQUIRE(pthread_create(&sleeper, NULL, wait_long, &pair) == 0);
+		await_asleep(&pair);
+		since_ns = now_ns();
+		EXPECT_IS(tenon_event_pulse(world->event), 0);
+		pthread_join(sleeper, NULL);
+		EXPECT_IS(pair.found, EVENT);
+		if (now_ns() - since_ns >= LIMIT_NS / 2) {
+			EXPECT(!"a pulse that was told in time");
+			break;
+		}
+	}
+	atomic_store(&pair.ends, true);
+	pthread_join(other, NULL);
+}
+
+static void test_two_threads(void)
+{
+	struct tenon_sync_options options = {.size = sizeof(options), .flags = TENON_EVENT_MANUAL};
+	struct world world = make_world(0);
+	int fd;
+
+	world.event = tenon_event_close(world.event);
+	EXPECT_IS(tenon_event_open(contract_folder, "/manual", TENON_CREATE, &options,
+				   &world.event),
+		  0);
+	EXPECT_IS(tenon_waitset_add_event(world.set, world.event, EVENT, NULL), 0);
+	EXPECT_IS(tenon_waitset_add_descriptor(world.set, world.pipe[0], POLLIN, PIPE, NULL), 0);
+	expect_pulses(&world, false);
+	/* And of a set that is polled. */
+	EXPECT_IS(tenon_waitset_fd(world.set, &fd), 0);
+	expect_pulses(&world, true);
+	close_world(&world);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
 		{"who is told and does nothing keeps nobody", test_told_and_idle, NULL},
 		{"who dies when it was woken leaves that to another", test_killed_when_woken, NULL},
 		{"a child goes on with a set of its own", test_fork, NULL},
+		{"no thread takes from another what that one was told", test_two_threads, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
