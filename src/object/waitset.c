@@ -54,7 +54,8 @@ static void begin(struct tenon_waitset *set)
 {
 	uint32_t generation = tni_thread_self()->generation;
 
-	if (__builtin_expect(tni_get32(&set->generation) != generation, 0))
+	/* ORD(renewal) */
+	if (__builtin_expect(tni_load_acquire32(&set->generation) != generation, 0))
 		tni_waitset_renew(set, generation);
 }
 

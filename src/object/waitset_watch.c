@@ -45,6 +45,8 @@
  *
  * ORD order: what members there are, and the tickets, are released with the order and acquired by the watcher that follows it.
  *
+ * ORD renewal: the thread of a child that makes the set anew releases it with the generation; whoever finds that acquires it.
+ *
  * ORD post: a post is released when it is whole, as a child of fork(2), which may come at any time, acquires it.
  */
 
@@ -61,6 +63,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/registry.h"
 #include "object/waitset.h"
 
 #define IDLE 0u
@@ -464,7 +467,7 @@ int tenon_waitset_fd(struct tenon_waitset *set, int *ret_fd)
 
 	if (!set || !ret_fd)
 		return -EINVAL;
-	if (tni_get32(&set->generation) != generation)
+	if (tni_load_acquire32(&set->generation) != generation) /* ORD(renewal) */
 		tni_waitset_renew(set, generation);
 	if ((set->flags & TENON_WAITSET_ALL) && set->descriptors > 0)
 		return -ENOTSUP;
@@ -501,8 +504,13 @@ void tni_waitset_free_posts(struct tenon_waitset *set)
 
 void tni_waitset_renew(struct tenon_waitset *set, uint32_t generation)
 {
-	pthread_mutex_init(&set->mutex, NULL);
-	tni_waitset_free_posts(set);
-	tni_set32(&set->is_polled, 0);
-	tni_set32(&set->generation, generation);
+	/* Threads of a child may come at once; the registry's mutex is the child's own. */
+	tni_registry_lock();
+	if (tni_get32(&set->generation) != generation) {
+		pthread_mutex_init(&set->mutex, NULL);
+		tni_waitset_free_posts(set);
+		tni_set32(&set->is_polled, 0);
+		tni_store_release32(&set->generation, generation); /* ORD(renewal) */
+	}
+	tni_registry_unlock();
 }

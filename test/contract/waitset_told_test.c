@@ -291,12 +291,55 @@ static void test_two_threads(void)
 	close_world(&world);
 }
 
+#define CHILD_THREADS 4u
+#define CHILDREN 200u
+
+static struct tenon_waitset *inherited;
+static atomic_uint together;
+
+static void *wait_together(void *context)
+{
+	(void)context;
+	atomic_fetch_add(&together, 1);
+	while (atomic_load(&together) < CHILD_THREADS)
+		;
+	EXPECT_IS(wait_one(inherited, 0), -ETIMEDOUT);
+	return NULL;
+}
+
+static void begin_together(void *context)
+{
+	pthread_t threads[CHILD_THREADS];
+
+	(void)context;
+	for (uint32_t i = 0; i < CHILD_THREADS; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, wait_together, NULL) == 0);
+	for (uint32_t i = 0; i < CHILD_THREADS; i++)
+		EXPECT_IS(pthread_join(threads[i], NULL), 0);
+}
+
+/* Each made the set anew, and freed what its parent had. */
+static void test_threads_of_a_child(void)
+{
+	struct world world = make_world(0);
+
+	add_objects(&world);
+	EXPECT_IS(tenon_waitset_add_descriptor(world.set, world.pipe[0], POLLIN, PIPE, NULL), 0);
+	/* So that there is something to be freed. */
+	EXPECT_IS(wait_one(world.set, SECOND_NS / 1000), -ETIMEDOUT);
+	inherited = world.set;
+	for (uint32_t i = 0; i < CHILDREN; i++)
+		contract_await(contract_start(begin_together, NULL));
+	close_world(&world);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
 		{"who is told and does nothing keeps nobody", test_told_and_idle, NULL},
 		{"who dies when it was woken leaves that to another", test_killed_when_woken, NULL},
 		{"a child goes on with a set of its own", test_fork, NULL},
+		{"threads of a child that come at once", test_threads_of_a_child, NULL},
 		{"no thread takes from another what that one was told", test_two_threads, NULL},
 	};
 
