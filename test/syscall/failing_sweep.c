@@ -13,7 +13,6 @@
 
 #include "../crash/folder.h"
 
-#define SKIPPED 77
 #define CALLS_MOST 200u
 /* A process that still runs by then hangs. */
 #define PATIENCE_S 10u
@@ -170,7 +169,7 @@ int failing_sweep_main(int argc, char **argv, const struct failing_set *set)
 		if (result < 0) {
 			printf("1..0 # SKIP no process may trace another here\n");
 			folder_remove(folder);
-			return SKIPPED;
+			return 0; /* TAP says that it is skipped */
 		}
 		result += sweep_memory(&of, &points);
 		failed += result;

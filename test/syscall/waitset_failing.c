@@ -389,7 +389,7 @@ int main(int argc, char **argv)
 
 	if (IS_SANITIZED) {
 		printf("1..0 # SKIP what threads are made of fails, and the sanitizer with it\n");
-		return 77;
+		return 0;
 	}
 	return failing_sweep_main(argc, argv, &set);
 }
