@@ -48,11 +48,12 @@ static int put_word_in(struct tni_stake *stake, struct tni_thread *thread, uint8
 		return -ENOMEM;
 	tni_hold_claim(hold, thread);
 	tni_pending_set(thread, tni_hold_word(hold));
-	/* Who sleeps on it is woken without having said so. */
-	tni_set32(tni_hold_word(hold), thread->tid | TNI_STAKE_WAITERS);
+	/* Who sleeps on it is woken without having said so.  By the mapping that may be guarded. */
+	tni_set32(word, thread->tid | TNI_STAKE_WAITERS);
 	tni_hold_put_in(hold, thread);
 	tni_pending_put(thread, NULL);
 	stake->hold = hold;
+	stake->word = word;
 	tni_set64(&stake->held, thread->tid | (uint64_t)thread->generation << 32);
 	return 1;
 }
@@ -99,7 +100,7 @@ void tni_stake_release(struct tni_stake *stake, struct tni_thread *thread, bool 
 		uint32_t own = stake->hold->tid | TNI_STAKE_WAITERS;
 
 		if (stake->hold->generation == thread->generation && !is_cut)
-			tni_cas32(tni_hold_word(stake->hold), &own, 0);
+			tni_cas32(stake->word, &own, 0);
 		tni_hold_free(stake->hold, thread);
 		stake->hold = NULL;
 		tni_set64(&stake->held, 0);

@@ -15,6 +15,7 @@
 struct tni_stake {
 	struct tni_a64 held;   /* thread id of whose list it is in, generation << 32; 0: nobody's */
 	struct tni_hold *hold; /* NULL: there is none.  Under the mutex of core/robust.c. */
+	struct tni_a32 *word;  /* by the object's own mapping; while there is a hold */
 };
 
 /* Whether the kernel will tell of the death of this process, whose word is `word` by another mapping. */

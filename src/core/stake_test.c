@@ -4,7 +4,7 @@
  * Shows what stakes build on: the kernel marks the word of a thread that dies and wakes a sleeper on it, by
  * whatever mapping; libc's robust mutexes and stakes live in one list, put in and taken out in any order;
  * an entry that another thread leaves behind does no harm; a thread that ends is told of like one that is
- * killed; and a forked child has none of its parent's.
+ * killed; a forked child has none of its parent's; and a file that is cut off meanwhile does no harm where it is guarded.
  */
 
 #include "core/stake.h"
@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "core/guard.h"
 #include "core/test.h"
 
 #define STAKES 3u
@@ -237,6 +238,37 @@ static void test_busy(void)
 	REQUIRE(!is_held(0));
 }
 
+/* Of a file that is cut off in the midst of a call the guard knows the object's own mapping only. */
+static void test_cut(void)
+{
+	struct tni_a32 broken = {0};
+	struct tni_stake stake = {.hold = NULL};
+	int fd = memfd_create("cut", MFD_CLOEXEC);
+	struct tni_guard *guard;
+	struct tni_a32 *word;
+	uint8_t *own;
+
+	for (int is_before = 0; is_before <= 1; is_before++) {
+		REQUIRE(fd >= 0 && ftruncate(fd, TNI_PAGE_BYTES) == 0);
+		own = mmap(NULL, TNI_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		REQUIRE(own != MAP_FAILED);
+		guard = tni_guard_add(own, TNI_PAGE_BYTES, PROT_READ | PROT_WRITE, fd, 0, &broken);
+		REQUIRE(guard);
+		word = (struct tni_a32 *)(own + TNI_STAKE_FIRST_OFFSET);
+		if (is_before)
+			REQUIRE(ftruncate(fd, 0) == 0);
+		REQUIRE(tni_stake_hold(&stake, tni_thread_self(), own, word) == 1);
+		if (!is_before)
+			REQUIRE(ftruncate(fd, 0) == 0);
+		tni_stake_release(&stake, tni_thread_self(), false);
+		REQUIRE(tni_get32(&broken) == 1);
+		tni_set32(&broken, 0);
+		tni_guard_remove(guard);
+		munmap(own, TNI_PAGE_BYTES);
+	}
+	close(fd);
+}
+
 int main(void)
 {
 	int fd = memfd_create("stakes", MFD_CLOEXEC);
@@ -256,5 +288,6 @@ int main(void)
 	test_left_behind();
 	test_forked();
 	test_busy();
+	test_cut();
 	return 0;
 }
