@@ -178,13 +178,16 @@ static bool lock_are_there(void *context)
 	return tni_get32(&tni_lock_words(lock)->shared) != 0 || is_held_inheriting(lock);
 }
 
-/* Those of whose death the kernel has told. */
+/* Those of whose death the kernel has told, and who are not buried: the mark stays until another one takes the place. */
 static void find_marked(struct tni_object *object, uint64_t bits[TNI_BITMAP_WORDS])
 {
 	for (uint32_t i = 0; i < tni_object_stakes_top(object); i++) {
+		const struct tni_participant *entry = tni_object_participant(object, i);
 		const struct tni_a32 *stake = tni_object_stake(object, i);
 
-		if (stake && (tni_get32(stake) & TNI_STAKE_DIED))
+		if (stake && (tni_get32(stake) & TNI_STAKE_DIED) &&
+		    tni_load_acquire32(&entry->state) !=
+			    TNI_PARTICIPANT_FREE) /* ORD(participant) */
 			bits[i / 64] |= UINT64_C(1) << (i % 64);
 	}
 }

@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -466,6 +468,61 @@ static void test_waiting_is_seen(void)
 	lock = tenon_lock_close(lock);
 }
 
+struct stay {
+	atomic_int are_there;
+};
+
+/* One that holds it, and one that has waited for it. */
+static void stay_there(void *context)
+{
+	struct stay *stay = context;
+	struct tenon_lock *lock = open_lock(0);
+	int result = acquire(lock, WAIT_NS);
+
+	EXPECT(result == 0 || result == -ETIMEDOUT);
+	atomic_fetch_add(&stay->are_there, 1);
+	for (;;)
+		pause();
+}
+
+static pid_t start_staying(struct stay *stay)
+{
+	int before = atomic_load(&stay->are_there);
+	pid_t child = contract_start(stay_there, stay);
+
+	while (atomic_load(&stay->are_there) == before)
+		sched_yield();
+	return child;
+}
+
+/* One that was killed, and is buried, keeps nobody from sleeping. */
+static void test_sleeps_behind_a_death(void)
+{
+	struct stay *both = mmap(NULL, sizeof(*both), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct tenon_lock *lock = make();
+	struct tenon_waitset *set = NULL;
+	struct tenon_waitset_event event;
+	struct rusage before, after;
+	uint32_t count;
+	pid_t holder;
+
+	REQUIRE(both != MAP_FAILED);
+	holder = start_staying(both);
+	contract_kill(start_staying(both));
+	EXPECT_IS(tenon_waitset_create(0, &set), 0);
+	EXPECT_IS(tenon_waitset_add_lock(set, lock, 1, NULL), 0);
+	getrusage(RUSAGE_THREAD, &before);
+	EXPECT_IS(tenon_waitset_wait(set, tenon_deadline_after(SECOND_NS), &event, 1, &count),
+		  -ETIMEDOUT);
+	getrusage(RUSAGE_THREAD, &after);
+	EXPECT(after.ru_nvcsw - before.ru_nvcsw < 6);
+	set = tenon_waitset_close(set);
+	contract_kill(holder);
+	munmap(both, sizeof(*both));
+	lock = tenon_lock_close(lock);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -478,6 +535,8 @@ int main(void)
 		{"acquired while another waits for it in a waitset", test_beside_a_set, NULL},
 		{"its holder's process dies thread by thread", test_threads_die, NULL},
 		{"who waits is seen", test_waiting_is_seen, NULL},
+		{"one that was killed keeps nobody awake in a waitset", test_sleeps_behind_a_death,
+		 NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
