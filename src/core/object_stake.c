@@ -69,9 +69,11 @@ bool tni_object_keep_stake(struct tni_object *object, struct tni_thread *thread)
 	return taken;
 }
 
-bool tni_object_had_stake(const struct tni_object *object)
+void tni_object_hand_over(struct tni_object *object, struct tni_thread *thread)
 {
-	return tni_get32(&object->participants[object->participant].staked) != 0;
+	if (tni_get32(&object->stake.had) == thread->generation &&
+	    tni_object_keep_stake(object, thread))
+		object->rouse(object);
 }
 
 uint32_t tni_object_stakes_top(struct tni_object *object)

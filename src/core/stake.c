@@ -54,6 +54,7 @@ static int put_word_in(struct tni_stake *stake, struct tni_thread *thread, uint8
 	tni_pending_put(thread, NULL);
 	stake->hold = hold;
 	stake->word = word;
+	tni_set32(&stake->had, thread->generation);
 	tni_set64(&stake->held, thread->tid | (uint64_t)thread->generation << 32);
 	return 1;
 }

@@ -14,6 +14,7 @@
 /* A process's own stake in one object; plain memory of the process. */
 struct tni_stake {
 	struct tni_a64 held;   /* thread id of whose list it is in, generation << 32; 0: nobody's */
+	struct tni_a32 had;    /* generation of the process whose threads have had it; 0: none */
 	struct tni_hold *hold; /* NULL: there is none.  Under the mutex of core/robust.c. */
 	struct tni_a32 *word;  /* by the object's own mapping; while there is a hold */
 };

@@ -88,6 +88,7 @@ static int sleep_until_free(struct tenon_lock *lock, struct tni_thread *thread, 
 		}
 		if (!(tni_get64(&tni_lock_gate(lock)->word) & TNI_GATE_OWNER))
 			break;
+		tni_object_hand_over(lock->sync.object, thread);
 		result = tni_sleep_wait(house, &sleep, deadline_ns);
 		/* The dead one would have woken all who wait like this one. */
 		if (result == TNI_WOKEN_DEATH)
@@ -301,7 +302,8 @@ static int bring_back(void *context, int64_t deadline_ns)
 	return tni_lock_bring_back(context, bits, deadline_ns);
 }
 
-static int sleep_until_drained(struct tenon_lock *lock, int64_t deadline_ns)
+static int sleep_until_drained(struct tenon_lock *lock, struct tni_thread *thread,
+			       int64_t deadline_ns)
 {
 	struct tni_gatehouse *house = &lock->sync.house;
 	struct tni_holders holders = {.object = lock->sync.object,
@@ -321,6 +323,7 @@ static int sleep_until_drained(struct tenon_lock *lock, int64_t deadline_ns)
 		tni_sleep_announce(house, &sleep);
 		if (tni_lock_is_drained(lock))
 			break;
+		tni_object_hand_over(lock->sync.object, thread);
 		result = tni_deaths_sleep(&deaths, &holders, &sleep, deadline_ns);
 	}
 	tni_sleep_end(house, &sleep);
@@ -345,7 +348,7 @@ static int drain(struct tenon_lock *lock, struct tni_thread *thread, int64_t dea
 	if (lock->sync.region)
 		tni_turnstile_keep_stake(&lock->sync, thread);
 	tni_pending_set(thread, &tni_lock_gate(lock)->word);
-	result = sleep_until_drained(lock, deadline_ns);
+	result = sleep_until_drained(lock, thread, deadline_ns);
 	tni_pending_put(thread, pending);
 	return result;
 }

@@ -252,10 +252,7 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 				tni_side_unlock(call, TNI_RECEIVE);
 			continue;
 		}
-		/* Another thread may have had the process's stake, and have ended. */
-		if (tni_object_had_stake(&queue->object) &&
-		    tni_object_keep_stake(&queue->object, call->thread))
-			tni_queue_rouse(&queue->object);
+		tni_object_hand_over(&queue->object, call->thread);
 		result = tni_deaths_sleep(&deaths, &holders, &sleep, deadline_ns);
 		woken = result > 0;
 	}

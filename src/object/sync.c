@@ -205,6 +205,13 @@ static void renew(struct tni_object *object)
 	tni_sync_renew((struct tni_sync *)object);
 }
 
+/* Of others, for who waits for a lock. */
+static void add_stakes(struct tni_object *object, struct tni_sleep *sleep)
+{
+	tni_object_hand_over(object, tni_thread_self());
+	tni_object_add_stakes(object, sleep);
+}
+
 void tni_sync_settle(struct tni_sync *sync)
 {
 	struct tni_object *object = sync->object;
@@ -219,7 +226,7 @@ void tni_sync_settle(struct tni_sync *sync)
 		.is_gone = tni_object_thread_is_gone,
 		.is_doubtful = tni_object_may_live,
 		.is_own = tni_object_is_own,
-		.add_stakes = sync->kind->is_held_long ? tni_object_add_stakes : NULL,
+		.add_stakes = sync->kind->is_held_long ? add_stakes : NULL,
 		.rouse = object->rouse,
 		.object = object,
 	};

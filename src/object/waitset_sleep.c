@@ -71,17 +71,6 @@ static void end_rest(struct rest *rest)
 	tni_deaths_end(&rest->deaths, &rest->holders, &rest->sleep);
 }
 
-/* Another thread may have had the process's stakes, and have ended. */
-static void keep_stakes(struct tni_visit *visit, struct rest *rests, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++) {
-		struct tni_object *object = rests[i].member->object;
-
-		if (tni_object_keep_stake(object, visit->thread))
-			object->rouse(object);
-	}
-}
-
 /* True: the set may be ready. */
 static bool announce_all(struct tni_visit *visit, struct rest *rests, uint32_t count)
 {
@@ -261,7 +250,8 @@ int tni_visit_sleep(struct tni_visit *visit, uint32_t first, uint32_t end, struc
 	while (result == 0) {
 		if (announce_all(visit, rests, count) || (order && tni_get32(order) != expected))
 			break;
-		keep_stakes(visit, rests, count);
+		for (uint32_t i = 0; i < count; i++)
+			tni_object_hand_over(rests[i].member->object, visit->thread);
 		result = sleep_once(rests, count, order, expected, until_ns);
 		/* A timer is due. */
 		if (result == -ETIMEDOUT && until_ns < deadline_ns)

@@ -76,18 +76,28 @@ pid_t contract_start(void (*run)(void *context), void *context)
 	return child;
 }
 
-void contract_await(pid_t child)
+/* A case may have handlers, and the child may be about to send signals. */
+static int wait_for(pid_t child)
 {
 	int status = 0;
+	pid_t ended;
 
-	EXPECT(waitpid(child, &status, 0) == child);
-	EXPECT_IS(status, 0);
+	do
+		ended = waitpid(child, &status, 0);
+	while (ended < 0 && errno == EINTR);
+	EXPECT(ended == child);
+	return status;
+}
+
+void contract_await(pid_t child)
+{
+	EXPECT_IS(wait_for(child), 0);
 }
 
 void contract_kill(pid_t child)
 {
 	kill(child, SIGKILL);
-	EXPECT(waitpid(child, NULL, 0) == child);
+	(void)wait_for(child);
 }
 
 void *contract_share(size_t bytes)

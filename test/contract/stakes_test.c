@@ -3,8 +3,6 @@
 /* What object/deaths.c promises sleepers: to be told of a death wherever in a region they sleep, and whichever thread
  * of the dead process had its stake. */
 
-#include <tenon/region.h>
-#include <tenon/semaphore_set.h>
 #include <tenon/waitset.h>
 
 #include <errno.h>
@@ -13,53 +11,10 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "contract.h"
-#include "object/queue_private.h"
-#include "object/semaphore_set.h"
 #include "object/sync.h"
+#include "stakes.h"
 
-#define LIMIT_NS (10 * SECOND_NS)
-#define PARTICIPANTS 16u
-#define PLACE ((uint64_t)TENON_PLACE_BYTES(PARTICIPANTS))
-#define PLACES 8u
 #define ROUNDS 20u
-
-static int64_t soon(void)
-{
-	return tenon_deadline_after(LIMIT_NS);
-}
-
-static struct tenon_region *open_region(uint32_t flags)
-{
-	struct tenon_region_options options = {
-		.size = sizeof(options), .max_participants = PARTICIPANTS, .bytes = PLACES * PLACE};
-	struct tenon_region *region = NULL;
-
-	EXPECT_IS(tenon_region_open(contract_folder, "/region", flags, &options, &region), 0);
-	REQUIRE(region);
-	return region;
-}
-
-static struct tenon_semaphore *semaphore_at(struct tenon_region *region, uint64_t place)
-{
-	struct tenon_semaphore_options options = {.size = sizeof(options), .value = 1};
-	struct tenon_semaphore *semaphore = NULL;
-
-	EXPECT_IS(tenon_semaphore_open_at(region, place * PLACE, TENON_CREATE, &options,
-					  &semaphore),
-		  0);
-	REQUIRE(semaphore);
-	return semaphore;
-}
-
-static struct tenon_lock *lock_at(struct tenon_region *region, uint64_t place)
-{
-	struct tenon_lock *lock = NULL;
-
-	EXPECT_IS(tenon_lock_open_at(region, place * PLACE, TENON_CREATE, NULL, &lock), 0);
-	REQUIRE(lock);
-	return lock;
-}
 
 /* Whether a process sleeps for a class, or a class of lockers, at a placed object. */
 static void await_sleeper(struct tni_sync *sync, uint32_t class)
@@ -235,207 +190,6 @@ static void test_told_of_set(void)
 	lock = tenon_lock_close(lock);
 }
 
-/* A thread opens everything, and so has the stakes; another one sleeps; the first one ends. */
-
-struct world {
-	struct tenon_region *region;
-	struct tenon_semaphore *semaphore, *placed;
-	struct tenon_semaphore_set *set;
-	struct tenon_queue *queue;
-	struct tenon_lock *lock;
-	struct tenon_event *event;
-	int (*sleep)(struct world *world);
-	struct tni_object *object; /* whose stake moves */
-	struct tni_a32 is_open, may_end;
-};
-
-/* Looks at all of them in a set, or sleeps there. */
-static int wait_in_set(struct world *world, int64_t deadline_ns)
-{
-	struct tenon_waitset *set = NULL;
-	struct tenon_waitset_event event;
-	uint32_t count;
-	int result;
-
-	EXPECT_IS(tenon_waitset_create(0, &set), 0);
-	EXPECT_IS(tenon_waitset_add_semaphore(set, world->semaphore, 1, 0, 1, NULL), 0);
-	EXPECT_IS(tenon_waitset_add_queue(set, world->queue, TENON_READABLE, 1, NULL), 0);
-	EXPECT_IS(tenon_waitset_add_lock(set, world->lock, 1, NULL), 0);
-	EXPECT_IS(tenon_waitset_add_event(set, world->event, 1, NULL), 0);
-	result = tenon_waitset_wait(set, deadline_ns, &event, 1, &count);
-	set = tenon_waitset_close(set);
-	return result;
-}
-
-static void *open_world(void *context)
-{
-	struct tenon_semaphore_set_options options = {.size = sizeof(options), .count = 2};
-	struct tenon_semaphore_options none = {.size = sizeof(none)};
-	struct world *world = context;
-
-	EXPECT_IS(tenon_semaphore_open(contract_folder, "/s", TENON_CREATE, &none,
-				       &world->semaphore),
-		  0);
-	EXPECT_IS(tenon_semaphore_set_open(contract_folder, "/a", TENON_CREATE, &options,
-					   &world->set),
-		  0);
-	EXPECT_IS(tenon_event_open(contract_folder, "/e", TENON_CREATE, NULL, &world->event), 0);
-	world->queue = contract_make("/q", 0, 4, 8);
-	world->region = open_region(TENON_CREATE);
-	world->placed = semaphore_at(world->region, 2);
-	EXPECT_IS(tenon_semaphore_try(world->placed, 1, 0), 0);
-	EXPECT_IS(wait_in_set(world, 0), -ETIMEDOUT);
-	tni_set32(&world->is_open, 1);
-	while (tni_get32(&world->may_end) == 0)
-		sched_yield();
-	return NULL;
-}
-
-static int sleep_acquiring(struct world *world)
-{
-	world->object = ((struct tni_sync *)world->semaphore)->object;
-	return tenon_semaphore_acquire(world->semaphore, 1, 0, soon());
-}
-
-static int sleep_at_placed(struct world *world)
-{
-	world->object = ((struct tni_sync *)world->placed)->object;
-	return tenon_semaphore_acquire(world->placed, 1, 0, soon());
-}
-
-static int sleep_operating(struct world *world)
-{
-	struct tenon_semaphore_operation operation = {.number = 1, .change = -1};
-
-	world->object = ((struct tni_sync *)world->set)->object;
-	return tenon_semaphore_set_operate(world->set, &operation, 1, soon());
-}
-
-static int sleep_with_queue(struct world *world)
-{
-	world->object = &world->queue->object;
-	return wait_in_set(world, soon());
-}
-
-static int sleep_receiving(struct world *world)
-{
-	uint64_t number;
-
-	world->object = &world->queue->object;
-	return contract_receive(world->queue, &number, LIMIT_NS);
-}
-
-static int sleep_with_lock(struct world *world)
-{
-	world->object = ((struct tni_sync *)world->lock)->object;
-	return wait_in_set(world, soon());
-}
-
-static int sleep_with_event(struct world *world)
-{
-	world->object = ((struct tni_sync *)world->event)->object;
-	return wait_in_set(world, soon());
-}
-
-static void *sleep_in_world(void *context)
-{
-	struct world *world = context;
-
-	return (void *)(intptr_t)world->sleep(world);
-}
-
-static uint32_t holder_of(struct tni_object *object)
-{
-	return (uint32_t)tni_get64(&object->stake.held);
-}
-
-static bool is_asleep(const struct world *world)
-{
-	const struct tni_gatehouse *house =
-		world->object == &world->queue->object ? &world->queue->house
-		: world->object == ((struct tni_sync *)world->placed)->object
-			? &((struct tni_sync *)world->placed)->house
-			: &((struct tni_sync *)world->object)->house;
-
-	return tni_gatehouse_count(house, TNI_CLASS_MESSAGE) > 0 ||
-	       tni_gatehouse_count(house, TNI_CLASS_LOCK_0) > 0;
-}
-
-/* Ends the sleep, whatever it is for. */
-static void let_all(struct world *world)
-{
-	struct tenon_semaphore_operation operation = {.number = 1, .change = 1};
-
-	EXPECT_IS(tenon_semaphore_release(world->semaphore, 1, 0, NULL), 0);
-	EXPECT_IS(tenon_semaphore_release(world->placed, 1, 0, NULL), 0);
-	EXPECT_IS(contract_send(world->queue, 1, 0), 0);
-	EXPECT_IS(tenon_semaphore_set_operate(world->set, &operation, 1, 0), 0);
-}
-
-static void hand_over(int (*sleep)(struct world *world))
-{
-	struct world world = {.sleep = sleep};
-	pthread_t opener, sleeper;
-	int64_t end_ns = soon();
-	uint32_t first;
-	void *result;
-
-	EXPECT_IS(tenon_lock_open(contract_folder, "/l", TENON_CREATE, NULL, &world.lock), 0);
-	EXPECT_IS(tenon_lock_acquire(world.lock, 0), 0);
-	REQUIRE(pthread_create(&opener, NULL, open_world, &world) == 0);
-	while (tni_get32(&world.is_open) == 0)
-		sched_yield();
-	REQUIRE(pthread_create(&sleeper, NULL, sleep_in_world, &world) == 0);
-	while (!*(struct tni_object *volatile *)&world.object || !is_asleep(&world))
-		sched_yield();
-	first = holder_of(world.object);
-	EXPECT(first != 0);
-	tni_set32(&world.may_end, 1);
-	EXPECT_IS(pthread_join(opener, NULL), 0);
-	while ((holder_of(world.object) == 0 || holder_of(world.object) == first) &&
-	       tenon_deadline_after(0) < end_ns)
-		sched_yield();
-	EXPECT(holder_of(world.object) != 0 && holder_of(world.object) != first);
-	let_all(&world);
-	EXPECT_IS(pthread_join(sleeper, &result), 0);
-	EXPECT_IS((intptr_t)result, 0);
-}
-
-static void test_hand_over_acquirer(void)
-{
-	hand_over(sleep_acquiring);
-}
-
-static void test_hand_over_placed(void)
-{
-	hand_over(sleep_at_placed);
-}
-
-static void test_hand_over_operator(void)
-{
-	hand_over(sleep_operating);
-}
-
-static void test_hand_over_receiver(void)
-{
-	hand_over(sleep_receiving);
-}
-
-static void test_hand_over_queue(void)
-{
-	hand_over(sleep_with_queue);
-}
-
-static void test_hand_over_lock(void)
-{
-	hand_over(sleep_with_lock);
-}
-
-static void test_hand_over_event(void)
-{
-	hand_over(sleep_with_event);
-}
-
 static void *take_one(void *semaphore)
 {
 	EXPECT_IS(tenon_semaphore_try(semaphore, 1, TENON_SEMAPHORE_UNDO), 0);
@@ -538,14 +292,6 @@ int main(void)
 		{"the same beside one who waits for it in a set", test_told_set, NULL},
 		{"who waits for a lock is told of the death of one who waited for it in a set",
 		 test_told_of_set, NULL},
-		{"a sleeper takes the stake of a thread that ends: semaphore",
-		 test_hand_over_acquirer, NULL},
-		{"the same: placed semaphore", test_hand_over_placed, NULL},
-		{"the same: set of semaphores", test_hand_over_operator, NULL},
-		{"the same: receiver of a queue", test_hand_over_receiver, NULL},
-		{"the same: queue in a waitset", test_hand_over_queue, NULL},
-		{"the same: lock in a waitset", test_hand_over_lock, NULL},
-		{"the same: event in a waitset", test_hand_over_event, NULL},
 		{"a handler that lets somebody pass leaves the interrupted call's entry as it is",
 		 test_handler_keeps_entry, NULL},
 		{"who tries does not wait again and again for a thread that has ended",
