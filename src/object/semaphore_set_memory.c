@@ -24,7 +24,6 @@
  * A row's claim is how many undo counts its process has, and which pages of them there are stands there, too.
  */
 
-#include "core/file.h"
 #include "object/semaphore_set.h"
 
 #define HEAD_PAGE_ENTRIES \
@@ -65,11 +64,11 @@ int tni_set_fill(const struct tni_sync *sync, int fd, uint64_t offset, uint8_t *
 	struct layout layout = layout_of(sync->making.max_participants, sync->making_limit);
 	struct tni_set_head *head = (struct tni_set_head *)extra;
 	struct tni_a64 *values = (struct tni_a64 *)(extra + layout.values);
-	int result = tni_file_reserve(fd, offset, TNI_PAGE_BYTES);
+	int result = tni_sync_back(sync, fd, offset, TNI_PAGE_BYTES);
 
 	if (result == 0)
-		result = tni_file_reserve(fd, offset + layout.values,
-					  layout.next_values - layout.values);
+		result = tni_sync_back(sync, fd, offset + layout.values,
+				       layout.next_values - layout.values);
 	if (result != 0)
 		return result;
 	head->maximum = maximum;
@@ -84,8 +83,8 @@ static int reserve(struct tenon_semaphore_set *set, uint64_t offset, uint64_t by
 {
 	struct tni_object *object = set->sync.object;
 
-	return tni_file_reserve(object->fd, (uint64_t)(set->sync.extra - object->base) + offset,
-				bytes);
+	return tni_sync_back(&set->sync, object->fd,
+			     (uint64_t)(set->sync.extra - object->base) + offset, bytes);
 }
 
 int tni_set_map(struct tni_sync *sync)
