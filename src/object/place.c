@@ -2,8 +2,9 @@
 
 /*
  * Synchronization objects placed in a region: a cell, the rows behind it, and what the kind has beside, in the region's
- * data, whose memory is there.  Who is attached and alive, and the stakes, are the region's.  Where objects are placed stands in the region's table, so that what a dead
- * participant held is given back in all of them, also by those who have none of them open.
+ * data, whose memory is there.  Who is attached and alive, and the stakes, are the region's.  Where objects are placed
+ * stands in the region's table, so that what a dead participant held is given back in all of them, also by those who have
+ * none of them open.
  *
  *	place	P1 the region's gate is locked
  *		P2 all of it is zeroed and filled in		dies: nothing is there
