@@ -94,6 +94,22 @@ static struct found parse(const struct tenon_region *region, uint64_t entry)
 	return found;
 }
 
+/* The next entry that is not 0, from number `*at` on, which becomes the one behind it.  False: there is none. */
+static bool next(struct tenon_region *region, uint32_t *at, struct found *ret_found)
+{
+	struct tni_a64 *table = table_of(region);
+
+	while (*at < TNI_REGION_PLACES) {
+		uint64_t entry = tni_load_acquire64(&table[(*at)++]); /* ORD(place) */
+
+		if (entry == 0)
+			continue;
+		*ret_found = parse(region, entry);
+		return true;
+	}
+	return false;
+}
+
 /* Whether it is within what this process has seen of the region. */
 static bool is_within(const struct tenon_region *region, uint64_t offset, uint64_t bytes)
 {
@@ -105,19 +121,14 @@ static bool is_within(const struct tenon_region *region, uint64_t offset, uint64
 /* The entry that is the first to lie in that many bytes from an offset on; NULL: none.  With 0 bytes: exactly there. */
 static struct tni_a64 *find(struct tenon_region *region, uint64_t offset, uint64_t bytes)
 {
-	struct tni_a64 *table = table_of(region);
+	struct found found;
+	uint32_t at = 0;
 
-	for (uint32_t i = 0; i < TNI_REGION_PLACES; i++) {
-		uint64_t entry = tni_load_acquire64(&table[i]); /* ORD(place) */
-		struct found found = parse(region, entry);
-
-		if (entry == 0)
-			continue;
+	while (next(region, &at, &found))
 		if (bytes == 0
 			    ? found.offset == offset
 			    : found.offset < offset + bytes && offset < found.offset + found.bytes)
-			return &table[i];
-	}
+			return &table_of(region)[at - 1];
 	return NULL;
 }
 
@@ -367,7 +378,8 @@ static int bury_one(struct tenon_region *region, const struct found *found, uint
 
 int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t deadline_ns)
 {
-	struct tni_a64 *table = table_of(region);
+	struct found found;
+	uint32_t at = 0;
 	uint64_t bytes;
 	/* It may have grown since this process looked. */
 	int looked = tni_region_look(region, &bytes), result = 0;
@@ -375,11 +387,8 @@ int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t d
 	/* What lies behind its end is nothing to wait for. */
 	if (looked == -EBADMSG || looked == -EIO)
 		looked = 0;
-	for (uint32_t i = 0; i < TNI_REGION_PLACES && result == 0; i++) {
-		struct found found = parse(region, tni_load_acquire64(&table[i])); /* ORD(place) */
-
+	while (result == 0 && next(region, &at, &found))
 		result = bury_one(region, &found, participant, looked, deadline_ns);
-	}
 	return result;
 }
 
@@ -388,15 +397,15 @@ int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t d
 void tni_places_rouse(struct tenon_region *region)
 {
 	uint8_t *base = region->map[1].address;
-	struct tni_a64 *table = table_of(region);
+	struct found found;
+	uint32_t at = 0;
 	uint64_t bytes;
 	struct stat status;
 
 	(void)!tni_region_look(region, &bytes);
 	if (!base || fstat(region->fd, &status) != 0)
 		return;
-	for (uint32_t i = 0; i < TNI_REGION_PLACES; i++) {
-		struct found found = parse(region, tni_load_acquire64(&table[i])); /* ORD(place) */
+	while (next(region, &at, &found)) {
 		struct tni_gatehouse house = {.top = region->object.header.participants_max};
 
 		if (!found.kind || !is_within(region, found.offset, least_bytes(region)) ||
@@ -450,19 +459,16 @@ int tenon_region_clear(struct tenon_region *region, uint64_t offset)
 int tenon_region_placed(struct tenon_region *region,
 			int (*visit)(uint32_t kind, uint64_t offset, void *context), void *context)
 {
-	struct tni_a64 *table;
+	struct found found;
+	uint32_t at = 0;
 	int result = visit ? tni_region_begin(region) : -EINVAL;
 
 	if (result == 0 && region->kind != TNI_REGION_ATTACHED)
 		result = -EACCES;
 	if (result != 0)
 		return result;
-	table = table_of(region);
-	for (uint32_t i = 0; i < TNI_REGION_PLACES && result == 0; i++) {
-		struct found found = parse(region, tni_load_acquire64(&table[i])); /* ORD(place) */
-
+	while (result == 0 && next(region, &at, &found))
 		if (found.kind)
 			result = visit(found.kind->named.kind, found.offset, context);
-	}
 	return result;
 }
