@@ -227,9 +227,7 @@ static int prepare(struct tni_set_turn *turn)
 		if (!is_staked)
 			tni_turnstile_stake(&set->sync, turn->turn.thread);
 		is_staked = true;
-		result = set->sync.row ? tni_set_back_undo(set, set->sync.object->participant,
-							   operation->number)
-				       : -ENOSPC;
+		result = tni_set_back_undo(set, set->sync.object->participant, operation->number);
 	}
 	if (result == 0 && turn->count > TNI_SET_JOURNAL_FEW)
 		result = tni_set_back_journal(set);

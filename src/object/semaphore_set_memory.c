@@ -307,12 +307,23 @@ int tni_set_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_n
 	return result;
 }
 
+/* The own row, whose memory is there by now, if the list has undo counts; else NULL. */
+static struct tni_row *row_for(struct tenon_semaphore_set *set,
+			       const struct tni_set_touched *touched, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (touched[i].has_undo)
+			return tni_sync_own_row(&set->sync);
+	return NULL;
+}
+
 /* What undo counts become beside each touched semaphore; answers the row's new claim. */
-static uint64_t put_entries(struct tenon_semaphore_set *set, const struct tni_set_touched *touched,
-			    uint32_t count, uint32_t *entries)
+static uint64_t put_entries(struct tenon_semaphore_set *set, const struct tni_row *row,
+			    const struct tni_set_touched *touched, uint32_t count,
+			    uint32_t *entries)
 {
 	uint32_t own = set->sync.object->participant;
-	uint64_t claim = set->sync.row ? tni_get64(&set->sync.row->claim) : 0, before = claim;
+	uint64_t claim = row ? tni_get64(&row->claim) : 0, before = claim;
 
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t number = touched[i].number, undo;
@@ -335,12 +346,14 @@ void tni_set_commit(struct tenon_semaphore_set *set, const struct tni_set_touche
 {
 	uint32_t own = set->sync.object->participant, entries = 0;
 	uint64_t pid = tni_set_own_pid(set), claim;
+	struct tni_row *row;
 
 	if (count == 1 && !touched[0].has_undo) {
 		tni_set64(&set->values[touched[0].number], touched[0].value | pid);
 		return;
 	}
-	claim = put_entries(set, touched, count, &entries);
+	row = row_for(set, touched, count);
+	claim = put_entries(set, row, touched, count, &entries);
 	set_open(set, entries);
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t number = touched[i].number;
@@ -350,8 +363,8 @@ void tni_set_commit(struct tenon_semaphore_set *set, const struct tni_set_touche
 			tni_set32(tni_set_undo(set, own, number), (uint32_t)touched[i].undo);
 		tni_step();
 	}
-	if (set->sync.row)
-		tni_set64(&set->sync.row->claim, claim);
+	if (row)
+		tni_set64(&row->claim, claim);
 	set_open(set, 0);
 }
 
