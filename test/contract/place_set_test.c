@@ -321,6 +321,7 @@ static void test_hostile_table(void)
 	struct tenon_semaphore_set *set = set_at(region, BYTES - bytes);
 	struct tni_a64 *entry = (struct tni_a64 *)(region->control + 1);
 	uint64_t word = tni_get64(entry), limit = word >> TNI_REGION_PLACE_LIMIT_SHIFT;
+	struct tni_cell *cell = ((struct tni_sync *)set)->cell;
 
 	EXPECT_IS((int64_t)limit, COUNT);
 	set = tenon_semaphore_set_close(set);
@@ -336,6 +337,10 @@ static void test_hostile_table(void)
 	EXPECT_IS(open_only(region, BYTES - bytes), -EBADMSG);
 	tni_set64(entry, word | UINT64_C(32000) << TNI_REGION_PLACE_LIMIT_SHIFT);
 	EXPECT_IS(open_only(region, BYTES - bytes), -EBADMSG);
+	/* Also when what lies there says the same. */
+	cell->limit = 32000;
+	EXPECT_IS(open_only(region, BYTES - bytes), -EBADMSG);
+	cell->limit = COUNT;
 	tni_set64(entry, word | limit << TNI_REGION_PLACE_LIMIT_SHIFT);
 	EXPECT_IS(open_only(region, BYTES - bytes), 0);
 	/* Of a kind that has no memory beside. */
