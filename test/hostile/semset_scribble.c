@@ -46,8 +46,10 @@ static const uint64_t values[] = {
 	UINT32_MAX,
 	UINT64_C(1) << 31,
 	UINT64_C(1) << 63,
+	/* Of a cell: more semaphores than have room. */
+	UINT64_C(30000) << 32,
 	/* Of a region's table: a larger set at its beginning. */
-	TENON_KIND_SEMAPHORE_SET | UINT64_C(4000) << TNI_REGION_PLACE_LIMIT_SHIFT,
+	TENON_KIND_SEMAPHORE_SET | UINT64_C(30000) << TNI_REGION_PLACE_LIMIT_SHIFT,
 	UINT64_C(0x0001000100010001),
 	UINT64_C(0x2000000200000001),
 	UINT64_C(0x300003ff00000002),
