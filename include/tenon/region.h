@@ -100,10 +100,11 @@ TENON_PUBLIC int tenon_region_remove(const char *namespace_path, const char *nam
 /*
  * Synchronization objects can be placed in a region: tenon_lock_open_at and so on take an offset of the data, a multiple
  * of TENON_PLACE_ALIGNMENT, and make them there, in TENON_PLACE_BYTES(max_participants) bytes, where max_participants is
- * the region's; it depends on nothing else.  What lies there is the library's.  They have no name, and no mode of their own:
+ * the region's; it depends on nothing else, but of semaphore sets, which take tenon_semaphore_set_place_bytes.  Places do
+ * not overlap (-EEXIST).  What lies there is the library's.  They have no name, and no mode of their own:
  * whoever may write to the region may use them.  A process is attached to them as it is to the region, whose memory stays
  * mapped until the last of them is closed; by one handle of the region each is opened once (-EBUSY).  1024 fit into one
- * region.
+ * region.  Queues and message buffers cannot be placed: they grow, and give memory back, and so have files of their own.
  */
 #define TENON_PLACE_ALIGNMENT 4096u
 #define TENON_PLACE_BYTES(max_participants) \

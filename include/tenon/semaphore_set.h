@@ -39,6 +39,7 @@
 extern "C" {
 #endif
 
+struct tenon_region;
 struct tenon_semaphore_set;
 
 #define TENON_SEMAPHORE_SET_MOST 32000u		  /* semaphores in a set */
@@ -67,6 +68,23 @@ TENON_PUBLIC int tenon_semaphore_set_open(const char *namespace_path, const char
 					  uint32_t flags,
 					  const struct tenon_semaphore_set_options *options,
 					  struct tenon_semaphore_set **ret_set) TENON_MUST_USE;
+
+/* The same in a region: tenon/region.h.  `options` say neither mode nor max_participants (-EINVAL).  Making it
+ * waits for who is in the midst of placing or growing; opening does not wait.  -EEXIST it is there, with EXCLUSIVE, or
+ * something else is where it would lie; -ENOENT, without CREATE, it is not; -EBUSY it is open by this handle of the
+ * region; -EIDRM it has been destroyed, and not been cleared away (tenon_region_clear); -ENOSPC the region has no place
+ * left; -EINVAL the offset is none, or there is too little room behind it; -EACCES the region's handle is of a
+ * descriptor, and not attached; as tenon_region_map for writing. */
+TENON_PUBLIC int tenon_semaphore_set_open_at(struct tenon_region *region, uint64_t offset,
+					     uint32_t flags,
+					     const struct tenon_semaphore_set_options *options,
+					     struct tenon_semaphore_set **ret_set) TENON_MUST_USE;
+
+/* The bytes that a set of `count` semaphores takes there, a multiple of TENON_PLACE_ALIGNMENT: half a mebibyte, and more of
+ * larger ones.  They depend on nothing but that and the region's max_participants.  0: the region is NULL, or its handle
+ * of a descriptor and not attached; or there is no set of so many.  Does not wait. */
+TENON_PUBLIC uint64_t tenon_semaphore_set_place_bytes(const struct tenon_region *region,
+						      uint32_t count);
 
 /* Lets go of the handle; what its process did by it with UNDO is undone.  NULL is allowed.  Always returns NULL. */
 TENON_PUBLIC struct tenon_semaphore_set *tenon_semaphore_set_close(struct tenon_semaphore_set *set);

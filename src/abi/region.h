@@ -9,7 +9,7 @@
  *	4096	struct tni_participant [participants_max]
  *	…	pages of stakes (core/stake.c), for synchronization objects placed in the data
  *	…	struct tni_region_control
- *	…	uint64_t [TNI_REGION_PLACES]: which of them lie where (object/place.c)
+ *	…	uint64_t [TNI_REGION_PLACES]: which of them lie where (object/place.c); 0: none
  *	…	data, of which there is address space for max_bytes
  *
  * each from a page boundary on.  The header's extent ends where the data begins.  `max_bytes` is
@@ -22,6 +22,14 @@
 
 #define TNI_REGION_PLACES 1024u
 #define TNI_REGION_PLACES_BYTES (TNI_REGION_PLACES * 8u)
+
+/* One of them: its kind; the page of the data at which it begins; and its `limit` (abi/sync.h), if the kind has memory
+ * beside cell and rows, which depends on that: a set, how many semaphores.  It lies there as in a file of its own from the
+ * cell on, which is first; then rows; then the rest. */
+#define TNI_REGION_PLACE_KIND UINT64_C(0xff)
+#define TNI_REGION_PLACE_PAGE_SHIFT 8
+#define TNI_REGION_PLACE_PAGE UINT64_C(0xffffffff00)
+#define TNI_REGION_PLACE_LIMIT_SHIFT 40
 
 #define TNI_REGION_SEAL_GROW 1u
 #define TNI_REGION_SEAL_WRITE 2u

@@ -218,6 +218,8 @@ static const char *place_trouble(int error)
 		return "the region is just being sealed";
 	case EBADMSG:
 		return "it is damaged";
+	case EIDRM:
+		return "it has been destroyed, and not yet been cleared away";
 	case EINVAL:
 		return "it lies behind the end of the region";
 	default:
@@ -242,10 +244,11 @@ static int print_place(const struct cli_object *placed, uint64_t offset, int err
 	return kind->print_processes ? kind->print_processes(placed) : 0;
 }
 
-/* Who uses it. */
+/* Who uses it, and what there is beside. */
 static int add_place_processes(const struct cli_object *placed, struct json_object *json)
 {
 	struct json_object *array;
+	int error;
 
 	if (!placed->kind->add_processes)
 		return 0;
@@ -253,7 +256,9 @@ static int add_place_processes(const struct cli_object *placed, struct json_obje
 	if (!array)
 		return -ENOMEM;
 	json_object_object_add(json, "processes", array);
-	return placed->kind->add_processes(placed, array);
+	error = placed->kind->add_processes(placed, array);
+	return !error && placed->kind->add_details ? placed->kind->add_details(placed, json)
+						   : error;
 }
 
 static int add_place(const struct cli_object *placed, uint64_t offset, int error, void *context)
@@ -371,6 +376,11 @@ static int examine_place(const struct cli_object *placed, uint64_t offset, int e
 			      "place it anew (tenon_region_clear), or make the region anew",
 			      "the %s at offset %llu is damaged", placed->kind->name,
 			      (unsigned long long)offset);
+	else if (error == -EIDRM)
+		doctor_report(examination->doctor, DOCTOR_WARNING, examination->region->name,
+			      "clear it away (tenon_region_clear), so that it can be placed anew",
+			      "the %s at offset %llu has been destroyed, and is still in its place",
+			      placed->kind->name, (unsigned long long)offset);
 	else if (!error && placed->kind == &cli_kind_lock)
 		examine_lock(examination, placed, offset);
 	else if (!error && placed->kind == &cli_kind_once)

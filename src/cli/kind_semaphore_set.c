@@ -13,7 +13,7 @@
 /* Values in a line of text. */
 #define ROW 16u
 
-CLI_KIND_CALLS(semaphore_set, semaphore_set)
+CLI_KIND_PLACED_CALLS(semaphore_set, semaphore_set)
 
 /* The values are others at every moment, and are not compared. */
 static const char *find_difference(const struct cli_object *object, const struct cli_making *making)
@@ -75,8 +75,7 @@ static void print(const struct cli_object *object)
 
 static int print_user(const struct tenon_semaphore_set_user *user, void *context)
 {
-	(void)context;
-	printf("    process %-8d", user->pid);
+	cli_stat_process(context, user->pid);
 	if (!user->waiting)
 		printf(" undo counts of %s",
 		       cli_format_count(user->undos, "semaphore", "semaphores"));
@@ -128,6 +127,7 @@ static int read_row(const struct cli_object *object, uint32_t first, uint32_t *v
 static int print_values(const struct cli_object *object)
 {
 	uint32_t values[ROW], before[ROW], total = object->status.semaphore_set.count;
+	const char *indent = object->is_placed ? "        " : "    ";
 	uint32_t first, count = 0, i;
 	bool squeezing = false;
 	int error;
@@ -138,12 +138,12 @@ static int print_values(const struct cli_object *object)
 			return error;
 		if (first && count == ROW && !memcmp(values, before, sizeof(values))) {
 			if (!squeezing)
-				puts("    *");
+				printf("%s*\n", indent);
 			squeezing = true;
 			continue;
 		}
 		squeezing = false;
-		printf("    value %5u:", first);
+		printf("%svalue %5u:", indent, first);
 		for (i = 0; i < count; ++i)
 			printf(" %u", values[i]);
 		putchar('\n');
@@ -156,7 +156,8 @@ static int print_processes(const struct cli_object *object)
 {
 	int error = print_values(object);
 
-	return error ? error : tenon_semaphore_set_users(object->handle, print_user, NULL);
+	return error ? error
+		     : tenon_semaphore_set_users(object->handle, print_user, (void *)object);
 }
 
 static int add_processes(const struct cli_object *object, struct json_object *array)
@@ -268,7 +269,7 @@ const struct cli_kind cli_kind_semaphore_set = {
 	.contents = "its memory is",
 	.use = "take from it, give to it and destroy it",
 	.columns = {"count", "waiting", "maximum"},
-	CLI_KIND_CALLED(semaphore_set),
+	CLI_KIND_PLACED_CALLED(semaphore_set),
 	.difference = find_difference,
 	.refuse = refuse,
 	.fill_columns = fill_columns,

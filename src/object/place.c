@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Synchronization objects placed in a region: a cell, and the rows behind it, in the region's data.  Who is attached and
- * alive, and the stakes, are the region's.  Where objects are placed stands in the region's table, so that what a dead
- * participant held is given back in all of them, also by those who have none of them open.
+ * Synchronization objects placed in a region: a cell, the rows behind it, and what the kind has beside, in the region's
+ * data, whose memory is there.  Who is attached and alive, and the stakes, are the region's.  Where objects are placed
+ * stands in the region's table, so that what a dead participant held is given back in all of them, also by those who have
+ * none of them open.
  *
  *	place	P1 the region's gate is locked
- *		P2 cell and rows are zeroed and filled in	dies: nothing is there
- *		P3 table entry := kind and offset		dies: it is there
+ *		P2 all of it is zeroed and filled in		dies: nothing is there
+ *		P3 table entry := kind, offset and limit	dies: it is there
  *		P4 the gate is unlocked
  *	clear	C1 the region's gate is locked
  *		C2 table entry := 0				dies: it is gone, or not
@@ -30,18 +31,24 @@
 #include "core/registry.h"
 #include "object/options.h"
 #include "object/region_private.h"
+#include "object/semaphore_set.h"
 #include "object/turnstile.h"
-
-#define ENTRY_KIND UINT64_C(0xff)
-#define ENTRY_OFFSET_SHIFT 8 /* of the number of the page */
 
 _Static_assert(TENON_PLACE_ALIGNMENT == TNI_PAGE_BYTES, "place");
 _Static_assert(TENON_PLACE_BYTES(256) == sizeof(struct tni_cell) + 256 * sizeof(struct tni_row),
 	       "place");
 
-static const struct tni_sync_kind *const kinds[] = {&tni_lock_kind,    &tni_semaphore_kind,
-						    &tni_event_kind,   &tni_condition_kind,
-						    &tni_barrier_kind, &tni_once_kind};
+static const struct tni_sync_kind *const kinds[] = {&tni_lock_kind,	    &tni_semaphore_kind,
+						    &tni_event_kind,	    &tni_condition_kind,
+						    &tni_barrier_kind,	    &tni_once_kind,
+						    &tni_semaphore_set_kind};
+
+/* What an entry says, checked.  No kind: nothing that is known. */
+struct found {
+	const struct tni_sync_kind *kind;
+	uint64_t offset, bytes;
+	uint32_t limit; /* if the kind has memory beside, whose size depends on it; else 0 */
+};
 
 static const struct tni_sync_kind *kind_of(uint64_t number)
 {
@@ -56,118 +63,178 @@ static struct tni_a64 *table_of(struct tenon_region *region)
 	return (struct tni_a64 *)(region->control + 1);
 }
 
-static uint64_t offset_of(uint64_t entry)
-{
-	return (entry >> ENTRY_OFFSET_SHIFT) * TNI_PAGE_BYTES;
-}
-
-static uint64_t place_bytes(const struct tenon_region *region)
+/* Of the cell and the rows; of most kinds that is all. */
+static uint64_t least_bytes(const struct tenon_region *region)
 {
 	return TENON_PLACE_BYTES((uint64_t)region->object.header.participants_max);
 }
 
-/* Whether a place is within what this process has seen of the region. */
-static bool is_within(const struct tenon_region *region, uint64_t offset)
+static uint64_t bytes_of(const struct tenon_region *region, const struct tni_sync_kind *kind,
+			 uint32_t limit)
 {
-	uint64_t bytes = tni_get64(&region->known);
-
-	return offset <= bytes && place_bytes(region) <= bytes - offset;
+	return least_bytes(region) +
+	       (kind->extra_bytes ? kind->extra_bytes(region->object.header.participants_max, limit)
+				  : 0);
 }
 
-/* The entry of an offset, or one that overlaps it; NULL: none. */
-static struct tni_a64 *find(struct tenon_region *region, uint64_t offset)
+static struct found parse(const struct tenon_region *region, uint64_t entry)
+{
+	struct found found = {.kind = kind_of(entry & TNI_REGION_PLACE_KIND),
+			      .offset = ((entry & TNI_REGION_PLACE_PAGE) >>
+					 TNI_REGION_PLACE_PAGE_SHIFT) *
+					TNI_PAGE_BYTES,
+			      .bytes = least_bytes(region),
+			      .limit = (uint32_t)(entry >> TNI_REGION_PLACE_LIMIT_SHIFT)};
+
+	if (found.kind && found.kind->extra_bytes ? !found.kind->is_possible(0, found.limit)
+						  : found.limit != 0)
+		found.kind = NULL;
+	if (found.kind)
+		found.bytes = bytes_of(region, found.kind, found.limit);
+	return found;
+}
+
+/* The next entry that is not 0, from number `*at` on, which becomes the one behind it.  False: there is none. */
+static bool next(struct tenon_region *region, uint32_t *at, struct found *ret_found)
 {
 	struct tni_a64 *table = table_of(region);
 
-	for (uint32_t i = 0; i < TNI_REGION_PLACES; i++) {
-		uint64_t entry = tni_get64(&table[i]), other = offset_of(entry);
+	while (*at < TNI_REGION_PLACES) {
+		uint64_t entry = tni_load_acquire64(&table[(*at)++]); /* ORD(place) */
 
-		if (entry != 0 && other < offset + place_bytes(region) &&
-		    offset < other + place_bytes(region))
-			return &table[i];
+		if (entry == 0)
+			continue;
+		*ret_found = parse(region, entry);
+		return true;
 	}
+	return false;
+}
+
+/* Whether it is within what this process has seen of the region. */
+static bool is_within(const struct tenon_region *region, uint64_t offset, uint64_t bytes)
+{
+	uint64_t known = tni_get64(&region->known);
+
+	return offset <= known && bytes <= known - offset;
+}
+
+/* The entry that is the first to lie in that many bytes from an offset on; NULL: none.  With 0 bytes: exactly there. */
+static struct tni_a64 *find(struct tenon_region *region, uint64_t offset, uint64_t bytes)
+{
+	struct found found;
+	uint32_t at = 0;
+
+	while (next(region, &at, &found))
+		if (bytes == 0
+			    ? found.offset == offset
+			    : found.offset < offset + bytes && offset < found.offset + found.bytes)
+			return &table_of(region)[at - 1];
 	return NULL;
 }
 
-/* Of a handle that has `kind`: where its memory is, and the rest of it. */
-static int settle(struct tni_sync *sync, struct tenon_region *region, uint64_t offset, void *memory)
+/* Of a handle that has `kind`: where its memory is, and the rest of it.  -EIDRM: all that is done, and it was ended. */
+static int settle(struct tni_sync *sync, struct tenon_region *region, const struct found *found,
+		  void *memory)
 {
 	int result;
 
 	sync->object = &region->object;
 	sync->region = region;
-	sync->place = offset;
+	sync->place = found->offset;
 	sync->cell = memory;
 	sync->rows = (struct tni_row *)(sync->cell + 1);
-	/* The region's memory is there as far as it has grown. */
-	tni_set32(&sync->rows_known, UINT32_MAX);
+	sync->extra = (uint8_t *)memory + least_bytes(region);
 	result = tni_sync_check(sync);
-	if (result == 0)
-		tni_sync_settle(sync);
-	return result;
+	if (result == 0 && sync->kind->extra_bytes && sync->limit != found->limit)
+		result = -EBADMSG;
+	if (result != 0)
+		return result;
+	tni_sync_settle(sync);
+	return sync->kind->map ? sync->kind->map(sync) : 0;
 }
 
 /* P2. */
-static void fill(struct tni_sync *sync, const struct tenon_region *region)
+static int fill(struct tni_sync *sync, struct tenon_region *region, uint8_t *memory, uint64_t bytes)
 {
-	memset(sync->cell, 0, place_bytes(region));
-	sync->cell->flags = sync->making.flags;
-	sync->cell->limit = sync->making_limit;
-	tni_set64(&sync->cell->turnstile.word, sync->making_word);
+	struct tni_cell *cell = (struct tni_cell *)memory;
+
+	memset(memory, 0, bytes);
+	cell->flags = sync->making.flags;
+	cell->limit = sync->making_limit;
+	tni_set64(&cell->turnstile.word, sync->making_word);
+	sync->region = region;
+	return sync->kind->fill ? sync->kind->fill(sync, -1, 0, memory + least_bytes(region)) : 0;
 }
 
 /* Locked. */
-static int place(struct tni_sync *sync, struct tenon_region *region, uint64_t offset)
+static int place(struct tni_sync *sync, struct tenon_region *region, const struct found *new)
 {
 	struct tni_a64 *table = table_of(region);
+	int result;
 
+	if (find(region, new->offset, new->bytes))
+		return -EEXIST;
 	for (uint32_t i = 0; i < TNI_REGION_PLACES; i++) {
 		if (tni_get64(&table[i]) != 0)
 			continue;
-		sync->cell = (struct tni_cell *)((uint8_t *)region->map[1].address + offset);
-		fill(sync, region);
+		result = fill(sync, region, (uint8_t *)region->map[1].address + new->offset,
+			      new->bytes);
+		if (result != 0)
+			return result;
 		tni_step();
 		tni_store_release64(&table[i], /* ORD(place) */
-				    sync->kind->named.kind | offset / TNI_PAGE_BYTES
-								     << ENTRY_OFFSET_SHIFT);
+				    sync->kind->named.kind |
+					    new->offset / TNI_PAGE_BYTES
+						    << TNI_REGION_PLACE_PAGE_SHIFT |
+					    (uint64_t) new->limit << TNI_REGION_PLACE_LIMIT_SHIFT);
 		return 0;
 	}
 	return -ENOSPC;
 }
 
-/* 0: it is there; 1: nothing is. */
+/* 0: it is there; 1: nothing is that begins there. */
 static int look_up(const struct tni_sync *sync, struct tenon_region *region, uint64_t offset,
-		   uint32_t flags)
+		   uint32_t flags, struct found *ret_found)
 {
-	struct tni_a64 *entry = find(region, offset);
-	uint64_t found = entry ? tni_load_acquire64(entry) : 0; /* ORD(place) */
+	struct tni_a64 *entry = find(region, offset, 0);
+	uint64_t word = entry ? tni_load_acquire64(entry) : 0; /* ORD(place) */
+	struct found found = parse(region, word);
 
-	if (found == 0)
+	if (word == 0)
 		return 1;
-	if (flags & TENON_EXCLUSIVE || offset_of(found) != offset ||
-	    (found & ENTRY_KIND) != sync->kind->named.kind)
+	if (flags & TENON_EXCLUSIVE || found.offset != offset || found.kind != sync->kind)
 		return flags & TENON_CREATE ? -EEXIST : -ENOENT;
+	if (!is_within(region, offset, found.bytes))
+		return -EBADMSG;
+	*ret_found = found;
 	return 0;
 }
 
 /* What is there is found without the gate, also when who has that does not run. */
 static int find_or_place(struct tni_sync *sync, struct tenon_region *region, uint64_t offset,
-			 uint32_t flags)
+			 uint32_t flags, struct found *ret_found)
 {
 	struct tni_thread *thread = tni_thread_self();
-	int result = look_up(sync, region, offset, flags);
+	int result = look_up(sync, region, offset, flags, ret_found);
+	struct found new = {.kind = sync->kind, .offset = offset};
 	void *pending;
 
 	if (result <= 0)
 		return result;
 	if (!(flags & TENON_CREATE))
 		return -ENOENT;
+	new.limit = sync->kind->extra_bytes ? sync->making_limit : 0;
+	new.bytes = bytes_of(region, sync->kind, sync->making_limit);
+	if (!is_within(region, offset, new.bytes))
+		return -EINVAL;
 	result = tni_region_lock(region, thread, INT64_MAX, &pending);
 	if (result != 0)
 		return result;
-	result = look_up(sync, region, offset, flags);
-	if (result > 0)
-		result = place(sync, region, offset);
+	result = look_up(sync, region, offset, flags, ret_found);
+	if (result > 0) {
+		*ret_found = new;
+		result = place(sync, region, &new);
+	}
 	tni_region_unlock(region, thread, pending);
 	return result;
 }
@@ -185,7 +252,8 @@ static int check(struct tenon_region *region, uint64_t offset, uint32_t flags)
 	if (region->kind != TNI_REGION_ATTACHED)
 		return -EACCES;
 	result = tenon_region_map(region, TENON_REGION_WRITE, &address, &bytes);
-	if (result == 0 && (offset % TENON_PLACE_ALIGNMENT != 0 || !is_within(region, offset)))
+	if (result == 0 && (offset % TENON_PLACE_ALIGNMENT != 0 ||
+			    !is_within(region, offset, least_bytes(region))))
 		result = -EINVAL;
 	return result;
 }
@@ -194,10 +262,11 @@ static int check(struct tenon_region *region, uint64_t offset, uint32_t flags)
 static int open_at(struct tni_sync *sync, struct tenon_region *region, uint64_t offset,
 		   uint32_t flags)
 {
-	int result = find_or_place(sync, region, offset, flags);
+	struct found found;
+	int result = find_or_place(sync, region, offset, flags, &found);
 
 	if (result == 0)
-		result = settle(sync, region, offset, (uint8_t *)region->map[1].address + offset);
+		result = settle(sync, region, &found, (uint8_t *)region->map[1].address + offset);
 	if (result != 0)
 		return result;
 	tni_registry_lock();
@@ -270,42 +339,47 @@ void tni_place_close(struct tni_sync *sync)
 
 /* In a mapping of its own: this process may have none, and whoever maps for good takes the registry's lock, which may
  * be held.  `looked`: why the region may be larger than this process knows. */
-static int bury_one(struct tenon_region *region, uint64_t entry, uint32_t participant, int looked,
-		    int64_t deadline_ns)
+static int bury_one(struct tenon_region *region, const struct found *found, uint32_t participant,
+		    int looked, int64_t deadline_ns)
 {
-	struct tni_sync sync = {.kind = kind_of(entry & ENTRY_KIND)};
-	uint64_t offset = offset_of(entry), bytes = place_bytes(region);
-	int result = 0;
+	/* Of the kinds that have something to give back, the longest. */
+	struct tenon_semaphore_set longest = {.sync = {.kind = found->kind}};
+	struct tni_sync *sync = &longest.sync;
+	int result;
 	struct stat status;
 	void *memory;
 
-	if (!sync.kind)
+	if (!found->kind)
 		return 0;
-	if (!is_within(region, offset))
+	if (!is_within(region, found->offset, found->bytes))
 		return looked;
 	if (fstat(region->fd, &status) != 0)
 		return -errno;
 	/* Of a file that was cut off there is nothing left. */
-	if ((uint64_t)status.st_size < region->data_offset + offset + bytes)
+	if ((uint64_t)status.st_size < region->data_offset + found->offset + found->bytes)
 		return 0;
-	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd,
-		      (off_t)(region->data_offset + offset));
+	memory = mmap(NULL, found->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd,
+		      (off_t)(region->data_offset + found->offset));
 	if (memory == MAP_FAILED)
 		return -errno;
-	if (settle(&sync, region, offset, memory) == 0) {
+	result = settle(sync, region, found, memory);
+	if (result == 0 || result == -EIDRM) {
 		/* Whoever attaches holds gates under the number that it takes over. */
-		sync.house.participant = region->object.participant == UINT32_MAX
-						 ? participant
-						 : region->object.participant;
-		result = tni_sync_bury(&sync, participant, deadline_ns);
+		sync->house.participant = region->object.participant == UINT32_MAX
+						  ? participant
+						  : region->object.participant;
+		result = tni_sync_bury(sync, participant, deadline_ns);
+	} else {
+		result = 0;
 	}
-	munmap(memory, bytes);
+	munmap(memory, found->bytes);
 	return result;
 }
 
 int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t deadline_ns)
 {
-	struct tni_a64 *table = table_of(region);
+	struct found found;
+	uint32_t at = 0;
 	uint64_t bytes;
 	/* It may have grown since this process looked. */
 	int looked = tni_region_look(region, &bytes), result = 0;
@@ -313,12 +387,8 @@ int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t d
 	/* What lies behind its end is nothing to wait for. */
 	if (looked == -EBADMSG || looked == -EIO)
 		looked = 0;
-	for (uint32_t i = 0; i < TNI_REGION_PLACES && result == 0; i++) {
-		uint64_t entry = tni_load_acquire64(&table[i]); /* ORD(place) */
-
-		if (entry != 0)
-			result = bury_one(region, entry, participant, looked, deadline_ns);
-	}
+	while (result == 0 && next(region, &at, &found))
+		result = bury_one(region, &found, participant, looked, deadline_ns);
 	return result;
 }
 
@@ -327,23 +397,22 @@ int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t d
 void tni_places_rouse(struct tenon_region *region)
 {
 	uint8_t *base = region->map[1].address;
-	struct tni_a64 *table = table_of(region);
+	struct found found;
+	uint32_t at = 0;
 	uint64_t bytes;
 	struct stat status;
 
 	(void)!tni_region_look(region, &bytes);
 	if (!base || fstat(region->fd, &status) != 0)
 		return;
-	for (uint32_t i = 0; i < TNI_REGION_PLACES; i++) {
-		uint64_t entry = tni_load_acquire64(&table[i]); /* ORD(place) */
-		uint64_t offset = offset_of(entry);
+	while (next(region, &at, &found)) {
 		struct tni_gatehouse house = {.top = region->object.header.participants_max};
 
-		if (entry == 0 || !is_within(region, offset) ||
+		if (!found.kind || !is_within(region, found.offset, least_bytes(region)) ||
 		    (uint64_t)status.st_size <
-			    region->data_offset + offset + sizeof(struct tni_cell))
+			    region->data_offset + found.offset + sizeof(struct tni_cell))
 			continue;
-		house.waitroom = &((struct tni_cell *)(base + offset))->waitroom;
+		house.waitroom = &((struct tni_cell *)(base + found.offset))->waitroom;
 		tni_gatehouse_rouse(&house);
 	}
 }
@@ -356,7 +425,15 @@ void tni_places_renew(struct tenon_region *region)
 
 uint64_t tenon_region_place_bytes(const struct tenon_region *region)
 {
-	return region && region->kind == TNI_REGION_ATTACHED ? place_bytes(region) : 0;
+	return region && region->kind == TNI_REGION_ATTACHED ? least_bytes(region) : 0;
+}
+
+uint64_t tni_place_bytes(const struct tenon_region *region, const struct tni_sync_kind *kind,
+			 uint32_t limit)
+{
+	return region && region->kind == TNI_REGION_ATTACHED && kind->is_possible(0, limit)
+		       ? bytes_of(region, kind, limit)
+		       : 0;
 }
 
 int tenon_region_clear(struct tenon_region *region, uint64_t offset)
@@ -370,8 +447,8 @@ int tenon_region_clear(struct tenon_region *region, uint64_t offset)
 		result = tni_region_lock(region, thread, INT64_MAX, &pending);
 	if (result != 0)
 		return result;
-	entry = find(region, offset);
-	if (entry && offset_of(tni_get64(entry)) == offset)
+	entry = find(region, offset, 0);
+	if (entry)
 		tni_set64(entry, 0);
 	else
 		result = -ENOENT;
@@ -382,19 +459,16 @@ int tenon_region_clear(struct tenon_region *region, uint64_t offset)
 int tenon_region_placed(struct tenon_region *region,
 			int (*visit)(uint32_t kind, uint64_t offset, void *context), void *context)
 {
-	struct tni_a64 *table;
+	struct found found;
+	uint32_t at = 0;
 	int result = visit ? tni_region_begin(region) : -EINVAL;
 
 	if (result == 0 && region->kind != TNI_REGION_ATTACHED)
 		result = -EACCES;
 	if (result != 0)
 		return result;
-	table = table_of(region);
-	for (uint32_t i = 0; i < TNI_REGION_PLACES && result == 0; i++) {
-		uint64_t entry = tni_load_acquire64(&table[i]); /* ORD(place) */
-
-		if (entry != 0 && kind_of(entry & ENTRY_KIND))
-			result = visit((uint32_t)(entry & ENTRY_KIND), offset_of(entry), context);
-	}
+	while (result == 0 && next(region, &at, &found))
+		if (found.kind)
+			result = visit(found.kind->named.kind, found.offset, context);
 	return result;
 }

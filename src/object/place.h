@@ -13,6 +13,10 @@ int tni_sync_open_at(const struct tni_sync_kind *kind, size_t bytes, struct teno
 		     uint64_t offset, uint32_t flags, const struct tenon_sync_options *options,
 		     uint32_t limit, uint64_t word, void *ret_sync);
 
+/* How many bytes one of a kind takes there whose `limit` says that.  0: there cannot be one. */
+uint64_t tni_place_bytes(const struct tenon_region *region, const struct tni_sync_kind *kind,
+			 uint32_t limit);
+
 /* For struct tni_sync: lets go of one that is placed. */
 void tni_place_close(struct tni_sync *sync);
 

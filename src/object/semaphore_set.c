@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "object/options.h"
+#include "object/place.h"
 #include "object/semaphore_set.h"
 
 #define UNDO TENON_SEMAPHORE_SET_UNDO
@@ -32,15 +33,16 @@ static bool is_possible(uint32_t flags, uint32_t limit)
 	return flags == 0 && limit > 0 && limit <= TENON_SEMAPHORE_SET_MOST;
 }
 
-static const struct tni_sync_kind set_kind = {.named = TNI_SYNC_KIND(TENON_KIND_SEMAPHORE_SET),
-					      .has_rows = true,
-					      .is_possible = is_possible,
-					      .bury = tni_set_bury,
-					      .extra_bytes = tni_set_extra_bytes,
-					      .fill = tni_set_fill,
-					      .map = tni_set_map,
-					      .repair = tni_set_repair,
-					      .plan = tni_set_plan};
+const struct tni_sync_kind tni_semaphore_set_kind = {
+	.named = TNI_SYNC_KIND(TENON_KIND_SEMAPHORE_SET),
+	.has_rows = true,
+	.is_possible = is_possible,
+	.bury = tni_set_bury,
+	.extra_bytes = tni_set_extra_bytes,
+	.fill = tni_set_fill,
+	.map = tni_set_map,
+	.repair = tni_set_repair,
+	.plan = tni_set_plan};
 
 /* What a list has touched so far. */
 struct list {
@@ -225,9 +227,7 @@ static int prepare(struct tni_set_turn *turn)
 		if (!is_staked)
 			tni_turnstile_stake(&set->sync, turn->turn.thread);
 		is_staked = true;
-		result = set->sync.row ? tni_set_back_undo(set, set->sync.object->participant,
-							   operation->number)
-				       : -ENOSPC;
+		result = tni_set_back_undo(set, set->sync.object->participant, operation->number);
 	}
 	if (result == 0 && turn->count > TNI_SET_JOURNAL_FEW)
 		result = tni_set_back_journal(set);
@@ -330,12 +330,11 @@ int tenon_semaphore_set_operate(struct tenon_semaphore_set *set,
 						: operate_long(set, thread, &one, 1, deadline_ns);
 }
 
-int tenon_semaphore_set_open(const char *namespace_path, const char *name, uint32_t flags,
-			     const struct tenon_semaphore_set_options *options,
-			     struct tenon_semaphore_set **ret_set)
+static int complete(uint32_t flags, const struct tenon_semaphore_set_options *options,
+		    struct tenon_sync_options *ret_general,
+		    struct tenon_semaphore_set_options *ret_full)
 {
 	struct tenon_semaphore_set_options full = {.size = sizeof(full)};
-	struct tenon_sync_options general;
 	int result = 0;
 
 	if (flags & TENON_CREATE)
@@ -347,12 +346,47 @@ int tenon_semaphore_set_open(const char *namespace_path, const char *name, uint3
 	if (full.maximum > TENON_SEMAPHORE_SET_VALUE_MAX || full.value > full.maximum ||
 	    full.reserved != 0)
 		return -EINVAL;
-	general = (struct tenon_sync_options){.size = sizeof(general),
-					      .mode = full.mode,
-					      .max_participants = full.max_participants};
-	return tni_sync_open_named(&set_kind, sizeof(struct tenon_semaphore_set), namespace_path,
-				   name, flags, &general, full.count,
-				   full.maximum | (uint64_t)full.value << 32, ret_set);
+	*ret_general = (struct tenon_sync_options){.size = sizeof(*ret_general),
+						   .mode = full.mode,
+						   .max_participants = full.max_participants};
+	*ret_full = full;
+	return 0;
+}
+
+int tenon_semaphore_set_open(const char *namespace_path, const char *name, uint32_t flags,
+			     const struct tenon_semaphore_set_options *options,
+			     struct tenon_semaphore_set **ret_set)
+{
+	struct tenon_semaphore_set_options full;
+	struct tenon_sync_options general;
+	int result = complete(flags, options, &general, &full);
+
+	return result != 0
+		       ? result
+		       : tni_sync_open_named(&tni_semaphore_set_kind,
+					     sizeof(struct tenon_semaphore_set), namespace_path,
+					     name, flags, &general, full.count,
+					     full.maximum | (uint64_t)full.value << 32, ret_set);
+}
+
+int tenon_semaphore_set_open_at(struct tenon_region *region, uint64_t offset, uint32_t flags,
+				const struct tenon_semaphore_set_options *options,
+				struct tenon_semaphore_set **ret_set)
+{
+	struct tenon_semaphore_set_options full;
+	struct tenon_sync_options general;
+	int result = complete(flags, options, &general, &full);
+
+	return result != 0 ? result
+			   : tni_sync_open_at(&tni_semaphore_set_kind,
+					      sizeof(struct tenon_semaphore_set), region, offset,
+					      flags, &general, full.count,
+					      full.maximum | (uint64_t)full.value << 32, ret_set);
+}
+
+uint64_t tenon_semaphore_set_place_bytes(const struct tenon_region *region, uint32_t count)
+{
+	return tni_place_bytes(region, &tni_semaphore_set_kind, count);
 }
 
 struct tenon_semaphore_set *tenon_semaphore_set_close(struct tenon_semaphore_set *set)

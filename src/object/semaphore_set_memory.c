@@ -24,7 +24,6 @@
  * A row's claim is how many undo counts its process has, and which pages of them there are stands there, too.
  */
 
-#include "core/file.h"
 #include "object/semaphore_set.h"
 
 #define HEAD_PAGE_ENTRIES \
@@ -65,11 +64,11 @@ int tni_set_fill(const struct tni_sync *sync, int fd, uint64_t offset, uint8_t *
 	struct layout layout = layout_of(sync->making.max_participants, sync->making_limit);
 	struct tni_set_head *head = (struct tni_set_head *)extra;
 	struct tni_a64 *values = (struct tni_a64 *)(extra + layout.values);
-	int result = tni_file_reserve(fd, offset, TNI_PAGE_BYTES);
+	int result = tni_sync_back(sync, fd, offset, TNI_PAGE_BYTES);
 
 	if (result == 0)
-		result = tni_file_reserve(fd, offset + layout.values,
-					  layout.next_values - layout.values);
+		result = tni_sync_back(sync, fd, offset + layout.values,
+				       layout.next_values - layout.values);
 	if (result != 0)
 		return result;
 	head->maximum = maximum;
@@ -84,8 +83,8 @@ static int reserve(struct tenon_semaphore_set *set, uint64_t offset, uint64_t by
 {
 	struct tni_object *object = set->sync.object;
 
-	return tni_file_reserve(object->fd, (uint64_t)(set->sync.extra - object->base) + offset,
-				bytes);
+	return tni_sync_back(&set->sync, object->fd,
+			     (uint64_t)(set->sync.extra - object->base) + offset, bytes);
 }
 
 int tni_set_map(struct tni_sync *sync)
@@ -308,12 +307,23 @@ int tni_set_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_n
 	return result;
 }
 
+/* The own row, whose memory is there by now, if the list has undo counts; else NULL. */
+static struct tni_row *row_for(struct tenon_semaphore_set *set,
+			       const struct tni_set_touched *touched, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (touched[i].has_undo)
+			return tni_sync_own_row(&set->sync);
+	return NULL;
+}
+
 /* What undo counts become beside each touched semaphore; answers the row's new claim. */
-static uint64_t put_entries(struct tenon_semaphore_set *set, const struct tni_set_touched *touched,
-			    uint32_t count, uint32_t *entries)
+static uint64_t put_entries(struct tenon_semaphore_set *set, const struct tni_row *row,
+			    const struct tni_set_touched *touched, uint32_t count,
+			    uint32_t *entries)
 {
 	uint32_t own = set->sync.object->participant;
-	uint64_t claim = set->sync.row ? tni_get64(&set->sync.row->claim) : 0, before = claim;
+	uint64_t claim = row ? tni_get64(&row->claim) : 0, before = claim;
 
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t number = touched[i].number, undo;
@@ -336,12 +346,14 @@ void tni_set_commit(struct tenon_semaphore_set *set, const struct tni_set_touche
 {
 	uint32_t own = set->sync.object->participant, entries = 0;
 	uint64_t pid = tni_set_own_pid(set), claim;
+	struct tni_row *row;
 
 	if (count == 1 && !touched[0].has_undo) {
 		tni_set64(&set->values[touched[0].number], touched[0].value | pid);
 		return;
 	}
-	claim = put_entries(set, touched, count, &entries);
+	row = row_for(set, touched, count);
+	claim = put_entries(set, row, touched, count, &entries);
 	set_open(set, entries);
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t number = touched[i].number;
@@ -351,8 +363,8 @@ void tni_set_commit(struct tenon_semaphore_set *set, const struct tni_set_touche
 			tni_set32(tni_set_undo(set, own, number), (uint32_t)touched[i].undo);
 		tni_step();
 	}
-	if (set->sync.row)
-		tni_set64(&set->sync.row->claim, claim);
+	if (row)
+		tni_set64(&row->claim, claim);
 	set_open(set, 0);
 }
 

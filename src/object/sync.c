@@ -80,6 +80,11 @@ int tni_sync_make(int directory_fd, const char *file_name, const char *name, voi
 			       sync, ret_inode);
 }
 
+int tni_sync_back(const struct tni_sync *sync, int fd, uint64_t offset, uint64_t bytes)
+{
+	return sync->region ? 0 : tni_file_reserve(fd, offset, bytes);
+}
+
 struct tni_row *tni_sync_row(struct tni_sync *sync, uint32_t participant)
 {
 	uint32_t a_page = TNI_PAGE_BYTES / sizeof(struct tni_row), page = participant / a_page;
@@ -91,7 +96,7 @@ struct tni_row *tni_sync_row(struct tni_sync *sync, uint32_t participant)
 		uint64_t offset = (uint64_t)((uint8_t *)&sync->rows[page * a_page] -
 					     sync->object->base);
 
-		if (tni_file_reserve(sync->object->fd, offset, TNI_PAGE_BYTES) != 0)
+		if (tni_sync_back(sync, sync->object->fd, offset, TNI_PAGE_BYTES) != 0)
 			return NULL;
 		while (!tni_cas32(&sync->rows_known, &known, known | 1u << page))
 			;

@@ -38,7 +38,7 @@ struct tni_sync_kind {
 };
 
 extern const struct tni_sync_kind tni_lock_kind, tni_semaphore_kind, tni_event_kind,
-	tni_condition_kind, tni_barrier_kind, tni_once_kind;
+	tni_condition_kind, tni_barrier_kind, tni_once_kind, tni_semaphore_set_kind;
 
 struct tenon_region;
 
@@ -98,6 +98,10 @@ void tni_sync_renew(struct tni_sync *sync);
 
 /* Closes and frees it; NULL is allowed.  Answers NULL. */
 void *tni_sync_free(struct tni_sync *sync);
+
+/* Takes memory for a range of its file before it is used.  What is placed in a region has the region's, which is
+ * there. */
+int tni_sync_back(const struct tni_sync *sync, int fd, uint64_t offset, uint64_t bytes);
 
 /* A participant's row, whose memory is there then; NULL: there is none. */
 struct tni_row *tni_sync_row(struct tni_sync *sync, uint32_t participant);

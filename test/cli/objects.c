@@ -6,6 +6,8 @@
  *	map NAME		maps the region for writing
  *	place NAME		places a lock, a semaphore of value 3 and an event in it, and holds the lock
  *	die NAME		the same with another lock, and dies holding it
+ *	place-set NAME		places a set of 3 semaphores of value 2 in it, and takes 1 of the last, to be undone
+ *	destroy-set NAME	the same, and destroys it
  *	begin NAME		places a once at its beginning, begins it, and dies
  *	operate NAME N CHANGE	one operation on semaphore N of the set, to be undone
  *	destroy NAME		destroys the set
@@ -77,6 +79,26 @@ static void place(struct tenon_region *region)
 	      "place an event");
 }
 
+static void operate(struct tenon_semaphore_set *set, uint32_t number, int32_t change)
+{
+	struct tenon_semaphore_operation operation = {
+		.number = number, .change = change, .flags = TENON_SEMAPHORE_SET_UNDO};
+
+	check(tenon_semaphore_set_operate(set, &operation, 1, TENON_NO_DEADLINE), "operate");
+}
+
+static struct tenon_semaphore_set *place_set(struct tenon_region *region)
+{
+	struct tenon_semaphore_set_options options = {
+		.size = sizeof(options), .count = 3, .value = 2};
+	struct tenon_semaphore_set *set;
+
+	check(tenon_semaphore_set_open_at(region, STEP, TENON_CREATE, &options, &set),
+	      "place a set");
+	operate(set, 2, -1);
+	return set;
+}
+
 static void begin(struct tenon_region *region)
 {
 	struct tenon_once *once;
@@ -94,18 +116,6 @@ static struct tenon_semaphore_set *open_set(const char *name)
 	return set;
 }
 
-static void operate(struct tenon_semaphore_set *set, char **words)
-{
-	struct tenon_semaphore_operation operation = {
-		.number = (uint32_t)strtoul(words[0], NULL, 10),
-		.change = (int32_t)strtol(words[1], NULL, 10),
-		.flags = TENON_SEMAPHORE_SET_UNDO,
-	};
-
-	say("begins");
-	check(tenon_semaphore_set_operate(set, &operation, 1, TENON_NO_DEADLINE), "operate");
-}
-
 int main(int argc, char **argv)
 {
 	pid_t parent = getppid();
@@ -117,6 +127,10 @@ int main(int argc, char **argv)
 		open_region(argv[2]);
 	} else if (!strcmp(argv[1], "place")) {
 		place(open_region(argv[2]));
+	} else if (!strcmp(argv[1], "place-set")) {
+		place_set(open_region(argv[2]));
+	} else if (!strcmp(argv[1], "destroy-set")) {
+		check(tenon_semaphore_set_destroy(place_set(open_region(argv[2]))), "destroy");
 	} else if (!strcmp(argv[1], "die")) {
 		hold(open_region(argv[2]), 3 * STEP);
 		raise(SIGKILL);
@@ -124,7 +138,9 @@ int main(int argc, char **argv)
 		begin(open_region(argv[2]));
 		raise(SIGKILL);
 	} else if (!strcmp(argv[1], "operate") && argc == 5) {
-		operate(open_set(argv[2]), argv + 3);
+		say("begins");
+		operate(open_set(argv[2]), (uint32_t)strtoul(argv[3], NULL, 10),
+			(int32_t)strtol(argv[4], NULL, 10));
 	} else if (!strcmp(argv[1], "destroy")) {
 		check(tenon_semaphore_set_destroy(open_set(argv[2])), "destroy");
 	} else {

@@ -297,6 +297,38 @@ def test_placed(namespace):
     namespace.run('doctor')
 
 
+def test_placed_set(namespace):
+    """A set of semaphores, with its values and who has undo counts."""
+    namespace.run('create', 'region', 'r', '--size', '1M', '--participants', '8')
+    owner = helper(namespace, 'place-set', 'r')
+    placed = status(namespace)['placed'][0]
+    equal([placed['kind'], placed['offset'], placed['count'], placed['waiting'], placed['maximum']],
+          ['semaphore-set', PLACE, 3, 0, 32767])
+    equal([entry['value'] for entry in placed['semaphores']], [2, 2, 1])
+    equal(placed['processes'], [{'pid': owner.pid, 'waiting': 0, 'undos': 1}])
+    contains(namespace.run('stat', 'r').decode(),
+             f'    semaphore-set at offset {PLACE}: count 3, waiting 0, maximum 32767\n'
+             '        value     0: 2 2 1\n'
+             f'        process {owner.pid:<8} undo counts of 1 semaphore\n')
+    owner.kill()
+    owner.wait()
+    equal([entry['value'] for entry in status(namespace)['placed'][0]['semaphores']], [2, 2, 2])
+    namespace.run('doctor')
+    namespace.run('region', 'load', 'r', '--offset', str(PLACE), stdin=b'\xff' * 4096)
+    equal(status(namespace)['placed'][0]['error'], 'it is damaged')
+    contains(namespace.run('doctor', status=6).decode(),
+             f'the semaphore-set at offset {PLACE} is damaged')
+
+
+def test_destroyed_set(namespace):
+    namespace.run('create', 'region', 'r', '--size', '1M', '--participants', '8')
+    helper(namespace, 'destroy-set', 'r')
+    contains(namespace.run('stat', 'r').decode(),
+             f'semaphore-set at offset {PLACE}: not to be looked at: it has been destroyed')
+    contains(namespace.run('doctor', status=1).decode(),
+             f'region /r: the semaphore-set at offset {PLACE} has been destroyed')
+
+
 def test_size_of_a_few_bytes(namespace):
     """A number of bytes is said once."""
     namespace.run('create', 'region', 'r', '--size', '49', '--max-size', '2K')

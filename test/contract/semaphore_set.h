@@ -2,11 +2,13 @@
 #ifndef TEST_CONTRACT_SEMAPHORE_SET_H
 #define TEST_CONTRACT_SEMAPHORE_SET_H
 
-/* What the tests of sets of semaphores share. */
+/* What the tests of sets of semaphores share.  With the argument --placed their set is in a region. */
 
+#include <tenon/region.h>
 #include <tenon/semaphore_set.h>
 
 #include <sched.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "contract.h"
@@ -17,15 +19,65 @@
 #define WAIT_NS (SECOND_NS / 50)
 #define LIMIT_NS (10 * SECOND_NS)
 
+/* Whether it is in a region, of which each handle of the set has one of its own, which ends with it. */
+static bool set_is_placed;
+
+static inline int open_placed(uint32_t flags, const struct tenon_semaphore_set_options *options,
+			      struct tenon_semaphore_set **ret_set)
+{
+	struct tenon_region_options space = {.size = sizeof(space), .max_bytes = UINT64_C(1) << 32};
+	struct tenon_region *region = NULL;
+	int result;
+
+	EXPECT_IS(tenon_region_open(contract_folder, NAME, flags & TENON_CREATE, &space, &region),
+		  0);
+	REQUIRE(region);
+	if (options)
+		EXPECT_IS(tenon_region_grow(region,
+					    tenon_semaphore_set_place_bytes(region, options->count),
+					    INT64_MAX),
+			  0);
+	result = tenon_semaphore_set_open_at(region, 0, flags, options, ret_set);
+	region = tenon_region_close(region);
+	return result;
+}
+
+static inline int open_with(uint32_t flags, const struct tenon_semaphore_set_options *options,
+			    struct tenon_semaphore_set **ret_set)
+{
+	return set_is_placed
+		       ? open_placed(flags, options, ret_set)
+		       : tenon_semaphore_set_open(contract_folder, NAME, flags, options, ret_set);
+}
+
+/* -ENOENT: there is none. */
+static inline int remove_set(void)
+{
+	struct tenon_region *region = NULL;
+	int result;
+
+	if (!set_is_placed)
+		return tenon_semaphore_set_remove(contract_folder, NAME);
+	EXPECT_IS(tenon_region_open(contract_folder, NAME, 0, NULL, &region), 0);
+	REQUIRE(region);
+	result = tenon_region_clear(region, 0);
+	region = tenon_region_close(region);
+	return result;
+}
+
+static inline int set_main(int argc, char **argv, const struct contract_case *cases, uint32_t count)
+{
+	set_is_placed = argc > 1 && strcmp(argv[1], "--placed") == 0;
+	return contract_main(cases, count);
+}
+
 static inline struct tenon_semaphore_set *make(uint32_t count, uint32_t maximum, uint32_t value)
 {
 	struct tenon_semaphore_set_options options = {
 		.size = sizeof(options), .count = count, .maximum = maximum, .value = value};
 	struct tenon_semaphore_set *set = NULL;
 
-	EXPECT_IS(tenon_semaphore_set_open(contract_folder, NAME, TENON_CREATE | TENON_EXCLUSIVE,
-					   &options, &set),
-		  0);
+	EXPECT_IS(open_with(TENON_CREATE | TENON_EXCLUSIVE, &options, &set), 0);
 	REQUIRE(set);
 	return set;
 }
@@ -34,7 +86,7 @@ static inline struct tenon_semaphore_set *open_set(void)
 {
 	struct tenon_semaphore_set *set = NULL;
 
-	EXPECT_IS(tenon_semaphore_set_open(contract_folder, NAME, 0, NULL, &set), 0);
+	EXPECT_IS(open_with(0, NULL, &set), 0);
 	REQUIRE(set);
 	return set;
 }

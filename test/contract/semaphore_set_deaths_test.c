@@ -287,7 +287,7 @@ static void test_random_kills(void)
 	set = tenon_semaphore_set_close(set);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const struct contract_case cases[] = {
 		{"what the dead did with undo is undone", test_undone, NULL},
@@ -299,5 +299,5 @@ int main(void)
 		{"processes killed at any moment leave the sum right", test_random_kills, NULL},
 	};
 
-	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
+	return set_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }

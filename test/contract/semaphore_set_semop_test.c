@@ -93,7 +93,7 @@ static void test_as_the_kernel(void)
 
 	if (twin.id < 0)
 		contract_skip("System V semaphores cannot be had here");
-	EXPECT_IS(tenon_semaphore_set_open(contract_folder, NAME, TENON_CREATE, &options, &set), 0);
+	EXPECT_IS(open_with(TENON_CREATE, &options, &set), 0);
 	for (; twin.seed < 12; twin.seed++) {
 		pid_t child = contract_start(do_random_lists, &twin);
 
@@ -105,11 +105,11 @@ static void test_as_the_kernel(void)
 	set = tenon_semaphore_set_close(set);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const struct contract_case cases[] = {
 		{"random lists have the answers of semop", test_as_the_kernel, NULL},
 	};
 
-	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
+	return set_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -15,6 +15,7 @@
 #include <tenon/lock.h>
 #include <tenon/once.h>
 #include <tenon/semaphore.h>
+#include <tenon/semaphore_set.h>
 
 #include "placed.h"
 #include "points.h"
@@ -23,6 +24,7 @@
 #define PAGE UINT64_C(4096)
 #define UNITS 2u /* of the semaphore */
 /* The header, participants, stakes, the control page and the table, each as far as they are used. */
+#define SET_BYTES (UINT64_C(1) << 20) /* enough for a set */
 #define MEMORY_MOST (PLACED_MOST * PLACED_BYTES + 9 * PAGE)
 
 enum operation {
@@ -81,6 +83,7 @@ static int open_subject(struct tenon_region *region, uint32_t kind, uint32_t fla
 {
 	struct tenon_barrier_options barrier = {.size = sizeof(barrier), .count = 1};
 	struct tenon_semaphore_options semaphore = {.size = sizeof(semaphore), .value = 1};
+	struct tenon_semaphore_set_options set = {.size = sizeof(set), .count = 2, .value = 1};
 	struct tenon_sync_options event = {.size = sizeof(event), .flags = TENON_EVENT_IS_SET};
 	uint64_t at = place(SUBJECT);
 
@@ -89,6 +92,8 @@ static int open_subject(struct tenon_region *region, uint32_t kind, uint32_t fla
 		return tenon_lock_open_at(region, at, flags, NULL, (void *)ret_object);
 	case TENON_KIND_SEMAPHORE:
 		return tenon_semaphore_open_at(region, at, flags, &semaphore, (void *)ret_object);
+	case TENON_KIND_SEMAPHORE_SET:
+		return tenon_semaphore_set_open_at(region, at, flags, &set, (void *)ret_object);
 	case TENON_KIND_EVENT:
 		return tenon_event_open_at(region, at, flags, &event, (void *)ret_object);
 	case TENON_KIND_CONDITION:
@@ -103,6 +108,8 @@ static int open_subject(struct tenon_region *region, uint32_t kind, uint32_t fla
 /* Uses it and closes it; what it does at once when it has just been made, and leaves it so. */
 static int use_subject(uint32_t kind, void *object)
 {
+	static const struct tenon_semaphore_operation take[] = {{0, -1, 0}, {1, -1, 0}};
+	static const struct tenon_semaphore_operation give[] = {{0, 1, 0}, {1, 1, 0}};
 	uint32_t what;
 	int result;
 
@@ -120,6 +127,12 @@ static int use_subject(uint32_t kind, void *object)
 					 ? tenon_semaphore_release(object, 1, 0, NULL)
 					 : -ERANGE;
 		tenon_semaphore_close(object);
+		return result;
+	case TENON_KIND_SEMAPHORE_SET:
+		result = tenon_semaphore_set_operate(object, take, 2, 0);
+		if (result == 0)
+			result = tenon_semaphore_set_operate(object, give, 2, 0);
+		tenon_semaphore_set_close(object);
 		return result;
 	case TENON_KIND_EVENT:
 		result = tenon_event_wait(object, 0);
@@ -361,14 +374,16 @@ static bool prove_company(const struct points_case *one, struct world *world, bo
 	return tenon_once_failed(world->begun) == 0 || points_wrong("once", 0);
 }
 
-static bool prove_figures(void)
+static bool prove_figures(const struct points_case *one)
 {
 	struct tenon_region_status status = {.size = sizeof(status)};
 
 	if (tenon_region_status(own.region, &status) != 0 || status.damaged ||
 	    status.participants != 1 || status.writers != 1)
 		return points_wrong("somebody is left", status.participants);
-	return status.memory_bytes <= MEMORY_MOST ||
+	return status.memory_bytes <= (kind_of(one) == TENON_KIND_SEMAPHORE_SET
+					       ? MEMORY_MOST + SET_BYTES
+					       : MEMORY_MOST) ||
 	       points_wrong("memory is left", (int64_t)status.memory_bytes);
 }
 
@@ -391,7 +406,7 @@ static bool prove(const struct points_case *one, bool finished, int answer)
 	fresh.region = tenon_region_close(fresh.region);
 	if (right && points_is_slow(took_ns))
 		right = points_slow("a survivor waited: ns", took_ns);
-	return right && prove_figures();
+	return right && prove_figures(one);
 }
 
 static bool set_stage(const struct points_case *one)
@@ -402,6 +417,10 @@ static bool set_stage(const struct points_case *one)
 
 	own = victims = (struct world){.region = NULL};
 	own.region = placed_open(TENON_CREATE);
+	/* A set is larger than all that else is placed there. */
+	if (own.region && kind_of(one) == TENON_KIND_SEMAPHORE_SET &&
+	    tenon_region_grow(own.region, SET_BYTES, points_deadline()) != 0)
+		return false;
 	if (!own.region || tenon_region_map(own.region, TENON_REGION_WRITE, &address, &bytes) != 0)
 		return false;
 	/* To be seen where something is not filled in. */
@@ -445,10 +464,12 @@ int main(int argc, char **argv)
 		CASE("place-event", PLACE, TENON_KIND_EVENT, ),
 		CASE("place-condition", PLACE, TENON_KIND_CONDITION, ),
 		CASE("place-barrier", PLACE, TENON_KIND_BARRIER, ),
+		CASE("place-set", PLACE, TENON_KIND_SEMAPHORE_SET, .is_long = true),
 		CASE("place-once", PLACE, TENON_KIND_ONCE, ),
 		CASE("open-lock", OPEN, TENON_KIND_LOCK, ),
 		CASE("open-semaphore", OPEN, TENON_KIND_SEMAPHORE, .no_sleeper = true),
 		CASE("open-barrier", OPEN, TENON_KIND_BARRIER, .no_sleeper = true),
+		CASE("open-set", OPEN, TENON_KIND_SEMAPHORE_SET, .no_sleeper = true),
 		CASE("clear", CLEAR, TENON_KIND_EVENT, ),
 		CASE("attach", ATTACH, 0, ),
 		CASE("attach-guarded", ATTACH_GUARDED, 0, .no_sleeper = true),

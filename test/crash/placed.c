@@ -16,7 +16,8 @@ struct tenon_region *placed_open(uint32_t flags)
 {
 	struct tenon_region_options options = {.size = sizeof(options),
 					       .max_participants = PLACED_PARTICIPANTS,
-					       .bytes = PLACED_MOST * PLACED_BYTES};
+					       .bytes = PLACED_MOST * PLACED_BYTES,
+					       .max_bytes = PLACED_GROWN};
 	struct tenon_region *region;
 
 	return tenon_region_open(NULL, NAME, flags, &options, &region) == 0 ? region : NULL;

@@ -14,7 +14,8 @@
 
 #define PLACED_PARTICIPANTS 16u
 #define PLACED_BYTES ((uint64_t)TENON_PLACE_BYTES(PLACED_PARTICIPANTS))
-#define PLACED_MOST 8u /* places */
+#define PLACED_MOST 8u			 /* places */
+#define PLACED_GROWN (UINT64_C(4) << 20) /* to which it may grow, for those that are larger */
 
 /* Opens it (`flags`: 0 or TENON_CREATE).  NULL: it cannot be. */
 struct tenon_region *placed_open(uint32_t flags);

@@ -324,12 +324,14 @@ static uint64_t *choose_points(const struct step_trace *trace, uint64_t *ret_cou
 
 	if (!points)
 		return NULL;
-	if (points_wanted == UINT64_MAX)
+	if (points_wanted == UINT64_MAX && !current->is_long)
 		for (; count < trace->count; count++)
 			points[count] = count;
 	else
 		count = skip_rounds(trace, points);
-	chosen = count < points_wanted ? count : points_wanted;
+	chosen = current->is_long ? points_wanted / 4 + 1 : points_wanted;
+	if (chosen > count)
+		chosen = count;
 	for (uint64_t i = 0; i < chosen; i++)
 		points[i] = points[i * count / chosen];
 	points[chosen++] = trace->count;

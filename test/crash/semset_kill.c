@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Sets of semaphores, killed at the instructions of their operations: points.h.  Afterwards all of what the victim was
+ * Sets of semaphores, killed at the instructions of their operations: points.h.  With --placed they are in a region, of
+ * which each handle has one of its own, which ends with it.  Afterwards all of what the victim was
  * about is done or nothing of it, and what it had with undo is undone.
  */
 
@@ -14,6 +15,7 @@
 
 #include <tenon/semaphore_set.h>
 
+#include "placed.h"
 #include "points.h"
 #include "step.h"
 
@@ -103,12 +105,31 @@ static struct tenon_semaphore_set *own, *second, *victims;
 static bool has_helped;
 static pid_t bystander;
 
+static struct tenon_semaphore_set *open_placed(uint32_t flags,
+					       const struct tenon_semaphore_set_options *options)
+{
+	struct tenon_region *region = placed_open(flags);
+	struct tenon_semaphore_set *set = NULL;
+	int result = region ? 0 : -EBADF;
+
+	if (result == 0 && flags & TENON_CREATE)
+		result = tenon_region_grow(region, tenon_semaphore_set_place_bytes(region, COUNT),
+					   points_deadline());
+	if (result == 0)
+		result = tenon_semaphore_set_open_at(region, 0, flags, options, &set);
+	region = tenon_region_close(region);
+	return result == 0 ? set : NULL;
+}
+
 static struct tenon_semaphore_set *open_set(uint32_t flags)
 {
 	struct tenon_semaphore_set_options options = {
-		.size = sizeof(options), .max_participants = 16, .count = COUNT, .maximum = 99};
+		.size = sizeof(options), .count = COUNT, .maximum = 99};
 	struct tenon_semaphore_set *set = NULL;
 
+	if (points_are_placed())
+		return open_placed(flags, &options);
+	options.max_participants = 16;
 	return tenon_semaphore_set_open(NULL, NAME, flags, &options, &set) == 0 ? set : NULL;
 }
 
@@ -427,7 +448,10 @@ static void clear_stage(const struct points_case *one)
 	end_bystander();
 	own = tenon_semaphore_set_close(own);
 	second = tenon_semaphore_set_close(second);
-	tenon_semaphore_set_remove(NULL, NAME);
+	if (points_are_placed())
+		placed_remove();
+	else
+		tenon_semaphore_set_remove(NULL, NAME);
 }
 
 static int take_three(const struct points_case *one)

@@ -19,6 +19,7 @@
 #include <tenon/event.h>
 #include <tenon/once.h>
 #include <tenon/semaphore.h>
+#include <tenon/semaphore_set.h>
 
 #include "failing_sweep.h"
 #include "sync_kinds.h"
@@ -156,6 +157,44 @@ static void help_waiting(void *object)
 static void help_dying(void *object)
 {
 	if (tenon_semaphore_acquire(object, 2, UNDO, later()) != 0)
+		_exit(1);
+}
+
+/* Sets. */
+
+static int operate(void *object, int32_t change, int64_t deadline_ns)
+{
+	struct tenon_semaphore_operation list[] = {{0, change, TENON_SEMAPHORE_SET_UNDO},
+						   {2, change, TENON_SEMAPHORE_SET_UNDO}};
+
+	return tenon_semaphore_set_operate(object, list, 2, deadline_ns);
+}
+
+#define OPERATE(noun, change)                                    \
+	static int noun(struct sync_state *state)                \
+	{                                                        \
+		return operate(state->object, (change), soon()); \
+	}
+
+OPERATE(take_two, -1)
+OPERATE(take_two_all, -VALUE)
+OPERATE(take_two_in_vain, -VALUE - 1)
+OPERATE(give_two, 1)
+
+static int set_all(struct sync_state *state)
+{
+	return tenon_semaphore_set_set_all(state->object, (uint32_t[]){1, 2, 3}, 3);
+}
+
+static void help_set_dying(void *object)
+{
+	if (operate(object, -2, later()) != 0)
+		_exit(1);
+}
+
+static void help_set_waiting(void *object)
+{
+	if (operate(object, -VALUE - 1, later()) != 0)
 		_exit(1);
 }
 
@@ -359,6 +398,17 @@ static const struct sync_operation operations[] = {
 	{"value", &sync_semaphore, look_at_value, .count = SAME},
 	{"users", &sync_semaphore, look_at_users, .before = take_undo, .count = VALUE - 1},
 	{"close with undo", &sync_semaphore, close_it, .before = take_undo, .count = VALUE},
+	OF_EVERY(set, take_two, 0),
+	{"set: take", &sync_set, take_two, .count = VALUE - 1, .closes_after = true},
+	{"set: take in vain", &sync_set, take_two_in_vain, -ETIMEDOUT, SAME, .before = NULL},
+	{"set: take in a child", &sync_set, take_two, .count = VALUE - 1, .is_inherited = true,
+	 .closes_after = true},
+	{"set: take what a dead one had", &sync_set, take_two_all, .count = 0,
+	 .help = help_set_dying, .closes_after = true},
+	{"set: give to one who waits", &sync_set, give_two, .count = VALUE + 1,
+	 .help = help_set_waiting, .helper_waits = true},
+	{"set: set all", &sync_set, set_all, .count = 1},
+	{"set: close", &sync_set, close_it, .before = take_two, .count = VALUE},
 	OF_EVERY(event, await_event, -ETIMEDOUT),
 	{"set", &sync_event, set, .count = 1},
 	{"set in a child", &sync_event, set, .count = 1, .is_inherited = true},

@@ -13,9 +13,11 @@
 #include <tenon/once.h>
 #include <tenon/region.h>
 #include <tenon/semaphore.h>
+#include <tenon/semaphore_set.h>
 
 #define REGION "/region"
 #define PARTICIPANTS 4u
+#define STEP (UINT64_C(1) << 20) /* more than any of them takes */
 #define HANDLES_MOST 8u
 
 bool sync_is_placed;
@@ -28,14 +30,13 @@ static struct {
 
 static uint64_t place_of(const char *name)
 {
-	return strcmp(name, "/failing") == 0 ? 0 : TENON_PLACE_BYTES(PARTICIPANTS);
+	return strcmp(name, "/failing") == 0 ? 0 : STEP;
 }
 
 static int open_region(struct tenon_region **ret_region)
 {
-	struct tenon_region_options options = {.size = sizeof(options),
-					       .max_participants = PARTICIPANTS,
-					       .bytes = 2 * TENON_PLACE_BYTES(PARTICIPANTS)};
+	struct tenon_region_options options = {
+		.size = sizeof(options), .max_participants = PARTICIPANTS, .bytes = 2 * STEP};
 
 	return tenon_region_open(NULL, REGION, TENON_CREATE, &options, ret_region);
 }
@@ -181,6 +182,36 @@ static int semaphore_look(void *object, int *ret_count, int *ret_waiting)
 
 const struct sync_kind sync_semaphore = {semaphore_open, semaphore_close, semaphore_remove,
 					 semaphore_look};
+
+static int semaphore_set_open_in(struct tenon_region *region, const char *name, uint32_t flags,
+				 void **ret_object)
+{
+	struct tenon_semaphore_set_options options = {
+		.size = sizeof(options), .count = 3, .value = VALUE, .maximum = 5};
+
+	return region ? tenon_semaphore_set_open_at(region, place_of(name), flags, &options,
+						    (struct tenon_semaphore_set **)ret_object)
+		      : tenon_semaphore_set_open(NULL, name, flags, &options,
+						 (struct tenon_semaphore_set **)ret_object);
+}
+
+IN_REGION(semaphore_set)
+
+static int semaphore_set_look(void *object, int *ret_count, int *ret_waiting)
+{
+	struct tenon_semaphore_set_member member = {0};
+	uint32_t value = 0;
+	int result = tenon_semaphore_set_get(object, 0, &value);
+
+	if (result == 0)
+		result = tenon_semaphore_set_read(object, 0, &member);
+	*ret_count = (int)value;
+	*ret_waiting = (int)(member.waiting + member.waiting_for_zero);
+	return result;
+}
+
+const struct sync_kind sync_set = {semaphore_set_open, semaphore_set_close, semaphore_set_remove,
+				   semaphore_set_look};
 
 static int event_open_in(struct tenon_region *region, const char *name, uint32_t flags,
 			 void **ret_object)

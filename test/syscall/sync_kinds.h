@@ -29,6 +29,7 @@ struct sync_kind {
 extern const struct sync_kind sync_lock;      /* whether it is held */
 extern const struct sync_kind sync_inherit;   /* the same, with priority inheritance */
 extern const struct sync_kind sync_semaphore; /* its count */
+extern const struct sync_kind sync_set;	      /* of three semaphores: the first one's value */
 extern const struct sync_kind sync_event;     /* whether it is set */
 extern const struct sync_kind sync_condition; /* nothing */
 extern const struct sync_kind sync_barrier;   /* of two: how many have arrived */
