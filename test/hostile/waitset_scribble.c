@@ -461,7 +461,8 @@ static const struct scribbled_range queue_ranges[] = {
 	{0, 0, false},
 };
 
-#define ATTACKED_ACQUIRED -EOWNERDEAD, -EDEADLK, -ENOTRECOVERABLE, -ENOTSUP
+/* -EAGAIN: a lock that somebody makes recursive, and held 2^32 - 1 times. */
+#define ATTACKED_ACQUIRED -EOWNERDEAD, -EDEADLK, -ENOTRECOVERABLE, -ENOTSUP, -EAGAIN
 
 #define ATTACK(noun, ...)                                                                    \
 	static const struct attacked attacked_##noun = {.open = noun##_open,                 \
