@@ -106,8 +106,6 @@ static inline uint64_t tni_stakes_bytes(uint32_t participants)
  * until now, and who sleeps does not know.  It cannot be had everywhere: tni_object_has_stake() says. */
 bool tni_object_ensure_stake(struct tni_object *object, struct tni_thread *thread);
 bool tni_object_has_stake(struct tni_object *object, const struct tni_thread *thread);
-/* The same in the midst of a call. */
-bool tni_object_keep_stake(struct tni_object *object, struct tni_thread *thread);
 /* Has the calling thread, which is about to sleep, take over the stake of one of its process that has ended; who sleeps
  * learns of that. */
 void tni_object_hand_over(struct tni_object *object, struct tni_thread *thread);

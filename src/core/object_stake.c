@@ -55,24 +55,20 @@ bool tni_object_ensure_stake(struct tni_object *object, struct tni_thread *threa
 	return true;
 }
 
-bool tni_object_keep_stake(struct tni_object *object, struct tni_thread *thread)
+void tni_object_hand_over(struct tni_object *object, struct tni_thread *thread)
 {
 	void *pending = tni_pending_get(thread);
 	bool taken;
 
-	if (__builtin_expect(tni_object_has_stake(object, thread), 1))
-		return false;
+	if (__builtin_expect(tni_get32(&object->stake.had) != thread->generation ||
+				     tni_object_has_stake(object, thread),
+			     1))
+		return;
 	/* A stake comes into the list by the pending entry. */
 	tni_pending_put(thread, NULL);
 	taken = tni_object_ensure_stake(object, thread);
 	tni_pending_put(thread, pending);
-	return taken;
-}
-
-void tni_object_hand_over(struct tni_object *object, struct tni_thread *thread)
-{
-	if (tni_get32(&object->stake.had) == thread->generation &&
-	    tni_object_keep_stake(object, thread))
+	if (taken)
 		object->rouse(object);
 }
 

@@ -26,7 +26,6 @@
 #include "core/clock.h"
 #include "object/deaths.h"
 #include "object/lock.h"
-#include "object/turnstile.h"
 
 #define SPIN_ROUNDS 200u
 
@@ -345,8 +344,6 @@ static int drain(struct tenon_lock *lock, struct tni_thread *thread, int64_t dea
 		result = bring_back(lock, tni_grace_ns());
 		return result < 0 ? result : tni_lock_is_drained(lock) ? 0 : -ETIMEDOUT;
 	}
-	if (lock->sync.region)
-		tni_turnstile_keep_stake(&lock->sync, thread);
 	tni_pending_set(thread, &tni_lock_gate(lock)->word);
 	result = sleep_until_drained(lock, thread, deadline_ns);
 	tni_pending_put(thread, pending);

@@ -69,6 +69,19 @@ static int open_again(int directory_fd, const char *file_name, const struct tni_
 	return result == -ENOENT ? -EACCES : result;
 }
 
+/* Of one whose object is open; `result`: whether its file is. */
+static int finish(struct tenon_region *region, int result)
+{
+	region->kind = TNI_REGION_ATTACHED;
+	if (result == 0)
+		result = tni_region_adopt(region, &region->object.header);
+	if (result == 0)
+		result = tni_region_attach(region);
+	if (result != 0)
+		tni_region_let_go(region);
+	return result;
+}
+
 static int open_file(int directory_fd, const char *file_name, void *context)
 {
 	struct tenon_region *region = context;
@@ -77,15 +90,7 @@ static int open_file(int directory_fd, const char *file_name, void *context)
 	if (result != 0)
 		return result;
 	region->fd = -1;
-	region->kind = TNI_REGION_ATTACHED;
-	result = open_again(directory_fd, file_name, &region->object, &region->fd);
-	if (result == 0)
-		result = tni_region_adopt(region, &region->object.header);
-	if (result == 0)
-		result = tni_region_attach(region);
-	if (result != 0)
-		tni_region_let_go(region);
-	return result;
+	return finish(region, open_again(directory_fd, file_name, &region->object, &region->fd));
 }
 
 /* Of a file that has no name and gets none.  /proc leads to it. */
@@ -109,13 +114,7 @@ static int open_nameless(const char *namespace_path, uint32_t flags, struct teno
 		close(region->fd);
 		return result;
 	}
-	region->kind = TNI_REGION_ATTACHED;
-	result = tni_region_adopt(region, &region->object.header);
-	if (result == 0)
-		result = tni_region_attach(region);
-	if (result != 0)
-		tni_region_let_go(region);
-	return result;
+	return finish(region, 0);
 }
 
 static void close_file(void *context)

@@ -244,13 +244,6 @@ void tni_turnstile_stake(struct tni_sync *sync, struct tni_thread *thread)
 	tell_of_stake(sync, thread);
 }
 
-void tni_turnstile_keep_stake(struct tni_sync *sync, struct tni_thread *thread)
-{
-	if (tni_object_keep_stake(sync->object, thread))
-		tni_set32(&sync->object->told, 0);
-	tell_of_stake(sync, thread);
-}
-
 int tni_turnstile_claim(struct tni_sync *sync, struct tni_thread *thread,
 			tni_turnstile_change *change, uint64_t argument, int64_t deadline_ns,
 			uint64_t *ret_before)

@@ -43,8 +43,6 @@ int tni_turnstile_claim(struct tni_sync *sync, struct tni_thread *thread,
 /* Has the kernel tell sleepers of the calling process's death: when it attaches, and before it has a claim. */
 void tni_turnstile_attach(struct tni_sync *sync);
 void tni_turnstile_stake(struct tni_sync *sync, struct tni_thread *thread);
-/* The same in the midst of a call, where another thread may have had the stake, and have ended. */
-void tni_turnstile_keep_stake(struct tni_sync *sync, struct tni_thread *thread);
 
 /* One who may have to wait. */
 struct tni_turn {

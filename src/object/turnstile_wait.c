@@ -132,7 +132,7 @@ static int sleep_until_may(struct tni_turn *turn, int64_t deadline_ns)
 		}
 		if (!announce(turn))
 			break;
-		tni_turnstile_keep_stake(sync, turn->thread);
+		tni_object_hand_over(sync->object, turn->thread);
 		result = tni_deaths_sleep(&deaths, &holders, &sleep, deadline_ns);
 		/* The dead one owed wakes to others, too. */
 		if (result == TNI_WOKEN_DEATH)
