@@ -125,6 +125,12 @@ uint32_t tni_object_participants_top(struct tni_object *object);
 /* Whether the process behind an entry has ended.  Never says so of one that is alive. */
 bool tni_object_is_dead(struct tni_object *object, uint32_t participant);
 
+/* Whether an entry is that of a process that has attached and is not known to be dead.  The other, for telling people, sees
+ * also the end of one whose lock on its byte is another's who is about to bury it, in the same pid namespace; three system
+ * calls more. */
+bool tni_object_is_attached(struct tni_object *object, uint32_t participant);
+bool tni_object_is_living(struct tni_object *object, uint32_t participant);
+
 /* Whether no living participant can have a thread of this number, but for the calling thread. */
 bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid);
 

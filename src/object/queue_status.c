@@ -158,8 +158,7 @@ int tenon_queue_participants(struct tenon_queue *queue,
 			continue;
 		participant.pid = (int32_t)tni_get32(&entry->pid);
 		participant.uid = tni_get32(&entry->uid);
-		participant.alive = state == TNI_PARTICIPANT_ATTACHED &&
-				    !tni_object_is_dead(&queue->object, i);
+		participant.alive = tni_object_is_living(&queue->object, i);
 		participant.attached_ns = (int64_t)tni_get64(&entry->attached_ns);
 		if (is_asleep(queue, TNI_CLASS_MESSAGE, i))
 			participant.waiting |= TENON_READABLE;

@@ -4,37 +4,10 @@
 
 #include "object/region_private.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "core/file.h"
 #include "object/options.h"
-
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
-#endif
-
-/* Whether the process that an entry names has ended, as far as this one can tell.  Who takes over a dead one's entry has the
- * lock that says that somebody lives, and buries it before the entry is the new one's. */
-static bool has_ended(struct tni_object *object, const struct tni_participant *entry)
-{
-	const struct tni_participant *own = tni_object_participant(object, object->participant);
-	struct pollfd end = {.events = POLLIN};
-	bool ended;
-
-	if (!own || tni_get64(&own->pid_namespace) == 0 ||
-	    tni_get64(&own->pid_namespace) != tni_get64(&entry->pid_namespace))
-		return false;
-	end.fd = (int)syscall(SYS_pidfd_open, (pid_t)tni_get32(&entry->pid), 0);
-	if (end.fd < 0)
-		return errno == ESRCH;
-	ended = poll(&end, 1, 0) == 1;
-	close(end.fd);
-	return ended;
-}
 
 /* Calls `visit` for each handle that lives. */
 static int visit_living(struct tenon_region *region,
@@ -48,10 +21,7 @@ static int visit_living(struct tenon_region *region,
 		const struct tni_participant *entry = tni_object_participant(object, i);
 		struct tenon_region_user user = {0};
 
-		/* ORD(participant): see core/object.c. */
-		if (!entry || tni_load_acquire32(&entry->state) != TNI_PARTICIPANT_ATTACHED ||
-		    tni_object_is_dead(object, i) ||
-		    (i != object->participant && has_ended(object, entry)))
+		if (!entry || !tni_object_is_living(object, i))
 			continue;
 		user.pid = (int32_t)tni_get32(&entry->pid);
 		user.uid = tni_get32(&entry->uid);

@@ -50,7 +50,7 @@ static void grant(struct tenon_semaphore_set *set, struct tni_set_waiter *waiter
 	uint32_t participant = (owner & TNI_SET_WAITER_OWNER) - 1, before = owner;
 	uint64_t pid = (uint32_t)tni_sync_pid(&set->sync, participant);
 
-	if (!tni_sync_is_attached(&set->sync, participant)) {
+	if (!tni_object_is_attached(set->sync.object, participant)) {
 		tni_set32(&waiter->owner, 0);
 		return;
 	}

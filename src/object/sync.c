@@ -364,15 +364,6 @@ void *tni_sync_free(struct tni_sync *sync)
 	return NULL;
 }
 
-bool tni_sync_is_attached(struct tni_sync *sync, uint32_t participant)
-{
-	const struct tni_participant *entry = tni_object_participant(sync->object, participant);
-
-	/* ORD(participant): see core/object.c. */
-	return entry && tni_load_acquire32(&entry->state) == TNI_PARTICIPANT_ATTACHED &&
-	       !tni_object_is_dead(sync->object, participant);
-}
-
 int32_t tni_sync_pid(struct tni_sync *sync, uint32_t participant)
 {
 	const struct tni_participant *entry = tni_object_participant(sync->object, participant);
@@ -398,7 +389,7 @@ bool tni_sync_next_user(struct tni_sync *sync, struct tni_sync_user *user)
 	while (user->next < tni_object_participants_top(sync->object)) {
 		uint32_t i = user->next++;
 
-		if (!tni_sync_is_attached(sync, i))
+		if (!tni_object_is_living(sync->object, i))
 			continue;
 		user->participant = i;
 		user->pid = tni_sync_pid(sync, i);

@@ -161,8 +161,7 @@ void tni_sync_describe(struct tni_sync *sync, uint32_t classes, struct tni_sync_
 		(status)->damaged = (common)->damaged;                   \
 	} while (0)
 
-/* Whether a living process has the entry; its process id, as its own pid namespace has it. */
-bool tni_sync_is_attached(struct tni_sync *sync, uint32_t participant);
+/* The process id in an entry, as its own pid namespace has it. */
 int32_t tni_sync_pid(struct tni_sync *sync, uint32_t participant);
 
 /* Before a call: attaches anew in a child. */

@@ -138,7 +138,6 @@ DEFINE_TELL(once)
 DEFINE_TELL(semaphore)
 
 /* Until something is told of a process. */
-/* For the dead, too: one is shown for the few instructions in which somebody begins to bury it. */
 #define AWAIT(condition)     \
 	while (!(condition)) \
 	sched_yield()

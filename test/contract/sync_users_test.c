@@ -93,7 +93,7 @@ static void test_lock(void)
 	EXPECT_IS(tell_lock(lock, 0).visits, 2);
 	expect_answers_lock(lock);
 	contract_kill(sharer);
-	AWAIT(tell_lock(lock, sharer).found == 0);
+	EXPECT_IS(tell_lock(lock, sharer).found, 0);
 	AWAIT(tell_lock(lock, holder).lock.depth == 2);
 	EXPECT_IS(tell_lock(lock, holder).lock.waiting, 0);
 	waiter = contract_start(hold, NULL);
@@ -110,7 +110,7 @@ static void test_lock(void)
 	contract_kill(in_set);
 	EXPECT_IS(tell_lock(lock, 0).visits, 2);
 	contract_kill(holder);
-	AWAIT(tell_lock(lock, holder).found == 0);
+	EXPECT_IS(tell_lock(lock, holder).found, 0);
 	AWAIT(tell_lock(lock, sharer).lock.shared == 1);
 	contract_kill(sharer);
 	expect_nobody_lock(lock);
@@ -205,7 +205,7 @@ static void test_event_and_condition(void)
 	EXPECT_IS(tell_event(event, 0).visits, 2);
 	expect_answers_event(event);
 	contract_kill(two);
-	AWAIT(tell_event(event, two).found == 0);
+	EXPECT_IS(tell_event(event, two).found, 0);
 	EXPECT_IS(tenon_event_set(event), 0);
 	contract_await(in_set);
 	expect_nobody_event(event);
@@ -255,7 +255,7 @@ static void test_barrier(void)
 	EXPECT_IS(tell_barrier(barrier, 0).visits, 2);
 	expect_answers_barrier(barrier);
 	contract_kill(two[0]);
-	AWAIT(tell_barrier(barrier, two[0]).found == 0);
+	EXPECT_IS(tell_barrier(barrier, two[0]).found, 0);
 	EXPECT_IS(tell_barrier(barrier, two[1]).barrier.arrived, 2);
 	two[0] = contract_start(arrive_twice, NULL);
 	AWAIT(tell_barrier(barrier, two[0]).barrier.arrived == 2);
@@ -294,7 +294,7 @@ static void test_once(void)
 	EXPECT_IS(tell_once(once, 0).visits, 2);
 	expect_answers_once(once);
 	contract_kill(first);
-	AWAIT(tell_once(once, first).found == 0);
+	EXPECT_IS(tell_once(once, first).found, 0);
 	AWAIT(tell_once(once, second).once.is_doing == 1);
 	contract_kill(second);
 	expect_nobody_once(once);
