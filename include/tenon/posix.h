@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TENON_POSIX_H
+#define TENON_POSIX_H
+
+/*
+ * POSIX.1-2017's message queues on Tenon's objects: the same calls behind the prefix
+ * tenon_, with the types, the results and the errno of the originals.  <tenon/compat/mqueue.h>
+ * and its neighbours give them the original names, for programs that are
+ * compiled anew (-I.../tenon/compat); `tenon run` puts them under programs that are not.
+ *
+ * Unlike the rest of the library these calls return -1 and set errno.
+ *
+ * Names.  As the standard and Linux have them: a slash and then up to 255 bytes without one.  They are
+ * looked up in the namespace that NULL stands for (tenon/tenon.h), where a queue "/jobs" is the
+ * queue that tenon_queue_open(NULL, "/jobs", …) opens and `tenon ls` shows.
+ */
+
+#include <mqueue.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include <tenon/tenon.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Message queues.
+ *
+ * A queue is a PRIORITY queue of tenon/queue.h, which has its promises: who dies, at any instruction,
+ * hurts nobody.  mq_open of one that another interface has made opens it whatever its order is: the
+ * messages of a FIFO queue have no priority, of a TYPED one the priority is the type, and messages of
+ * any type are received, the oldest first.
+ *
+ * Descriptors.  As on Linux a message queue descriptor is a file descriptor with FD_CLOEXEC, which poll(2),
+ * select(2) and epoll(7) understand: readable while there is a message, writable while there is room.  dup(2),
+ * fork(2), SCM_RIGHTS and RLIMIT_NOFILE do with it what they do with others.  O_NONBLOCK belongs to the
+ * open file description, and fcntl(2) changes it as mq_setattr does.  Copies by dup(2), and those that came
+ * over exec(3) or a socket, become known with their first use; one that came so finds its queue by the
+ * queue's name, and is EBADF if that was removed.  Close it with tenon_mq_close or tenon_close: after a bare
+ * close(2) the queue stays open until the number is used for another, or the process ends.
+ *
+ * Limits.  None of the kernel's: mq_maxmsg up to 2^32, mq_msgsize up to 2^30, as many queues as there is
+ * memory for, of which each takes what it has held at once and 64 KiB.  1024 processes may have a queue open.
+ * With TENON_LIMITS=kernel in the environment (secure_getenv(3)) exactly the kernel's: those of
+ * /proc/sys/fs/mqueue, and RLIMIT_MSGQUEUE.
+ *
+ * Permission.  The mode, less the umask, says who may receive (read) and send (write), and mq_open asks it. The
+ * queue's file lets all of these both read and write, since receiving changes it: see docs/SECURITY.md.
+ *
+ * Signals.  tenon_mq_send and _receive without a time-out end with EINTR when a handler ran that
+ * was installed without SA_RESTART, and go on if it was with; with one, too.  A handler
+ * that interrupts one of these calls and calls in itself is given EDEADLK if the interrupted call was just
+ * changing the queue, a fraction of a microsecond; under `tenon run` handlers are put off so long, and it
+ * is not.  No call is async-signal-safe by the standard.
+ *
+ * Threads.  All calls are thread-safe.  _send, _timedsend, _receive and _timedreceive are cancellation points; a thread
+ * that is cancelled there has neither sent nor received.
+ *
+ * Errors beside those that the standard names: EBADMSG the shared memory of the queue is damaged; ENOSPC the memory
+ * behind the namespace is full, EFBIG RLIMIT_FSIZE (both of mq_send, too); EUSERS 1024 processes have
+ * it open; EPROTO it was made by another version of this library; EPERM the namespace belongs to somebody unexpected.
+ */
+
+/* For the flags of tenon_mq_open: this program will not poll the descriptor, nor hand it to somebody who
+ * does.  Else a queue that was opened so pays a system call or two whenever it turns empty or full or stops
+ * being so. */
+#define TENON_MQ_UNPOLLED 0x40000000
+
+/*
+ * mq_open(3): `oflag` is O_RDONLY, O_WRONLY or O_RDWR, and any of O_CREAT, O_EXCL, O_NONBLOCK, TENON_MQ_UNPOLLED;
+ * with O_CREAT follow mode_t mode, struct mq_attr *attr.  `attr` NULL: 10 messages of 8192 bytes (what
+ * /proc/sys/fs/mqueue says, where it is).  Does not wait.
+ *
+ * (mqd_t)-1 and EACCES the mode does not allow it, or the name has a second slash; EEXIST; EINVAL a name without
+ * its slash, or attributes that are not positive or too large; EMFILE, ENFILE; ENAMETOOLONG; ENOENT; ENOSPC.
+ */
+TENON_PUBLIC mqd_t tenon_mq_open(const char *name, int oflag, ...);
+
+/* mq_close(3).  Ends the process's registration for notification at the queue, by whatever descriptor it was made.  EBADF. */
+TENON_PUBLIC int tenon_mq_close(mqd_t queue);
+
+/* mq_unlink(3).  The queue goes with the last process that has it open, however that ends.  EACCES, also where another user's
+ * queue lies in a sticky folder; ENAMETOOLONG; ENOENT; EINVAL. */
+TENON_PUBLIC int tenon_mq_unlink(const char *name);
+
+/* mq_send(3).  Priorities from 0 to 32767: the highest leave first.  EAGAIN full, and O_NONBLOCK; EBADF it is none, or
+ * not open for writing; EINTR; EINVAL the priority; EMSGSIZE longer than mq_msgsize. */
+TENON_PUBLIC int tenon_mq_send(mqd_t queue, const char *data, size_t bytes, unsigned priority);
+
+/* mq_timedsend(3): until a moment of CLOCK_REALTIME, also when that clock is set meanwhile; NULL: as _send.  ETIMEDOUT; EINVAL
+ * tv_nsec is none, or tv_sec negative, whether or not there is room. */
+TENON_PUBLIC int tenon_mq_timedsend(mqd_t queue, const char *data, size_t bytes, unsigned priority,
+				    const struct timespec *deadline);
+
+/* mq_receive(3): how long the message is.  `ret_priority` may be NULL.  EAGAIN empty, and O_NONBLOCK; EBADF it is none, or not open
+ * for reading; EINTR; EMSGSIZE `capacity_bytes` is less than mq_msgsize. */
+TENON_PUBLIC ssize_t tenon_mq_receive(mqd_t queue, char *buffer, size_t capacity_bytes,
+				      unsigned *ret_priority);
+
+/* mq_timedreceive(3).  As above. */
+TENON_PUBLIC ssize_t tenon_mq_timedreceive(mqd_t queue, char *buffer, size_t capacity_bytes,
+					   unsigned *ret_priority, const struct timespec *deadline);
+
+/*
+ * mq_notify(3): registers this process to be told when a message comes to the empty queue and nobody is blocked in
+ * mq_receive; once.  NULL: not any more.  SIGEV_NONE, SIGEV_SIGNAL (si_code SI_MESGQ, si_pid and si_uid the sender's, si_value), SIGEV_THREAD.
+ * Gone with any close of a descriptor of that queue in this process, with exec(3) and with its end.
+ *
+ * A thread of the library waits for it, all signals blocked; of whichever user the sender is.  The signal is there when the call that sent the message has returned only if this process sent it.
+ *
+ * EBUSY a process is registered, perhaps this one; EBADF; EINVAL another sigev_notify or sigev_signo; ENOMEM; EAGAIN no thread
+ * to be had.
+ */
+TENON_PUBLIC int tenon_mq_notify(mqd_t queue, const struct sigevent *notification);
+
+/* mq_getattr(3).  EBADF. */
+TENON_PUBLIC int tenon_mq_getattr(mqd_t queue, struct mq_attr *ret_attributes);
+
+/* mq_setattr(3): of `attributes` mq_flags counts alone, of which only O_NONBLOCK may be set (EINVAL).  `ret_before` may be
+ * NULL.  EBADF. */
+TENON_PUBLIC int tenon_mq_setattr(mqd_t queue, const struct mq_attr *attributes,
+				  struct mq_attr *ret_before);
+
+/* close(2), for descriptors of every kind. */
+TENON_PUBLIC int tenon_close(int fd);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
