@@ -14,6 +14,8 @@
  * A child of fork(2) has the table as its parent had it.  One of vfork(2) has the very same table, and must not
  * change it: it is told by its process id.
  *
+ * ORD table: the table is there before its size says so.
+ *
  * Lock order: the mutex here, then those of the library's objects.
  */
 
@@ -108,7 +110,6 @@ static bool has_table(void)
 	return tni_get32(&table_top) != 0;
 }
 
-/* ORD table: the table is there before its size says so. */
 static inline struct tni_a64 *entry_of(int fd)
 {
 	if (fd < 0 || (uint32_t)fd >= tni_load_acquire32(&table_top)) /* ORD(table) */
