@@ -4,9 +4,14 @@
 
 #include "mq.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+
+#if defined(CONFORM_COMPAT) && !(defined(mq_open) && defined(mq_notify) && defined(close))
+#error "the headers of the original names are not those of Tenon"
+#endif
 
 #define NAMES 10
 
@@ -54,6 +59,12 @@ mqd_t open_queue(int oflag)
 
 	REQUIRE(queue != NONE);
 	return queue;
+}
+
+mqd_t make_common(void)
+{
+	make_mode(0666);
+	return open_queue(O_RDWR);
 }
 
 struct mq_attr attributes_of(mqd_t queue)
@@ -177,12 +188,14 @@ static void *thread_calls(void *context)
 				 caller->deadline ? caller->deadline : &far, caller->text,
 				 &caller->priority);
 	caller->error = errno;
+	conform_set_word(&caller->done, 1);
 	return NULL;
 }
 
 void caller_start(struct caller *caller)
 {
 	caller->tid = 0;
+	caller->done = 0;
 	REQUIRE(pthread_create(&caller->thread, NULL, thread_calls, caller) == 0);
 }
 
@@ -195,6 +208,17 @@ void caller_block(struct caller *caller)
 void caller_join(struct caller *caller)
 {
 	REQUIRE(pthread_join(caller->thread, NULL) == 0);
+}
+
+uint32_t callers_await_one(struct caller *callers, uint32_t count)
+{
+	for (uint32_t i = 0;; i = (i + 1) % count) {
+		if (__atomic_load_n(&callers[i].done, __ATOMIC_ACQUIRE) == 1) {
+			callers[i].done = 2;
+			return i;
+		}
+		(void)sched_yield();
+	}
 }
 
 static void count(int signal)

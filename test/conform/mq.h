@@ -42,6 +42,8 @@ mqd_t make_sized(const char *name, int oflag, long messages, long bytes);
 /* With this mode, whatever the umask is. */
 void make_mode(mode_t mode);
 mqd_t open_queue(int oflag);
+/* A new queue that every user may use, open for both. */
+mqd_t make_common(void);
 
 struct mq_attr attributes_of(mqd_t queue);
 #define EXPECT_MESSAGES(queue, count) EXPECT_IS(attributes_of(queue).mq_curmsgs, count)
@@ -114,6 +116,7 @@ struct caller {
 	int error;
 	char text[BYTES];
 	unsigned priority;
+	int done;
 };
 
 void caller_start(struct caller *caller);
@@ -121,6 +124,8 @@ void caller_start(struct caller *caller);
 void caller_block(struct caller *caller);
 /* Waits for its end. */
 void caller_join(struct caller *caller);
+/* Waits until one of them, that was not found before, has ended: which. */
+uint32_t callers_await_one(struct caller *callers, uint32_t count);
 
 /* A handler that counts in `handled`; with these flags of sigaction(2). */
 extern volatile sig_atomic_t handled;

@@ -2,6 +2,7 @@
 
 /* mq_close and mq_unlink, and how long a queue lives. */
 
+#include <dirent.h>
 #include <signal.h>
 
 #include "mq.h"
@@ -212,4 +213,34 @@ REQUIREMENT(last_close_frees, "mq_unlink, DESCRIPTION; mq_overview(7)",
 		conform_act(make_and_end, NULL);
 		EXPECT_IS(mq_unlink(NAME), 0);
 	}
+}
+
+static int open_descriptors(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	int count = 0;
+
+	REQUIRE(folder);
+	while (readdir(folder))
+		count++;
+	closedir(folder);
+	return count;
+}
+
+REQUIREMENT(close_gives_back, "mq_close, DESCRIPTION",
+	    "opening and closing again and again uses up no descriptors")
+{
+	int before;
+
+	make_queue(O_RDWR);
+	EXPECT_IS(mq_close(open_queue(O_RDWR)), 0);
+	before = open_descriptors();
+	for (int i = 0; i < 200; i++) {
+		mqd_t queue = open_queue(i % 2 ? O_RDWR : O_RDONLY);
+		struct sigevent event = {.sigev_notify = SIGEV_NONE};
+
+		EXPECT_IS(mq_notify(queue, &event), 0);
+		EXPECT_IS(i % 3 ? mq_close(queue) : close(queue), 0);
+	}
+	EXPECT_IS(open_descriptors(), before);
 }

@@ -110,7 +110,7 @@ REQUIREMENT(notify_other_sender, "mq_notify, DESCRIPTION; sigaction(2), SI_MESGQ
 REQUIREMENT(notify_other_user, "mq_notify, DESCRIPTION; sigaction(2), SI_MESGQ",
 	    "a sender of another user causes the signal, and his uid is told")
 {
-	mqd_t queue = make_queue(O_RDWR);
+	mqd_t queue = make_common();
 	siginfo_t info = {0};
 	pid_t child;
 
@@ -146,7 +146,7 @@ REQUIREMENT(notify_user_by_root, "mq_notify, DESCRIPTION",
 	struct registrant *shared = conform_share(sizeof(*shared));
 	pid_t child;
 
-	shared->queue = make_queue(O_RDWR);
+	shared->queue = make_common();
 	shared->uid = getuid();
 	child = conform_start_as(NOBODY, is_told, shared);
 	(void)conform_await_word(&shared->ready);
@@ -160,7 +160,7 @@ REQUIREMENT(notify_user_by_user, "mq_notify, DESCRIPTION",
 	struct registrant *shared = conform_share(sizeof(*shared));
 	pid_t child;
 
-	shared->queue = make_queue(O_RDWR);
+	shared->queue = make_common();
 	shared->uid = ANN;
 	child = conform_start_as(NOBODY, is_told, shared);
 	(void)conform_await_word(&shared->ready);

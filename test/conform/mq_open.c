@@ -332,7 +332,18 @@ REQUIREMENT(open_no_descriptors, "mq_open, ERRORS, EMFILE",
 	EXPECT_ERROR(mq_open(OTHER, O_RDWR | O_CREAT, 0600, NULL), EMFILE);
 	put(queue, "usable", 1);
 	take(queue, "usable", 1);
-	limit.rlim_cur++;
+}
+
+REQUIREMENT(open_last_descriptor, "mq_open, ERRORS, EMFILE",
+	    "one descriptor that is free is enough on Linux")
+{
+	mqd_t queue = make_queue(O_RDWR);
+	struct rlimit limit;
+	int unused = dup(queue);
+
+	close(unused);
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = (rlim_t)unused + 1;
 	REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 	EXPECT_IS(mq_open(NAME, O_RDWR), unused);
 }

@@ -168,14 +168,49 @@ static void use_inherited(void *context)
 	EXPECT_ERROR(mq_open(NAME, O_RDONLY), EACCES);
 }
 
-REQUIREMENT(
-	permission_asked_once, "mq_open, DESCRIPTION; credentials(7)",
-	"permission is asked when the queue is opened: who changes his user keeps what he has open")
+REQUIREMENT(permission_of_child, "mq_open, DESCRIPTION; fork(2), credentials(7)",
+	    "permission is asked when the queue is opened: a child that changes its user uses what "
+	    "it inherited")
 {
 	mqd_t queue = make_queue(O_RDWR);
 
 	put(queue, "before", 1);
 	conform_act_as(NOBODY, use_inherited, &queue);
+	take(queue, "after", 1);
+}
+
+static void drop_and_use(void *context)
+{
+	mqd_t queue = open_queue(O_RDWR);
+
+	(void)context;
+	REQUIRE(setresgid(NOBODY, NOBODY, NOBODY) == 0 && setresuid(NOBODY, NOBODY, NOBODY) == 0);
+	use_inherited(&queue);
+}
+
+static void use_and_drop_and_use(void *context)
+{
+	mqd_t queue = open_queue(O_RDWR);
+
+	put(queue, "once", 2);
+	take(queue, "once", 2);
+	EXPECT_IS(mq_close(queue), 0);
+	drop_and_use(context);
+}
+
+REQUIREMENT(permission_dropped, "mq_open, DESCRIPTION; credentials(7)",
+	    "permission is asked when the queue is opened: who then changes his user keeps what he "
+	    "has open")
+{
+	mqd_t queue = make_queue(O_RDWR);
+
+	if (geteuid() != 0)
+		conform_skip("only root can be several users");
+	put(queue, "before", 1);
+	conform_act(drop_and_use, NULL);
+	take(queue, "after", 1);
+	put(queue, "before", 1);
+	conform_act(use_and_drop_and_use, NULL);
 	take(queue, "after", 1);
 }
 

@@ -306,7 +306,7 @@ REQUIREMENT(death_unregisters_user, "mq_close, DESCRIPTION; signal(7), SIGKILL",
 	struct life *life = conform_share(sizeof(*life));
 	pid_t child;
 
-	life->queue = make_queue(O_RDWR);
+	life->queue = make_common();
 	child = conform_start_as(NOBODY, registers_and_waits, life);
 	(void)conform_await_word(&life->ready);
 	process_finds_busy(&life->queue);

@@ -2,6 +2,7 @@
 
 /* What signals do to a blocked call. */
 
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "mq.h"
@@ -236,4 +237,101 @@ REQUIREMENT_OF_CALLS(
 	caller_join(&caller);
 	EXPECT_IS(caller.result, is_send(call) ? 0 : 2);
 	EXPECT_MESSAGES(process.queue, is_send(call) ? MESSAGES : 0);
+}
+
+/* A signal every 50 µs. */
+static void storm(int flags, void (*handler)(int number))
+{
+	struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+	struct itimerval interval = {{0, 50}, {0, 50}};
+
+	REQUIRE(sigaction(SIGALRM, &action, NULL) == 0);
+	REQUIRE(setitimer(ITIMER_REAL, &interval, NULL) == 0);
+}
+
+static void calm(void)
+{
+	struct itimerval none = {0};
+
+	setitimer(ITIMER_REAL, &none, NULL);
+}
+
+static void count_storm(int number)
+{
+	(void)number;
+	handled++;
+}
+
+#define NUMBERS 3000
+
+static void receives_in_storm(void *context)
+{
+	mqd_t queue = *(mqd_t *)context;
+	char buffer[BYTES];
+
+	storm(0, count_storm);
+	for (int i = 0; i < NUMBERS;) {
+		ssize_t bytes = mq_receive(queue, buffer, sizeof(buffer), NULL);
+		int number;
+
+		if (bytes < 0) {
+			EXPECT_IS(errno, EINTR);
+			continue;
+		}
+		memcpy(&number, buffer, sizeof(number));
+		EXPECT_IS(number, i);
+		i++;
+	}
+	calm();
+}
+
+REQUIREMENT(storm_each_once, "mq_send and mq_receive, ERRORS, EINTR",
+	    "who is interrupted again and again, and repeats what was, sends and receives each "
+	    "message once")
+{
+	mqd_t queue = make_queue(O_RDWR);
+	pid_t child = conform_start(receives_in_storm, &queue);
+
+	storm(0, count_storm);
+	for (int i = 0; i < NUMBERS;) {
+		if (mq_send(queue, (char *)&i, sizeof(i), 1) == 0)
+			i++;
+		else
+			EXPECT_IS(errno, EINTR);
+	}
+	calm();
+	conform_await(child);
+	EXPECT_MESSAGES(queue, 0);
+}
+
+static void storm_calls(int number)
+{
+	int error = errno;
+	char buffer[BYTES];
+
+	(void)number;
+	if (mq_send(handlers_queue, "h", 1, 9) == 0)
+		EXPECT_IS(mq_receive(handlers_queue, buffer, sizeof(buffer), NULL), 1);
+	else
+		EXPECT_IS(errno, EAGAIN);
+	handled++;
+	errno = error;
+}
+
+REQUIREMENT(storm_handler_calls, "on Linux; signal-safety(7)",
+	    "a handler sends to and receives from the very queue whose call it interrupts")
+{
+	mqd_t queue = make_queue(O_RDWR | O_NONBLOCK);
+	char buffer[BYTES];
+
+	handlers_queue = queue;
+	storm(SA_RESTART, storm_calls);
+	for (int i = 0; i < 100000 && !conform_failed(); i++) {
+		EXPECT_IS(mq_send(queue, "x", 1, 1), 0);
+		EXPECT_IS(mq_receive(queue, buffer, sizeof(buffer), NULL), 1);
+		EXPECT_IS(buffer[0], 'x');
+	}
+	calm();
+	EXPECT(handled > 0);
+	EXPECT_MESSAGES(queue, 0);
 }

@@ -233,10 +233,15 @@ REQUIREMENT(threads_open, "XSH 2.9.1, Thread-Safety",
 	EXPECT_MESSAGES(crowd->queue, 0);
 }
 
+static void waits_and_sends(void *context)
+{
+	EXPECT_IS(mq_send(*(mqd_t *)context, "told", 4, 1), 0);
+}
+
 static void *forks(void *context)
 {
 	for (int i = 0; i < 20; i++)
-		conform_act(process_sends, context);
+		conform_act(waits_and_sends, context);
 	return NULL;
 }
 
