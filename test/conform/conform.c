@@ -3,7 +3,7 @@
 /*
  * Running the requirements, and saying how they ended.
  *
- *     PROGRAM --implementation NAME [--differences FILE] [--list] [NAME | NUMBER]...
+ *     PROGRAM --implementation NAME [--differences FILE] [--watchdog SECONDS] [--list] [NAME | NUMBER]...
  *
  * A line of the file of differences is an implementation, the name of a requirement, and why the
  * implementation does otherwise.  Such a requirement has to fail: one that is listed and passes is a
@@ -48,6 +48,7 @@ static struct difference {
 	bool may, met;
 } differences[DIFFERENCES_MAX];
 static uint32_t difference_count;
+static int watchdog_s = WATCHDOG_S;
 
 void conform_register(struct conform_requirement *requirement)
 {
@@ -174,10 +175,10 @@ static int await_group(pid_t child)
 	int status = 0, ready;
 
 	do
-		ready = poll(&ended, 1, WATCHDOG_S * 1000);
+		ready = poll(&ended, 1, watchdog_s * 1000);
 	while (ready < 0 && errno == EINTR);
 	if (ready == 0)
-		printf("# not done after %d s\n", WATCHDOG_S);
+		printf("# not done after %d s\n", watchdog_s);
 	/* It is not reaped yet, so the number is still its own. */
 	kill(-child, SIGKILL);
 	waitpid(child, &status, 0);
@@ -370,6 +371,8 @@ int conform_main(const struct conform_suite *suite, int count, char **arguments)
 			conform_implementation = arguments[++next];
 		else if (strcmp(arguments[next], "--differences") == 0 && next + 1 < count)
 			path = arguments[++next];
+		else if (strcmp(arguments[next], "--watchdog") == 0 && next + 1 < count)
+			watchdog_s = atoi(arguments[++next]);
 		else
 			return fprintf(stderr, "%s is no option\n", arguments[next]), 2;
 	}
