@@ -25,6 +25,7 @@ struct tni_manner {
 	/* Asked before it sleeps: 0, or what the call is to end with; -EAGAIN is not for that.  May be NULL. */
 	int (*may_sleep)(void *context);
 	void *context;
+	int cancel_state;	  /* of the thread before; -1: it was left as it was */
 	struct tni_manner *outer; /* of a call that a signal handler interrupted */
 	__pthread_unwind_buf_t unwind;
 };
