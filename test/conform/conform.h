@@ -71,7 +71,7 @@ struct conform_suite {
 
 int conform_main(const struct conform_suite *suite, int count, char **arguments);
 
-/* Which implementation this is: "kernel", "compat", "preload". */
+/* Which implementation this is: "kernel", "compat", "preload", or "mutant" (selftest.py). */
 extern const char *conform_implementation;
 /* Different in each run of the suite, for names. */
 extern pid_t conform_run;

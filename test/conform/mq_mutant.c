@@ -51,8 +51,6 @@ static const char *name_for(const char *name, char *other, size_t bytes)
 			*c = '_';
 		if (is("lower-case"))
 			*c = (char)tolower(*c);
-		if (is("ascii") && (*c & 0x80))
-			*c = '?';
 	}
 	if (is("dots") && other[1] == '.')
 		other[1] = '_';
