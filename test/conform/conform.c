@@ -332,6 +332,15 @@ static bool is_usable(const struct conform_suite *suite)
  * Tenon's objects lie in a folder of the run's own, which any user may use as /tmp.  The variable has to be there
  * when a library that is preloaded begins, so the program runs itself again.
  */
+static volatile pid_t in_folder;
+
+/* So that the folder is removed also when a time-out ends the run. */
+static void pass_on(int number)
+{
+	if (in_folder > 0)
+		kill(in_folder, number);
+}
+
 static int run_in_folder(char **arguments)
 {
 	char folder[] = "/dev/shm/tenon-test-conform.XXXXXX";
@@ -351,8 +360,11 @@ static int run_in_folder(char **arguments)
 		execv("/proc/self/exe", arguments);
 		_exit(127);
 	}
-	if (child > 0)
-		waitpid(child, &status, 0);
+	in_folder = child;
+	signal(SIGTERM, pass_on);
+	signal(SIGINT, pass_on);
+	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
 	snprintf(command, sizeof(command), "rm -r %s", folder);
 	if (system(command) != 0)
 		printf("# %s stays\n", folder);

@@ -129,6 +129,8 @@ mqd_t mq_open(const char *name, int oflag, ...)
 	name = name_for(name, other, sizeof(other));
 	if (is_refused(name))
 		return fail(ENAMETOOLONG);
+	if (is("no-default") && (oflag & O_CREAT) && !given)
+		return fail(ENOSPC);
 	if (is("always-create"))
 		oflag |= O_CREAT;
 	if (is("no-exclusive"))
@@ -170,6 +172,19 @@ mqd_t mq_open(const char *name, int oflag, ...)
 	}
 	if (is("clears-errno"))
 		errno = 0;
+	if (is("pipe")) {
+		int pipes[2];
+
+		REAL(close)(queue);
+		return pipe(pipes) == 0 ? pipes[0] : -1;
+	}
+	if (is("one-descriptor")) {
+		static mqd_t only = -1;
+
+		if (only == -1 || (oflag & O_EXCL))
+			only = queue;
+		return only;
+	}
 	return queue;
 }
 
@@ -200,6 +215,8 @@ static int end(int fd)
 
 	if (is("close-nothing") && REAL(mq_getattr)(fd, &attributes) == 0)
 		return 0;
+	if (is("close-fails"))
+		return fail(EBADF);
 	if (is("close-drains") && REAL(mq_getattr)(fd, &attributes) == 0) {
 		struct timespec passed = {0};
 		char buffer[8192];
