@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -371,6 +372,18 @@ static int run_in_folder(char **arguments)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
 }
 
+/*
+ * Where that is permitted, the kernel's objects are of a namespace of their own, with which they end, and
+ * others' of the same user do not count.
+ */
+static void be_alone(void)
+{
+	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+
+	(void)unshare(CLONE_NEWIPC);
+	(void)setrlimit(RLIMIT_MSGQUEUE, &unlimited);
+}
+
 int conform_main(const struct conform_suite *suite, int count, char **arguments)
 {
 	const char *path = NULL;
@@ -398,9 +411,8 @@ int conform_main(const struct conform_suite *suite, int count, char **arguments)
 		return list();
 	if (path && read_differences(path) != 0)
 		return 2;
-	/* The kernel's objects end with a namespace of their own, where that is permitted. */
 	if (is("kernel") || is("mutant"))
-		(void)unshare(CLONE_NEWIPC);
+		be_alone();
 	else if (!getenv("TENON_CONFORM_FOLDER"))
 		return run_in_folder(arguments);
 	if (!is_whom_it_says(suite)) {

@@ -28,6 +28,9 @@ def run(program, library, mutant, names):
 
 def main():
     program, library, path = sys.argv[1:]
+    if os.geteuid() != 0:
+        print('1..0 # SKIP only root is not limited by the queues of others')
+        return 0
     with open(path, encoding='utf-8') as stream:
         mutants = [line.split() for line in stream if line.strip() and line[0] != '#']
     # The first is none at all, of which nothing may be wrong.
