@@ -17,7 +17,7 @@
  * forgotten.
  *
  * It may be called before its constructor has run, in children of fork(2) and vfork(2), in threads that nobody told of,
- * and in signal handlers.  So nothing here locks, but sigaction() for an instant with all signals blocked, and nothing
+ * and in signal handlers.  So nothing here locks, but sigaction() for an instant amid which handlers wait, and nothing
  * allocates.
  *
  * The symbols have no version: one such answers for every version of a name that a program was linked with.

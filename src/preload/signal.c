@@ -19,8 +19,8 @@
  * So does what rt_sigaction(2) is asked for by syscall(2), and what libc does itself: system(3) and its like put back what
  * they found, which is ours.
  *
- * The table below is changed under `busy`, with all signals blocked, and read by handlers without.  A new handler
- * stands there before the kernel knows of it, and an old one until the kernel does not any more.
+ * The table below is changed under `busy`, and read by handlers without.  A new handler stands there before the kernel
+ * knows of it, and an old one until the kernel does not any more.
  */
 
 #include "preload/preload.h"
@@ -66,14 +66,12 @@ static bool is_fault(int number, const siginfo_t *info)
 static void trampoline(int number, siginfo_t *info, void *context);
 
 /* What the program has said, of a signal that the kernel gives to the trampoline. */
-static void tell(int number, struct sigaction *action)
+static void tell(uint64_t handler, uint32_t flags, struct sigaction *action)
 {
-	struct entry *entry = &table[number];
 	int ours = SA_SIGINFO | (int)SA_RESETHAND;
 
-	action->sa_sigaction = (void (*)(int, siginfo_t *, void *))(uintptr_t)tni_get64(
-		&entry->handler);
-	action->sa_flags = (action->sa_flags & ~ours) | ((int)tni_get32(&entry->flags) & ours);
+	action->sa_sigaction = (void (*)(int, siginfo_t *, void *))(uintptr_t)handler;
+	action->sa_flags = (action->sa_flags & ~ours) | ((int)flags & ours);
 }
 
 static void reset(int number)
@@ -82,7 +80,7 @@ static void reset(int number)
 
 	if (TNI_NEXT(sigaction)(number, NULL, &action) != 0 || action.sa_sigaction != trampoline)
 		return;
-	tell(number, &action);
+	tell(0, tni_get32(&table[number].flags), &action);
 	action.sa_handler = SIG_DFL;
 	TNI_NEXT(sigaction)(number, &action, NULL);
 }
@@ -123,13 +121,12 @@ static void trampoline(int number, siginfo_t *info, void *context)
 	tni_defer_leave_handler(deferring, (flags & SA_RESTART) != 0);
 }
 
-static void enter(sigset_t *ret_mask)
+/* Handlers of this thread, which may call sigaction() as well, wait. */
+static void enter(void)
 {
 	uint32_t pid = (uint32_t)getpid(), other = 0;
-	sigset_t all;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, ret_mask);
+	tni_defer_begin();
 	while (!tni_cas32(&busy, &other, pid)) { /* ORD(handlers) */
 		if (other != pid && tni_cas32(&busy, &other, pid))
 			break;
@@ -138,10 +135,10 @@ static void enter(sigset_t *ret_mask)
 	}
 }
 
-static void leave(const sigset_t *mask)
+static void leave(void)
 {
 	tni_store_release32(&busy, 0); /* ORD(handlers) */
-	pthread_sigmask(SIG_SETMASK, mask, NULL);
+	tni_defer_end();
 }
 
 /* What the kernel is told, of what the program says. */
@@ -155,30 +152,30 @@ static void translate(int number, struct sigaction *action)
 
 static int exchange(int number, const struct sigaction *action, struct sigaction *ret_before)
 {
-	struct sigaction kernels, before;
 	struct entry *entry = &table[number];
+	uint64_t handler = tni_get64(&entry->handler);
+	uint32_t flags = tni_get32(&entry->flags);
+	struct sigaction kernels, before;
 	int result;
 
 	if (action) {
 		kernels = *action;
 		translate(number, &kernels);
+		if (kernels.sa_sigaction == trampoline) {
+			tni_set32(&entry->flags, (uint32_t)action->sa_flags);
+			tni_set64(&entry->handler, (uintptr_t)action->sa_handler);
+		}
 	}
-	result = TNI_NEXT(sigaction)(number, NULL, &before);
+	result = TNI_NEXT(sigaction)(number, action ? &kernels : NULL, &before);
 	if (result != 0)
 		return result;
 	if (number == SIGBUS)
 		tni_guard_before(&before);
 	if (before.sa_sigaction == trampoline)
-		tell(number, &before);
-	if (action && kernels.sa_sigaction == trampoline) {
-		tni_set32(&entry->flags, (uint32_t)action->sa_flags);
-		tni_set64(&entry->handler, (uintptr_t)action->sa_handler);
-	}
-	if (action)
-		result = TNI_NEXT(sigaction)(number, &kernels, NULL);
-	if (result == 0 && ret_before)
+		tell(handler, flags, &before);
+	if (ret_before)
 		*ret_before = before;
-	return result;
+	return 0;
 }
 
 static bool is_ours(int number)
@@ -191,16 +188,15 @@ static bool is_ours(int number)
 TNI_STAND_IN int sigaction(int number, const struct sigaction *action, struct sigaction *ret_before)
 {
 	struct sigaction given;
-	sigset_t mask;
 	int result;
 
 	if (!is_ours(number))
 		return TNI_NEXT(sigaction)(number, action, ret_before);
 	if (action)
 		given = *action;
-	enter(&mask);
+	enter();
 	result = exchange(number, action ? &given : NULL, ret_before);
-	leave(&mask);
+	leave();
 	return result;
 }
 
@@ -235,18 +231,22 @@ TNI_STAND_IN sighandler_t sysv_signal(int number, sighandler_t handler)
 
 TNI_STAND_IN sighandler_t sigset(int number, sighandler_t handler)
 {
+	bool holds = handler == SIG_HOLD;
+	struct sigaction action;
 	sigset_t one, before;
-	sighandler_t old;
 
-	if (!is_ours(number) || handler == SIG_HOLD)
+	if (!is_ours(number))
 		return TNI_NEXT(sigset)(number, handler);
-	old = install(number, handler, 0, false);
-	if (old == SIG_ERR)
-		return old;
+	if (holds)
+		sigaction(number, NULL, &action);
+	else
+		action.sa_handler = install(number, handler, 0, false);
+	if (action.sa_handler == SIG_ERR)
+		return SIG_ERR;
 	sigemptyset(&one);
 	sigaddset(&one, number);
-	pthread_sigmask(SIG_UNBLOCK, &one, &before);
-	return sigismember(&before, number) ? SIG_HOLD : old;
+	pthread_sigmask(holds ? SIG_BLOCK : SIG_UNBLOCK, &one, &before);
+	return sigismember(&before, number) ? SIG_HOLD : action.sa_handler;
 }
 
 TNI_STAND_IN int sigignore(int number)
