@@ -40,7 +40,7 @@ struct entry {
 };
 
 static struct entry table[SIGNALS];
-static struct tni_a32 busy; /* the process that is at it; of another it is left from a fork */
+static struct tni_a32 busy; /* generation of the process that is at it; another is left from a fork */
 static struct tni_a64 interrupting; /* siginterrupt(3): a bit for each signal */
 
 static bool is_handler(uint64_t handler)
@@ -124,11 +124,11 @@ static void trampoline(int number, siginfo_t *info, void *context)
 /* Handlers of this thread, which may call sigaction() as well, wait. */
 static void enter(void)
 {
-	uint32_t pid = (uint32_t)getpid(), other = 0;
+	uint32_t process = tni_process_generation(), other = 0;
 
 	tni_defer_begin();
-	while (!tni_cas32(&busy, &other, pid)) { /* ORD(handlers) */
-		if (other != pid && tni_cas32(&busy, &other, pid))
+	while (!tni_cas32(&busy, &other, process)) { /* ORD(handlers) */
+		if (other != process && tni_cas32(&busy, &other, process))
 			break;
 		other = 0;
 		tni_pause();
