@@ -151,6 +151,11 @@ OWN(int, fstat64, int fd, struct stat *ret_status)
 	return TNI_NEXT(fstat)(fd, ret_status);
 }
 
+OWN(int, statx, int folder, const char *path, int flags, unsigned wanted, struct statx *ret_status)
+{
+	return TNI_NEXT(statx)(folder, path, flags, wanted, ret_status);
+}
+
 OWN(off_t, lseek64, int fd, off_t offset, int whence)
 {
 	return TNI_NEXT(lseek)(fd, offset, whence);
