@@ -40,7 +40,8 @@ struct entry {
 };
 
 static struct entry table[SIGNALS];
-static struct tni_a32 busy; /* generation of the process that is at it; another is left from a fork */
+static struct tni_a32
+	busy; /* generation of the process that is at it; another is left from a fork */
 static struct tni_a64 interrupting; /* siginterrupt(3): a bit for each signal */
 
 static bool is_handler(uint64_t handler)
