@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/defer.h"
 #include "core/thread.h"
 
 #ifndef SYS_futex_waitv
@@ -74,10 +75,12 @@ static __attribute__((__noinline__)) long wait_cancellable(struct tni_manner *ma
 
 int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_ns, bool can_end)
 {
-	struct tni_manner *manner = tni_thread_self_.manner;
+	struct tni_thread *thread = &tni_thread_self_;
+	struct tni_manner *manner = thread->manner;
 	struct timespec at = tni_timespec(deadline_ns > 0 ? deadline_ns : 0);
 	const struct timespec *until = deadline_ns != INT64_MAX ? &at : NULL;
 	clockid_t clock = CLOCK_MONOTONIC;
+	uint32_t paused;
 	long woken;
 
 	if (manner && can_end && manner->may_sleep) {
@@ -91,10 +94,16 @@ int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_n
 		at = tni_timespec(manner->realtime_ns > 0 ? manner->realtime_ns : 0);
 		clock = CLOCK_REALTIME;
 	}
-	if (manner && manner->is_cancellable && can_end)
+	paused = tni_defer_pause(thread);
+	if (tni_defer_was_interrupted(thread, paused)) {
+		woken = -1;
+		errno = EINTR;
+	} else if (manner && manner->is_cancellable && can_end) {
 		woken = wait_cancellable(manner, words, count, until, clock);
-	else
+	} else {
 		woken = wait_words(words, count, until, clock);
+	}
+	tni_defer_resume(thread, paused);
 	if (woken >= 0)
 		return (int)woken;
 	return errno == EPERM ? -ENOSYS : -errno;
@@ -135,8 +144,11 @@ int tni_manner_end(struct tni_manner *manner, int result)
 		pthread_setcancelstate(manner->cancel_state, NULL);
 	if (result == -ECANCELED && manner->cancelled)
 		manner->cancelled(manner->context);
-	if (result == -ECANCELED)
+	if (result == -ECANCELED) {
+		/* The thread's clearing up is at rest. */
+		tni_defer_pause(&tni_thread_self_);
 		__pthread_unwind_next(&manner->unwind);
+	}
 	if (result == -ETIMEDOUT && manner->realtime_ns != INT64_MAX &&
 	    tni_clock_ns(CLOCK_REALTIME) < manner->realtime_ns)
 		return -EAGAIN;
