@@ -9,6 +9,10 @@
  * told -ECANCELED, which it ends with as with -EINTR, but for one thing: it may have been woken in the same instant, and
  * wakes all in its stead; and when the face is left the unwinding goes on from there.  Anywhere else in the call it
  * cannot be cancelled: much of what the library calls there (write(2), fallocate(2)) is a cancellation point.
+ *
+ * pthread_cancel(3) may have sent its signal when the system call is over.  glibc's own cancellation points wait for one that
+ * is on its way, so one that fails at once is called while the buffer still catches it; else it would come at any time,
+ * and have a thread that has done its work and ended pass for cancelled.
  */
 
 #include "core/manner.h"
@@ -46,7 +50,7 @@ static __attribute__((__noinline__)) long wait_cancellable(struct tni_manner *ma
 							   clockid_t clock)
 {
 	long woken;
-	int type;
+	int type, error;
 
 	if (manner->cancel_state == PTHREAD_CANCEL_DISABLE)
 		return wait_words(words, count, until, clock);
@@ -61,7 +65,10 @@ static __attribute__((__noinline__)) long wait_cancellable(struct tni_manner *ma
 	woken = wait_words(words, count, until, clock);
 	if (manner->cancel_state >= 0)
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	error = errno;
 	pthread_setcanceltype(type, NULL);
+	(void)!read(-1, NULL, 0);
+	errno = error;
 	__pthread_unregister_cancel(&manner->unwind);
 	return woken;
 }
