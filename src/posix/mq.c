@@ -18,6 +18,7 @@
 #include <tenon/posix.h>
 
 #include "core/clock.h"
+#include "core/defer.h"
 #include "core/manner.h"
 #include "object/queue_descriptor.h"
 #include "posix/errmap.h"
@@ -132,7 +133,7 @@ int tenon_mq_timedsend(mqd_t queue, const char *data, size_t bytes, unsigned pri
 	int64_t realtime_ns;
 	int result = moment_of(deadline, &realtime_ns);
 
-	pthread_testcancel();
+	tni_defer_test_cancel();
 	if (result == 0 && priority > TENON_QUEUE_PRIORITY_MAX)
 		result = -EINVAL;
 	if (result != 0)
@@ -165,7 +166,7 @@ ssize_t tenon_mq_timedreceive(mqd_t queue, char *buffer, size_t capacity_bytes,
 	int64_t realtime_ns;
 	int result = moment_of(deadline, &realtime_ns);
 
-	pthread_testcancel();
+	tni_defer_test_cancel();
 	if (result != 0)
 		return tni_posix_result(result);
 	transfer.descriptor = tni_mqd_enter(queue);
