@@ -104,6 +104,7 @@ static int wait_and_transfer(struct transfer *transfer, uint32_t flags, int64_t 
 static int transfer_it(struct transfer *transfer, int64_t realtime_ns)
 {
 	struct tni_mqd *descriptor = transfer->descriptor;
+	bool is_registered = transfer->data && tni_get32(&descriptor->mq->serial) != 0;
 	int result;
 
 	if (realtime_ns == INT64_MAX && tni_get32(&descriptor->is_nonblocking) == 0) {
@@ -120,7 +121,7 @@ static int transfer_it(struct transfer *transfer, int64_t realtime_ns)
 		}
 	}
 	/* This process's own registration, before the call returns. */
-	if (result == 0 && transfer->data && tni_get32(&descriptor->mq->serial) != 0)
+	if (result == 0 && is_registered)
 		tni_mq_tell(descriptor->mq);
 	tni_mqd_leave(descriptor);
 	return result;
