@@ -19,6 +19,8 @@ static const struct transport *const transports[] = {
 	&transport_seqpacket,
 	&transport_stream,
 	&transport_posix_mq,
+	&transport_posix_face,
+	&transport_posix_face_unpolled,
 	&transport_sysv,
 	&transport_tenon_fifo,
 	&transport_tenon_priority,

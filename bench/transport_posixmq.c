@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The kernel's POSIX message queue: keys are priorities. */
+/*
+ * POSIX message queues: keys are priorities.
+ *
+ * One program, compiled several times: as it is, for the kernel's; with the headers of tenon/compat in front of the
+ * system's, for ours; and once more for a program that says that it does not poll, which is what `tenon run` finds
+ * out by itself.
+ */
 
 #include <fcntl.h>
 #include <mqueue.h>
@@ -8,10 +14,29 @@
 #include "loops.h"
 #include "transports.h"
 
+#ifndef TENON_COMPAT_MQUEUE_H
+#define TRANSPORT transport_posix_mq
+#define NAME "posix-mq"
+#define TITLE "POSIX mq"
+#define HOW 0
+#elif !defined(BENCH_UNPOLLED)
+#define TRANSPORT transport_posix_face
+#define NAME "posix-face"
+#define TITLE "POSIX mq, compiled for Tenon"
+#define HOW 0
+#else
+#define TRANSPORT transport_posix_face_unpolled
+#define NAME "posix-face-unpolled"
+#define TITLE "POSIX mq, compiled for Tenon, never polled"
+#define HOW TENON_MQ_UNPOLLED
+#endif
+
 static const char *refuse(const struct shape *shape)
 {
 	if (shape->method != METHOD_COPY)
 		return "one at a time, copied";
+	if (HOW && shape->wait == WAIT_EPOLL)
+		return "is not polled";
 	if (machine_mq_depth(shape->bytes, 1) == 0)
 		return "RLIMIT_MSGQUEUE or fs.mqueue.msgsize_max, and no permission to raise it";
 	return NULL;
@@ -23,7 +48,7 @@ static int create(struct link *link)
 	const struct shape *shape = link->shape;
 	struct mq_attr attributes = {.mq_maxmsg = machine_mq_depth(shape->bytes, shape->depth),
 				     .mq_msgsize = shape->bytes};
-	int flags = shape->wait == WAIT_BLOCK ? 0 : O_NONBLOCK;
+	int flags = HOW | (shape->wait == WAIT_BLOCK ? 0 : O_NONBLOCK);
 	mqd_t queue;
 
 	snprintf(link->name, sizeof(link->name), "/tenon-bench-%d", (int)getpid());
@@ -60,10 +85,10 @@ static const struct transport_calls posix_mq_calls = {.send = posix_mq_send,
 						      .receive = posix_mq_receive};
 TRANSPORT_LOOPS(posix_mq)
 
-const struct transport transport_posix_mq = {.name = "posix-mq",
-					     .title = "POSIX mq",
-					     .refuse = refuse,
-					     .create = create,
-					     .readable_fd = readable_fd,
-					     .destroy = destroy,
-					     .loops = &posix_mq_loops};
+const struct transport TRANSPORT = {.name = NAME,
+				    .title = TITLE,
+				    .refuse = refuse,
+				    .create = create,
+				    .readable_fd = readable_fd,
+				    .destroy = destroy,
+				    .loops = &posix_mq_loops};
