@@ -37,7 +37,8 @@ static void die(const char *what)
 
 static struct buffer *map(int fd)
 {
-	struct buffer *buffer = mmap(NULL, sizeof(*buffer), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct buffer *buffer = mmap(NULL, sizeof(*buffer), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+				     0);
 
 	if (buffer == MAP_FAILED)
 		die("mmap");

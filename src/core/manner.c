@@ -99,16 +99,14 @@ void tni_manner_begin(struct tni_manner *manner, int64_t realtime_ns, bool is_ca
 	int64_t left_ns;
 
 	manner->cancel_state = -1;
-	if (is_cancellable) {
-		pthread_testcancel();
-		/* Where there is another thread, somebody may want to cancel this one amid what it does under a lock. */
-		if (!__libc_single_threaded)
-			pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &manner->cancel_state);
-	}
+	/* Where there is another thread, somebody may want to cancel this one amid what it does under a lock. */
+	if (is_cancellable && !__libc_single_threaded)
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &manner->cancel_state);
 	manner->deadline_ns = INT64_MAX;
 	manner->realtime_ns = realtime_ns;
 	manner->is_cancellable = is_cancellable;
 	manner->may_sleep = NULL;
+	manner->cancelled = NULL;
 	manner->outer = thread->manner;
 	if (realtime_ns != INT64_MAX) {
 		left_ns = realtime_ns - tni_clock_ns(CLOCK_REALTIME);
@@ -128,6 +126,8 @@ int tni_manner_end(struct tni_manner *manner, int result)
 	tni_thread_self_.manner = manner->outer;
 	if (manner->cancel_state >= 0 && result != -ECANCELED)
 		pthread_setcancelstate(manner->cancel_state, NULL);
+	if (result == -ECANCELED && manner->cancelled)
+		manner->cancelled(manner->context);
 	if (result == -ECANCELED)
 		__pthread_unwind_next(&manner->unwind);
 	if (result == -ETIMEDOUT && manner->realtime_ns != INT64_MAX &&
