@@ -221,7 +221,7 @@ static void settle(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 	int fd = descriptor(queue, side, false);
 	char bytes[64];
 
-	if (fd < 0 || tni_side_lock(call, side, deadline_ns) != 0)
+	if (fd < 0 || tni_side_visit(call, side, deadline_ns) != 0)
 		return;
 	if (tni_poll_is_ready(queue, side)) {
 		if (tni_get64(level_of(queue, side)) == 0 || !has_byte(fd))

@@ -193,6 +193,17 @@ int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 	return 0;
 }
 
+int tni_side_visit(struct tni_call *call, uint32_t side, int64_t deadline_ns)
+{
+	struct tni_a32 *cpu = &call->queue->house.gate[side]->cpu;
+	uint32_t before = tni_get32(cpu);
+	int result = tni_side_lock(call, side, deadline_ns);
+
+	if (result == 0)
+		tni_set32(cpu, before);
+	return result;
+}
+
 static uint32_t at_most_32(uint64_t count)
 {
 	return count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
