@@ -151,12 +151,13 @@ static void settle(struct tenon_queue *queue, uint32_t side)
 void tni_pair_lower(struct tni_call *call, uint32_t side)
 {
 	struct tenon_queue *queue = call->queue;
+	uint32_t cpu;
 
 	if (tni_get32(&queue->control->pair_level[side]) == 0 || tni_poll_is_ready(queue, side) ||
-	    tni_side_visit(call, side, tni_grace_ns()) != 0)
+	    tni_side_visit(call, side, tni_grace_ns(), &cpu) != 0)
 		return;
 	settle(queue, side);
-	tni_side_unlock(call, side);
+	tni_side_part(call, side, cpu);
 }
 
 bool tni_pair_is_watched(const struct tenon_queue *queue)

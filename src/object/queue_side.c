@@ -193,17 +193,6 @@ int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 	return 0;
 }
 
-int tni_side_visit(struct tni_call *call, uint32_t side, int64_t deadline_ns)
-{
-	struct tni_a32 *cpu = &call->queue->house.gate[side]->cpu;
-	uint32_t before = tni_get32(cpu);
-	int result = tni_side_lock(call, side, deadline_ns);
-
-	if (result == 0)
-		tni_set32(cpu, before);
-	return result;
-}
-
 static uint32_t at_most_32(uint64_t count)
 {
 	return count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
@@ -270,6 +259,22 @@ void tni_side_unlock(struct tni_call *call, uint32_t side)
 		call->wake_all = false;
 	}
 	tni_pending_put(call->thread, call->pending);
+}
+
+int tni_side_visit(struct tni_call *call, uint32_t side, int64_t deadline_ns, uint32_t *ret_cpu)
+{
+	uint32_t cpu = tni_get32(&call->queue->house.gate[side]->cpu);
+	int result = tni_side_lock(call, side, deadline_ns);
+
+	if (result == 0)
+		*ret_cpu = cpu;
+	return result;
+}
+
+void tni_side_part(struct tni_call *call, uint32_t side, uint32_t cpu)
+{
+	tni_set32(&call->queue->house.gate[side]->cpu, cpu);
+	tni_side_unlock(call, side);
 }
 
 int tni_call_heal(struct tni_call *call, int64_t deadline_ns)
