@@ -170,6 +170,7 @@ static inline int put(struct tenon_queue *queue, const struct tenon_slice *slice
 		return -EAGAIN;
 	if (tni_order_back(queue, view.sent, limit < count ? limit : count, true) != 0)
 		return 0;
+	tni_order_note_key(queue, view.sent, key);
 	for (i = 0; i < count && i < limit; i++) {
 		uint64_t bytes = slices[i].bytes, need = head + tni_padded(bytes);
 
@@ -421,14 +422,22 @@ static bool pass_jump(struct tenon_queue *queue)
 }
 
 /* How many of the messages at the front of the log may be taken as they come.  0: another order. */
-static inline uint32_t run_in_log(struct tenon_queue *queue,
+static inline uint32_t run_in_log(struct tenon_queue *queue, uint32_t count,
 				  const struct tenon_receive_options *options)
 {
 	const struct tni_receive_side *side = &queue->control->receive;
+	struct tni_receive_view view;
 	uint64_t known;
 
 	if (queue->attributes.order == TENON_QUEUE_FIFO)
 		return tni_get64(&side->returned_link) == 0 ? TNI_RUN_MAX : 0;
+	/* Of what was sent before this look.  Of several, one might come meanwhile that is to be first. */
+	if (queue->attributes.order == TENON_QUEUE_PRIORITY && count == 1) {
+		view = tni_receive_view(side);
+		if (view.ready == 0 &&
+		    (int64_t)(view.drained - tni_get64(&queue->control->uniform.from)) >= 0)
+			return 1;
+	}
 	if (!tni_order_is_log(queue, options))
 		return 0;
 	if (queue->attributes.order == TENON_QUEUE_TYPED)
@@ -444,7 +453,7 @@ static inline int take(struct tni_call *call, void *buffer, uint64_t capacity_by
 	uint32_t run;
 	int taken;
 
-	run = run_in_log(queue, options);
+	run = run_in_log(queue, count, options);
 	if (run == 0)
 		return queue->attributes.order == TENON_QUEUE_FIFO
 			       ? 0
