@@ -13,7 +13,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/single_threaded.h>
 #include <unistd.h>
 
 #include <tenon/posix.h>
@@ -86,7 +85,8 @@ static void leave(void *context)
 }
 
 /* As a cancellation point, and until the moment at most. */
-EACH_WAY int wait_and_transfer(struct transfer *transfer, bool is_send, int64_t realtime_ns)
+EACH_WAY int wait_and_transfer(struct transfer *transfer, bool is_send, uint32_t flags,
+			       int64_t realtime_ns)
 {
 	struct tni_manner manner;
 	int result;
@@ -96,36 +96,24 @@ EACH_WAY int wait_and_transfer(struct transfer *transfer, bool is_send, int64_t 
 		manner.may_sleep = may_sleep;
 		manner.cancelled = leave;
 		manner.context = transfer->descriptor;
-		result = attempt(transfer, is_send, 0, manner.deadline_ns);
+		result = attempt(transfer, is_send, flags, manner.deadline_ns);
 		result = tni_manner_end(&manner, result);
-	} while (result == -EAGAIN);
-	return result;
-}
-
-/* Without waiting: nor is it a cancellation point, as what is called under a lock would be. */
-EACH_WAY int transfer_at_once(struct transfer *transfer, bool is_send)
-{
-	int cancel = -1, result;
-
-	if (!__libc_single_threaded)
-		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	result = attempt(transfer, is_send, TENON_NONBLOCK, 0);
-	if (cancel >= 0)
-		pthread_setcancelstate(cancel, NULL);
+	} while (result == -EAGAIN && !(flags & TENON_NONBLOCK));
 	return result;
 }
 
 /* At a descriptor that was not to wait, or until a moment. */
 EACH_WAY int look_and_transfer(struct transfer *transfer, bool is_send, int64_t realtime_ns)
 {
-	int result = transfer_at_once(transfer, is_send), is_nonblocking;
+	int result = wait_and_transfer(transfer, is_send, TENON_NONBLOCK, INT64_MAX),
+	    is_nonblocking;
 
 	if (result != -EAGAIN)
 		return result;
 	is_nonblocking = tni_mqd_is_nonblocking(transfer->descriptor);
 	if (is_nonblocking < 0)
 		return is_nonblocking;
-	return is_nonblocking ? -EAGAIN : wait_and_transfer(transfer, is_send, realtime_ns);
+	return is_nonblocking ? -EAGAIN : wait_and_transfer(transfer, is_send, 0, realtime_ns);
 }
 
 EACH_WAY int transfer_it(struct transfer *transfer, bool is_send, int64_t realtime_ns)
@@ -135,7 +123,7 @@ EACH_WAY int transfer_it(struct transfer *transfer, bool is_send, int64_t realti
 
 	if (__builtin_expect(realtime_ns == INT64_MAX, 1) &&
 	    tni_get32(&descriptor->is_nonblocking) == 0)
-		result = wait_and_transfer(transfer, is_send, INT64_MAX);
+		result = wait_and_transfer(transfer, is_send, 0, INT64_MAX);
 	else
 		result = look_and_transfer(transfer, is_send, realtime_ns);
 	/* This process's own registration, before the call returns. */
