@@ -71,8 +71,8 @@ static const struct group_plan trips[] = {
 };
 
 /* The same program with POSIX message queues of the kernel's and of ours. */
-#define FACES "posix-mq posix-face posix-face-unpolled"
-#define FACES_POLL "posix-mq:poll posix-face:poll posix-face-unpolled:poll"
+#define FACES "posix-mq posix-face posix-face-unpolled posix-preload"
+#define FACES_POLL "posix-mq:poll posix-face:poll posix-preload:poll"
 
 static const struct group_plan faces[] = {
 	{"face-rt-64-poll", "POSIX face: round trip, 64 bytes, both polling, two CPUs",
@@ -95,16 +95,16 @@ static const struct group_plan faces[] = {
 	 "POSIX face: round trip, 8 KiB, blocking calls, both sides busy, two CPUs",
 	 TRIP(8192, 8, WAIT_BLOCK, METHOD_COPY), THOROUGH, FACES " posix-mq:poll"},
 	{"face-64-1to1", "POSIX face: one way, 64 bytes, 1 -> 1", FLOW(64, 1024, 1, 1), ALWAYS,
-	 FACES " tenon-priority posix-mq@10 posix-face@10 posix-face-unpolled@10"
-	       " posix-mq*8 posix-face*8 posix-face-unpolled*8"},
+	 FACES " tenon-priority posix-mq@10 posix-face@10 posix-preload@10"
+	       " posix-mq*8 posix-face*8 posix-preload*8"},
 	{"face-64-2to1", "POSIX face: one way, 64 bytes, 2 -> 1", FLOW(64, 1024, 2, 1), ALWAYS,
-	 FACES " posix-mq@10 posix-face@10 posix-face-unpolled@10"},
+	 FACES " posix-mq@10 posix-face@10 posix-preload@10"},
 	{"face-64-2to2", "POSIX face: one way, 64 bytes, 2 -> 2", FLOW(64, 1024, 2, 2), ALWAYS,
-	 FACES " posix-mq@10 posix-face@10 posix-face-unpolled@10"},
+	 FACES " posix-mq@10 posix-face@10 posix-preload@10"},
 	{"face-1k-1to1", "POSIX face: one way, 1 KiB, 1 -> 1", FLOW(1024, 256, 1, 1), THOROUGH,
-	 FACES " posix-mq@10 posix-face@10 posix-face-unpolled@10"},
+	 FACES " posix-mq@10 posix-face@10 posix-preload@10"},
 	{"face-8k-1to1", "POSIX face: one way, 8 KiB, 1 -> 1", FLOW(8192, 64, 1, 1), THOROUGH,
-	 FACES " posix-mq@10 posix-face@10 posix-face-unpolled@10"},
+	 FACES " posix-mq@10 posix-face@10 posix-preload@10"},
 };
 
 #define HOLD(processes_, same_cpu_)                                                         \

@@ -21,6 +21,7 @@ static const struct transport *const transports[] = {
 	&transport_posix_mq,
 	&transport_posix_face,
 	&transport_posix_face_unpolled,
+	&transport_posix_preload,
 	&transport_sysv,
 	&transport_tenon_fifo,
 	&transport_tenon_priority,

@@ -3,8 +3,8 @@
  * POSIX message queues: keys are priorities.
  *
  * One program, compiled several times: as it is, for the kernel's; with the headers of tenon/compat in front of the
- * system's, for ours; and once more for a program that says that it does not poll, which is what `tenon run` finds
- * out by itself.
+ * system's, for ours; once more for a program that says that it does not poll, which is what the preload library finds
+ * out by itself; and with that library's calls, as far as it lies beside this program.
  */
 
 #include <fcntl.h>
@@ -14,7 +14,49 @@
 #include "loops.h"
 #include "transports.h"
 
-#ifndef TENON_COMPAT_MQUEUE_H
+#if defined(BENCH_PRELOADED)
+#include <dlfcn.h>
+#define TRANSPORT transport_posix_preload
+#define NAME "posix-preload"
+#define TITLE "POSIX mq, calls of the preload library"
+#define HOW 0
+
+/* What a program has whose calls the dynamic linker has led there: one jump through a table. */
+static mqd_t (*open_call)(const char *name, int flags, ...);
+static int (*close_call)(mqd_t queue), (*unlink_call)(const char *name);
+static int (*send_call)(mqd_t queue, const char *data, size_t bytes, unsigned priority);
+static ssize_t (*receive_call)(mqd_t queue, char *buffer, size_t bytes, unsigned *ret_priority);
+
+static bool has_calls(void)
+{
+	char path[4096];
+	ssize_t bytes = readlink("/proc/self/exe", path, sizeof(path) - 64);
+	void *library;
+
+	if (open_call)
+		return true;
+	path[bytes < 0 ? 0 : bytes] = '\0';
+	for (int i = 0; i < 2 && strrchr(path, '/'); i++)
+		*strrchr(path, '/') = '\0';
+	strcat(path, "/libtenon-preload.so");
+	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!library)
+		return false;
+	*(void **)&close_call = dlsym(library, "mq_close");
+	*(void **)&unlink_call = dlsym(library, "mq_unlink");
+	*(void **)&send_call = dlsym(library, "mq_send");
+	*(void **)&receive_call = dlsym(library, "mq_receive");
+	if (close_call && unlink_call && send_call && receive_call)
+		*(void **)&open_call = dlsym(library, "mq_open");
+	return open_call != NULL;
+}
+
+#define mq_open open_call
+#define mq_close close_call
+#define mq_unlink unlink_call
+#define mq_send send_call
+#define mq_receive receive_call
+#elif !defined(TENON_COMPAT_MQUEUE_H)
 #define TRANSPORT transport_posix_mq
 #define NAME "posix-mq"
 #define TITLE "POSIX mq"
@@ -35,6 +77,12 @@ static const char *refuse(const struct shape *shape)
 {
 	if (shape->method != METHOD_COPY)
 		return "one at a time, copied";
+#ifdef BENCH_PRELOADED
+	if (shape->wait == WAIT_EPOLL)
+		return "needs all calls of the program";
+	if (!has_calls())
+		return "libtenon-preload.so does not lie beside this program's folder";
+#endif
 	if (HOW && shape->wait == WAIT_EPOLL)
 		return "is not polled";
 	if (machine_mq_depth(shape->bytes, 1) == 0)
