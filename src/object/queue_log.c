@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "object/queue_order.h"
 #include "object/queue_private.h"
 
 /* From here on a walk's length is checked against the memory there is, which takes a system call. */

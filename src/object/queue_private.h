@@ -273,21 +273,6 @@ static inline int tni_order_back(struct tenon_queue *queue, uint64_t sent, uint6
 	return tni_order_back_slow(queue, sent, more, in_log);
 }
 
-/* The next message, number `sent`, is to have this key: said before it is written, and in this order.  Who dies in between, or
- * does not send it, has said too little of the messages that there are. */
-static inline void tni_order_note_key(struct tenon_queue *queue, uint64_t sent, uint64_t key)
-{
-	struct tni_queue_uniform *uniform = &queue->control->uniform;
-
-	if (queue->attributes.order != TENON_QUEUE_PRIORITY ||
-	    __builtin_expect(tni_get64(&uniform->key) == key, 1))
-		return;
-	tni_set64(&uniform->from, sent);
-	tni_step();
-	tni_set64(&uniform->key, key);
-	tni_step();
-}
-
 /* When nothing was found; without the lock, lest others wait for it while the line comes. */
 static inline void tni_note_idle(struct tenon_queue *queue)
 {
