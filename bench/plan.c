@@ -14,7 +14,7 @@
 #include "bench.h"
 #include "machine.h"
 
-#define GROUPS_MAX 40u
+#define GROUPS_MAX 64u
 #define TENON_EACH "tenon-fifo tenon-priority tenon-typed"
 #define TENON_EACH_POLL "tenon-fifo:poll tenon-priority:poll tenon-typed:poll"
 #define KERNEL "pipe posix-mq sysv seqpacket"
@@ -32,6 +32,12 @@ struct group_plan {
 	{                                                                                     \
 		.pattern = ROUND_TRIP, .bytes = (bytes_), .depth = (depth_), .wait = (wait_), \
 		.method = (method_), .producers = 1, .consumers = 1, .keys = 1, __VA_ARGS__   \
+	}
+
+#define FLOW(bytes_, depth_, producers_, consumers_)                                          \
+	{                                                                                     \
+		.pattern = ONE_WAY, .bytes = (bytes_), .depth = (depth_), .wait = WAIT_BLOCK, \
+		.producers = (producers_), .consumers = (consumers_), .keys = 1               \
 	}
 
 static const struct group_plan trips[] = {
@@ -62,6 +68,43 @@ static const struct group_plan trips[] = {
 	{"rt-64k-loaned", "Round trip, 64 KiB loaned and taken, two CPUs",
 	 TRIP(65536, 2, WAIT_BLOCK, METHOD_LOAN), ALWAYS,
 	 "cache-line-payload:poll+copy#64 tenon-fifo:poll tenon-fifo iceoryx"},
+};
+
+/* The same program with POSIX message queues of the kernel's and of ours. */
+#define FACES "posix-mq posix-face posix-face-unpolled posix-preload"
+#define FACES_POLL "posix-mq:poll posix-face:poll posix-preload:poll"
+
+static const struct group_plan faces[] = {
+	{"face-rt-64-poll", "POSIX face: round trip, 64 bytes, both polling, two CPUs",
+	 TRIP(64, 8, WAIT_POLL, METHOD_COPY), ALWAYS, FACES},
+	{"face-rt-64-active",
+	 "POSIX face: round trip, 64 bytes, blocking calls, both sides busy, two CPUs",
+	 TRIP(64, 8, WAIT_BLOCK, METHOD_COPY), ALWAYS, FACES " tenon-priority " FACES_POLL},
+	{"face-rt-64-asleep",
+	 "POSIX face: round trip, 64 bytes, asleep: 1 ms between messages, two CPUs (medians)",
+	 TRIP(64, 8, WAIT_BLOCK, METHOD_COPY, .gap_ns = 1000000), ALWAYS, FACES},
+	{"face-rt-64-epoll",
+	 "POSIX face: round trip, 64 bytes, asleep in epoll_wait, two CPUs (medians)",
+	 TRIP(64, 8, WAIT_EPOLL, METHOD_COPY, .gap_ns = 1000000), ALWAYS, FACES},
+	{"face-rt-64-same-cpu", "POSIX face: round trip, 64 bytes, blocking calls, both on one CPU",
+	 TRIP(64, 8, WAIT_BLOCK, METHOD_COPY, .same_cpu = true), ALWAYS, FACES},
+	{"face-rt-1k-active",
+	 "POSIX face: round trip, 1 KiB, blocking calls, both sides busy, two CPUs",
+	 TRIP(1024, 8, WAIT_BLOCK, METHOD_COPY), THOROUGH, FACES " posix-mq:poll"},
+	{"face-rt-8k-active",
+	 "POSIX face: round trip, 8 KiB, blocking calls, both sides busy, two CPUs",
+	 TRIP(8192, 8, WAIT_BLOCK, METHOD_COPY), THOROUGH, FACES " posix-mq:poll"},
+	{"face-64-1to1", "POSIX face: one way, 64 bytes, 1 -> 1", FLOW(64, 1024, 1, 1), ALWAYS,
+	 FACES " tenon-priority posix-mq@10 posix-face@10 posix-preload@10"
+	       " posix-mq*8 posix-face*8 posix-preload*8"},
+	{"face-64-2to1", "POSIX face: one way, 64 bytes, 2 -> 1", FLOW(64, 1024, 2, 1), ALWAYS,
+	 FACES " posix-mq@10 posix-face@10 posix-preload@10"},
+	{"face-64-2to2", "POSIX face: one way, 64 bytes, 2 -> 2", FLOW(64, 1024, 2, 2), ALWAYS,
+	 FACES " posix-mq@10 posix-face@10 posix-preload@10"},
+	{"face-1k-1to1", "POSIX face: one way, 1 KiB, 1 -> 1", FLOW(1024, 256, 1, 1), THOROUGH,
+	 FACES " posix-mq@10 posix-face@10 posix-preload@10"},
+	{"face-8k-1to1", "POSIX face: one way, 8 KiB, 1 -> 1", FLOW(8192, 64, 1, 1), THOROUGH,
+	 FACES " posix-mq@10 posix-face@10 posix-preload@10"},
 };
 
 #define HOLD(processes_, same_cpu_)                                                         \
@@ -287,6 +330,8 @@ uint32_t plan_make(const struct settings *settings, struct group **ret_groups)
 			add_group(groups, &count, &plan, settings);
 		}
 	}
+	for (size_t i = 0; i < COUNT(faces); i++)
+		add_group(groups, &count, &faces[i], settings);
 	for (size_t i = 0; i < COUNT(syncs); i++)
 		add_group(groups, &count, &syncs[i], settings);
 	for (size_t i = 0; i < COUNT(costs); i++)

@@ -55,6 +55,40 @@ struct target {
 #define SYNC_BEST(text, row)                                  \
 	REMARK(text ", same CPU, best rival", SYNC_SAME, row, \
 	       "posix-sem sysv-sem eventfd cond cond-robust")
+#define POSIX_ROUND_TRIPS(row, text)                                                             \
+	{"POSIX " text ", polling", "face-rt-64-poll", row, AT_MOST, 0.15, "posix-mq"},          \
+		{"POSIX " text ", active, to polled mq",                                         \
+		 "face-rt-64-active",                                                            \
+		 row,                                                                            \
+		 AT_MOST,                                                                        \
+		 0.15,                                                                           \
+		 "posix-mq:poll"},                                                               \
+		{"POSIX " text ", active", "face-rt-64-active", row, AT_MOST, 0.01, "posix-mq"}, \
+		{"POSIX " text ", asleep", "face-rt-64-asleep", row, AT_MOST, 1, "posix-mq"},    \
+	{                                                                                        \
+		"POSIX " text ", same CPU", "face-rt-64-same-cpu", row, AT_MOST, 1, "posix-mq"   \
+	}
+#define POSIX_FLOWS(row, text)                                                         \
+	{"POSIX " text " 1->1", "face-64-1to1", row, AT_LEAST, 6, "posix-mq"},         \
+		{"POSIX " text " 1->1, depth 10",                                      \
+		 "face-64-1to1",                                                       \
+		 row "@10",                                                            \
+		 AT_LEAST,                                                             \
+		 6,                                                                    \
+		 "posix-mq@10"},                                                       \
+		{"POSIX " text " 1->1, 8 priorities",                                  \
+		 "face-64-1to1",                                                       \
+		 row "*8",                                                             \
+		 AT_LEAST,                                                             \
+		 6,                                                                    \
+		 "posix-mq*8"},                                                        \
+		{"POSIX " text " 2->1", "face-64-2to1", row, AT_LEAST, 6, "posix-mq"}, \
+	{                                                                              \
+		"POSIX " text " 2->2", "face-64-2to2", row, AT_LEAST, 6, "posix-mq"    \
+	}
+#define POSIX_REMARKS(row, text)                                                      \
+	REMARK("POSIX " text " 1 KiB, active", "face-rt-1k-active", row, "posix-mq"), \
+		REMARK("POSIX " text " 8 KiB, active", "face-rt-8k-active", row, "posix-mq")
 #define PEERS "pipe seqpacket stream posix-mq sysv zeromq iceoryx"
 
 static const struct target targets[] = {
@@ -108,6 +142,12 @@ static const struct target targets[] = {
 	{"typed 1->1", FLOW, "tenon-typed", AT_LEAST, 8, "sysv"},
 	{"priority 1->1, 8 priorities", FLOW, "tenon-priority*8", AT_LEAST, 6, "posix-mq*8"},
 	{"typed 1->1, 8 types", FLOW, "tenon-typed*8", AT_LEAST, 8, "sysv*8"},
+	POSIX_FLOWS("posix-preload", "preloaded"),
+	POSIX_FLOWS("posix-face", "compiled"),
+	POSIX_ROUND_TRIPS("posix-preload", "preloaded"),
+	POSIX_ROUND_TRIPS("posix-face", "compiled"),
+	{"POSIX compiled, asleep in epoll", "face-rt-64-epoll", "posix-face", AT_MOST, 1,
+	 "posix-mq"},
 	{"FIFO 1->1 1 KiB copied", "one-way-1k-1to1", "tenon-fifo", AT_LEAST, 0.85, "spsc:poll"},
 	{"FIFO 1->1 1 KiB, best peer", "one-way-1k-1to1", "tenon-fifo", AT_LEAST, 1, PEERS},
 	{"FIFO 1->1 8 KiB copied", "one-way-8k-1to1", "tenon-fifo", AT_LEAST, 0.85, "spsc:poll"},
@@ -153,6 +193,11 @@ static const struct target remarks[] = {
 	{"lock, four processes", "sync-lock-4", "tenon-lock", AT_LEAST, 1, "mutex"},
 	REMARK("semaphore, alone", "sync-semaphore", "tenon-semaphore", "posix-sem"),
 	REMARK("semaphore, alone", "sync-semaphore", "tenon-semaphore", "eventfd"),
+	POSIX_REMARKS("posix-preload", "preloaded"),
+	POSIX_REMARKS("posix-face", "compiled"),
+	{"POSIX preloaded 1->1, 1 KiB", "face-1k-1to1", "posix-preload", AT_LEAST, 1, "posix-mq"},
+	{"POSIX preloaded 1->1, 8 KiB, depth 10", "face-8k-1to1", "posix-preload@10", AT_LEAST, 1,
+	 "posix-mq@10"},
 	SYNC_REMARKS(", active", SYNC_ACTIVE),
 	REMARK("semaphore, polling", SYNC_ACTIVE, "tenon-semaphore:poll", "posix-sem:poll"),
 	REMARK("semaphore, active, best polled rival", SYNC_ACTIVE, "tenon-semaphore",

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The kernel's POSIX message queue: keys are priorities. */
+/*
+ * POSIX message queues: keys are priorities.
+ *
+ * One program, compiled several times: as it is, for the kernel's; with the headers of tenon/compat in front of the
+ * system's, for ours; once more for a program that says that it does not poll, which is what the preload library finds
+ * out by itself; and with that library's calls, as far as it lies beside this program.
+ */
 
 #include <fcntl.h>
 #include <mqueue.h>
@@ -8,10 +14,77 @@
 #include "loops.h"
 #include "transports.h"
 
+#if defined(BENCH_PRELOADED)
+#include <dlfcn.h>
+#define TRANSPORT transport_posix_preload
+#define NAME "posix-preload"
+#define TITLE "POSIX mq, calls of the preload library"
+#define HOW 0
+
+/* What a program has whose calls the dynamic linker has led there: one jump through a table. */
+static mqd_t (*open_call)(const char *name, int flags, ...);
+static int (*close_call)(mqd_t queue), (*unlink_call)(const char *name);
+static int (*send_call)(mqd_t queue, const char *data, size_t bytes, unsigned priority);
+static ssize_t (*receive_call)(mqd_t queue, char *buffer, size_t bytes, unsigned *ret_priority);
+
+static bool has_calls(void)
+{
+	char path[4096];
+	ssize_t bytes = readlink("/proc/self/exe", path, sizeof(path) - 64);
+	void *library;
+
+	if (open_call)
+		return true;
+	path[bytes < 0 ? 0 : bytes] = '\0';
+	for (int i = 0; i < 2 && strrchr(path, '/'); i++)
+		*strrchr(path, '/') = '\0';
+	strcat(path, "/libtenon-preload.so");
+	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!library)
+		return false;
+	*(void **)&close_call = dlsym(library, "mq_close");
+	*(void **)&unlink_call = dlsym(library, "mq_unlink");
+	*(void **)&send_call = dlsym(library, "mq_send");
+	*(void **)&receive_call = dlsym(library, "mq_receive");
+	if (close_call && unlink_call && send_call && receive_call)
+		*(void **)&open_call = dlsym(library, "mq_open");
+	return open_call != NULL;
+}
+
+#define mq_open open_call
+#define mq_close close_call
+#define mq_unlink unlink_call
+#define mq_send send_call
+#define mq_receive receive_call
+#elif !defined(TENON_COMPAT_MQUEUE_H)
+#define TRANSPORT transport_posix_mq
+#define NAME "posix-mq"
+#define TITLE "POSIX mq"
+#define HOW 0
+#elif !defined(BENCH_UNPOLLED)
+#define TRANSPORT transport_posix_face
+#define NAME "posix-face"
+#define TITLE "POSIX mq, compiled for Tenon"
+#define HOW 0
+#else
+#define TRANSPORT transport_posix_face_unpolled
+#define NAME "posix-face-unpolled"
+#define TITLE "POSIX mq, compiled for Tenon, never polled"
+#define HOW TENON_MQ_UNPOLLED
+#endif
+
 static const char *refuse(const struct shape *shape)
 {
 	if (shape->method != METHOD_COPY)
 		return "one at a time, copied";
+#ifdef BENCH_PRELOADED
+	if (shape->wait == WAIT_EPOLL)
+		return "needs all calls of the program";
+	if (!has_calls())
+		return "libtenon-preload.so does not lie beside this program's folder";
+#endif
+	if (HOW && shape->wait == WAIT_EPOLL)
+		return "is not polled";
 	if (machine_mq_depth(shape->bytes, 1) == 0)
 		return "RLIMIT_MSGQUEUE or fs.mqueue.msgsize_max, and no permission to raise it";
 	return NULL;
@@ -23,7 +96,7 @@ static int create(struct link *link)
 	const struct shape *shape = link->shape;
 	struct mq_attr attributes = {.mq_maxmsg = machine_mq_depth(shape->bytes, shape->depth),
 				     .mq_msgsize = shape->bytes};
-	int flags = shape->wait == WAIT_BLOCK ? 0 : O_NONBLOCK;
+	int flags = HOW | (shape->wait == WAIT_BLOCK ? 0 : O_NONBLOCK);
 	mqd_t queue;
 
 	snprintf(link->name, sizeof(link->name), "/tenon-bench-%d", (int)getpid());
@@ -60,10 +133,10 @@ static const struct transport_calls posix_mq_calls = {.send = posix_mq_send,
 						      .receive = posix_mq_receive};
 TRANSPORT_LOOPS(posix_mq)
 
-const struct transport transport_posix_mq = {.name = "posix-mq",
-					     .title = "POSIX mq",
-					     .refuse = refuse,
-					     .create = create,
-					     .readable_fd = readable_fd,
-					     .destroy = destroy,
-					     .loops = &posix_mq_loops};
+const struct transport TRANSPORT = {.name = NAME,
+				    .title = TITLE,
+				    .refuse = refuse,
+				    .create = create,
+				    .readable_fd = readable_fd,
+				    .destroy = destroy,
+				    .loops = &posix_mq_loops};

@@ -11,6 +11,8 @@ extern const struct transport transport_spsc, transport_mpmc;
 extern const struct transport transport_futex, transport_spin_futex;
 extern const struct transport transport_pipe, transport_seqpacket, transport_stream;
 extern const struct transport transport_posix_mq, transport_sysv;
+extern const struct transport transport_posix_face, transport_posix_face_unpolled;
+extern const struct transport transport_posix_preload;
 extern const struct transport transport_tenon_fifo, transport_tenon_priority;
 extern const struct transport transport_tenon_typed;
 extern const struct transport transport_mutex, transport_mutex_robust;

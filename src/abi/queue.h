@@ -206,6 +206,16 @@ struct tni_queue_idle {
 
 _Static_assert(sizeof(struct tni_queue_idle) == 64, "queue idle");
 
+/* Of a priority queue: all messages from this number on have this key.  Senders change it under their lock before they
+ * send a message of another; while they do not, receivers know without looking at what is being sent that the front of the log
+ * comes first. */
+struct tni_queue_uniform {
+	struct tni_a64 from, key;
+	uint64_t reserved[6];
+};
+
+_Static_assert(sizeof(struct tni_queue_uniform) == 64, "queue uniform");
+
 /* More of control.poll_wanted. */
 #define TNI_WANTED_PAIR 4u   /* the descriptor that is both is polled */
 #define TNI_WANTED_NOTICE 8u /* somebody is registered */
@@ -238,6 +248,8 @@ struct tni_queue_control {
 	struct tni_a32 pair_level[2]; /* of the descriptor that is both: object/queue_pair.c */
 	uint32_t reserved[5];
 	struct tni_queue_idle idle;
+	struct tni_queue_uniform uniform;
+	uint64_t reserved2[8];
 };
 
 _Static_assert(offsetof(struct tni_queue_control, notice) -
@@ -246,6 +258,7 @@ _Static_assert(offsetof(struct tni_queue_control, notice) -
 	       "queue control");
 
 _Static_assert(offsetof(struct tni_queue_control, idle) % 64 == 0, "queue control");
+_Static_assert(offsetof(struct tni_queue_control, uniform) % 64 == 0, "queue control");
 
 _Static_assert(sizeof(struct tni_queue_control) <= 2 * TNI_PAGE_BYTES, "queue control");
 

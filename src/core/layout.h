@@ -112,7 +112,10 @@
 	M(tni_queue_control, send) M(tni_queue_control, receive) M(tni_queue_control, waitroom) \
 	M(tni_queue_control, poll_wanted) M(tni_queue_control, notice) \
 	M(tni_queue_control, pair_level) M(tni_queue_control, reserved) \
-	M(tni_queue_control, idle)
+	M(tni_queue_control, idle) M(tni_queue_control, uniform) M(tni_queue_control, reserved2)
+
+#define TNI_LAYOUT_QUEUE_UNIFORM(M) \
+	M(tni_queue_uniform, from) M(tni_queue_uniform, key) M(tni_queue_uniform, reserved)
 
 #define TNI_LAYOUT_QUEUE_NOTICE(M) \
 	M(tni_queue_notice, state) M(tni_queue_notice, serial) M(tni_queue_notice, participant) \
@@ -202,6 +205,7 @@
 	S(tni_send_side, TNI_LAYOUT_SEND_SIDE) \
 	S(tni_receive_side, TNI_LAYOUT_RECEIVE_SIDE) \
 	S(tni_queue_idle, TNI_LAYOUT_QUEUE_IDLE) \
+	S(tni_queue_uniform, TNI_LAYOUT_QUEUE_UNIFORM) \
 	S(tni_queue_notice, TNI_LAYOUT_QUEUE_NOTICE) \
 	S(tni_queue_control, TNI_LAYOUT_QUEUE_CONTROL) \
 	S(tni_chunk, TNI_LAYOUT_CHUNK) \

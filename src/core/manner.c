@@ -18,7 +18,6 @@
 #include "core/manner.h"
 
 #include <errno.h>
-#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -109,39 +108,21 @@ int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_n
 	return errno == EPERM ? -ENOSYS : -errno;
 }
 
-void tni_manner_begin(struct tni_manner *manner, int64_t realtime_ns, bool is_cancellable)
+void tni_manner_until(struct tni_manner *manner, int64_t realtime_ns)
 {
-	struct tni_thread *thread = tni_thread_self();
-	int64_t left_ns;
+	int64_t left_ns = realtime_ns - tni_clock_ns(CLOCK_REALTIME);
 
-	manner->cancel_state = -1;
-	/* Where there is another thread, somebody may want to cancel this one amid what it does under a lock. */
-	if (is_cancellable && !__libc_single_threaded)
-		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &manner->cancel_state);
-	manner->deadline_ns = INT64_MAX;
-	manner->realtime_ns = realtime_ns;
-	manner->is_cancellable = is_cancellable;
-	manner->may_sleep = NULL;
-	manner->cancelled = NULL;
-	manner->outer = thread->manner;
-	if (realtime_ns != INT64_MAX) {
-		left_ns = realtime_ns - tni_clock_ns(CLOCK_REALTIME);
-		manner->deadline_ns = tni_clock_ns(CLOCK_MONOTONIC);
-		if (left_ns < 0)
-			manner->deadline_ns = -1;
-		else if (left_ns < INT64_MAX - 1 - manner->deadline_ns)
-			manner->deadline_ns += left_ns;
-		else
-			manner->deadline_ns = INT64_MAX - 1;
-	}
-	thread->manner = manner;
+	manner->deadline_ns = tni_clock_ns(CLOCK_MONOTONIC);
+	if (left_ns < 0)
+		manner->deadline_ns = -1;
+	else if (left_ns < INT64_MAX - 1 - manner->deadline_ns)
+		manner->deadline_ns += left_ns;
+	else
+		manner->deadline_ns = INT64_MAX - 1;
 }
 
-int tni_manner_end(struct tni_manner *manner, int result)
+int tni_manner_end_slow(struct tni_manner *manner, int result)
 {
-	tni_thread_self_.manner = manner->outer;
-	if (manner->cancel_state >= 0 && result != -ECANCELED)
-		pthread_setcancelstate(manner->cancel_state, NULL);
 	if (result == -ECANCELED && manner->cancelled)
 		manner->cancelled(manner->context);
 	if (result == -ECANCELED) {

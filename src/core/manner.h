@@ -13,10 +13,14 @@
  *	tni_manner_end(&manner, result);
  */
 
+#include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/single_threaded.h>
+
+#include "core/thread.h"
 
 struct tni_manner {
 	int64_t deadline_ns; /* what the call is to be given: of CLOCK_MONOTONIC, as the clocks stand */
@@ -32,15 +36,45 @@ struct tni_manner {
 	__pthread_unwind_buf_t unwind;
 };
 
+/* As below, until a moment. */
+void tni_manner_until(struct tni_manner *manner, int64_t realtime_ns);
+int tni_manner_end_slow(struct tni_manner *manner, int result);
+
 /* What the thread does from now on waits so.  A cancellation that is pending already is for the caller to act on, before. */
-void tni_manner_begin(struct tni_manner *manner, int64_t realtime_ns, bool is_cancellable);
+static inline void tni_manner_begin(struct tni_manner *manner, int64_t realtime_ns,
+				    bool is_cancellable)
+{
+	struct tni_thread *thread = tni_thread_self();
+
+	manner->cancel_state = -1;
+	/* Where there is another thread, somebody may want to cancel this one amid what it does under a lock. */
+	if (is_cancellable && !__libc_single_threaded)
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &manner->cancel_state);
+	manner->deadline_ns = INT64_MAX;
+	manner->realtime_ns = realtime_ns;
+	manner->is_cancellable = is_cancellable;
+	manner->may_sleep = NULL;
+	manner->cancelled = NULL;
+	manner->outer = thread->manner;
+	if (realtime_ns != INT64_MAX)
+		tni_manner_until(manner, realtime_ns);
+	thread->manner = manner;
+}
 
 /*
  * Ends that.  Of what the call answered: -ECANCELED does not return, as the thread is being cancelled; -ETIMEDOUT
  * is answered only if the moment has come, and else -EAGAIN: the clock was set back, to be called again from the
  * beginning.
  */
-int tni_manner_end(struct tni_manner *manner, int result);
+static inline int tni_manner_end(struct tni_manner *manner, int result)
+{
+	tni_thread_self_.manner = manner->outer;
+	if (manner->cancel_state >= 0 && result != -ECANCELED)
+		pthread_setcancelstate(manner->cancel_state, NULL);
+	return __builtin_expect(result == -ECANCELED || result == -ETIMEDOUT, 0)
+		       ? tni_manner_end_slow(manner, result)
+		       : result;
+}
 
 /*
  * Sleeps on the words until the deadline, in the manner of the thread's call; a cancellation point only if the caller can

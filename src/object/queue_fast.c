@@ -2,10 +2,10 @@
 
 /*
  * The short way, the fast path: messages that are copied under the lock, at the front and the end of the
- * log of a queue of any order, when the side's gate is free and the queue was never polled and is no
- * rendezvous.  Messages that lie in the log go in runs, those in slots one by one.  It takes the same
- * steps in the same order as queue_send.c and queue_receive.c, under the same crash tables, without the
- * generality.  Whatever it does not know it leaves to them, having changed nothing.
+ * log of a queue of any order, when the side's gate is free, nobody polls the queue but by the descriptor
+ * of queue_pair.c, and it is no rendezvous.  Messages that lie in the log go in runs, those in slots one by
+ * one.  It takes the same steps in the same order as queue_send.c and queue_receive.c, under the same crash
+ * tables, without the generality.  Whatever it does not know it leaves to them, having changed nothing.
  *
  * What it costs is lines that go from one processor to the other, so each side keeps to its own: it
  * looks at the other's counters only when what it last saw of them says "full" or "a new mark", and
@@ -54,10 +54,56 @@ static inline bool is_rendezvous(const struct tenon_queue *queue)
 	return queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS;
 }
 
-/* To be asked under the lock of the side, too: whoever begins to poll says so and then locks it to look. */
+/* The place of the log at a position.  NULL: there can be none. */
+static inline struct tni_a64 *place_at(struct tenon_queue *queue, uint64_t position,
+				       uint64_t *ret_left)
+{
+	uint64_t offset = position & (queue->attributes.chunk_bytes - 1);
+
+	if (offset < sizeof(struct tni_chunk) || offset % 8 != 0 ||
+	    tni_table_back(&queue->chunks, position >> queue->chunk_shift,
+			   queue->attributes.chunk_bytes) != 0)
+		return NULL;
+	*ret_left = queue->attributes.chunk_bytes - offset;
+	return (struct tni_a64 *)(queue->object.base + queue->chunks.offset + position);
+}
+
+/* Whether somebody polls what is not told of here.  To be asked under the lock of the side, too: whoever begins to poll says
+ * so and then locks it to look. */
 static inline bool is_polled(const struct tenon_queue *queue)
 {
-	return tni_get32(&queue->control->poll_wanted) != 0;
+	return (tni_get32(&queue->control->poll_wanted) & ~TNI_WANTED_PAIR) != 0;
+}
+
+/* What is to be sent or received shows at the descriptor that is both, before the commit. */
+static inline void raise_pair(struct tenon_queue *queue, uint32_t side)
+{
+	if (tni_pair_is_wanted(queue) && tni_get32(&queue->control->pair_level[side]) == 0)
+		tni_pair_raise(queue, side);
+}
+
+/* Behind the unlocking: whoever made it full or empty says so, and knows by his own side's lines that he did not. */
+static inline void lower_when_full(struct tni_call *call)
+{
+	const struct tenon_queue *queue = call->queue;
+	const struct tni_send_side *side = &queue->control->send;
+
+	if (tni_pair_is_wanted(queue) &&
+	    tni_get64(&side->sent_seen) - tni_get64(&side->done_cache) >=
+		    queue->attributes.capacity)
+		tni_pair_lower(call, TNI_RECEIVE);
+}
+
+static void lower_when_empty(struct tni_call *call)
+{
+	struct tenon_queue *queue = call->queue;
+	struct tni_receive_view view = tni_receive_view(&queue->control->receive);
+	uint64_t left, kind;
+	const struct tni_a64 *at = place_at(queue, view.head, &left);
+
+	kind = at ? tni_get64(at) >> TNI_RECORD_KIND_SHIFT & TNI_RECORD_KIND_MASK : 0;
+	if (view.ready == 0 && kind != TNI_RECORD_INLINE && kind != TNI_RECORD_SLOT)
+		tni_pair_lower(call, TNI_SEND);
 }
 
 /* Without a call for the common sizes. */
@@ -74,20 +120,6 @@ static inline void copy(void *restrict to, const void *restrict from, uint64_t b
 	} else if (bytes > 0) {
 		memcpy(t, f, bytes);
 	}
-}
-
-/* The place of the log at a position.  NULL: there can be none. */
-static inline struct tni_a64 *place_at(struct tenon_queue *queue, uint64_t position,
-				       uint64_t *ret_left)
-{
-	uint64_t offset = position & (queue->attributes.chunk_bytes - 1);
-
-	if (offset < sizeof(struct tni_chunk) || offset % 8 != 0 ||
-	    tni_table_back(&queue->chunks, position >> queue->chunk_shift,
-			   queue->attributes.chunk_bytes) != 0)
-		return NULL;
-	*ret_left = queue->attributes.chunk_bytes - offset;
-	return (struct tni_a64 *)(queue->object.base + queue->chunks.offset + position);
 }
 
 /* The same when the chunk ends after `done` messages, or a long message comes: a batch that there is room
@@ -116,6 +148,7 @@ static int put_across(struct tenon_queue *queue, const struct tenon_slice *slice
 	}
 	/* The word behind the last one of a run that ended here has not been written yet. */
 	tni_log_end(queue, append.view.tail);
+	raise_pair(queue, TNI_SEND);
 	tni_append_publish(queue, &append);
 	tni_note_sent(queue, &append.view);
 	return (int)done;
@@ -137,6 +170,7 @@ static inline int put(struct tenon_queue *queue, const struct tenon_slice *slice
 		return -EAGAIN;
 	if (tni_order_back(queue, view.sent, limit < count ? limit : count, true) != 0)
 		return 0;
+	tni_order_note_key(queue, view.sent, key);
 	for (i = 0; i < count && i < limit; i++) {
 		uint64_t bytes = slices[i].bytes, need = head + tni_padded(bytes);
 
@@ -158,6 +192,7 @@ static inline int put(struct tenon_queue *queue, const struct tenon_slice *slice
 		return put_across(queue, slices, i, limit < count ? (uint32_t)limit : count, key,
 				  &view, first);
 	tni_set64(at, 0);
+	raise_pair(queue, TNI_SEND);
 	view.sent += i;
 	tni_step();
 	tni_store_release64(first, tni_record_word(queue, TNI_RECORD_INLINE,
@@ -193,6 +228,7 @@ static inline int put_slot(struct tenon_queue *queue, const struct tenon_slice *
 		tni_txn_abort(&append.txn);
 		return 0;
 	}
+	raise_pair(queue, TNI_SEND);
 	tni_append_publish(queue, &append);
 	tni_note_sent(queue, &append.view);
 	return 1;
@@ -217,6 +253,8 @@ int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint3
 	if (sent == -EAGAIN)
 		call->looked_done = tni_get64(&queue->control->send.done_cache);
 	leave(call, TNI_SEND);
+	if (sent > 0)
+		lower_when_full(call);
 	return sent;
 }
 
@@ -276,6 +314,7 @@ static inline int take_run(struct tni_call *call, uint8_t *buffer, uint64_t capa
 		view.bytes += bytes;
 	}
 	if (taken > 0) {
+		raise_pair(queue, TNI_RECEIVE);
 		tni_note_received(queue);
 		tni_receive_commit_log(side, &view);
 		if (streak < TNI_STREAK_MAX)
@@ -337,6 +376,7 @@ static inline int take_slot(struct tni_call *call, void *buffer, uint64_t capaci
 	view.done++;
 	view.bytes += item.message.bytes;
 	view.limbo_slot = tni_limbo(&queue->control->send.slots, item.slot);
+	raise_pair(queue, TNI_RECEIVE);
 	tni_note_received(queue);
 	return tni_receive_commit(queue, &view) == 0 ? 1 : 0;
 }
@@ -362,6 +402,7 @@ static int take_indexed(struct tni_call *call, void *buffer, uint64_t capacity_b
 	copy(buffer, item.data, item.message.bytes);
 	if (message)
 		*message = item.message;
+	raise_pair(queue, TNI_RECEIVE);
 	return tni_item_finish(queue, &item, TNI_RECEIVED) == 0 ? 1 : 0;
 }
 
@@ -381,14 +422,22 @@ static bool pass_jump(struct tenon_queue *queue)
 }
 
 /* How many of the messages at the front of the log may be taken as they come.  0: another order. */
-static inline uint32_t run_in_log(struct tenon_queue *queue,
+static inline uint32_t run_in_log(struct tenon_queue *queue, uint32_t count,
 				  const struct tenon_receive_options *options)
 {
 	const struct tni_receive_side *side = &queue->control->receive;
+	struct tni_receive_view view;
 	uint64_t known;
 
 	if (queue->attributes.order == TENON_QUEUE_FIFO)
 		return tni_get64(&side->returned_link) == 0 ? TNI_RUN_MAX : 0;
+	/* Of what was sent before this look.  Of several, one might come meanwhile that is to be first. */
+	if (queue->attributes.order == TENON_QUEUE_PRIORITY && count == 1) {
+		view = tni_receive_view(side);
+		if (view.ready == 0 &&
+		    (int64_t)(view.drained - tni_get64(&queue->control->uniform.from)) >= 0)
+			return 1;
+	}
 	if (!tni_order_is_log(queue, options))
 		return 0;
 	if (queue->attributes.order == TENON_QUEUE_TYPED)
@@ -404,7 +453,7 @@ static inline int take(struct tni_call *call, void *buffer, uint64_t capacity_by
 	uint32_t run;
 	int taken;
 
-	run = run_in_log(queue, options);
+	run = run_in_log(queue, count, options);
 	if (run == 0)
 		return queue->attributes.order == TENON_QUEUE_FIFO
 			       ? 0
@@ -426,6 +475,8 @@ int tni_fast_receive(struct tni_call *call, void *buffer, uint64_t capacity_byte
 	if (!is_polled(call->queue))
 		taken = take(call, buffer, capacity_bytes, count, options, messages);
 	leave(call, TNI_RECEIVE);
+	if (taken > 0 && tni_pair_is_wanted(call->queue))
+		lower_when_empty(call);
 	return taken;
 }
 

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "object/queue_order.h"
 #include "object/queue_private.h"
 
 /* From here on a walk's length is checked against the memory there is, which takes a system call. */
@@ -202,6 +203,7 @@ int tni_append_inline(struct tenon_queue *queue, struct tni_append *append, cons
 
 	if (result != 0)
 		return result;
+	tni_order_note_key(queue, append->view.sent, key);
 	put_word(append, at, tni_record_word(queue, TNI_RECORD_INLINE, bytes));
 	if (queue->head_bytes > 8)
 		tni_set64(at + 1, key);
@@ -222,6 +224,7 @@ int tni_append_slot(struct tenon_queue *queue, struct tni_append *append, uint64
 
 	if (result != 0)
 		return result;
+	tni_order_note_key(queue, append->view.sent, key);
 	put_word(append, at, tni_record_word(queue, TNI_RECORD_SLOT, bytes));
 	if (head > 8)
 		tni_set64(at + 1, key);

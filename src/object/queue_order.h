@@ -28,4 +28,19 @@ struct tni_index tni_order_index(struct tenon_queue *queue, uint32_t tree);
 struct tni_slot *tni_order_linked(struct tenon_queue *queue, uint64_t link);
 int tni_order_first(struct tenon_queue *queue, uint64_t node, uint64_t *ret_slot);
 
+/* The next message, number `sent`, is to have this key: said before it is written, and in this order.  Who dies in between, or
+ * does not send it, has said too little of the messages that there are. */
+static inline void tni_order_note_key(struct tenon_queue *queue, uint64_t sent, uint64_t key)
+{
+	struct tni_queue_uniform *uniform = &queue->control->uniform;
+
+	if (queue->attributes.order != TENON_QUEUE_PRIORITY ||
+	    __builtin_expect(tni_get64(&uniform->key) == key, 1))
+		return;
+	tni_set64(&uniform->from, sent);
+	tni_step();
+	tni_set64(&uniform->key, key);
+	tni_step();
+}
+
 #endif

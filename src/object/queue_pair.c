@@ -104,6 +104,21 @@ void tni_pair_apply(struct tenon_queue *queue)
 	}
 }
 
+/* A level has just changed, and with it most likely the number of packets by one: to do that and then look is one system
+ * call less than to look, do it and look. */
+static void step(struct tenon_queue *queue, bool is_one_more)
+{
+	int fd = own_descriptor(queue, false);
+	char packet;
+
+	/* Full or empty: what is right is found below. */
+	if (fd >= 0 && is_one_more)
+		(void)!write(fd, "", 1);
+	else if (fd >= 0)
+		(void)!read(fd, &packet, 1);
+	tni_pair_apply(queue);
+}
+
 void tni_pair_raise(struct tenon_queue *queue, uint32_t side)
 {
 	struct tni_a32 *level = &queue->control->pair_level[side];
@@ -111,34 +126,38 @@ void tni_pair_raise(struct tenon_queue *queue, uint32_t side)
 	if (tni_get32(level) != 0)
 		return;
 	tni_set32(level, 1);
-	tni_pair_apply(queue);
+	step(queue, side == TNI_SEND);
 }
 
 /* Under the lock of the side. */
 static void settle(struct tenon_queue *queue, uint32_t side)
 {
 	struct tni_a32 *level = &queue->control->pair_level[side];
+	bool was_raised = tni_get32(level) != 0;
 
-	if (tni_poll_is_ready(queue, side)) {
-		tni_set32(level, 1);
-	} else {
+	if (!tni_poll_is_ready(queue, side)) {
 		tni_set32(level, 0);
-		tni_pair_apply(queue);
-		if (tni_poll_is_ready(queue, side))
-			tni_set32(level, 1);
+		if (was_raised)
+			step(queue, side != TNI_SEND);
+		else
+			tni_pair_apply(queue);
+		if (!tni_poll_is_ready(queue, side))
+			return;
 	}
+	tni_set32(level, 1);
 	tni_pair_apply(queue);
 }
 
 void tni_pair_lower(struct tni_call *call, uint32_t side)
 {
 	struct tenon_queue *queue = call->queue;
+	uint32_t cpu;
 
 	if (tni_get32(&queue->control->pair_level[side]) == 0 || tni_poll_is_ready(queue, side) ||
-	    tni_side_lock(call, side, tni_grace_ns()) != 0)
+	    tni_side_visit(call, side, tni_grace_ns(), &cpu) != 0)
 		return;
 	settle(queue, side);
-	tni_side_unlock(call, side);
+	tni_side_part(call, side, cpu);
 }
 
 bool tni_pair_is_watched(const struct tenon_queue *queue)

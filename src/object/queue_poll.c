@@ -220,8 +220,9 @@ static void settle(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 	struct tenon_queue *queue = call->queue;
 	int fd = descriptor(queue, side, false);
 	char bytes[64];
+	uint32_t cpu;
 
-	if (fd < 0 || tni_side_lock(call, side, deadline_ns) != 0)
+	if (fd < 0 || tni_side_visit(call, side, deadline_ns, &cpu) != 0)
 		return;
 	if (tni_poll_is_ready(queue, side)) {
 		if (tni_get64(level_of(queue, side)) == 0 || !has_byte(fd))
@@ -233,7 +234,7 @@ static void settle(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 		if (tni_poll_is_ready(queue, side))
 			raise_level(queue, side);
 	}
-	tni_side_unlock(call, side);
+	tni_side_part(call, side, cpu);
 }
 
 void tni_poll_lower(struct tni_call *call, uint32_t side)

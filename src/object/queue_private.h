@@ -139,6 +139,10 @@ static inline bool tni_call_quick(struct tni_call *call, struct tenon_queue *que
 int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns);
 /* Unlocks and wakes whom the state lets go on. */
 void tni_side_unlock(struct tni_call *call, uint32_t side);
+/* The two for one who belongs to the other side.  Who waits for this side goes by where it ran last: not by him, who may be
+ * that one himself.  Who waits for the lock does. */
+int tni_side_visit(struct tni_call *call, uint32_t side, int64_t deadline_ns, uint32_t *ret_cpu);
+void tni_side_part(struct tni_call *call, uint32_t side, uint32_t cpu);
 /* Takes over gates whose owners died. */
 int tni_call_heal(struct tni_call *call, int64_t deadline_ns);
 void tni_queue_renew(struct tni_object *object);

@@ -261,6 +261,22 @@ void tni_side_unlock(struct tni_call *call, uint32_t side)
 	tni_pending_put(call->thread, call->pending);
 }
 
+int tni_side_visit(struct tni_call *call, uint32_t side, int64_t deadline_ns, uint32_t *ret_cpu)
+{
+	uint32_t cpu = tni_get32(&call->queue->house.gate[side]->cpu);
+	int result = tni_side_lock(call, side, deadline_ns);
+
+	if (result == 0)
+		*ret_cpu = cpu;
+	return result;
+}
+
+void tni_side_part(struct tni_call *call, uint32_t side, uint32_t cpu)
+{
+	tni_set32(&call->queue->house.gate[side]->cpu, cpu);
+	tni_side_unlock(call, side);
+}
+
 int tni_call_heal(struct tni_call *call, int64_t deadline_ns)
 {
 	for (uint32_t side = 0; side < TNI_GATES; side++) {

@@ -25,12 +25,10 @@
 #include "posix/mq.h"
 #include "posix/mq_table.h"
 
-/* A moment of CLOCK_REALTIME; INT64_MAX: none is given.  -EINVAL. */
+/* A moment of CLOCK_REALTIME; INT64_MAX: further away than it can be said.  -EINVAL. */
 static int moment_of(const struct timespec *deadline, int64_t *ret_ns)
 {
 	*ret_ns = INT64_MAX;
-	if (!deadline)
-		return 0;
 	if (deadline->tv_sec < 0 || deadline->tv_nsec < 0 || deadline->tv_nsec >= TNI_SECOND_NS)
 		return -EINVAL;
 	if (deadline->tv_sec < INT64_MAX / TNI_SECOND_NS - 1)
@@ -58,11 +56,14 @@ struct transfer {
 	struct tenon_message message;
 };
 
-static inline int attempt(struct transfer *transfer, uint32_t flags, int64_t deadline_ns)
+/* All of this is compiled for each of the two directions by itself. */
+#define EACH_WAY static inline __attribute__((__always_inline__))
+
+EACH_WAY int attempt(struct transfer *transfer, bool is_send, uint32_t flags, int64_t deadline_ns)
 {
 	struct tenon_queue *queue = transfer->descriptor->mq->queue;
 
-	if (transfer->data) {
+	if (is_send) {
 		struct tenon_send_options options = {.size = sizeof(options),
 						     .flags = flags,
 						     .key = transfer->priority,
@@ -85,7 +86,8 @@ static void leave(void *context)
 }
 
 /* As a cancellation point, and until the moment at most. */
-static int wait_and_transfer(struct transfer *transfer, uint32_t flags, int64_t realtime_ns)
+EACH_WAY int wait_and_transfer(struct transfer *transfer, bool is_send, uint32_t flags,
+			       int64_t realtime_ns)
 {
 	struct tni_manner manner;
 	int result;
@@ -95,31 +97,37 @@ static int wait_and_transfer(struct transfer *transfer, uint32_t flags, int64_t 
 		manner.may_sleep = may_sleep;
 		manner.cancelled = leave;
 		manner.context = transfer->descriptor;
-		result = attempt(transfer, flags, manner.deadline_ns);
+		result = attempt(transfer, is_send, flags, manner.deadline_ns);
 		result = tni_manner_end(&manner, result);
 	} while (result == -EAGAIN && !(flags & TENON_NONBLOCK));
 	return result;
 }
 
-static int transfer_it(struct transfer *transfer, int64_t realtime_ns)
+/* At a descriptor that was not to wait, or until a moment. */
+EACH_WAY int look_and_transfer(struct transfer *transfer, bool is_send, int64_t realtime_ns)
+{
+	int result = wait_and_transfer(transfer, is_send, TENON_NONBLOCK, INT64_MAX),
+	    is_nonblocking;
+
+	if (result != -EAGAIN)
+		return result;
+	is_nonblocking = tni_mqd_is_nonblocking(transfer->descriptor);
+	if (is_nonblocking < 0)
+		return is_nonblocking;
+	return is_nonblocking ? -EAGAIN : wait_and_transfer(transfer, is_send, 0, realtime_ns);
+}
+
+EACH_WAY int transfer_it(struct transfer *transfer, bool is_send, int64_t realtime_ns)
 {
 	struct tni_mqd *descriptor = transfer->descriptor;
-	bool is_registered = transfer->data && tni_get32(&descriptor->mq->serial) != 0;
+	bool is_registered = is_send && tni_get32(&descriptor->mq->serial) != 0;
 	int result;
 
-	if (realtime_ns == INT64_MAX && tni_get32(&descriptor->is_nonblocking) == 0) {
-		result = wait_and_transfer(transfer, 0, INT64_MAX);
-	} else {
-		result = wait_and_transfer(transfer, TENON_NONBLOCK, INT64_MAX);
-		if (result == -EAGAIN) {
-			int is_nonblocking = tni_mqd_is_nonblocking(descriptor);
-
-			if (is_nonblocking < 0)
-				result = is_nonblocking;
-			else if (!is_nonblocking)
-				result = wait_and_transfer(transfer, 0, realtime_ns);
-		}
-	}
+	if (__builtin_expect(realtime_ns == INT64_MAX, 1) &&
+	    tni_get32(&descriptor->is_nonblocking) == 0)
+		result = wait_and_transfer(transfer, is_send, 0, INT64_MAX);
+	else
+		result = look_and_transfer(transfer, is_send, realtime_ns);
 	/* This process's own registration, before the call returns. */
 	if (result == 0 && is_registered)
 		tni_mq_tell(descriptor->mq);
@@ -131,8 +139,8 @@ int tenon_mq_timedsend(mqd_t queue, const char *data, size_t bytes, unsigned pri
 		       const struct timespec *deadline)
 {
 	struct transfer transfer = {.data = data ? data : "", .bytes = bytes, .priority = priority};
-	int64_t realtime_ns;
-	int result = moment_of(deadline, &realtime_ns);
+	int64_t realtime_ns = INT64_MAX;
+	int result = deadline ? moment_of(deadline, &realtime_ns) : 0;
 
 	tni_defer_test_cancel();
 	if (result == 0 && priority > TENON_QUEUE_PRIORITY_MAX)
@@ -151,8 +159,8 @@ int tenon_mq_timedsend(mqd_t queue, const char *data, size_t bytes, unsigned pri
 	if (result != 0)
 		tni_mqd_leave(transfer.descriptor);
 	else
-		result = transfer_it(&transfer, realtime_ns);
-	return (int)tni_posix_result(result);
+		result = transfer_it(&transfer, true, realtime_ns);
+	return result == 0 ? 0 : (int)tni_posix_result(result);
 }
 
 int tenon_mq_send(mqd_t queue, const char *data, size_t bytes, unsigned priority)
@@ -164,8 +172,8 @@ ssize_t tenon_mq_timedreceive(mqd_t queue, char *buffer, size_t capacity_bytes,
 			      unsigned *ret_priority, const struct timespec *deadline)
 {
 	struct transfer transfer = {.buffer = buffer, .bytes = capacity_bytes};
-	int64_t realtime_ns;
-	int result = moment_of(deadline, &realtime_ns);
+	int64_t realtime_ns = INT64_MAX;
+	int result = deadline ? moment_of(deadline, &realtime_ns) : 0;
 
 	tni_defer_test_cancel();
 	if (result != 0)
@@ -182,7 +190,7 @@ ssize_t tenon_mq_timedreceive(mqd_t queue, char *buffer, size_t capacity_bytes,
 	if (result != 0)
 		tni_mqd_leave(transfer.descriptor);
 	else
-		result = transfer_it(&transfer, realtime_ns);
+		result = transfer_it(&transfer, false, realtime_ns);
 	if (result != 0)
 		return tni_posix_result(result);
 	if (ret_priority)

@@ -26,6 +26,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/single_threaded.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -307,6 +308,19 @@ static struct tni_mqd *recognize(int fd)
 	return known(fd);
 }
 
+/* A call more or less at the descriptor; how many there were.  Of a process's only thread nobody else needs to see it, and
+ * a handler that interrupts it leaves the number as it was. */
+static inline uint64_t count_user(struct tni_mqd *descriptor, uint64_t change)
+{
+	uint64_t before;
+
+	if (!__libc_single_threaded)
+		return tni_fetch_add_total64(&descriptor->users, change);
+	before = tni_get64(&descriptor->users);
+	tni_set64(&descriptor->users, before + change);
+	return before;
+}
+
 static inline struct tni_mqd *enter_known(int fd)
 {
 	for (;;) {
@@ -314,7 +328,7 @@ static inline struct tni_mqd *enter_known(int fd)
 
 		if (__builtin_expect(!descriptor, 0))
 			return NULL;
-		tni_fetch_add_total64(&descriptor->users, 1);
+		count_user(descriptor, 1);
 		if (__builtin_expect(known(fd) == descriptor, 1))
 			return descriptor;
 		tni_mqd_leave(descriptor);
@@ -335,7 +349,7 @@ struct tni_mqd *tni_mqd_enter(int fd)
 
 void tni_mqd_leave(struct tni_mqd *descriptor)
 {
-	if (__builtin_expect(tni_fetch_add_total64(&descriptor->users, UINT64_MAX) != 1 ||
+	if (__builtin_expect(count_user(descriptor, UINT64_MAX) != 1 ||
 				     tni_get32(&descriptor->closed) == 0,
 			     1))
 		return;
@@ -371,21 +385,28 @@ void tni_mqd_sweep(void)
 	}
 }
 
+/* It was closed by a call that nobody told of.  Whether that was so; if it was closed meanwhile by one who told of it, who is
+ * at it goes on. */
+static bool forget_stale(struct tni_mqd *descriptor)
+{
+	bool is_gone = false;
+
+	tni_mq_lock();
+	if (tni_get32(&descriptor->closed) == 0 && is_stale(descriptor)) {
+		forget(descriptor);
+		is_gone = true;
+	}
+	tni_mq_unlock();
+	return is_gone;
+}
+
 int tni_mqd_is_nonblocking(struct tni_mqd *descriptor)
 {
 	int flags = fcntl(descriptor->fd, F_GETFL);
-	bool is_gone = false;
+	/* Who does not wait learns of it with the next message at the latest; who waits might wait for ever. */
+	bool is_doubtful = flags < 0 || (!(flags & O_NONBLOCK) && !tni_get32(&is_told_of_polls));
 
-	if (flags < 0 || !tni_get32(&is_told_of_polls)) {
-		tni_mq_lock();
-		if (tni_get32(&descriptor->closed) == 0 && is_stale(descriptor)) {
-			forget(descriptor);
-			is_gone = true;
-		}
-		tni_mq_unlock();
-	}
-	/* It was closed meanwhile by one who told of it: who is at it goes on. */
-	if (is_gone)
+	if (is_doubtful && is_stale(descriptor) && forget_stale(descriptor))
 		return -EBADF;
 	if (flags >= 0 && tni_get32(&descriptor->closed) == 0)
 		tni_set32(&descriptor->is_nonblocking, (flags & O_NONBLOCK) != 0);
