@@ -82,6 +82,7 @@
 
 #include "core/clock.h"
 #include "core/fault.h"
+#include "core/manner.h"
 
 /* So many pauses a locker makes before it sleeps; and of a gate that is held long as many between two looks: one that is
  * wanted all the time would else change hands at each release, and its line and all that it protects with it. */
@@ -91,10 +92,6 @@
 #define DOUBT_NS 200000
 /* Where futex_waitv(2) is missing, deaths are not told to sleepers: they look this often. */
 #define BLIND_NS (100 * TNI_MILLISECOND_NS)
-
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
 
 static struct tni_a32 no_waitv; /* 1: the kernel has none */
 
@@ -127,17 +124,6 @@ static void put_waiter(struct futex_waitv *waiters, uint32_t *count, const void 
 {
 	waiters[(*count)++] = (struct futex_waitv){
 		.val = expected, .uaddr = (uintptr_t)word, .flags = FUTEX_32};
-}
-
-int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_ns)
-{
-	struct timespec at = tni_timespec(deadline_ns > 0 ? deadline_ns : 0);
-	long woken = syscall(SYS_futex_waitv, words, count, 0,
-			     deadline_ns != INT64_MAX ? &at : NULL, CLOCK_MONOTONIC);
-
-	if (woken >= 0)
-		return (int)woken;
-	return errno == EPERM ? -ENOSYS : -errno;
 }
 
 /* Gates (the first `gate_count`), stakes and events, in this order: G3. */
@@ -177,7 +163,9 @@ static int wait_any(struct tni_gatehouse *house, const struct tni_sleep *sleep, 
 		return wait_event(&house->waitroom->event[first_class], sleep->event[first_class],
 				  deadline_ns);
 	first_event = list_words(house, sleep, gate_count, words, &count);
-	woken = tni_words_wait(words, count, deadline_ns);
+	woken = tni_words_wait(words, count, deadline_ns,
+			       !(sleep->classes & (TNI_CLASS_BIT(TNI_CLASS_LOCK_0) |
+						   TNI_CLASS_BIT(TNI_CLASS_LOCK_1))));
 	if (woken >= 0)
 		return woken >= (int)first_event ? TNI_WOKEN : TNI_WOKEN_DEATH;
 	if (woken == -ENOSYS) {

@@ -164,8 +164,6 @@ int tni_sleep_wait(struct tni_gatehouse *house, struct tni_sleep *sleep, int64_t
 #define TNI_SLEEP_WORDS_MOST (TNI_GATES + TNI_SLEEP_STAKES_MOST + TNI_CLASSES)
 uint32_t tni_sleep_words(const struct tni_gatehouse *house, const struct tni_sleep *sleep,
 			 struct futex_waitv *ret_words, uint32_t *ret_count);
-/* Which one woke it; -EAGAIN something moved; -ETIMEDOUT, -EINTR; -ENOSYS the kernel cannot. */
-int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_ns);
 /* When it was woken by a word of this object. */
 void tni_sleep_woken(struct tni_gatehouse *house);
 /* Whether somebody has counted an event since the announcement: its wake may have been for this sleeper. */

@@ -12,6 +12,8 @@
 
 #include "abi/atomic.h"
 
+struct tni_manner;
+
 struct tni_thread {
 	struct robust_list_head *robust; /* the thread's own, registered with the kernel */
 	uint32_t tid;
@@ -19,6 +21,7 @@ struct tni_thread {
 	uint32_t serial;     /* another one for each thread, as ids are not */
 	uint32_t entries;    /* of ours in its robust list: core/robust.c */
 	bool at_stakes; /* in the midst of core/stake.c: a signal handler must not begin anew */
+	struct tni_manner *manner; /* of its call, or NULL: core/manner.h */
 };
 
 extern __thread struct tni_thread tni_thread_self_;

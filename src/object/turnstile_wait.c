@@ -140,6 +140,8 @@ static int sleep_until_may(struct tni_turn *turn, int64_t deadline_ns)
 	}
 	tni_sleep_end(&sync->house, &sleep);
 	tni_deaths_end(&deaths, &holders, &sleep);
+	if (result == -ECANCELED)
+		tni_gatehouse_rouse(&sync->house);
 	return result < 0 ? result : 0;
 }
 

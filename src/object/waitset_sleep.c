@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "core/clock.h"
+#include "core/manner.h"
 #include "object/waitset.h"
 
 #define TICK_NS (100 * TNI_MILLISECOND_NS)
@@ -208,8 +209,9 @@ static int sleep_once(struct rest *rests, uint32_t count, struct tni_a32 *order,
 									     FUTEX_PRIVATE_FLAG};
 	if (!fill(&vector, rests, count, deadline_ns) || may_have_missed(rests, count))
 		return 0;
-	woken = vector.count > 0 ? tni_words_wait(vector.words, vector.count, vector.until_ns)
-				 : wait_for_time(vector.until_ns);
+	woken = vector.count > 0
+			? tni_words_wait(vector.words, vector.count, vector.until_ns, false)
+			: wait_for_time(vector.until_ns);
 	if (woken == -ENOSYS) {
 		nanosleep(&(struct timespec){.tv_nsec = BLIND_TICK_NS}, NULL);
 		woken = -EAGAIN;

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The one place where the library sleeps for a word, and what a face has said about how.
+ *
+ * Cancellation.  glibc wakes a thread to be cancelled only while it is of the asynchronous type, and then unwinds
+ * its stack: what the calls below it were in the midst of would stay as it is.  So it is of that type in the system
+ * call alone, where a buffer of the kind that pthread_cleanup_push(3) makes catches the unwinding; the call is
+ * told -ECANCELED, which it ends with as with -EINTR, but for one thing: it may have been woken in the same instant, and
+ * wakes all in its stead; and when the face is left the unwinding goes on from there.
+ */
+
+#include "core/manner.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/thread.h"
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+
+/* What pthread_cleanup_push(3) expands to, for C without exceptions. */
+extern void __pthread_register_cancel(__pthread_unwind_buf_t *buffer);
+extern void __pthread_unregister_cancel(__pthread_unwind_buf_t *buffer);
+extern void __pthread_unwind_next(__pthread_unwind_buf_t *buffer) __attribute__((__noreturn__));
+extern int __sigsetjmp(struct __jmp_buf_tag *environment, int save_mask)
+	__attribute__((__returns_twice__));
+
+static long wait_words(struct futex_waitv *words, uint32_t count, const struct timespec *until,
+		       clockid_t clock)
+{
+	return syscall(SYS_futex_waitv, words, count, 0, until, clock);
+}
+
+static __attribute__((__noinline__)) long wait_cancellable(struct tni_manner *manner,
+							   struct futex_waitv *words,
+							   uint32_t count,
+							   const struct timespec *until,
+							   clockid_t clock)
+{
+	long woken;
+	int type;
+
+	if (__sigsetjmp((struct __jmp_buf_tag *)(void *)manner->unwind.__cancel_jmp_buf, 0) != 0) {
+		errno = ECANCELED;
+		return -1;
+	}
+	__pthread_register_cancel(&manner->unwind);
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	woken = wait_words(words, count, until, clock);
+	pthread_setcanceltype(type, NULL);
+	__pthread_unregister_cancel(&manner->unwind);
+	return woken;
+}
+
+int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_ns, bool can_end)
+{
+	struct tni_manner *manner = tni_thread_self_.manner;
+	struct timespec at = tni_timespec(deadline_ns > 0 ? deadline_ns : 0);
+	const struct timespec *until = deadline_ns != INT64_MAX ? &at : NULL;
+	clockid_t clock = CLOCK_MONOTONIC;
+	long woken;
+
+	/* Not one who looks in between. */
+	if (manner && manner->realtime_ns != INT64_MAX && deadline_ns == manner->deadline_ns) {
+		at = tni_timespec(manner->realtime_ns > 0 ? manner->realtime_ns : 0);
+		clock = CLOCK_REALTIME;
+	}
+	if (manner && manner->is_cancellable && can_end)
+		woken = wait_cancellable(manner, words, count, until, clock);
+	else
+		woken = wait_words(words, count, until, clock);
+	if (woken >= 0)
+		return (int)woken;
+	return errno == EPERM ? -ENOSYS : -errno;
+}
+
+void tni_manner_begin(struct tni_manner *manner, int64_t realtime_ns, bool is_cancellable)
+{
+	struct tni_thread *thread = tni_thread_self();
+	int64_t left_ns;
+
+	if (is_cancellable)
+		pthread_testcancel();
+	manner->deadline_ns = INT64_MAX;
+	manner->realtime_ns = realtime_ns;
+	manner->is_cancellable = is_cancellable;
+	manner->outer = thread->manner;
+	if (realtime_ns != INT64_MAX) {
+		left_ns = realtime_ns - tni_clock_ns(CLOCK_REALTIME);
+		manner->deadline_ns = tni_clock_ns(CLOCK_MONOTONIC);
+		if (left_ns < 0)
+			manner->deadline_ns = -1;
+		else if (left_ns < INT64_MAX - 1 - manner->deadline_ns)
+			manner->deadline_ns += left_ns;
+		else
+			manner->deadline_ns = INT64_MAX - 1;
+	}
+	thread->manner = manner;
+}
+
+int tni_manner_end(struct tni_manner *manner, int result)
+{
+	tni_thread_self_.manner = manner->outer;
+	if (result == -ECANCELED)
+		__pthread_unwind_next(&manner->unwind);
+	if (result == -ETIMEDOUT && manner->realtime_ns != INT64_MAX &&
+	    tni_clock_ns(CLOCK_REALTIME) < manner->realtime_ns)
+		return -EAGAIN;
+	return result;
+}

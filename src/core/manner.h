@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_CORE_MANNER_H
+#define TNI_CORE_MANNER_H
+
+/*
+ * How a thread's call waits, for faces whose systems say more about it than a deadline: until a moment of
+ * CLOCK_REALTIME, also when that clock is set meanwhile; and as a cancellation point (pthreads(7)).
+ *
+ *	struct tni_manner manner;
+ *
+ *	tni_manner_begin(&manner, realtime_ns, true);
+ *	result = tenon_queue_receive(… deadline manner.deadline_ns …);
+ *	tni_manner_end(&manner, result);
+ */
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tni_manner {
+	int64_t deadline_ns; /* what the call is to be given: of CLOCK_MONOTONIC, as the clocks stand */
+	int64_t realtime_ns; /* INT64_MAX: none */
+	bool is_cancellable;
+	struct tni_manner *outer; /* of a call that a signal handler interrupted */
+	__pthread_unwind_buf_t unwind;
+};
+
+/* What the thread does from now on waits so.  Where it is a cancellation point it acts at once on what is pending. */
+void tni_manner_begin(struct tni_manner *manner, int64_t realtime_ns, bool is_cancellable);
+
+/*
+ * Ends that.  Of what the call answered: -ECANCELED does not return, as the thread is being cancelled; -ETIMEDOUT
+ * is answered only if the moment has come, and else -EAGAIN: the clock was set back, to be called again from the
+ * beginning.
+ */
+int tni_manner_end(struct tni_manner *manner, int result);
+
+/*
+ * Sleeps on the words until the deadline, in the manner of the thread's call; a cancellation point only if the caller can
+ * end there, as who waits for a lock in between cannot.  Which one woke it; -EAGAIN something moved; -ETIMEDOUT, -EINTR;
+ * -ECANCELED: pass on the wake that it may have been given, leave everything in order, and answer that; -ENOSYS the
+ * kernel cannot.
+ */
+int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_ns, bool can_end);
+
+#endif
