@@ -69,6 +69,14 @@ struct tenon_queue;
 
 #define TENON_QUEUE_PRIORITY_MAX 32767u
 
+/*
+ * For the options: the mode says who may receive (read) and who may send (write), each alone, as that of a POSIX
+ * message queue does, and whoever opens the queue by that interface is asked for what he opens it for
+ * (tenon/posix.h); tenon_queue_open asks for both.  The file itself lets all of these, and the owner, read and
+ * write, since who receives changes it: whoever does not keep to this library can do more than the mode says.
+ */
+#define TENON_QUEUE_SPLIT_MODE 1u
+
 /* What a send does when the queue is full. */
 #define TENON_QUEUE_WAIT 0u	   /* waits for room (or gives -EAGAIN when it may not wait) */
 #define TENON_QUEUE_FAIL 1u	   /* gives -EAGAIN */
@@ -85,7 +93,7 @@ struct tenon_queue;
 #define TENON_QUEUE_DEFAULT_PARTICIPANTS 256u
 
 struct tenon_queue_options {
-	uint32_t size, flags;	    /* flags: 0 */
+	uint32_t size, flags;	    /* flags: TENON_QUEUE_SPLIT_MODE */
 	uint32_t order;		    /* TENON_QUEUE_FIFO … */
 	uint32_t full;		    /* TENON_QUEUE_WAIT … */
 	uint64_t capacity;	    /* messages, 1 to TENON_QUEUE_MAX_CAPACITY, or one of the above;

@@ -25,6 +25,8 @@
 #define TNI_PARTICIPANTS_MAX 1024u
 #define TNI_PARTICIPANTS_OFFSET 4096u
 
+#define TNI_ACCESS_GIVEN 0x80000000u
+
 struct tni_object_header {
 	uint64_t magic;
 	uint32_t layout_version;
@@ -35,7 +37,10 @@ struct tni_object_header {
 	uint64_t id;	       /* random */
 	int64_t created_ns;    /* CLOCK_REALTIME */
 	uint64_t extent_bytes; /* of address space; the file itself is as long as what was used */
-	uint64_t reserved[3];
+	uint32_t
+		access; /* queues: TNI_ACCESS_GIVEN | permission bits of who may do what, if the file's mode does not say it */
+	uint32_t reserved0;
+	uint64_t reserved[2];
 	struct tni_a32 damaged;		 /* 1: somebody found bytes that cannot be */
 	struct tni_a32 participants_top; /* entries below have been used */
 	struct tni_a64 pid_namespace;	 /* of the first who attached */
@@ -71,7 +76,10 @@ struct tni_participant {
 	struct tni_a32 staked;	      /* 1: its stake has been used, and there is memory for it */
 	struct tni_a64 attached_ns;   /* CLOCK_REALTIME */
 	struct tni_a64 pid_namespace; /* inode number; 0 unknown */
-	uint64_t reserved2[4];
+	struct tni_a32 blocked;	      /* threads that wait for a message of a queue */
+	/* The last registration of a queue's whose message has come (object/queue_notice.c; 0 none), and who has sent it. */
+	struct tni_a32 notice_serial, notice_pid, notice_uid;
+	uint64_t reserved2[2];
 };
 
 _Static_assert(sizeof(struct tni_participant) == 64, "participant");

@@ -206,14 +206,44 @@ struct tni_queue_idle {
 
 _Static_assert(sizeof(struct tni_queue_idle) == 64, "queue idle");
 
+/* More of control.poll_wanted. */
+#define TNI_WANTED_PAIR 4u   /* the descriptor that is both is polled */
+#define TNI_WANTED_NOTICE 8u /* somebody is registered */
+
+/* Who is registered to be told of a message that comes to the empty queue: object/queue_notice.c.  Under the senders'
+ * lock. */
+#define TNI_NOTICE_NONE 0u
+#define TNI_NOTICE_ARMED 1u
+#define TNI_NOTICE_WITHHELD 2u /* armed; a message came that somebody blocked is to get */
+#define TNI_NOTICE_FIRING 3u   /* armed; the message is just being sent */
+
+struct tni_queue_notice {
+	struct tni_a32 state;
+	struct tni_a32 serial;	    /* of the registration */
+	struct tni_a32 participant; /* that is registered */
+	struct tni_a32 event;	    /* counts; the registered sleeps on it; bit 30 is never set */
+	struct tni_a32 sender_pid, sender_uid; /* FIRING */
+	struct tni_a32 signal, reserved;       /* for who looks: what it is told by */
+};
+
+_Static_assert(sizeof(struct tni_queue_notice) == 32, "queue notice");
+
 struct tni_queue_control {
 	_Alignas(128) struct tni_send_side send;
 	_Alignas(128) struct tni_receive_side receive;
 	_Alignas(128) struct tni_waitroom waitroom;
-	struct tni_a32 poll_wanted; /* TENON_READABLE, TENON_WRITABLE: somebody polls */
-	uint32_t reserved[15];
+	struct tni_a32
+		poll_wanted; /* TENON_READABLE, TENON_WRITABLE, TNI_WANTED_…: somebody polls */
+	struct tni_queue_notice notice;
+	struct tni_a32 pair_level[2]; /* of the descriptor that is both: object/queue_pair.c */
+	uint32_t reserved[5];
 	struct tni_queue_idle idle;
 };
+
+_Static_assert(offsetof(struct tni_queue_control, notice) -
+			       offsetof(struct tni_queue_control, poll_wanted) ==
+		       4,
+	       "queue control");
 
 _Static_assert(offsetof(struct tni_queue_control, idle) % 64 == 0, "queue control");
 

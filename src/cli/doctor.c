@@ -227,7 +227,7 @@ static int examine_objects(struct doctor *doctor)
 	return error;
 }
 
-/* A queue that somebody polls has pipes beside it, `.q.INODE.ID.r` and `.q.INODE.ID.w`, which go with it.
+/* A queue that somebody polls has pipes beside it, `.q.INODE.ID.` and one of `rwm`, which go with it.
  * They are left behind if the remover, or a first poller beside it, is killed. */
 static bool is_pipe(const char *name, ino_t *ret_inode)
 {
@@ -236,7 +236,7 @@ static bool is_pipe(const char *name, ino_t *ret_inode)
 	int bytes = 0;
 
 	if (sscanf(name, ".q.%16" SCNx64 ".%16" SCNx64 ".%c%n", &inode, &id, &side, &bytes) != 3 ||
-	    bytes != 38 || name[bytes] || (side != 'r' && side != 'w'))
+	    bytes != 38 || name[bytes] || !strchr("rwm", side))
 		return false;
 	*ret_inode = (ino_t)inode;
 	return true;

@@ -28,7 +28,8 @@
 	M(tni_object_header, byte_order) M(tni_object_header, fingerprint) \
 	M(tni_object_header, kind) M(tni_object_header, participants_max) \
 	M(tni_object_header, id) M(tni_object_header, created_ns) \
-	M(tni_object_header, extent_bytes) M(tni_object_header, reserved) \
+	M(tni_object_header, extent_bytes) M(tni_object_header, access) \
+	M(tni_object_header, reserved0) M(tni_object_header, reserved) \
 	M(tni_object_header, damaged) M(tni_object_header, participants_top) \
 	M(tni_object_header, pid_namespace) M(tni_object_header, mixed) \
 	M(tni_object_header, stakes_top) M(tni_object_header, reserved2)
@@ -36,7 +37,9 @@
 #define TNI_LAYOUT_PARTICIPANT(M) \
 	M(tni_participant, state) M(tni_participant, pid) M(tni_participant, uid) \
 	M(tni_participant, staked) M(tni_participant, attached_ns) \
-	M(tni_participant, pid_namespace) M(tni_participant, reserved2)
+	M(tni_participant, pid_namespace) M(tni_participant, blocked) \
+	M(tni_participant, notice_serial) M(tni_participant, notice_pid) \
+	M(tni_participant, notice_uid) M(tni_participant, reserved2)
 
 #define TNI_LAYOUT_GATE(M) \
 	M(tni_gate, word) M(tni_gate, cpu) M(tni_gate, repairs)
@@ -107,8 +110,14 @@
 
 #define TNI_LAYOUT_QUEUE_CONTROL(M) \
 	M(tni_queue_control, send) M(tni_queue_control, receive) M(tni_queue_control, waitroom) \
-	M(tni_queue_control, poll_wanted) M(tni_queue_control, reserved) \
+	M(tni_queue_control, poll_wanted) M(tni_queue_control, notice) \
+	M(tni_queue_control, pair_level) M(tni_queue_control, reserved) \
 	M(tni_queue_control, idle)
+
+#define TNI_LAYOUT_QUEUE_NOTICE(M) \
+	M(tni_queue_notice, state) M(tni_queue_notice, serial) M(tni_queue_notice, participant) \
+	M(tni_queue_notice, event) M(tni_queue_notice, sender_pid) \
+	M(tni_queue_notice, sender_uid) M(tni_queue_notice, signal) M(tni_queue_notice, reserved)
 
 #define TNI_LAYOUT_CHUNK(M) \
 	M(tni_chunk, next_link) M(tni_chunk, pins) M(tni_chunk, retired) M(tni_chunk, hollow) \
@@ -193,6 +202,7 @@
 	S(tni_send_side, TNI_LAYOUT_SEND_SIDE) \
 	S(tni_receive_side, TNI_LAYOUT_RECEIVE_SIDE) \
 	S(tni_queue_idle, TNI_LAYOUT_QUEUE_IDLE) \
+	S(tni_queue_notice, TNI_LAYOUT_QUEUE_NOTICE) \
 	S(tni_queue_control, TNI_LAYOUT_QUEUE_CONTROL) \
 	S(tni_chunk, TNI_LAYOUT_CHUNK) \
 	S(tni_slot, TNI_LAYOUT_SLOT) \
@@ -223,7 +233,8 @@
 	TNI_LOAN_FREE, TNI_LOAN_HELD, TNI_LEASE_FREE, TNI_LEASE_TAKEN, TNI_LEASE_RETURNED, \
 	TNI_LEASE_IN_SLOT, TNI_RECEIPT_FREE, TNI_RECEIPT_OPEN, TNI_RECEIPT_DONE, \
 	TNI_RECEIPT_CANCELLED, TNI_RECEIPT_STATE_MASK, TNI_RECEIPT_ORPHAN, TNI_TREE_KEY, \
-	TNI_TREE_AGE, TNI_FORK_BIT, TNI_LOCK_SOUND, TNI_LOCK_OWNER_DIED, TNI_LOCK_LOST, TNI_LOCK_DONE, \
+	TNI_TREE_AGE, TNI_WANTED_PAIR, TNI_WANTED_NOTICE, TNI_NOTICE_NONE, TNI_NOTICE_ARMED, \
+	TNI_NOTICE_WITHHELD, TNI_NOTICE_FIRING, TNI_ACCESS_GIVEN, TNI_FORK_BIT, TNI_LOCK_SOUND, TNI_LOCK_OWNER_DIED, TNI_LOCK_LOST, TNI_LOCK_DONE, \
 	TNI_TURNSTILE_VALUE, TNI_TURNSTILE_CLAIMING, TNI_TURNSTILE_WIDE, TNI_TURNSTILE_OWED, \
 	TNI_TURNSTILE_EPOCH_ONE, TNI_TURNSTILE_EPOCH, TNI_TURNSTILE_SLEEPERS, TNI_EVENT_SET, TNI_EVENT_TOKEN, \
 	TNI_EVENT_PULSE_ONE, TNI_EVENT_PULSES, TNI_BARRIER_ARRIVED, TNI_BARRIER_ROUND_ONE, \

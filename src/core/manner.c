@@ -65,6 +65,12 @@ int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_n
 	clockid_t clock = CLOCK_MONOTONIC;
 	long woken;
 
+	if (manner && can_end && manner->may_sleep) {
+		int result = manner->may_sleep(manner->context);
+
+		if (result != 0)
+			return result;
+	}
 	/* Not one who looks in between. */
 	if (manner && manner->realtime_ns != INT64_MAX && deadline_ns == manner->deadline_ns) {
 		at = tni_timespec(manner->realtime_ns > 0 ? manner->realtime_ns : 0);
@@ -89,6 +95,7 @@ void tni_manner_begin(struct tni_manner *manner, int64_t realtime_ns, bool is_ca
 	manner->deadline_ns = INT64_MAX;
 	manner->realtime_ns = realtime_ns;
 	manner->is_cancellable = is_cancellable;
+	manner->may_sleep = NULL;
 	manner->outer = thread->manner;
 	if (realtime_ns != INT64_MAX) {
 		left_ns = realtime_ns - tni_clock_ns(CLOCK_REALTIME);

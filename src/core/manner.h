@@ -8,7 +8,7 @@
  *
  *	struct tni_manner manner;
  *
- *	tni_manner_begin(&manner, realtime_ns, true);
+ *	tni_manner_begin(&manner, realtime_ns, true);	and, if wanted, manner.may_sleep = …
  *	result = tenon_queue_receive(… deadline manner.deadline_ns …);
  *	tni_manner_end(&manner, result);
  */
@@ -22,6 +22,9 @@ struct tni_manner {
 	int64_t deadline_ns; /* what the call is to be given: of CLOCK_MONOTONIC, as the clocks stand */
 	int64_t realtime_ns; /* INT64_MAX: none */
 	bool is_cancellable;
+	/* Asked before it sleeps: 0, or what the call is to end with; -EAGAIN is not for that.  May be NULL. */
+	int (*may_sleep)(void *context);
+	void *context;
 	struct tni_manner *outer; /* of a call that a signal handler interrupted */
 	__pthread_unwind_buf_t unwind;
 };

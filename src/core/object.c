@@ -100,6 +100,24 @@ bool tni_object_is_dead(struct tni_object *object, uint32_t participant)
 	return fcntl(object->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
 }
 
+/* Where the mode says who may do what: keeps it, as the umask has left it, and lets those whom it allows anything,
+ * and the owner, who could change it, read and write the file. */
+static int widen(int fd, struct tni_object_header *header)
+{
+	struct stat status;
+	mode_t mode = 0600;
+
+	if (header->access == 0)
+		return 0;
+	if (fstat(fd, &status) != 0)
+		return -errno;
+	header->access = TNI_ACCESS_GIVEN | (status.st_mode & 0777);
+	for (mode_t class = 0; class < 9; class += 3)
+		if (status.st_mode >> class & 6)
+			mode |= (mode_t)(6u << class);
+	return fchmod(fd, mode) == 0 ? 0 : -errno;
+}
+
 static int make(int directory_fd, const char *name, mode_t mode, struct tni_object_header *header,
 		int (*fill)(int fd, uint8_t *base, const void *context), const void *context,
 		int *ret_fd)
@@ -109,6 +127,11 @@ static int make(int directory_fd, const char *name, mode_t mode, struct tni_obje
 
 	if (result != 0)
 		return result;
+	result = widen(fd, header);
+	if (result != 0) {
+		close(fd);
+		return result;
+	}
 	header->magic = TNI_MAGIC;
 	header->layout_version = TNI_LAYOUT_VERSION;
 	header->byte_order = TNI_BYTE_ORDER;
@@ -416,6 +439,8 @@ static int claim(struct tni_object *object, uint32_t index)
 		byte_lock(object->fd, index, F_UNLCK);
 		return result;
 	}
+	tni_set32(&entry->blocked, 0);
+	tni_set32(&entry->notice_serial, 0);
 	tni_set32(&entry->pid, (uint32_t)getpid());
 	tni_set32(&entry->uid, geteuid());
 	tni_set64(&entry->pid_namespace, own_pid_namespace());

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/access.h"
 #include "core/file.h"
 #include "core/namespace.h"
 #include "object/named.h"
@@ -166,7 +167,8 @@ static int options_check(const struct tenon_queue_options *options,
 		.mode = TENON_QUEUE_DEFAULT_MODE,
 	};
 	if (options) {
-		int result = tni_options_copy(checked, sizeof(*checked), options, 0);
+		int result = tni_options_copy(checked, sizeof(*checked), options,
+					      TENON_QUEUE_SPLIT_MODE);
 
 		if (result != 0)
 			return result;
@@ -212,8 +214,10 @@ static int fill(int fd, uint8_t *base, const void *context)
 static int create(int directory_fd, const char *file_name, const char *name,
 		  const struct tenon_queue_options *options, uint64_t *ret_inode)
 {
-	struct tni_object_header header = {.kind = TENON_KIND_QUEUE,
-					   .participants_max = options->max_participants};
+	struct tni_object_header header = {
+		.kind = TENON_KIND_QUEUE,
+		.participants_max = options->max_participants,
+		.access = options->flags & TENON_QUEUE_SPLIT_MODE ? TNI_ACCESS_GIVEN : 0};
 	struct birth birth;
 	int result = attributes_from(options, &birth.attributes);
 
@@ -307,6 +311,19 @@ static void free_all_pages(struct tenon_queue *queue)
 	free_pages(&queue->data);
 }
 
+/* Of a queue whose mode says who may do what; whoever makes one may open it. */
+static bool may_open(const struct tenon_queue *queue)
+{
+	const struct tni_object *object = &queue->object;
+	struct stat status;
+
+	if (!(object->header.access & TNI_ACCESS_GIVEN) || object->inode == queue->made_inode)
+		return true;
+	return fstat(object->fd, &status) == 0 &&
+	       tni_access_is_granted(object->header.access & 0777, status.st_uid, status.st_gid,
+				     queue->access);
+}
+
 static int open_existing(int directory_fd, const char *file_name, struct tenon_queue *queue)
 {
 	struct tni_object *object = &queue->object;
@@ -317,6 +334,8 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 		return result;
 	if (object->file_bytes < 2 * TNI_PAGE_BYTES)
 		result = -EBADMSG;
+	else if (!may_open(queue))
+		result = -EACCES;
 	else
 		result = read_attributes(object, &queue->attributes);
 	if (result == 0 && tables_of(&queue->attributes, object->header.participants_max,
@@ -394,9 +413,12 @@ static struct tni_a64 handles;
 static int make_queue(int directory_fd, const char *file_name, const char *name, void *context,
 		      uint64_t *ret_inode)
 {
-	const struct tenon_queue *queue = context;
+	struct tenon_queue *queue = context;
+	int result = create(directory_fd, file_name, name, &queue->making, ret_inode);
 
-	return create(directory_fd, file_name, name, &queue->making, ret_inode);
+	if (result == 0)
+		queue->made_inode = *ret_inode;
+	return result;
 }
 
 static int open_queue(int directory_fd, const char *file_name, void *context)
@@ -423,6 +445,14 @@ static const struct tni_kind queue_kind = {
 int tenon_queue_open(const char *namespace_path, const char *name, uint32_t flags,
 		     const struct tenon_queue_options *options, struct tenon_queue **ret_queue)
 {
+	return tni_queue_open_for(namespace_path, name, flags, TENON_READABLE | TENON_WRITABLE,
+				  options, ret_queue);
+}
+
+int tni_queue_open_for(const char *namespace_path, const char *name, uint32_t flags,
+		       uint32_t access, const struct tenon_queue_options *options,
+		       struct tenon_queue **ret_queue)
+{
 	struct tenon_queue_options checked = {.size = 0};
 	struct tenon_queue *queue;
 	int result = ret_queue ? 0 : -EINVAL;
@@ -436,6 +466,7 @@ int tenon_queue_open(const char *namespace_path, const char *name, uint32_t flag
 		return -ENOMEM;
 	queue->handle = 1 + tni_fetch_add64(&handles, 1);
 	queue->making = checked;
+	queue->access = access;
 	queue->namespace_path = namespace_path;
 	result = tni_named_open(&queue_kind, namespace_path, name, flags, queue);
 	queue->namespace_path = NULL;
@@ -448,16 +479,73 @@ int tenon_queue_open(const char *namespace_path, const char *name, uint32_t flag
 	return 0;
 }
 
+uint64_t tni_queue_messages(const struct tenon_queue *queue)
+{
+	return tni_queue_available(queue);
+}
+
+void tni_queue_identity(const struct tenon_queue *queue, uint64_t *ret_inode, uint64_t *ret_id)
+{
+	*ret_inode = queue->object.inode;
+	*ret_id = queue->object.header.id;
+}
+
+/* What is looked for among the names of a namespace. */
+struct search {
+	int directory_fd;
+	uint64_t inode;
+	char name[TNI_NAME_MAX + 2];
+};
+
+/* 1: it is this one. */
+static int is_sought(uint32_t kind, const char *name, void *context)
+{
+	char file_name[TNI_NAME_MAX + 1];
+	struct search *search = context;
+	uint64_t inode;
+
+	if (kind != TENON_KIND_QUEUE)
+		return 0;
+	tni_namespace_file(kind, name + 1, file_name);
+	if (tni_file_inode(search->directory_fd, file_name, &inode) != 0 || inode != search->inode)
+		return 0;
+	snprintf(search->name, sizeof(search->name), "%s", name);
+	return 1;
+}
+
+int tni_queue_open_known(const char *namespace_path, uint64_t inode, uint64_t id, uint32_t access,
+			 struct tenon_queue **ret_queue)
+{
+	struct search search = {.inode = inode};
+	int result = tni_namespace_open(namespace_path, 0, &search.directory_fd);
+
+	if (result != 0)
+		return result;
+	result = tenon_namespace_list(namespace_path, is_sought, &search);
+	close(search.directory_fd);
+	if (result <= 0)
+		return result == 0 ? -ENOENT : result;
+	result = tni_queue_open_for(namespace_path, search.name, 0, access, NULL, ret_queue);
+	if (result == 0 &&
+	    ((*ret_queue)->object.inode != inode || (*ret_queue)->object.header.id != id)) {
+		*ret_queue = tenon_queue_close(*ret_queue);
+		return -ENOENT;
+	}
+	return result;
+}
+
 struct tenon_queue *tenon_queue_close(struct tenon_queue *queue)
 {
 	if (!queue)
 		return NULL;
+	tni_notice_leave(queue);
 	tni_memory_leave(queue);
 	close_queue(queue);
 	tni_deathwatch_close(&queue->watch);
 	for (uint32_t side = 0; side < TNI_GATES; side++)
 		if (tni_get32(&queue->poll_fd[side]) != 0)
 			close((int)tni_get32(&queue->poll_fd[side]) - 1);
+	tni_pair_close(queue);
 	free(queue->directory);
 	free(queue);
 	return NULL;

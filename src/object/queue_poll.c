@@ -23,6 +23,8 @@
  *	remove	R1 the queue's name	dies: the FIFOs stay; `tenon doctor` names them
  *		R2 the FIFOs' names
  *
+ * The FIFO of a descriptor that is both (object/queue_pair.c) comes and goes in the same way.
+ *
  * An empty FIFO is left over only if R1 and R2 both fell between M1 and M2 and the maker was killed before
  * M4, or the remover between R1 and R2: `tenon doctor` names it.  There is no lock that both hold, since
  * a stopped process must not keep others from removing a queue.  In a sticky folder R2 does not remove what
@@ -44,10 +46,10 @@
 #define FIFO_READS 1025u
 
 /* The identity alone would not do: it stands in memory that others write, and may be another queue's. */
-static void file_name(uint64_t inode, uint64_t id, uint32_t side, char *name, size_t capacity_bytes)
+static void file_name(uint64_t inode, uint64_t id, char which, char *name, size_t capacity_bytes)
 {
 	snprintf(name, capacity_bytes, ".q.%016llx.%016llx.%c", (unsigned long long)inode,
-		 (unsigned long long)id, side == TNI_SEND ? 'r' : 'w');
+		 (unsigned long long)id, which);
 }
 
 /* Whether the queue still has its name; -ENOENT: it was removed. */
@@ -108,8 +110,7 @@ static int make_fifo(const struct tenon_queue *queue, int directory, const char 
 	return result != 0 ? result : fd;
 }
 
-/* Opens the FIFO that `side` raises; makes it if asked to.  A descriptor or a negative errno. */
-static int open_fifo(const struct tenon_queue *queue, uint32_t side, bool make)
+int tni_poll_open_fifo(const struct tenon_queue *queue, char which, bool make)
 {
 	int directory = open(queue->directory, O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
 	struct stat status;
@@ -120,7 +121,7 @@ static int open_fifo(const struct tenon_queue *queue, uint32_t side, bool make)
 	if (fstat(queue->object.fd, &status) != 0) {
 		fd = -errno;
 	} else {
-		file_name(status.st_ino, queue->object.header.id, side, name, sizeof(name));
+		file_name(status.st_ino, queue->object.header.id, which, name, sizeof(name));
 		fd = make ? make_fifo(queue, directory, name)
 			  : open_named(directory, name, &status);
 	}
@@ -136,7 +137,8 @@ static int descriptor(struct tenon_queue *queue, uint32_t side, bool make)
 
 	if (fd >= 0)
 		return fd;
-	fd = open_fifo(queue, side, make);
+	fd = tni_poll_open_fifo(queue, side == TNI_SEND ? TNI_FIFO_READABLE : TNI_FIFO_WRITABLE,
+				make);
 	if (fd >= 0 && !tni_cas32(&queue->poll_fd[side], &unset, (uint32_t)fd + 1)) {
 		close(fd);
 		fd = (int)unset - 1;
@@ -168,12 +170,16 @@ void tni_poll_raise(struct tenon_queue *queue, uint32_t side)
 {
 	if (wanted(queue, side) && tni_get64(level_of(queue, side)) == 0)
 		raise_level(queue, side);
+	if (tni_pair_is_wanted(queue))
+		tni_pair_raise(queue, side);
 }
 
 void tni_poll_raise_returned(struct tenon_queue *queue)
 {
 	int fd;
 
+	if (tni_pair_is_wanted(queue))
+		tni_pair_raise(queue, TNI_SEND);
 	if (!wanted(queue, TNI_SEND))
 		return;
 	fd = descriptor(queue, TNI_SEND, false);
@@ -181,7 +187,7 @@ void tni_poll_raise_returned(struct tenon_queue *queue)
 		return; /* full of bytes: readable as it is */
 }
 
-static bool is_ready(struct tenon_queue *queue, uint32_t side)
+bool tni_poll_is_ready(const struct tenon_queue *queue, uint32_t side)
 {
 	return side == TNI_SEND ? tni_queue_available(queue) > 0 : tni_queue_room(queue) > 0;
 }
@@ -198,7 +204,9 @@ void tni_poll_confirm_returned(struct tenon_queue *queue)
 {
 	int fd;
 
-	if (!wanted(queue, TNI_SEND) || !is_ready(queue, TNI_SEND))
+	if (tni_pair_is_wanted(queue) && tni_poll_is_ready(queue, TNI_SEND))
+		tni_pair_raise(queue, TNI_SEND);
+	if (!wanted(queue, TNI_SEND) || !tni_poll_is_ready(queue, TNI_SEND))
 		return;
 	fd = descriptor(queue, TNI_SEND, false);
 	if (fd >= 0 && !has_byte(fd))
@@ -215,14 +223,14 @@ static void settle(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 
 	if (fd < 0 || tni_side_lock(call, side, deadline_ns) != 0)
 		return;
-	if (is_ready(queue, side)) {
+	if (tni_poll_is_ready(queue, side)) {
 		if (tni_get64(level_of(queue, side)) == 0 || !has_byte(fd))
 			raise_level(queue, side);
 	} else {
 		for (uint32_t i = 0; i < FIFO_READS && read(fd, bytes, sizeof(bytes)) > 0; i++)
 			;
 		tni_set64(level_of(queue, side), 0);
-		if (is_ready(queue, side))
+		if (tni_poll_is_ready(queue, side))
 			raise_level(queue, side);
 	}
 	tni_side_unlock(call, side);
@@ -233,8 +241,10 @@ void tni_poll_lower(struct tni_call *call, uint32_t side)
 	uint32_t other = side == TNI_SEND ? TNI_RECEIVE : TNI_SEND;
 
 	/* Who is stopped with the lock leaves the hint as it is, for the next one who looks. */
-	if (wanted(call->queue, other) && !is_ready(call->queue, other))
+	if (wanted(call->queue, other) && !tni_poll_is_ready(call->queue, other))
 		settle(call, other, tni_grace_ns());
+	if (tni_pair_is_wanted(call->queue))
+		tni_pair_lower(call, other);
 }
 
 /* The descriptor to poll for messages: also told of by the death of who has taken one, where that can be
@@ -295,8 +305,8 @@ void tni_poll_remove(int directory_fd, int fd)
 
 	if (fstat(fd, &status) != 0 || pread(fd, &header, sizeof(header), 0) != sizeof(header))
 		return;
-	for (uint32_t side = 0; side < TNI_GATES; side++) {
-		file_name(status.st_ino, header.id, side, name, sizeof(name));
+	for (const char *which = TNI_FIFOS; *which; which++) {
+		file_name(status.st_ino, header.id, *which, name, sizeof(name));
 		unlinkat(directory_fd, name, 0);
 	}
 }

@@ -22,7 +22,9 @@
  *	queue_fast.c	the short way: the fast path of send and receive
  *	queue_receipt.c	receipts, and the meeting of a rendezvous
  *	queue_peek.c	looking at messages and leaving them there
- *	queue_poll.c	descriptors to poll
+ *	queue_poll.c	descriptors to poll: one for each direction
+ *	queue_pair.c	one for both
+ *	queue_notice.c	the notice of a message that comes to the empty queue
  *	queue_options.c	checking options
  *	queue_wait.c	spinning and sleeping
  *	queue_withdraw.c	a rendezvous takes its message back
@@ -40,6 +42,7 @@
 #include "core/object.h"
 #include "core/table.h"
 #include "object/options.h"
+#include "object/queue_descriptor.h"
 
 #define TNI_SEND 0u
 #define TNI_RECEIVE 1u
@@ -73,6 +76,7 @@ struct tenon_queue {
 	struct tni_a32 spin_trust[2]; /* 1: the last spinning was worth it */
 	struct tni_a32 streak;	      /* messages received without finding none, up to a few */
 	struct tni_a32 poll_fd[2];    /* + 1 */
+	struct tni_a32 pair_fd;	      /* + 1 */
 	struct tni_deathwatch watch;  /* of the readable one */
 	struct tni_scan scan;
 	struct tni_peek peeked;
@@ -84,7 +88,9 @@ struct tenon_queue {
 	/* while it is opened */
 	const char *namespace_path;
 	struct tenon_queue_options making;
-	uint64_t handle; /* another number for each that this process opens */
+	uint64_t made_inode; /* of the file that it has made; 0 none */
+	uint32_t access;     /* TENON_READABLE, TENON_WRITABLE: what it is opened for */
+	uint64_t handle;     /* another number for each that this process opens */
 };
 
 /* One call of one thread. */
@@ -92,6 +98,8 @@ struct tni_call {
 	struct tenon_queue *queue;
 	struct tni_thread *thread;
 	void *pending; /* of the thread, before */
+	struct tni_participant
+		*blocked; /* its own entry, in which it is counted: object/queue_notice.c */
 	bool wake_all; /* a new stake, a lease without one, a death to look for: sleepers have to know */
 	/* Who found nothing to do: what the other side's, or its own side's, words were then. */
 	uint64_t looked_done;		      /* senders */
@@ -120,6 +128,7 @@ static inline bool tni_call_quick(struct tni_call *call, struct tenon_queue *que
 	call->queue = queue;
 	call->thread = tni_thread_self();
 	call->wake_all = false;
+	call->blocked = NULL;
 	if (__builtin_expect(tni_get32(&queue->object.generation) != call->thread->generation, 0))
 		return false;
 	call->pending = tni_pending_get(call->thread);
@@ -511,19 +520,6 @@ int tni_fast_receive(struct tni_call *call, void *buffer, uint64_t capacity_byte
 		     const struct tenon_receive_options *options, struct tenon_message *messages);
 /* Whether there is surely nothing to receive, as above.  Without a lock. */
 bool tni_fast_is_empty(struct tni_call *call);
-
-/* queue_poll.c */
-/* Under the lock of a side, before it publishes something that pollers wait for: messages (SEND),
- * room (RECEIVE). */
-void tni_poll_raise(struct tenon_queue *queue, uint32_t side);
-/* Before messages are put back, under the receivers' lock. */
-void tni_poll_raise_returned(struct tenon_queue *queue);
-/* And behind that, under the same lock, or by who repairs that side. */
-void tni_poll_confirm_returned(struct tenon_queue *queue);
-/* Behind an operation of a side, without a lock: the other side's descriptor may have to fall. */
-void tni_poll_lower(struct tni_call *call, uint32_t side);
-/* Removes the FIFOs of the queue whose file this is. */
-void tni_poll_remove(int directory_fd, int fd);
 
 /* queue_options.c */
 int tni_send_options_check(struct tenon_queue *queue, const struct tenon_send_options *options,

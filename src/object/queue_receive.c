@@ -62,8 +62,10 @@ static int take_out(struct tni_call *call, const struct tenon_receive_options *o
 			return -EMSGSIZE;
 		bytes = target->capacity_bytes;
 	}
-	/* Where somebody sleeps, a lease would have to wake them all. */
-	if (bytes > TNI_COPY_UNDER_LOCK_BYTES && !target->in_batch && !somebody_sleeps(queue)) {
+	/* Where somebody sleeps, a lease would have to wake them all; who polls by a descriptor of both kinds is not
+	 * told of the death of who has one. */
+	if (bytes > TNI_COPY_UNDER_LOCK_BYTES && !target->in_batch && !somebody_sleeps(queue) &&
+	    !tni_pair_is_wanted(queue)) {
 		result = hand_over_lease(call, &item, ret_lease);
 		/* Without memory for a lease: under the lock after all. */
 		if (result != -ENOSPC)
@@ -149,9 +151,10 @@ static int look_and_wait(struct tni_call *call, const struct tenon_receive_optio
 		none.seen.version = call->looked_version;
 		none.seen.head = call->looked_head;
 		if (sleepy) {
+			tni_notice_block(call);
 			result = tni_wait(call, &none, options->deadline_ns);
 			if (result != 0)
-				return result;
+				break;
 			sleepy = false;
 		} else {
 			sleepy = spun || !tni_spin(queue, &none, options->deadline_ns);
@@ -159,6 +162,7 @@ static int look_and_wait(struct tni_call *call, const struct tenon_receive_optio
 		spun = false;
 		result = look(call, options, target, sleepy ? &none.seen : NULL, lease);
 	}
+	tni_notice_unblock(call);
 	return result;
 }
 

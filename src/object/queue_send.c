@@ -69,8 +69,13 @@ static int append_in_slot(struct tenon_queue *queue, struct tni_append *append, 
 static void publish(struct tenon_queue *queue, struct tni_append *append)
 {
 	tni_poll_raise(queue, TNI_SEND);
+	if (tni_notice_is_wanted(queue))
+		tni_notice_before(queue,
+				  append->view.sent - tni_send_view(&queue->control->send).sent);
 	tni_append_publish(queue, append);
 	tni_note_sent(queue, &append->view);
+	if (tni_notice_is_wanted(queue))
+		tni_notice_after(queue);
 }
 
 /* A run of messages under the senders' lock, all of them or none.  It ends early where freed slots or
@@ -291,6 +296,20 @@ static int meet(struct tni_call *call, uint64_t receipt, const struct tenon_send
 	return result == -ETIMEDOUT && options->flags & TENON_NONBLOCK ? -EAGAIN : result;
 }
 
+/* Who may give notice has a stake, as far as one can be had. */
+static int lock_to_send(struct tni_call *call, int64_t deadline_ns)
+{
+	struct tenon_queue *queue = call->queue;
+	int result = tni_side_lock(call, TNI_SEND, deadline_ns);
+
+	if (result != 0 || !tni_notice_is_wanted(queue) ||
+	    tni_object_has_stake(&queue->object, call->thread))
+		return result;
+	tni_side_unlock(call, TNI_SEND);
+	tni_notice_stake(call);
+	return tni_side_lock(call, TNI_SEND, deadline_ns);
+}
+
 static int deliver(struct tni_call *call, const struct parcel *parcel,
 		   const struct tenon_send_options *options, uint32_t *ret_sent)
 {
@@ -316,7 +335,7 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 			return 0;
 		}
 		if (result == 0) {
-			result = tni_side_lock(call, TNI_SEND, options->deadline_ns);
+			result = lock_to_send(call, options->deadline_ns);
 			if (result != 0)
 				return result;
 			result = put(queue, parcel, options, ret_sent,

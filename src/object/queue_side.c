@@ -47,7 +47,11 @@ void tni_queue_renew(struct tni_object *object)
 
 void tni_queue_rouse(struct tni_object *object)
 {
-	tni_gatehouse_rouse(&((struct tenon_queue *)object)->house);
+	struct tenon_queue *queue = (struct tenon_queue *)object;
+
+	tni_gatehouse_rouse(&queue->house);
+	if (tni_notice_is_wanted(queue))
+		tni_notice_rouse(queue);
 }
 
 int tni_call_begin(struct tni_call *call, struct tenon_queue *queue)
@@ -173,6 +177,10 @@ int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 	if (result == TNI_OWNER_DIED) {
 		result = side == TNI_SEND ? repair_send(queue) : repair_receive(queue);
 		tni_fetch_add32(&gate->repairs, 1);
+		if (result == 0 && side == TNI_SEND)
+			tni_notice_repair(queue);
+		if (result == 0 && tni_pair_is_wanted(queue))
+			tni_pair_apply(queue);
 		if (result != 0) {
 			result = tni_queue_damaged(queue);
 			tni_gate_unlock(&queue->house, side, plan_all, NULL);
@@ -285,6 +293,8 @@ static int bury(struct tni_object *object, uint32_t participant, int64_t deadlin
 	result = tni_loan_free_all(queue, participant);
 	if (result == 0)
 		result = tni_receipt_orphan_all(queue, participant);
+	if (result == 0)
+		tni_notice_forget(queue, participant);
 	tni_side_unlock(&call, TNI_SEND);
 	if (result != 0)
 		return result;

@@ -97,7 +97,9 @@ int tenon_queue_status(struct tenon_queue *queue, struct tenon_queue_status *ret
 	status.id = queue->object.header.id;
 	status.created_ns = queue->object.header.created_ns;
 	if (fstat(queue->object.fd, &file) == 0) {
-		status.mode = file.st_mode & 07777;
+		status.mode = queue->object.header.access & TNI_ACCESS_GIVEN
+				      ? queue->object.header.access & 0777
+				      : file.st_mode & 07777;
 		status.uid = file.st_uid;
 		status.gid = file.st_gid;
 	}

@@ -123,7 +123,7 @@ static void test_open(void)
 	REQUIRE(tenon_queue_remove(NULL, "/test") == -ENOENT);
 	REQUIRE(send_text(queue, "still", 0) == 0 && next_is(queue, "still"));
 	tenon_queue_close(queue);
-	options.flags = 1;
+	options.flags = 2;
 	REQUIRE(tenon_queue_open(NULL, "/test", 3, &options, &queue) == -EINVAL);
 }
 

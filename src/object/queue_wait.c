@@ -133,6 +133,9 @@ bool tni_spin(struct tenon_queue *queue, struct tni_reason *reason, int64_t dead
 
 	if (reason->spun && is_same(&reason->spun_seen, &reason->seen))
 		return false;
+	/* Who is to be given notice of what nobody waits for has to see who waits. */
+	if (reason->class == TNI_CLASS_MESSAGE && tni_notice_is_wanted(queue))
+		return false;
 	if (reason->class == TNI_CLASS_MESSAGE)
 		tni_note_idle(queue);
 	/* Where spinning was worth it the last time, the other side's processor is not looked up: its
@@ -253,6 +256,8 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 			continue;
 		}
 		tni_object_hand_over(&queue->object, call->thread);
+		if (call->blocked && tni_notice_is_wanted(queue))
+			tni_notice_stake(call);
 		result = tni_deaths_sleep(&deaths, &holders, &sleep, deadline_ns);
 		woken = result > 0;
 	}

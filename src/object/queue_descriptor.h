@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_OBJECT_QUEUE_DESCRIPTOR_H
+#define TNI_OBJECT_QUEUE_DESCRIPTOR_H
+
+/* What faces have of queues beside <tenon/queue.h>: a descriptor that is both readable and writable, and the notice
+ * of a message that comes to the empty queue. */
+
+#include <stdbool.h>
+
+#include <tenon/queue.h>
+
+#include "abi/queue.h"
+
+struct tni_call;
+
+/* tenon_queue_open() for a part of what can be done: `access` TENON_READABLE, TENON_WRITABLE.  The caller sees to it that
+ * no more is done. */
+int tni_queue_open_for(const char *namespace_path, const char *name, uint32_t flags,
+		       uint32_t access, const struct tenon_queue_options *options,
+		       struct tenon_queue **ret_queue) TENON_MUST_USE;
+
+/* By inode and identity, of whatever name.  -ENOENT. */
+int tni_queue_open_known(const char *namespace_path, uint64_t inode, uint64_t id, uint32_t access,
+			 struct tenon_queue **ret_queue) TENON_MUST_USE;
+
+/* Messages that could be received now, and which queue it is. */
+uint64_t tni_queue_messages(const struct tenon_queue *queue);
+void tni_queue_identity(const struct tenon_queue *queue, uint64_t *ret_inode, uint64_t *ret_id);
+
+/* object/queue_pair.c */
+
+/* A descriptor of one's own (close-on-exec; the caller's to close) that is readable while there is a message and writable
+ * while there is room, for all who poll it, once tni_pair_watch() was called by anybody.  It is not to be read or
+ * written.  `flags` are as fcntl(2) sets them.  -ENOENT the queue was removed; as mkfifo(3), open(2). */
+int tni_pair_open(struct tenon_queue *queue, int flags, int *ret_fd);
+/* From now on it tells. */
+int tni_pair_watch(struct tenon_queue *queue);
+bool tni_pair_is_watched(const struct tenon_queue *queue);
+/* Which queue a descriptor of that kind is of, and the folder of its namespace.  -EBADF it is none. */
+int tni_pair_identify(int fd, char *ret_namespace, size_t capacity_bytes, uint64_t *ret_inode,
+		      uint64_t *ret_id);
+
+/* The rest is the queue's. */
+#define TNI_FIFO_READABLE 'r'
+#define TNI_FIFO_WRITABLE 'w'
+#define TNI_FIFO_PAIR 'm'
+#define TNI_FIFOS "rwm"
+
+/* Opens one of the FIFOs beside the queue's file; makes it if asked to.  A descriptor or a negative errno. */
+int tni_poll_open_fifo(const struct tenon_queue *queue, char which, bool make);
+bool tni_poll_is_ready(const struct tenon_queue *queue, uint32_t side);
+
+/* Under the lock of a side, before it publishes something that pollers wait for: messages (SEND),
+ * room (RECEIVE). */
+void tni_poll_raise(struct tenon_queue *queue, uint32_t side);
+/* Before messages are put back, under the receivers' lock. */
+void tni_poll_raise_returned(struct tenon_queue *queue);
+/* And behind that, under the same lock, or by who repairs that side. */
+void tni_poll_confirm_returned(struct tenon_queue *queue);
+/* Behind an operation of a side, without a lock: the other side's descriptor may have to fall. */
+void tni_poll_lower(struct tni_call *call, uint32_t side);
+/* Removes the FIFOs of the queue whose file this is. */
+void tni_poll_remove(int directory_fd, int fd);
+
+bool tni_pair_is_wanted(const struct tenon_queue *queue);
+/* As tni_poll_raise(), tni_poll_lower(). */
+void tni_pair_raise(struct tenon_queue *queue, uint32_t side);
+void tni_pair_lower(struct tni_call *call, uint32_t side);
+/* Behind a repair of either side, under its lock. */
+void tni_pair_apply(struct tenon_queue *queue);
+void tni_pair_close(struct tenon_queue *queue);
+
+/* object/queue_notice.c */
+
+/* Registers this process, and answers by which number.  `signal`: for who looks.  -EBUSY: a living process is. */
+int tni_notice_register(struct tenon_queue *queue, uint32_t signal, uint32_t *ret_serial);
+/* Ends the registration; 0 too if it is over. */
+int tni_notice_withdraw(struct tenon_queue *queue, uint32_t serial);
+/* Waits until a message has come; the registration is over then.  -ETIMEDOUT; -ECANCELED it was withdrawn. */
+int tni_notice_wait(struct tenon_queue *queue, uint32_t serial, int64_t deadline_ns,
+		    int32_t *ret_sender_pid, uint32_t *ret_sender_uid);
+/* Who is registered, for who looks: 0 nobody; and the signal. */
+int32_t tni_notice_holder(struct tenon_queue *queue, uint32_t *ret_signal);
+
+/* The rest is the queue's. */
+bool tni_notice_is_wanted(const struct tenon_queue *queue);
+/* Under the senders' lock: before `count` messages are published, and behind that. */
+void tni_notice_before(struct tenon_queue *queue, uint64_t count);
+void tni_notice_after(struct tenon_queue *queue);
+/* Behind a repair of the senders' side, under its lock. */
+void tni_notice_repair(struct tenon_queue *queue);
+/* Has the kernel tell of this process's death; without a lock. */
+void tni_notice_stake(struct tni_call *call);
+/* A thread waits for a message, from now on until it has taken one or gives up. */
+void tni_notice_block(struct tni_call *call);
+void tni_notice_unblock(struct tni_call *call);
+/* A participant has died; under the senders' lock. */
+void tni_notice_forget(struct tenon_queue *queue, uint32_t participant);
+/* The handle is about to be closed. */
+void tni_notice_leave(struct tenon_queue *queue);
+/* Whoever is registered looks once more. */
+void tni_notice_rouse(struct tenon_queue *queue);
+
+#endif

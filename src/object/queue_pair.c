@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * One descriptor that is readable while there is a message and writable while there is room, as Linux's message
+ * queue descriptors are: a FIFO with room for two packets (O_DIRECT), opened for both by everybody.
+ *
+ *	packets		poll(2) says
+ *	0		writable
+ *	1		readable and writable
+ *	2		readable
+ *
+ * Each side has a level under its lock: senders whether it is readable, receivers whether it is writable.  There
+ * are to be as many packets as it is readable, and one more if it is not writable; whoever changes a level brings them
+ * to that number (`tni_pair_apply`), and looks once more whether it is right: the other side may have done the same.
+ *
+ *	raise	P1 level = 1	dies: the lock is taken over by who repairs, and applies
+ *		P2 apply	dies: the same
+ *		P3 publish	dies: the level says more than there is, until who looks finds nothing
+ *	lower	L1 level = 0, under the lock of the side that raises it, when there is nothing
+ *		L2 apply	dies: as above
+ *		L3 look once more, since what is put back is so under the other lock
+ *
+ * So what somebody waits for is told before it is there, and who dies leaves a descriptor that promises too much, never
+ * one that promises too little.  A queue that was never polled has none of this.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "object/queue_private.h"
+
+#define PACKETS_MOST 2
+#define PIPE_BYTES (PACKETS_MOST * TNI_PAGE_BYTES)
+/* Two who apply at once may undo each other's steps; so often in a row they do not. */
+#define APPLY_ATTEMPTS 200u
+
+bool tni_pair_is_wanted(const struct tenon_queue *queue)
+{
+	return __builtin_expect(tni_get32(&queue->control->poll_wanted) & TNI_WANTED_PAIR, 0);
+}
+
+static void set_size(int fd)
+{
+	if (fcntl(fd, F_GETPIPE_SZ) != (int)PIPE_BYTES)
+		fcntl(fd, F_SETPIPE_SZ, (int)PIPE_BYTES);
+}
+
+/* The one that this process changes it by, which it keeps, since the name may go. */
+static int own_descriptor(struct tenon_queue *queue, bool make)
+{
+	int fd = (int)tni_get32(&queue->pair_fd) - 1;
+	uint32_t unset = 0;
+
+	if (fd >= 0)
+		return fd;
+	fd = tni_poll_open_fifo(queue, TNI_FIFO_PAIR, make);
+	if (fd < 0)
+		return fd;
+	/* Packets, which do not run into each other. */
+	if (fcntl(fd, F_SETFL, O_NONBLOCK | O_DIRECT) != 0) {
+		int result = -errno;
+
+		close(fd);
+		return result;
+	}
+	set_size(fd);
+	if (!tni_cas32(&queue->pair_fd, &unset, (uint32_t)fd + 1)) {
+		close(fd);
+		fd = (int)unset - 1;
+	}
+	return fd;
+}
+
+void tni_pair_close(struct tenon_queue *queue)
+{
+	int fd = (int)tni_get32(&queue->pair_fd) - 1;
+
+	tni_set32(&queue->pair_fd, 0);
+	if (fd >= 0)
+		close(fd);
+}
+
+void tni_pair_apply(struct tenon_queue *queue)
+{
+	const struct tni_a32 *level = queue->control->pair_level;
+	int fd = own_descriptor(queue, false);
+	char packet;
+
+	for (uint32_t i = 0; fd >= 0 && i < APPLY_ATTEMPTS; i++) {
+		int packets, wanted = (tni_get32(&level[TNI_SEND]) != 0) +
+				      (tni_get32(&level[TNI_RECEIVE]) == 0);
+		ssize_t done;
+
+		if (ioctl(fd, FIONREAD, &packets) != 0 || packets == wanted)
+			return;
+		done = packets < wanted ? write(fd, "", 1) : read(fd, &packet, 1);
+		(void)done;
+	}
+}
+
+void tni_pair_raise(struct tenon_queue *queue, uint32_t side)
+{
+	struct tni_a32 *level = &queue->control->pair_level[side];
+
+	if (tni_get32(level) != 0)
+		return;
+	tni_set32(level, 1);
+	tni_pair_apply(queue);
+}
+
+/* Under the lock of the side. */
+static void settle(struct tenon_queue *queue, uint32_t side)
+{
+	struct tni_a32 *level = &queue->control->pair_level[side];
+
+	if (tni_poll_is_ready(queue, side)) {
+		tni_set32(level, 1);
+	} else {
+		tni_set32(level, 0);
+		tni_pair_apply(queue);
+		if (tni_poll_is_ready(queue, side))
+			tni_set32(level, 1);
+	}
+	tni_pair_apply(queue);
+}
+
+void tni_pair_lower(struct tni_call *call, uint32_t side)
+{
+	struct tenon_queue *queue = call->queue;
+
+	if (tni_get32(&queue->control->pair_level[side]) == 0 || tni_poll_is_ready(queue, side) ||
+	    tni_side_lock(call, side, tni_grace_ns()) != 0)
+		return;
+	settle(queue, side);
+	tni_side_unlock(call, side);
+}
+
+bool tni_pair_is_watched(const struct tenon_queue *queue)
+{
+	return tni_pair_is_wanted(queue);
+}
+
+int tni_pair_watch(struct tenon_queue *queue)
+{
+	uint32_t before = tni_get32(&queue->control->poll_wanted);
+	struct tni_call call;
+	int result;
+
+	if (before & TNI_WANTED_PAIR)
+		return 0;
+	result = tni_call_begin(&call, queue);
+	while (result == 0 &&
+	       !tni_cas32(&queue->control->poll_wanted, &before, before | TNI_WANTED_PAIR))
+		;
+	/* Who goes the short way asks under the lock whether somebody polls: behind these two all know. */
+	for (uint32_t side = 0; result == 0 && side < TNI_GATES; side++) {
+		result = tni_side_lock(&call, side, INT64_MAX);
+		if (result != 0)
+			break;
+		settle(queue, side);
+		tni_side_unlock(&call, side);
+	}
+	return result;
+}
+
+int tni_pair_open(struct tenon_queue *queue, int flags, int *ret_fd)
+{
+	int own = own_descriptor(queue, true), fd;
+
+	if (own < 0)
+		return own;
+	fd = tni_poll_open_fifo(queue, TNI_FIFO_PAIR, false);
+	/* Removed meanwhile: by the one that is open. */
+	if (fd == -ENOENT) {
+		int result = tni_file_reopen_at_once(own, O_RDWR, &fd);
+
+		if (result != 0)
+			return result;
+	}
+	if (fd < 0)
+		return fd;
+	if (fcntl(fd, F_SETFL, flags) != 0) {
+		close(fd);
+		return -errno;
+	}
+	/* Who had it open last has taken the packets with him. */
+	if (tni_pair_is_wanted(queue))
+		tni_pair_apply(queue);
+	*ret_fd = fd;
+	return 0;
+}
+
+int tni_pair_identify(int fd, char *ret_namespace, size_t capacity_bytes, uint64_t *ret_inode,
+		      uint64_t *ret_id)
+{
+	unsigned long long inode, id;
+	char link[32], *name;
+	struct stat status;
+	ssize_t bytes;
+	int end = 0;
+
+	if (fstat(fd, &status) != 0 || !S_ISFIFO(status.st_mode))
+		return -EBADF;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	bytes = readlink(link, ret_namespace, capacity_bytes - 1);
+	if (bytes < 0)
+		return -EBADF;
+	ret_namespace[bytes] = '\0';
+	name = strrchr(ret_namespace, '/');
+	if (!name || sscanf(name, "/.q.%16llx.%16llx.m%n", &inode, &id, &end) != 2 || end == 0 ||
+	    (name[end] != '\0' && name[end] != ' '))
+		return -EBADF;
+	*name = '\0';
+	*ret_inode = inode;
+	*ret_id = id;
+	return 0;
+}

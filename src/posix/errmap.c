@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The outer edge of the POSIX face: its calls answer -1 and set errno.  Nearly all numbers mean the same on both sides. */
+
+#include "posix/errmap.h"
+
+#include <errno.h>
+
+long tni_posix_result(long result)
+{
+	if (result >= 0)
+		return result;
+	switch (result) {
+	case -ENODATA:
+		/* Inside: it would have to wait, and is not to (posix/mq.c). */
+		errno = EAGAIN;
+		break;
+	case -ENOTDIR:
+		/* A namespace that is none: the standard knows of no folders. */
+		errno = EACCES;
+		break;
+	default:
+		errno = (int)-result;
+		break;
+	}
+	return -1;
+}
