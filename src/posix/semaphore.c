@@ -15,6 +15,7 @@
 
 #include "core/clock.h"
 #include "core/manner.h"
+#include "posix/errmap.h"
 #include "posix/name.h"
 #include "posix/semaphore_memory.h"
 #include "posix/semaphore_named.h"
@@ -24,10 +25,7 @@ _Static_assert(_Alignof(sem_t) >= _Alignof(struct tni_posix_semaphore), "sem_t")
 
 static int answer(int result)
 {
-	if (result == 0)
-		return 0;
-	errno = -result;
-	return -1;
+	return (int)tni_posix_result(result);
 }
 
 static struct tni_posix_semaphore *in_memory(sem_t *semaphore)

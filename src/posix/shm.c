@@ -17,6 +17,7 @@
 
 #include <tenon/posix.h>
 
+#include "posix/errmap.h"
 #include "posix/name.h"
 
 static int open_in(int directory_fd, const char *name, int flags, mode_t mode)
@@ -77,10 +78,7 @@ int tenon_shm_open(const char *name, int flags, mode_t mode)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	result = open_named(name, flags, mode);
 	pthread_setcancelstate(state, NULL);
-	if (result >= 0)
-		return result;
-	errno = -result;
-	return -1;
+	return (int)tni_posix_result(result);
 }
 
 int tenon_shm_unlink(const char *name)
@@ -90,9 +88,6 @@ int tenon_shm_unlink(const char *name)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	result = unlink_named(name);
 	pthread_setcancelstate(state, NULL);
-	if (result == 0)
-		return 0;
 	/* Another's in a sticky folder. */
-	errno = result == -EPERM ? EACCES : -result;
-	return -1;
+	return (int)tni_posix_result(result == -EPERM ? -EACCES : result);
 }
