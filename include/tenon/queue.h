@@ -399,6 +399,8 @@ struct tenon_queue_status {
 	/* who was last; 0 if nobody was. Times: ns since 1970, to the kernel's tick */
 	int32_t last_sender_pid, last_receiver_pid;
 	int64_t created_ns, last_send_ns, last_receive_ns;
+	int32_t notify_pid; /* who is registered to be told of a message (tenon/posix.h); 0 nobody */
+	uint32_t split_mode; /* 1: made with TENON_QUEUE_SPLIT_MODE */
 };
 
 /* Reads the status.  `ret_status->size` must be set, and `flags` be 0: as much is written, with

@@ -115,6 +115,10 @@ static void print(const struct cli_object *object)
 	cli_stat_row("attached", "%u of %u processes; asleep %u sending, %u receiving",
 		     status->participants, status->max_participants, status->senders_waiting,
 		     status->receivers_waiting);
+	if (status->notify_pid)
+		cli_stat_row("registered",
+			     "process %d, for the next message that comes to the empty queue",
+			     status->notify_pid);
 }
 
 static int print_participant(const struct tenon_participant *participant, void *context)
@@ -218,6 +222,8 @@ static void add_json(const struct cli_object *object, struct json_object *json)
 	cli_json_add_signed(json, "last_receiver_pid", status->last_receiver_pid);
 	cli_json_add_signed(json, "last_send_ns", status->last_send_ns);
 	cli_json_add_signed(json, "last_receive_ns", status->last_receive_ns);
+	cli_json_add_signed(json, "notify_pid", status->notify_pid);
+	cli_json_add_number(json, "split_mode", status->split_mode);
 }
 
 /* What dead processes held: counted before it is freed. */

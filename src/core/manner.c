@@ -7,12 +7,14 @@
  * its stack: what the calls below it were in the midst of would stay as it is.  So it is of that type in the system
  * call alone, where a buffer of the kind that pthread_cleanup_push(3) makes catches the unwinding; the call is
  * told -ECANCELED, which it ends with as with -EINTR, but for one thing: it may have been woken in the same instant, and
- * wakes all in its stead; and when the face is left the unwinding goes on from there.
+ * wakes all in its stead; and when the face is left the unwinding goes on from there.  Anywhere else in the call it
+ * cannot be cancelled: much of what the library calls there (write(2), fallocate(2)) is a cancellation point.
  */
 
 #include "core/manner.h"
 
 #include <errno.h>
+#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -45,13 +47,19 @@ static __attribute__((__noinline__)) long wait_cancellable(struct tni_manner *ma
 	long woken;
 	int type;
 
+	if (manner->cancel_state == PTHREAD_CANCEL_DISABLE)
+		return wait_words(words, count, until, clock);
 	if (__sigsetjmp((struct __jmp_buf_tag *)(void *)manner->unwind.__cancel_jmp_buf, 0) != 0) {
 		errno = ECANCELED;
 		return -1;
 	}
 	__pthread_register_cancel(&manner->unwind);
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	if (manner->cancel_state >= 0)
+		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
 	woken = wait_words(words, count, until, clock);
+	if (manner->cancel_state >= 0)
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	pthread_setcanceltype(type, NULL);
 	__pthread_unregister_cancel(&manner->unwind);
 	return woken;
@@ -90,12 +98,15 @@ void tni_manner_begin(struct tni_manner *manner, int64_t realtime_ns, bool is_ca
 	struct tni_thread *thread = tni_thread_self();
 	int64_t left_ns;
 
-	if (is_cancellable)
-		pthread_testcancel();
+	manner->cancel_state = -1;
+	/* Where there is another thread, somebody may want to cancel this one amid what it does under a lock. */
+	if (is_cancellable && !__libc_single_threaded)
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &manner->cancel_state);
 	manner->deadline_ns = INT64_MAX;
 	manner->realtime_ns = realtime_ns;
 	manner->is_cancellable = is_cancellable;
 	manner->may_sleep = NULL;
+	manner->cancelled = NULL;
 	manner->outer = thread->manner;
 	if (realtime_ns != INT64_MAX) {
 		left_ns = realtime_ns - tni_clock_ns(CLOCK_REALTIME);
@@ -113,6 +124,10 @@ void tni_manner_begin(struct tni_manner *manner, int64_t realtime_ns, bool is_ca
 int tni_manner_end(struct tni_manner *manner, int result)
 {
 	tni_thread_self_.manner = manner->outer;
+	if (manner->cancel_state >= 0 && result != -ECANCELED)
+		pthread_setcancelstate(manner->cancel_state, NULL);
+	if (result == -ECANCELED && manner->cancelled)
+		manner->cancelled(manner->context);
 	if (result == -ECANCELED)
 		__pthread_unwind_next(&manner->unwind);
 	if (result == -ETIMEDOUT && manner->realtime_ns != INT64_MAX &&

@@ -24,12 +24,15 @@ struct tni_manner {
 	bool is_cancellable;
 	/* Asked before it sleeps: 0, or what the call is to end with; -EAGAIN is not for that.  May be NULL. */
 	int (*may_sleep)(void *context);
+	/* Called when the thread is cancelled, before its stack goes.  May be NULL. */
+	void (*cancelled)(void *context);
 	void *context;
+	int cancel_state;	  /* of the thread before; -1: it was left as it was */
 	struct tni_manner *outer; /* of a call that a signal handler interrupted */
 	__pthread_unwind_buf_t unwind;
 };
 
-/* What the thread does from now on waits so.  Where it is a cancellation point it acts at once on what is pending. */
+/* What the thread does from now on waits so.  A cancellation that is pending already is for the caller to act on, before. */
 void tni_manner_begin(struct tni_manner *manner, int64_t realtime_ns, bool is_cancellable);
 
 /*

@@ -499,8 +499,10 @@ int tni_object_reattach(struct tni_object *object)
 		return 0;
 	tni_registry_lock();
 	if (tni_get32(&object->generation) != generation) {
-		/* Even behind fork_child(): raw clones do not run it. */
-		result = tni_registry_renew(object);
+		/* Raw clones do not run the fork handlers; who has run them may not be allowed to open it any more, as another
+		 * user. */
+		if (tni_get32(&object->renewed) != generation)
+			result = tni_registry_renew(object);
 		if (result == 0) {
 			object->participant = UINT32_MAX;
 			tni_stake_release(&object->stake, tni_thread_self(), false);

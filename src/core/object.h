@@ -40,6 +40,8 @@ struct tni_object {
 	struct tni_a32 known;		    /* participant entries whose memory is there */
 	struct tni_object *next, *previous; /* all that this process has open */
 	uint64_t forks;			    /* of this process before the file was opened */
+	struct tni_a32
+		renewed; /* generation of the process whose fork handler has opened the file anew */
 	struct tni_stake stake;
 	struct tni_a32
 		told; /* generation of the process whose stake all who sleep know: object/turnstile.c */

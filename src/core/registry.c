@@ -82,6 +82,8 @@ static void fork_child(void)
 			/* Without one of its own the child must do without the object. */
 			close(object->fd);
 			object->fd = -1;
+		} else {
+			tni_set32(&object->renewed, tni_process_generation());
 		}
 	}
 	pthread_mutex_init(&mutex, NULL);

@@ -54,7 +54,7 @@ static inline bool is_rendezvous(const struct tenon_queue *queue)
 	return queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS;
 }
 
-/* To be asked under the lock of the side: whoever begins to poll says so and then locks it to look. */
+/* To be asked under the lock of the side, too: whoever begins to poll says so and then locks it to look. */
 static inline bool is_polled(const struct tenon_queue *queue)
 {
 	return tni_get32(&queue->control->poll_wanted) != 0;
@@ -205,9 +205,10 @@ int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint3
 	bool in_log = slices[0].bytes <= queue->short_bytes;
 	int sent;
 
+	/* Whoever locks in vain wakes others in vain, who lose their turn. */
 	if (slices[0].bytes > TNI_COPY_UNDER_LOCK_BYTES || is_rendezvous(queue) ||
-	    TNI_FAULT(TNI_FAULT_PUBLISH_BEFORE_WRITE) || count > (in_log ? TNI_RUN_MAX : 1) ||
-	    !enter(call, TNI_SEND))
+	    is_polled(queue) || TNI_FAULT(TNI_FAULT_PUBLISH_BEFORE_WRITE) ||
+	    count > (in_log ? TNI_RUN_MAX : 1) || !enter(call, TNI_SEND))
 		return 0;
 	if (is_polled(queue))
 		sent = 0;
@@ -420,7 +421,7 @@ int tni_fast_receive(struct tni_call *call, void *buffer, uint64_t capacity_byte
 {
 	int taken = 0;
 
-	if (is_rendezvous(call->queue) || !enter(call, TNI_RECEIVE))
+	if (is_rendezvous(call->queue) || is_polled(call->queue) || !enter(call, TNI_RECEIVE))
 		return 0;
 	if (!is_polled(call->queue))
 		taken = take(call, buffer, capacity_bytes, count, options, messages);

@@ -79,6 +79,7 @@ int tenon_queue_status(struct tenon_queue *queue, struct tenon_queue_status *ret
 	const struct tni_queue_attributes *attributes;
 	struct tni_call call;
 	struct stat file;
+	uint32_t how;
 	int result;
 
 	if (!queue || tni_status_check(ret_status) != 0)
@@ -103,6 +104,8 @@ int tenon_queue_status(struct tenon_queue *queue, struct tenon_queue_status *ret
 		status.uid = file.st_uid;
 		status.gid = file.st_gid;
 	}
+	status.split_mode = (queue->object.header.access & TNI_ACCESS_GIVEN) != 0;
+	status.notify_pid = tni_notice_holder(queue, &how);
 	fill_now(queue, &status);
 	fill_ever(queue, &status);
 	tni_status_write(ret_status, &status, sizeof(status));

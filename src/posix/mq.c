@@ -77,6 +77,12 @@ static inline int attempt(struct transfer *transfer, uint32_t flags, int64_t dea
 	}
 }
 
+/* The thread is cancelled while it is counted at the descriptor. */
+static void leave(void *context)
+{
+	tni_mqd_leave(context);
+}
+
 /* As a cancellation point, and until the moment at most. */
 static int wait_and_transfer(struct transfer *transfer, int64_t realtime_ns)
 {
@@ -86,6 +92,7 @@ static int wait_and_transfer(struct transfer *transfer, int64_t realtime_ns)
 	do {
 		tni_manner_begin(&manner, realtime_ns, true);
 		manner.may_sleep = may_sleep;
+		manner.cancelled = leave;
 		manner.context = transfer->descriptor;
 		result = attempt(transfer, 0, manner.deadline_ns);
 		result = tni_manner_end(&manner, result);
@@ -93,22 +100,14 @@ static int wait_and_transfer(struct transfer *transfer, int64_t realtime_ns)
 	return result;
 }
 
-/* The thread is cancelled while it is counted at the descriptor. */
-static void leave(void *context)
-{
-	tni_mqd_leave(context);
-}
-
 static int transfer_it(struct transfer *transfer, int64_t realtime_ns)
 {
 	struct tni_mqd *descriptor = transfer->descriptor;
 	int result;
 
-	pthread_cleanup_push(leave, descriptor);
 	if (realtime_ns == INT64_MAX && tni_get32(&descriptor->is_nonblocking) == 0) {
 		result = wait_and_transfer(transfer, INT64_MAX);
 	} else {
-		pthread_testcancel();
 		result = attempt(transfer, TENON_NONBLOCK, 0);
 		if (result == -EAGAIN) {
 			int is_nonblocking = tni_mqd_is_nonblocking(descriptor);
@@ -119,7 +118,6 @@ static int transfer_it(struct transfer *transfer, int64_t realtime_ns)
 				result = wait_and_transfer(transfer, realtime_ns);
 		}
 	}
-	pthread_cleanup_pop(0);
 	/* This process's own registration, before the call returns. */
 	if (result == 0 && transfer->data && tni_get32(&descriptor->mq->serial) != 0)
 		tni_mq_tell(descriptor->mq);
@@ -134,6 +132,7 @@ int tenon_mq_timedsend(mqd_t queue, const char *data, size_t bytes, unsigned pri
 	int64_t realtime_ns;
 	int result = moment_of(deadline, &realtime_ns);
 
+	pthread_testcancel();
 	if (result == 0 && priority > TENON_QUEUE_PRIORITY_MAX)
 		result = -EINVAL;
 	if (result != 0)
@@ -166,6 +165,7 @@ ssize_t tenon_mq_timedreceive(mqd_t queue, char *buffer, size_t capacity_bytes,
 	int64_t realtime_ns;
 	int result = moment_of(deadline, &realtime_ns);
 
+	pthread_testcancel();
 	if (result != 0)
 		return tni_posix_result(result);
 	transfer.descriptor = tni_mqd_enter(queue);

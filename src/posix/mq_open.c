@@ -178,11 +178,16 @@ int tenon_close(int fd)
 int tenon_mq_close(mqd_t queue)
 {
 	struct tni_mqd *descriptor = tni_mqd_enter(queue);
+	int cancel, result;
 
 	if (!descriptor)
 		return (int)tni_posix_result(-EBADF);
 	tni_mqd_leave(descriptor);
-	return tenon_close(queue);
+	/* Unlike close(2) it is no cancellation point. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	result = tenon_close(queue);
+	pthread_setcancelstate(cancel, NULL);
+	return result;
 }
 
 int tenon_mq_unlink(const char *name)

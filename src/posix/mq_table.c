@@ -41,7 +41,8 @@ static struct tni_a64 no_entries[1];
 static struct tni_apointer table = {no_entries}; /* of struct tni_a64: addresses of entries */
 static struct tni_a32 table_top;		 /* 0 until the table is there */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static sigset_t mask_before; /* of the thread that has locked */
+static sigset_t mask_before; /* of the thread that has locked, and whether it may be cancelled */
+static int cancel_before;
 static struct tni_mq *queues;
 static struct tni_mqd *used, *unused;
 static pid_t owner; /* the process whose table it is */
@@ -50,20 +51,25 @@ static struct tni_a32 is_told_of_polls;
 void tni_mq_lock(void)
 {
 	sigset_t all, before;
+	int cancel;
 
-	/* A signal handler of this thread may call in. */
+	/* What is done under the mutex has cancellation points; a signal handler of this thread may call in. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_mutex_lock(&mutex);
 	mask_before = before;
+	cancel_before = cancel;
 }
 
 void tni_mq_unlock(void)
 {
 	sigset_t before = mask_before;
+	int cancel = cancel_before;
 
 	pthread_mutex_unlock(&mutex);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_setcancelstate(cancel, NULL);
 }
 
 static void fork_parent(void)

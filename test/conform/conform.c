@@ -3,7 +3,7 @@
 /*
  * Running the requirements, and saying how they ended.
  *
- *     PROGRAM --implementation NAME [--differences FILE] [--list] [NAME | NUMBER]...
+ *     PROGRAM --implementation NAME [--differences FILE] [--watchdog SECONDS] [--list] [NAME | NUMBER]...
  *
  * A line of the file of differences is an implementation, the name of a requirement, and why the
  * implementation does otherwise.  Such a requirement has to fail: one that is listed and passes is a
@@ -15,12 +15,14 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -48,6 +50,7 @@ static struct difference {
 	bool may, met;
 } differences[DIFFERENCES_MAX];
 static uint32_t difference_count;
+static int watchdog_s = WATCHDOG_S;
 
 void conform_register(struct conform_requirement *requirement)
 {
@@ -174,10 +177,10 @@ static int await_group(pid_t child)
 	int status = 0, ready;
 
 	do
-		ready = poll(&ended, 1, WATCHDOG_S * 1000);
+		ready = poll(&ended, 1, watchdog_s * 1000);
 	while (ready < 0 && errno == EINTR);
 	if (ready == 0)
-		printf("# not done after %d s\n", WATCHDOG_S);
+		printf("# not done after %d s\n", watchdog_s);
 	/* It is not reaped yet, so the number is still its own. */
 	kill(-child, SIGKILL);
 	waitpid(child, &status, 0);
@@ -279,7 +282,7 @@ static int run(const struct conform_suite *suite, char **wanted)
 	uint32_t number = 0;
 	bool good = true;
 
-	printf("TAP version 13\n1..%u\n", count_wanted(wanted));
+	printf("1..%u\n", count_wanted(wanted));
 	for (const struct conform_requirement *one = first; one; one = one->next) {
 		if (is_wanted(one, ++number, wanted))
 			good &= run_one(suite, one, number);
@@ -287,6 +290,11 @@ static int run(const struct conform_suite *suite, char **wanted)
 	if (!*wanted)
 		good &= differences_are_known();
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static bool is(const char *implementation)
+{
+	return strcmp(conform_implementation, implementation) == 0;
 }
 
 /* That a name which was to stand in for the system's does, or one that was not does not. */
@@ -300,7 +308,7 @@ static bool is_whom_it_says(const struct conform_suite *suite)
 		return false;
 	preloaded = strstr(found.dli_fname, "tenon") != NULL;
 	printf("# %s is in %s\n", suite->symbol, found.dli_fname);
-	return preloaded == (strcmp(conform_implementation, "preload") == 0);
+	return preloaded == (is("preload") || is("mutant"));
 }
 
 /* Whether the suite can run here; says so if not. */
@@ -325,6 +333,15 @@ static bool is_usable(const struct conform_suite *suite)
  * Tenon's objects lie in a folder of the run's own, which any user may use as /tmp.  The variable has to be there
  * when a library that is preloaded begins, so the program runs itself again.
  */
+static volatile pid_t in_folder;
+
+/* So that the folder is removed also when a time-out ends the run. */
+static void pass_on(int number)
+{
+	if (in_folder > 0)
+		kill(in_folder, number);
+}
+
 static int run_in_folder(char **arguments)
 {
 	char folder[] = "/dev/shm/tenon-test-conform.XXXXXX";
@@ -344,12 +361,27 @@ static int run_in_folder(char **arguments)
 		execv("/proc/self/exe", arguments);
 		_exit(127);
 	}
-	if (child > 0)
-		waitpid(child, &status, 0);
+	in_folder = child;
+	signal(SIGTERM, pass_on);
+	signal(SIGINT, pass_on);
+	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
 	snprintf(command, sizeof(command), "rm -r %s", folder);
 	if (system(command) != 0)
 		printf("# %s stays\n", folder);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+}
+
+/*
+ * Where that is permitted, the kernel's objects are of a namespace of their own, with which they end, and
+ * others' of the same user do not count.
+ */
+static void be_alone(void)
+{
+	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+
+	(void)unshare(CLONE_NEWIPC);
+	(void)setrlimit(RLIMIT_MSGQUEUE, &unlimited);
 }
 
 int conform_main(const struct conform_suite *suite, int count, char **arguments)
@@ -370,6 +402,8 @@ int conform_main(const struct conform_suite *suite, int count, char **arguments)
 			conform_implementation = arguments[++next];
 		else if (strcmp(arguments[next], "--differences") == 0 && next + 1 < count)
 			path = arguments[++next];
+		else if (strcmp(arguments[next], "--watchdog") == 0 && next + 1 < count)
+			watchdog_s = atoi(arguments[++next]);
 		else
 			return fprintf(stderr, "%s is no option\n", arguments[next]), 2;
 	}
@@ -377,8 +411,11 @@ int conform_main(const struct conform_suite *suite, int count, char **arguments)
 		return list();
 	if (path && read_differences(path) != 0)
 		return 2;
-	if (strcmp(conform_implementation, "kernel") != 0 && !getenv("TENON_CONFORM_FOLDER"))
+	if (is("kernel") || is("mutant"))
+		be_alone();
+	else if (!getenv("TENON_CONFORM_FOLDER"))
 		return run_in_folder(arguments);
+	printf("TAP version 13\n");
 	if (!is_whom_it_says(suite)) {
 		printf("Bail out! this is not the implementation \"%s\"\n", conform_implementation);
 		return EXIT_FAILURE;

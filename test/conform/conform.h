@@ -17,10 +17,27 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Nothing that passes comes near it. */
+/* Nothing that passes comes near it.  --watchdog says otherwise. */
 #define WATCHDOG_S 20
 /* How long is waited to see that nothing happens. */
 #define NOTHING_MS 100
+
+/* Sanitizers stand between a program and what is required of its system. */
+#ifdef __has_feature
+#define CONFORM_UNDER_ASAN __has_feature(address_sanitizer)
+#define CONFORM_UNDER_TSAN __has_feature(thread_sanitizer)
+#else
+#ifdef __SANITIZE_ADDRESS__
+#define CONFORM_UNDER_ASAN 1
+#else
+#define CONFORM_UNDER_ASAN 0
+#endif
+#ifdef __SANITIZE_THREAD__
+#define CONFORM_UNDER_TSAN 1
+#else
+#define CONFORM_UNDER_TSAN 0
+#endif
+#endif
 
 struct conform_requirement {
 	const char *name, *section, *text;
@@ -54,7 +71,7 @@ struct conform_suite {
 
 int conform_main(const struct conform_suite *suite, int count, char **arguments);
 
-/* Which implementation this is: "kernel", "compat", "preload". */
+/* Which implementation this is: "kernel", "compat", "preload", or "mutant" (selftest.py). */
 extern const char *conform_implementation;
 /* Different in each run of the suite, for names. */
 extern pid_t conform_run;

@@ -42,6 +42,18 @@ static void *waits_and_calls(void *context)
 	return calls(context);
 }
 
+/* A thread that is about to be cancelled. */
+static pthread_t start(void *(*run)(void *context), struct target *target)
+{
+	pthread_t thread;
+
+	if (CONFORM_UNDER_ASAN)
+		conform_skip(
+			"the address sanitizer takes the stack of a cancelled thread for damaged");
+	REQUIRE(pthread_create(&thread, NULL, run, target) == 0);
+	return thread;
+}
+
 static void expect_canceled(pthread_t thread, const struct target *target)
 {
 	void *value = NULL;
@@ -76,7 +88,7 @@ REQUIREMENT_OF_CALLS(
 	struct target target = {.call = call, .queue = make_blocking(call)};
 	pthread_t thread;
 
-	REQUIRE(pthread_create(&thread, NULL, calls, &target) == 0);
+	thread = start(calls, &target);
 	conform_await_blocked(getpid(), conform_await_word(&target.tid));
 	EXPECT_IS(pthread_cancel(thread), 0);
 	expect_canceled(thread, &target);
@@ -89,7 +101,7 @@ REQUIREMENT_OF_CALLS(cancelled_before, "XSH 2.9.5.2, Cancellation Points",
 	struct target target = {.call = call, .queue = make_blocking(call)};
 	pthread_t thread;
 
-	REQUIRE(pthread_create(&thread, NULL, waits_and_calls, &target) == 0);
+	thread = start(waits_and_calls, &target);
 	EXPECT_IS(pthread_cancel(thread), 0);
 	conform_set_word(&target.go, 1);
 	expect_canceled(thread, &target);
@@ -105,7 +117,7 @@ REQUIREMENT_OF_CALLS(cancelled_before_ready, "XSH 2.9.5.2, Cancellation Points",
 
 	if (!is_send(call))
 		put(target.queue, "kept", 1);
-	REQUIRE(pthread_create(&thread, NULL, waits_and_calls, &target) == 0);
+	thread = start(waits_and_calls, &target);
 	EXPECT_IS(pthread_cancel(thread), 0);
 	conform_set_word(&target.go, 1);
 	expect_canceled(thread, &target);
@@ -121,7 +133,7 @@ REQUIREMENT_OF_CALLS(cancel_disabled, "XSH 2.9.5.1, Cancelability State",
 	pthread_t thread;
 	void *value = &target;
 
-	REQUIRE(pthread_create(&thread, NULL, calls, &target) == 0);
+	thread = start(calls, &target);
 	conform_await_blocked(getpid(), conform_await_word(&target.tid));
 	EXPECT_IS(pthread_cancel(thread), 0);
 	conform_await_blocked(getpid(), target.tid);
@@ -139,7 +151,7 @@ REQUIREMENT_OF_CALLS(cancelled_others_wait, "XSH 2.9.5.2, Cancellation Points",
 	struct caller other = {.call = call, .queue = target.queue};
 	pthread_t thread;
 
-	REQUIRE(pthread_create(&thread, NULL, calls, &target) == 0);
+	thread = start(calls, &target);
 	conform_await_blocked(getpid(), conform_await_word(&target.tid));
 	caller_block(&other);
 	EXPECT_IS(pthread_cancel(thread), 0);
@@ -163,7 +175,7 @@ REQUIREMENT_OF_CALLS(cancelled_or_done, "XSH 2.9.5.2, Cancellation Points",
 		pthread_t thread;
 		void *value = NULL;
 
-		REQUIRE(pthread_create(&thread, NULL, calls, &target) == 0);
+		thread = start(calls, &target);
 		if (i % 2)
 			conform_await_blocked(getpid(), conform_await_word(&target.tid));
 		let_go(call, queue);
@@ -200,7 +212,7 @@ REQUIREMENT(open_no_point, "XSH 2.9.5.2, Cancellation Points",
 	void *value = NULL;
 
 	make_queue(O_RDWR);
-	REQUIRE(pthread_create(&thread, NULL, opens, &target) == 0);
+	thread = start(opens, &target);
 	EXPECT_IS(pthread_cancel(thread), 0);
 	conform_set_word(&target.go, 1);
 	REQUIRE(pthread_join(thread, &value) == 0);

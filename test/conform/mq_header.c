@@ -5,13 +5,6 @@
 #include <mqueue.h>
 
 /* What it has to declare, of these types. */
-static mqd_t descriptor;
-static struct mq_attr attributes;
-static struct sigevent *event;
-static const struct timespec *deadline;
-static ssize_t bytes;
-static size_t capacity;
-
 static int (*const closes)(mqd_t) = mq_close;
 static int (*const gets)(mqd_t, struct mq_attr *) = mq_getattr;
 static int (*const notifies)(mqd_t, const struct sigevent *) = mq_notify;
@@ -30,12 +23,13 @@ static int (*const unlinks)(const char *) = mq_unlink;
 REQUIREMENT(header_types, "<mqueue.h>, DESCRIPTION",
 	    "it defines mqd_t, struct mq_attr and what its functions take")
 {
-	EXPECT(sizeof(descriptor) >= sizeof(int));
-	EXPECT_IS(sizeof(attributes.mq_flags), sizeof(long));
-	EXPECT_IS(sizeof(attributes.mq_maxmsg), sizeof(long));
-	EXPECT_IS(sizeof(attributes.mq_msgsize), sizeof(long));
-	EXPECT_IS(sizeof(attributes.mq_curmsgs), sizeof(long));
-	EXPECT(!event && !deadline && bytes == 0 && capacity == 0);
+	struct mq_attr all = {.mq_flags = 0, .mq_maxmsg = 1, .mq_msgsize = 2, .mq_curmsgs = 3};
+
+	EXPECT(sizeof(mqd_t) >= sizeof(int));
+	EXPECT_IS(sizeof(all.mq_flags), sizeof(long));
+	EXPECT_IS(sizeof(all.mq_maxmsg), sizeof(long));
+	EXPECT_IS(sizeof(all.mq_msgsize), sizeof(long));
+	EXPECT_IS(sizeof(all.mq_curmsgs), sizeof(long));
 }
 
 REQUIREMENT(header_functions, "<mqueue.h>, DESCRIPTION",

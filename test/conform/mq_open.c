@@ -4,13 +4,14 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "mq.h"
 
-#define RACERS 8
+#define RACERS 4
 
 REQUIREMENT(open_absent, "mq_open, DESCRIPTION, O_CREAT; ERRORS, ENOENT",
 	    "without O_CREAT a queue that does not exist is ENOENT")
@@ -84,21 +85,30 @@ REQUIREMENT(open_exclusive_alone, "mq_open, on Linux", "O_EXCL without O_CREAT i
 	EXPECT_IS(mq_close(queue), 0);
 }
 
+#define ROUNDS 200
+
 struct race {
-	int go, won;
+	int round, won, arrived;
 };
 
 static void race(void *context)
 {
 	struct race *race = context;
-	mqd_t queue;
 
-	(void)conform_await_word(&race->go);
-	queue = mq_open(NAME, O_RDWR | O_CREAT | O_EXCL, 0600, NULL);
-	if (queue == NONE)
-		EXPECT_IS(errno, EEXIST);
-	else
-		__atomic_add_fetch(&race->won, 1, __ATOMIC_RELAXED);
+	for (int round = 1; round <= ROUNDS; round++) {
+		mqd_t queue;
+
+		while (conform_await_word(&race->round) < round)
+			(void)sched_yield();
+		queue = mq_open(NAME, O_RDWR | O_CREAT | O_EXCL, 0600, NULL);
+		if (queue == NONE) {
+			EXPECT_IS(errno, EEXIST);
+		} else {
+			__atomic_add_fetch(&race->won, 1, __ATOMIC_RELAXED);
+			EXPECT_IS(mq_close(queue), 0);
+		}
+		__atomic_add_fetch(&race->arrived, 1, __ATOMIC_RELEASE);
+	}
 }
 
 REQUIREMENT(open_exclusive_atomic, "mq_open, DESCRIPTION, O_EXCL",
@@ -107,16 +117,17 @@ REQUIREMENT(open_exclusive_atomic, "mq_open, DESCRIPTION, O_EXCL",
 	struct race *shared = conform_share(sizeof(*shared));
 	pid_t racers[RACERS];
 
-	for (int round = 0; round < 10; round++) {
-		memset(shared, 0, sizeof(*shared));
-		for (int i = 0; i < RACERS; i++)
-			racers[i] = conform_start(race, shared);
-		conform_set_word(&shared->go, 1);
-		for (int i = 0; i < RACERS; i++)
-			conform_await(racers[i]);
-		EXPECT_IS(shared->won, 1);
+	for (int i = 0; i < RACERS; i++)
+		racers[i] = conform_start(race, shared);
+	for (int round = 1; round <= ROUNDS; round++) {
+		conform_set_word(&shared->round, round);
+		while (__atomic_load_n(&shared->arrived, __ATOMIC_ACQUIRE) < RACERS * round)
+			(void)sched_yield();
+		EXPECT_IS(shared->won, round);
 		EXPECT_IS(mq_unlink(NAME), 0);
 	}
+	for (int i = 0; i < RACERS; i++)
+		conform_await(racers[i]);
 }
 
 REQUIREMENT(open_read_only, "mq_open, DESCRIPTION, O_RDONLY",
