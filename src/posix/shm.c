@@ -34,6 +34,17 @@ static int open_in(int directory_fd, const char *name, int flags, mode_t mode)
 	return errno == EISDIR ? -EINVAL : -errno;
 }
 
+/* The standard wants the lowest number, which the folder had. */
+static int lowest(int fd)
+{
+	int lower = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (lower < 0)
+		return fd;
+	close(lower < fd ? fd : lower);
+	return lower < fd ? lower : fd;
+}
+
 static int open_named(const char *name, int flags, mode_t mode)
 {
 	const char *bare;
@@ -45,7 +56,7 @@ static int open_named(const char *name, int flags, mode_t mode)
 		return result;
 	result = open_in(directory_fd, bare, flags, mode);
 	close(directory_fd);
-	return result;
+	return result < 0 ? result : lowest(result);
 }
 
 static int unlink_named(const char *name)

@@ -273,8 +273,8 @@ static void guard_parts(void)
 	address = map(fd, 4 * PAGE);
 	tni_shm_mapped(fd, 0, address, 4 * PAGE, PROT_READ | PROT_WRITE);
 	tni_shm_unmapped(address + PAGE, PAGE);
-	REQUIRE(mmap(address + PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, PAGE) !=
-		MAP_FAILED);
+	REQUIRE(mmap(address + PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		     PAGE) != MAP_FAILED);
 	close(fd);
 	fd = tenon_shm_open("/m", O_RDWR, 0);
 	EXPECT_IS(ftruncate(fd, 0), 0);
