@@ -2,7 +2,7 @@
 #
 # Completion of tenon(1) for bash: commands, their options and values, and the names of objects.
 
-_tenon_commands='create rm ls stat send recv peek work lock sem event barrier once region bench doctor help version'
+_tenon_commands='create rm ls stat send recv peek work run lock sem event barrier once region bench doctor help version'
 
 _tenon_kinds='queue lock semaphore semaphore-set event condition barrier once region shm'
 
@@ -57,6 +57,7 @@ _tenon_options()
 			--quiet'
 		;;
 	work) echo '--jobs --tries --dead --exit-when-empty --progress --json' ;;
+	run) echo '--only --limits --quiet' ;;
 	lock) echo '--shared --exclusive --nonblock --timeout --conflict-exit-code --quiet --if-dead' ;;
 	sem) _tenon_sem_options "$what" ;;
 	event | barrier)
@@ -114,6 +115,8 @@ _tenon_value()
 	--capacity) _tenon_words "$word" rendezvous unbounded ;;
 	--tries) _tenon_words "$word" unlimited ;;
 	--kind) _tenon_words "$word" "$_tenon_kinds" ;;
+	--only) _tenon_words "$word" mq sem shm ;;
+	--limits) _tenon_words "$word" kernel none ;;
 	--if-dead) _tenon_words "$word" run fail ;;
 	--dead) _tenon_names "$namespace" "$word" queue ;;
 	--message | -m | --key | --priority | --type | --timeout | -t | --count | -n | --position | \
@@ -144,10 +147,10 @@ _tenon_operand()
 	region:0) _tenon_words "$word" dump load grow seal ;;
 	region:1) _tenon_names "$namespace" "$word" region ;;
 	rm:* | stat:*) _tenon_names "$namespace" "$word" "$kind" ;;
-	work:1 | lock:1 | once:1 | sem:2)
+	run:0 | work:1 | lock:1 | once:1 | sem:2)
 		mapfile -t COMPREPLY < <(compgen -c -- "$word")
 		;;
-	work:* | lock:* | once:* | sem:* | region:2 | doctor:0)
+	run:* | work:* | lock:* | once:* | sem:* | region:2 | doctor:0)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		;;

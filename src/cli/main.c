@@ -16,25 +16,11 @@
 #include <unistd.h>
 
 const struct cli_command *const cli_commands[] = {
-	&cli_command_create,
-	&cli_command_rm,
-	&cli_command_ls,
-	&cli_command_stat,
-	&cli_command_send,
-	&cli_command_recv,
-	&cli_command_peek,
-	&cli_command_work,
-	&cli_command_lock,
-	&cli_command_sem,
-	&cli_command_event,
-	&cli_command_barrier,
-	&cli_command_once,
-	&cli_command_region,
-	&cli_command_bench,
-	&cli_command_doctor,
-	&cli_command_help,
-	&cli_command_version,
-	NULL,
+	&cli_command_create,  &cli_command_rm,	 &cli_command_ls,      &cli_command_stat,
+	&cli_command_send,    &cli_command_recv, &cli_command_peek,    &cli_command_work,
+	&cli_command_run,     &cli_command_lock, &cli_command_sem,     &cli_command_event,
+	&cli_command_barrier, &cli_command_once, &cli_command_region,  &cli_command_bench,
+	&cli_command_doctor,  &cli_command_help, &cli_command_version, NULL,
 };
 
 const struct cli_command *cli_current;
@@ -50,10 +36,10 @@ static const char *find_synonym(const char *name)
 		{"push", "send"},     {"put", "send"},	    {"write", "send"},
 		{"enqueue", "send"},  {"receive", "recv"},  {"get", "recv"},
 		{"pop", "recv"},      {"read", "recv"},	    {"dequeue", "recv"},
-		{"cat", "peek"},      {"run", "work"},	    {"worker", "work"},
+		{"cat", "peek"},      {"preload", "run"},   {"worker", "work"},
 		{"check", "doctor"},  {"flock", "lock"},    {"acquire", "lock"},
 		{"semaphore", "sem"}, {"fsck", "doctor"},   {"benchmark", "bench"},
-		{"shm", "region"},    {"memory", "region"},
+		{"shm", "region"},    {"memory", "region"}, {"exec", "run"},
 	};
 	size_t i;
 
@@ -223,6 +209,13 @@ static int parse_global(int argc, char **argv, int *ret_index)
 	return CLI_OK;
 }
 
+/* What main() changes of the process. */
+static struct {
+	bool occupied[STDERR_FILENO + 1];
+	void (*on_pipe)(int);
+	void (*on_file_size)(int);
+} found;
+
 /* A closed standard stream must not become the number of a queue's file.  What is put in its place
  * cannot be used for what the stream is for, so that using it is an error as before. */
 static void occupy_standard_streams(void)
@@ -230,9 +223,24 @@ static void occupy_standard_streams(void)
 	int fd;
 
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
-		if (fcntl(fd, F_GETFD) < 0 &&
-		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
 			_exit(CLI_FAILED);
+		found.occupied[fd] = true;
+	}
+}
+
+void cli_leave_as_found(void)
+{
+	int fd;
+
+	signal(SIGPIPE, found.on_pipe);
+	signal(SIGXFSZ, found.on_file_size);
+	/* Not closed before execve(2): it may yet fail, and that has to be said. */
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+		if (found.occupied[fd])
+			fcntl(fd, F_SETFD, FD_CLOEXEC);
 	}
 }
 
@@ -242,9 +250,9 @@ int main(int argc, char **argv)
 
 	occupy_standard_streams();
 	/* A reader that goes away is an error of the write, so that it can be dealt with. */
-	signal(SIGPIPE, SIG_IGN);
+	found.on_pipe = signal(SIGPIPE, SIG_IGN);
 	/* So is a file that may not be as large as a queue. */
-	signal(SIGXFSZ, SIG_IGN);
+	found.on_file_size = signal(SIGXFSZ, SIG_IGN);
 
 	status = cli_begin_stdout();
 	if (status)

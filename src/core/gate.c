@@ -81,6 +81,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/defer.h"
 #include "core/fault.h"
 #include "core/manner.h"
 
@@ -112,9 +113,17 @@ static int wait_event(struct tni_a32 *event, uint32_t expected, int64_t deadline
 	int64_t soon = tni_clock_ns(CLOCK_MONOTONIC) + BLIND_NS;
 	int64_t until = soon < deadline_ns ? soon : deadline_ns;
 	struct timespec at = tni_timespec(until > 0 ? until : 0);
+	struct tni_thread *thread = &tni_thread_self_;
+	uint32_t paused = tni_defer_pause(thread);
+	long result = -1;
 
-	if (syscall(SYS_futex, event, FUTEX_WAIT_BITSET, expected, &at, NULL,
-		    FUTEX_BITSET_MATCH_ANY) == 0)
+	if (tni_defer_was_interrupted(thread, paused))
+		errno = EINTR;
+	else
+		result = syscall(SYS_futex, event, FUTEX_WAIT_BITSET, expected, &at, NULL,
+				 FUTEX_BITSET_MATCH_ANY);
+	tni_defer_resume(thread, paused);
+	if (result == 0)
 		return TNI_WOKEN;
 	return errno == ETIMEDOUT && soon < deadline_ns ? -EAGAIN : -errno;
 }

@@ -171,6 +171,24 @@ static void pass_on(int number, siginfo_t *info, void *context)
 		before.sa_handler(number);
 }
 
+bool tni_guard_mend(const siginfo_t *info)
+{
+	uint64_t page = (uintptr_t)info->si_addr & ~(uint64_t)(TNI_PAGE_BYTES - 1);
+	struct range range;
+	sigset_t all, mask;
+	int error = errno;
+	bool is_mended;
+
+	if (info->si_code != BUS_ADRERR || !find(page, &range))
+		return false;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &mask);
+	is_mended = mend_alone(page);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	errno = error;
+	return is_mended;
+}
+
 static void on_signal(int number, siginfo_t *info, void *context)
 {
 	uint64_t page = (uintptr_t)info->si_addr & ~(uint64_t)(TNI_PAGE_BYTES - 1);
@@ -180,6 +198,12 @@ static void on_signal(int number, siginfo_t *info, void *context)
 	if (info->si_code != BUS_ADRERR || !find(page, &range) || !mend_alone(page))
 		pass_on(number, info, context);
 	errno = error;
+}
+
+void tni_guard_before(struct sigaction *action)
+{
+	if (action->sa_sigaction == on_signal)
+		*action = before;
 }
 
 static void install(void)

@@ -5,6 +5,8 @@
 /* Mappings of files that another process may make shorter: zeros instead of SIGBUS.
  * Thread-safe.  See core/guard.c. */
 
+#include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "abi/atomic.h"
@@ -23,6 +25,12 @@ struct tni_guard *tni_guard_add(void *address, uint64_t bytes, int protection, i
  * And `fd` may be closed meanwhile, and even be another file's: it is looked at only if it has that inode. */
 struct tni_guard *tni_guard_add_sparse(void *address, uint64_t bytes, int protection, int fd,
 				       uint64_t offset, uint64_t inode, struct tni_a32 *broken);
+
+/* For who has the signal's handler in the place of this file's: whether it was for a guarded mapping, which is mended. */
+bool tni_guard_mend(const siginfo_t *info);
+
+/* Of this file's handler, what was there before it; any other action stays as it is. */
+void tni_guard_before(struct sigaction *action);
 
 /* Ends it; NULL is allowed. */
 void tni_guard_remove(struct tni_guard *guard);

@@ -9,6 +9,10 @@
  * told -ECANCELED, which it ends with as with -EINTR, but for one thing: it may have been woken in the same instant, and
  * wakes all in its stead; and when the face is left the unwinding goes on from there.  Anywhere else in the call it
  * cannot be cancelled: much of what the library calls there (write(2), fallocate(2)) is a cancellation point.
+ *
+ * pthread_cancel(3) may have sent its signal when the system call is over.  glibc's own cancellation points wait for one that
+ * is on its way, so one that fails at once is called while the buffer still catches it; else it would come at any time,
+ * and have a thread that has done its work and ended pass for cancelled.
  */
 
 #include "core/manner.h"
@@ -19,6 +23,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/defer.h"
 #include "core/thread.h"
 
 #ifndef SYS_futex_waitv
@@ -45,7 +50,7 @@ static __attribute__((__noinline__)) long wait_cancellable(struct tni_manner *ma
 							   clockid_t clock)
 {
 	long woken;
-	int type;
+	int type, error;
 
 	if (manner->cancel_state == PTHREAD_CANCEL_DISABLE)
 		return wait_words(words, count, until, clock);
@@ -60,17 +65,22 @@ static __attribute__((__noinline__)) long wait_cancellable(struct tni_manner *ma
 	woken = wait_words(words, count, until, clock);
 	if (manner->cancel_state >= 0)
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	error = errno;
 	pthread_setcanceltype(type, NULL);
+	(void)!read(-1, NULL, 0);
+	errno = error;
 	__pthread_unregister_cancel(&manner->unwind);
 	return woken;
 }
 
 int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_ns, bool can_end)
 {
-	struct tni_manner *manner = tni_thread_self_.manner;
+	struct tni_thread *thread = &tni_thread_self_;
+	struct tni_manner *manner = thread->manner;
 	struct timespec at = tni_timespec(deadline_ns > 0 ? deadline_ns : 0);
 	const struct timespec *until = deadline_ns != INT64_MAX ? &at : NULL;
 	clockid_t clock = CLOCK_MONOTONIC;
+	uint32_t paused;
 	long woken;
 
 	if (manner && can_end && manner->may_sleep) {
@@ -84,10 +94,16 @@ int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_n
 		at = tni_timespec(manner->realtime_ns > 0 ? manner->realtime_ns : 0);
 		clock = CLOCK_REALTIME;
 	}
-	if (manner && manner->is_cancellable && can_end)
+	paused = tni_defer_pause(thread);
+	if (tni_defer_was_interrupted(thread, paused)) {
+		woken = -1;
+		errno = EINTR;
+	} else if (manner && manner->is_cancellable && can_end) {
 		woken = wait_cancellable(manner, words, count, until, clock);
-	else
+	} else {
 		woken = wait_words(words, count, until, clock);
+	}
+	tni_defer_resume(thread, paused);
 	if (woken >= 0)
 		return (int)woken;
 	return errno == EPERM ? -ENOSYS : -errno;
@@ -128,8 +144,11 @@ int tni_manner_end(struct tni_manner *manner, int result)
 		pthread_setcancelstate(manner->cancel_state, NULL);
 	if (result == -ECANCELED && manner->cancelled)
 		manner->cancelled(manner->context);
-	if (result == -ECANCELED)
+	if (result == -ECANCELED) {
+		/* The thread's clearing up is at rest. */
+		tni_defer_pause(&tni_thread_self_);
 		__pthread_unwind_next(&manner->unwind);
+	}
 	if (result == -ETIMEDOUT && manner->realtime_ns != INT64_MAX &&
 	    tni_clock_ns(CLOCK_REALTIME) < manner->realtime_ns)
 		return -EAGAIN;

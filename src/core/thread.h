@@ -22,6 +22,10 @@ struct tni_thread {
 	uint32_t entries;    /* of ours in its robust list: core/robust.c */
 	bool at_stakes; /* in the midst of core/stake.c: a signal handler must not begin anew */
 	struct tni_manner *manner; /* of its call, or NULL: core/manner.h */
+	/* core/defer.h.  Signal handlers change them. */
+	volatile uint32_t deferring; /* calls amid which handlers wait */
+	volatile bool has_deferred, was_interrupted;
+	volatile uint64_t deferred_mask; /* what was blocked before */
 };
 
 extern __thread struct tni_thread tni_thread_self_;

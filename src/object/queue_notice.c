@@ -137,7 +137,7 @@ static void end(struct tenon_queue *queue)
 	set_wanted(queue, false);
 }
 
-static void fire(struct tenon_queue *queue)
+static void fire(struct tenon_queue *queue, bool rouse)
 {
 	struct tni_queue_notice *notice = notice_of(queue);
 	struct tni_participant *entry = tni_object_participant(&queue->object,
@@ -151,13 +151,17 @@ static void fire(struct tenon_queue *queue)
 	tni_step();
 	end(queue);
 	tni_step();
-	tni_notice_rouse(queue);
+	if (rouse)
+		tni_notice_rouse(queue);
 }
 
 void tni_notice_after(struct tenon_queue *queue)
 {
-	if (tni_get32(&notice_of(queue)->state) == TNI_NOTICE_FIRING)
-		fire(queue);
+	const struct tni_queue_notice *notice = notice_of(queue);
+
+	/* A process that tells itself looks when its call is done, before its other thread does. */
+	if (tni_get32(&notice->state) == TNI_NOTICE_FIRING)
+		fire(queue, tni_get32(&notice->participant) != queue->object.participant);
 }
 
 /* Fires what is due, under the senders' lock. */
@@ -171,7 +175,7 @@ static void look_again(struct tenon_queue *queue)
 	if (tni_queue_available(queue) > blocked(queue)) {
 		if (state == TNI_NOTICE_WITHHELD)
 			tni_set32(&notice->sender_pid, tni_get32(&queue->control->send.last_pid));
-		fire(queue);
+		fire(queue, true);
 	} else if (state == TNI_NOTICE_FIRING) {
 		tni_set32(&notice->state, TNI_NOTICE_ARMED);
 	}

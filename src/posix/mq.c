@@ -84,7 +84,7 @@ static void leave(void *context)
 }
 
 /* As a cancellation point, and until the moment at most. */
-static int wait_and_transfer(struct transfer *transfer, int64_t realtime_ns)
+static int wait_and_transfer(struct transfer *transfer, uint32_t flags, int64_t realtime_ns)
 {
 	struct tni_manner manner;
 	int result;
@@ -94,9 +94,9 @@ static int wait_and_transfer(struct transfer *transfer, int64_t realtime_ns)
 		manner.may_sleep = may_sleep;
 		manner.cancelled = leave;
 		manner.context = transfer->descriptor;
-		result = attempt(transfer, 0, manner.deadline_ns);
+		result = attempt(transfer, flags, manner.deadline_ns);
 		result = tni_manner_end(&manner, result);
-	} while (result == -EAGAIN);
+	} while (result == -EAGAIN && !(flags & TENON_NONBLOCK));
 	return result;
 }
 
@@ -106,16 +106,16 @@ static int transfer_it(struct transfer *transfer, int64_t realtime_ns)
 	int result;
 
 	if (realtime_ns == INT64_MAX && tni_get32(&descriptor->is_nonblocking) == 0) {
-		result = wait_and_transfer(transfer, INT64_MAX);
+		result = wait_and_transfer(transfer, 0, INT64_MAX);
 	} else {
-		result = attempt(transfer, TENON_NONBLOCK, 0);
+		result = wait_and_transfer(transfer, TENON_NONBLOCK, INT64_MAX);
 		if (result == -EAGAIN) {
 			int is_nonblocking = tni_mqd_is_nonblocking(descriptor);
 
 			if (is_nonblocking < 0)
 				result = is_nonblocking;
 			else if (!is_nonblocking)
-				result = wait_and_transfer(transfer, realtime_ns);
+				result = wait_and_transfer(transfer, 0, realtime_ns);
 		}
 	}
 	/* This process's own registration, before the call returns. */

@@ -68,27 +68,23 @@ static void *run(void *context)
 static void make_thread(const struct tni_mq_registration *registration)
 {
 	struct start *start = malloc(sizeof(*start));
-	sigset_t all, before;
+	pthread_attr_t attributes;
 	pthread_t thread;
-	int state, result;
 
 	if (!start)
 		return;
 	*start = (struct start){registration->how.sigev_notify_function,
 				registration->how.sigev_value};
-	/* Until it is detached nothing shall end it. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	result = pthread_create(&thread,
-				registration->has_attributes ? &registration->attributes : NULL,
-				run, start);
-	if (result != 0)
+	if (registration->has_attributes)
+		attributes = registration->attributes;
+	else
+		pthread_attr_init(&attributes);
+	/* Nobody knows of it who could join it. */
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	if (pthread_create(&thread, &attributes, run, start) != 0)
 		free(start);
-	else if (!registration->has_attributes ||
-		 (pthread_attr_getdetachstate(&registration->attributes, &state) == 0 &&
-		  state == PTHREAD_CREATE_JOINABLE))
-		pthread_detach(thread);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!registration->has_attributes)
+		pthread_attr_destroy(&attributes);
 }
 
 static void tell(const struct tni_mq_registration *registration, int32_t sender_pid,
@@ -124,6 +120,9 @@ void tni_mq_tell(struct tni_mq *mq)
 
 	tni_mq_lock();
 	result = take(mq, tni_get32(&mq->serial), &registration, &pid, &uid);
+	/* The thread that waits for it has nothing to wait for. */
+	if (result == 0)
+		tni_notice_rouse(mq->queue);
 	tni_mq_unlock();
 	if (result == 0)
 		tell(&registration, pid, uid);

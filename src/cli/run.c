@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * tenon run: starts a program whose calls of classic IPC go to Tenon.  It becomes the program: nothing of it is left
+ * but the environment, which the program's children inherit as well.
+ *
+ *	LD_PRELOAD	what there was, and the preload library behind it: a sanitizer's runtime, which must be the
+ *			first, is what somebody has put there
+ *	TENON_PRELOAD	which faces; src/preload/preload.c
+ *	TENON_NAMESPACE	an absolute path, for programs that change their folder or their user
+ *	TENON_LIMITS	if it was said here
+ */
+
+#include "child.h"
+#include "cli.h"
+#include "program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LIBRARY "libtenon-preload.so"
+
+enum { OPTION_ONLY = 1300, OPTION_LIMITS };
+
+struct run_request {
+	bool quiet;
+	char faces[128];
+};
+
+/* What a word of --only stands for: the faces of the preload library. */
+static const struct {
+	const char *word;
+	const char *faces; /* NULL: not yet */
+} faces[] = {
+	{"mq", "posix-mq"},
+	{"msg", NULL},
+	{"sem", "posix-sem"},
+	{"shm", "posix-shm"},
+};
+
+#define FACES (sizeof(faces) / sizeof(faces[0]))
+#define FACES_USUAL "posix-mq"
+
+static int add_face(struct run_request *request, const char *word, size_t bytes)
+{
+	size_t i, used = strlen(request->faces);
+
+	for (i = 0; i < FACES; ++i) {
+		if (strlen(faces[i].word) != bytes || memcmp(faces[i].word, word, bytes))
+			continue;
+		if (!faces[i].faces)
+			return cli_usage("--only: '%s': System V queues are not there yet; there "
+					 "are mq, sem and shm",
+					 faces[i].word);
+		if (!strstr(request->faces, faces[i].faces))
+			snprintf(request->faces + used, sizeof(request->faces) - used, "%s%s",
+				 used ? "," : "", faces[i].faces);
+		return CLI_OK;
+	}
+	return cli_usage("--only: '%.*s' is none of mq, sem, shm", (int)bytes, word);
+}
+
+static int parse_only(struct run_request *request, const char *list)
+{
+	request->faces[0] = 0;
+	for (;;) {
+		size_t bytes = strcspn(list, ",");
+		int status = add_face(request, list, bytes);
+
+		if (status || !list[bytes])
+			return status;
+		list += bytes + 1;
+	}
+}
+
+static int parse_limits(const char *text)
+{
+	if (strcmp(text, "kernel") && strcmp(text, "none"))
+		return cli_usage("--limits: '%s' is neither 'kernel' nor 'none'", text);
+	if (text[0] == 'k' ? setenv("TENON_LIMITS", text, 1) : unsetenv("TENON_LIMITS"))
+		return cli_system_error("TENON_LIMITS", -errno);
+	return CLI_OK;
+}
+
+static int parse_option(void *context, int option)
+{
+	struct run_request *request = context;
+
+	switch (option) {
+	case 'q':
+		request->quiet = true;
+		return CLI_OK;
+	case OPTION_ONLY:
+		return parse_only(request, optarg);
+	case OPTION_LIMITS:
+		return parse_limits(optarg);
+	default:
+		return cli_option_status(option);
+	}
+}
+
+static int parse_operand(void *context, const char *text, bool ended)
+{
+	(void)context;
+	(void)text;
+	(void)ended;
+	return CLI_REST;
+}
+
+/* Where this program lies: in a build folder the library is beside it. */
+static bool own_folder(char path[static PATH_MAX])
+{
+	ssize_t bytes = readlink("/proc/self/exe", path, PATH_MAX - 1);
+
+	if (bytes <= 0)
+		return false;
+	path[bytes] = 0;
+	*strrchr(path, '/') = 0;
+	return true;
+}
+
+static bool is_there(const char *path)
+{
+	return !access(path, R_OK);
+}
+
+static int find_library(char path[static PATH_MAX])
+{
+	const char *named = getenv("TENON_PRELOAD_LIBRARY");
+	char own[PATH_MAX];
+
+	if (named && named[0]) {
+		if (realpath(named, path))
+			return CLI_OK;
+		cli_warn("the preload library '%s': %s; look at TENON_PRELOAD_LIBRARY", named,
+			 strerror(errno));
+		return CLI_MISSING;
+	}
+	if (own_folder(own)) {
+		if (snprintf(path, PATH_MAX, "%s/" LIBRARY, own) < PATH_MAX && is_there(path))
+			return CLI_OK;
+		if (snprintf(path, PATH_MAX, "%s/" TENON_LIBRARY_FOLDER_BESIDE "/" LIBRARY, own) <
+			    PATH_MAX &&
+		    is_there(path))
+			return CLI_OK;
+	}
+	snprintf(path, PATH_MAX, TENON_LIBRARY_FOLDER "/" LIBRARY);
+	if (is_there(path))
+		return CLI_OK;
+	cli_warn(
+		"the preload library " LIBRARY
+		" is neither beside this program nor in " TENON_LIBRARY_FOLDER
+		"; 'make install' puts it there, and TENON_PRELOAD_LIBRARY may name another place");
+	return CLI_MISSING;
+}
+
+static int set(const char *variable, const char *value)
+{
+	return setenv(variable, value, 1) ? cli_system_error(variable, -errno) : CLI_OK;
+}
+
+static int set_preload(void)
+{
+	CLI_CLEANUP(cli_cleanup_free) char *list = NULL;
+	const char *before = getenv("LD_PRELOAD");
+	char path[PATH_MAX];
+	int status = find_library(path);
+
+	if (status)
+		return status;
+	if (path[strcspn(path, " :")]) {
+		cli_warn("the preload library '%s': a path with a blank or a colon cannot be "
+			 "preloaded; make a link to it, and name that by TENON_PRELOAD_LIBRARY",
+			 path);
+		return CLI_FAILED;
+	}
+	/* One `tenon run` under another. */
+	if (before && strstr(before, path))
+		return CLI_OK;
+	if (asprintf(&list, "%s%s%s", before ? before : "", before && before[0] ? ":" : "", path) <
+	    0) {
+		list = NULL;
+		return cli_system_error("LD_PRELOAD", -ENOMEM);
+	}
+	return set("LD_PRELOAD", list);
+}
+
+static int no_object(uint32_t kind, const char *name, void *context)
+{
+	(void)kind;
+	(void)name;
+	(void)context;
+	return 1;
+}
+
+static int set_namespace(void)
+{
+	char path[PATH_MAX];
+	int result;
+
+	if (cli_namespace_is_missing()) {
+		if (cli_namespace_is_named())
+			return cli_namespace_error(-ENOENT);
+		/* What a program has in it is its user's alone. */
+		if (mkdir(cli_namespace(), 0700) && errno != EEXIST)
+			return cli_namespace_error(-errno);
+	}
+	/* Refused now, with a remedy, and not at every call of the program. */
+	result = tenon_namespace_list(NULL, no_object, NULL);
+	if (result < 0)
+		return cli_namespace_error(result);
+	if (!realpath(cli_namespace(), path))
+		return cli_namespace_error(-errno);
+	return set("TENON_NAMESPACE", path);
+}
+
+static void remark(const char *program)
+{
+	struct cli_program seen;
+
+	cli_program_look(program, &seen);
+	switch (seen.obstacle) {
+	case CLI_PROGRAM_SUITABLE:
+		return;
+	case CLI_PROGRAM_PRIVILEGED:
+		cli_warn("'%s' runs with more rights than yours (set-uid, set-gid or file "
+			 "capabilities): nothing is preloaded into it, and its calls go to the "
+			 "kernel",
+			 seen.path);
+		return;
+	case CLI_PROGRAM_STATIC:
+		cli_warn("'%s' is linked statically: nothing can be preloaded into it, and its "
+			 "calls go to the kernel; what it starts is not concerned",
+			 seen.path);
+		return;
+	case CLI_PROGRAM_GO:
+		cli_warn("'%s' is a Go program, which makes its system calls by itself: they go to "
+			 "the kernel; what it starts is not concerned",
+			 seen.path);
+		return;
+	case CLI_PROGRAM_32_BIT:
+		cli_warn("'%s' is a program of %d bits, and the preload library is of %d: its "
+			 "calls go to the kernel",
+			 seen.path, sizeof(void *) == 8 ? 32 : 64, sizeof(void *) == 8 ? 64 : 32);
+		return;
+	case CLI_PROGRAM_FOREIGN:
+		cli_warn("'%s' is for another processor or another C library than glibc: its calls "
+			 "go to the kernel",
+			 seen.path);
+		return;
+	}
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"only", required_argument, NULL, OPTION_ONLY},
+		{"limits", required_argument, NULL, OPTION_LIMITS},
+		{"quiet", no_argument, NULL, 'q'},
+		CLI_COMMON_OPTIONS,
+		{NULL, 0, NULL, 0},
+	};
+	static const struct cli_line line = {
+		.shorts = "-q",
+		.longs = options,
+		.option = parse_option,
+		.operand = parse_operand,
+	};
+	struct run_request request = {.faces = FACES_USUAL};
+	char **arguments;
+	int status, error;
+
+	if (!cli_parse_line(argc, argv, &line, &request, &status))
+		return status;
+	arguments = argv + optind;
+	if (!arguments[0])
+		return cli_usage("the program is missing: 'tenon run PROGRAM'");
+	error = cli_child_check(arguments[0]);
+	status = error ? CLI_OK : set_preload();
+	if (!status && !error)
+		status = set_namespace();
+	if (!status && !error)
+		status = set("TENON_PRELOAD", request.faces);
+	if (status)
+		return status;
+	if (!error) {
+		if (!request.quiet)
+			remark(arguments[0]);
+		cli_leave_as_found();
+		execvp(arguments[0], arguments);
+		error = -errno;
+	}
+	cli_warn("cannot run '%s': %s", arguments[0], strerror(-error));
+	return error == -ENOENT ? 127 : 126;
+}
+
+const struct cli_command cli_command_run = {
+	.name = "run",
+	.synopsis = "[OPTION…] [--] PROGRAM [ARGUMENT…]",
+	.summary = "run a program whose POSIX message queues are Tenon's",
+	.help = "Becomes the program, with a library in front of the C library's that stands in "
+		"for\n"
+		"its calls; what the program starts has it, too.  Its queues are those of the\n"
+		"namespace, and 'tenon ls', 'peek', 'send' and so on work on them meanwhile.\n"
+		"\n"
+		"      --only LIST    which calls, separated by commas: mq (usual), sem, shm\n"
+		"      --limits WHAT  'kernel': a queue may be no larger than the kernel's; "
+		"'none'\n"
+		"  -q, --quiet        say nothing of a program that is out of reach: static, Go,\n"
+		"                     set-uid, 32 bits\n"
+		"\n"
+		"Ends as the program does; 127 if there is no such program, 126 if it cannot be "
+		"run.\n",
+	.run = run,
+};

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * syscall(2), which some programs call for mq_open(2) and its neighbours, and for what is done to descriptors.
+ * System calls that programs make by themselves, without libc, are out of reach.
+ */
+
+#include "preload/preload.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+/* What stands in, where the linker would take the name for what own.c has. */
+extern __typeof__(close) __real_close;
+extern __typeof__(dup3) __real_dup3;
+extern __typeof__(read) __real_read;
+extern __typeof__(write) __real_write;
+extern __typeof__(fchmod) __real_fchmod;
+extern __typeof__(fchown) __real_fchown;
+
+struct arguments {
+	long a, b, c, d, e, f;
+};
+
+static long fail(int error)
+{
+	errno = error;
+	return -1;
+}
+
+/* The kernel's calls have names without the slash. */
+static bool add_slash(long text, char ret_name[static NAME_MAX + 3])
+{
+	const char *name = (const char *)text;
+
+	if (!name)
+		return false;
+	ret_name[0] = '/';
+	strncpy(ret_name + 1, name, NAME_MAX + 1);
+	ret_name[NAME_MAX + 2] = '\0';
+	return true;
+}
+
+static long open_queue(const struct arguments *given)
+{
+	char name[NAME_MAX + 3];
+
+	if (!add_slash(given->a, name))
+		return fail(EFAULT);
+	return mq_open(name, (int)given->b, (mode_t)given->c, (struct mq_attr *)given->d);
+}
+
+static long unlink_queue(const struct arguments *given)
+{
+	char name[NAME_MAX + 3];
+
+	return add_slash(given->a, name) ? mq_unlink(name) : fail(EFAULT);
+}
+
+/* mq_getsetattr(2) is both. */
+static long attributes_of_queue(const struct arguments *given)
+{
+	const struct mq_attr *fresh = (const struct mq_attr *)given->b;
+	struct mq_attr *before = (struct mq_attr *)given->c;
+
+	if (fresh)
+		return mq_setattr((mqd_t)given->a, fresh, before);
+	return mq_getattr((mqd_t)given->a, before ? before : &(struct mq_attr){0});
+}
+
+/* True: it was one of these. */
+static bool call_queue(long number, const struct arguments *given, long *ret_answer)
+{
+	switch (number) {
+	case SYS_mq_open:
+		*ret_answer = open_queue(given);
+		return true;
+	case SYS_mq_unlink:
+		*ret_answer = unlink_queue(given);
+		return true;
+	case SYS_mq_timedsend:
+		*ret_answer = mq_timedsend((mqd_t)given->a, (const char *)given->b,
+					   (size_t)given->c, (unsigned)given->d,
+					   (const struct timespec *)given->e);
+		return true;
+	case SYS_mq_timedreceive:
+		*ret_answer = mq_timedreceive((mqd_t)given->a, (char *)given->b, (size_t)given->c,
+					      (unsigned *)given->d,
+					      (const struct timespec *)given->e);
+		return true;
+	case SYS_mq_notify:
+		*ret_answer = mq_notify((mqd_t)given->a, (const struct sigevent *)given->b);
+		return true;
+	case SYS_mq_getsetattr:
+		*ret_answer = attributes_of_queue(given);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What comes and goes, of descriptors. */
+static bool call_descriptor(long number, const struct arguments *given, long *ret_answer)
+{
+	switch (number) {
+	case SYS_close:
+		*ret_answer = __real_close((int)given->a);
+		return true;
+	case SYS_close_range:
+		*ret_answer = close_range((unsigned)given->a, (unsigned)given->b, (int)given->c);
+		return true;
+	case SYS_dup:
+		*ret_answer = dup((int)given->a);
+		return true;
+#ifdef SYS_dup2
+	case SYS_dup2:
+		*ret_answer = dup2((int)given->a, (int)given->b);
+		return true;
+#endif
+	case SYS_dup3:
+		*ret_answer = __real_dup3((int)given->a, (int)given->b, (int)given->c);
+		return true;
+	case SYS_fcntl:
+		*ret_answer = fcntl((int)given->a, (int)given->b, given->c);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool call_file(long number, const struct arguments *given, long *ret_answer)
+{
+	switch (number) {
+	case SYS_read:
+		*ret_answer = __real_read((int)given->a, (void *)given->b, (size_t)given->c);
+		return true;
+	case SYS_readv:
+		*ret_answer = readv((int)given->a, (const struct iovec *)given->b, (int)given->c);
+		return true;
+	case SYS_pread64:
+		*ret_answer = pread((int)given->a, (void *)given->b, (size_t)given->c, given->d);
+		return true;
+	case SYS_write:
+		*ret_answer = __real_write((int)given->a, (const void *)given->b, (size_t)given->c);
+		return true;
+	case SYS_writev:
+		*ret_answer = writev((int)given->a, (const struct iovec *)given->b, (int)given->c);
+		return true;
+	case SYS_pwrite64:
+		*ret_answer = pwrite((int)given->a, (const void *)given->b, (size_t)given->c,
+				     given->d);
+		return true;
+	case SYS_lseek:
+		*ret_answer = lseek((int)given->a, given->b, (int)given->c);
+		return true;
+	case SYS_fstat:
+		*ret_answer = fstat((int)given->a, (struct stat *)given->b);
+		return true;
+	case SYS_statx:
+		*ret_answer = statx((int)given->a, (const char *)given->b, (int)given->c,
+				    (unsigned)given->d, (struct statx *)given->e);
+		return true;
+	case SYS_fchmod:
+		*ret_answer = __real_fchmod((int)given->a, (mode_t)given->b);
+		return true;
+	case SYS_fchown:
+		*ret_answer = __real_fchown((int)given->a, (uid_t)given->b, (gid_t)given->c);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The queues among these are told of; the call itself is not libc's, which would be a cancellation point. */
+static void watch_polled(long number, const struct arguments *given)
+{
+	switch (number) {
+#ifdef SYS_poll
+	case SYS_poll:
+#endif
+	case SYS_ppoll:
+		tni_watch_entries((const struct pollfd *)given->a, (nfds_t)given->b);
+		return;
+#ifdef SYS_select
+	case SYS_select:
+#endif
+	case SYS_pselect6:
+		tni_watch_sets((int)given->a, (const fd_set *)given->b, (const fd_set *)given->c);
+		return;
+	case SYS_epoll_ctl:
+		if (given->b != EPOLL_CTL_DEL)
+			tni_watch((int)given->c);
+		return;
+	default:
+		return;
+	}
+}
+
+TNI_STAND_IN long syscall(long number, ...)
+{
+	struct arguments given;
+	va_list more;
+	long answer;
+
+	va_start(more, number);
+	given.a = va_arg(more, long);
+	given.b = va_arg(more, long);
+	given.c = va_arg(more, long);
+	given.d = va_arg(more, long);
+	given.e = va_arg(more, long);
+	given.f = va_arg(more, long);
+	va_end(more);
+	if (tni_face_is_on(TNI_FACE_POSIX_MQ) && call_queue(number, &given, &answer))
+		return answer;
+	if (__builtin_expect(tni_get32(&tni_has_queues_) != 0, 0)) {
+		if (call_descriptor(number, &given, &answer) || call_file(number, &given, &answer))
+			return answer;
+		watch_polled(number, &given);
+	}
+	return TNI_NEXT(syscall)(number, given.a, given.b, given.c, given.d, given.e, given.f);
+}

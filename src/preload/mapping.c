@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The guard of shared memory (posix/shm.h) is told what a program maps, while that face is on. */
+
+#include "posix/shm.h"
+#include "preload/preload.h"
+
+TNI_STAND_IN void *mmap(void *address, size_t bytes, int protection, int flags, int fd,
+			off_t offset)
+{
+	bool is_on = tni_face_is_on(TNI_FACE_POSIX_SHM);
+	void *mapped;
+
+	if (is_on && flags & MAP_FIXED) {
+		tni_defer_begin();
+		tni_shm_unmapped(address, bytes);
+		tni_defer_end();
+	}
+	mapped = TNI_NEXT(mmap)(address, bytes, protection, flags, fd, offset);
+	if (is_on && fd >= 0 && !(flags & MAP_ANONYMOUS) && mapped != MAP_FAILED) {
+		tni_defer_begin();
+		tni_shm_mapped(fd, offset, mapped, bytes, protection);
+		tni_defer_end();
+	}
+	return mapped;
+}
+
+TNI_STAND_IN int munmap(void *address, size_t bytes)
+{
+	if (tni_face_is_on(TNI_FACE_POSIX_SHM)) {
+		tni_defer_begin();
+		tni_shm_unmapped(address, bytes);
+		tni_defer_end();
+	}
+	return TNI_NEXT(munmap)(address, bytes);
+}
+
+TNI_STAND_IN void *mremap(void *address, size_t old_bytes, size_t bytes, int flags, ...)
+{
+	void *wanted, *moved;
+	va_list more;
+
+	va_start(more, flags);
+	wanted = va_arg(more, void *);
+	va_end(more);
+	moved = TNI_NEXT(mremap)(address, old_bytes, bytes, flags, wanted);
+	if (tni_face_is_on(TNI_FACE_POSIX_SHM) && moved != MAP_FAILED) {
+		tni_defer_begin();
+		tni_shm_moved(address, old_bytes, moved, bytes);
+		tni_defer_end();
+	}
+	return moved;
+}
+
+TNI_STAND_IN int mprotect(void *address, size_t bytes, int protection)
+{
+	int result = TNI_NEXT(mprotect)(address, bytes, protection);
+
+	if (result == 0 && tni_face_is_on(TNI_FACE_POSIX_SHM)) {
+		tni_defer_begin();
+		tni_shm_protected(address, bytes, protection);
+		tni_defer_end();
+	}
+	return result;
+}
+
+TNI_STAND_IN_AS(mmap64, mmap);

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * libtenon-preload.so stands in for calls of libc in programs that were not made for Tenon; `tenon run` puts it in
+ * front of libc by LD_PRELOAD.  Each call goes to a face of the library or, if that face is off or the descriptor is
+ * none of a queue, to libc's own, which next.h has.
+ *
+ *	mq.c sem.c shm.c	the calls of the faces
+ *	descriptor.c file.c	what else is done to descriptors: a queue's shall be as Linux's
+ *	poll.c
+ *	direct.c		the same by syscall(2)
+ *	signal.c		handlers, which wait until the library is at rest
+ *	own.c			what the library in here calls itself, and its descriptors
+ *
+ * The library calls libc, too, and must not come back to here: what it refers to under a name that stands in is
+ * renamed by the linker (--wrap), and own.c has it.  scripts/check_preload.py looks that none is
+ * forgotten.
+ *
+ * It may be called before its constructor has run, in children of fork(2) and vfork(2), in threads that nobody told of,
+ * and in signal handlers.  So nothing here locks, but sigaction() for an instant amid which handlers wait, and nothing
+ * allocates.
+ *
+ * The symbols have no version: one such answers for every version of a name that a program was linked with.
+ *
+ * ORD handlers: what one thread has written to the table of handlers another finds there when it locks it.
+ *
+ * ORD next: a function that was looked up is released by who found it and acquired by who calls it.
+ */
+
+#include "preload/preload.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct tni_apointer tni_next_[TNI_NEXT_COUNT];
+struct tni_a32 tni_faces_, tni_has_queues_;
+
+static const char *const names[] = {
+#define NAME(name) #name,
+	TNI_NEXT_NAMES(NAME)
+#undef NAME
+};
+
+/* In the place of what this libc does not have. */
+static long is_missing(void)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+void *tni_next_find(enum tni_next_index index)
+{
+	int error = errno;
+	void *found = dlsym(RTLD_NEXT, names[index]);
+
+	if (!found)
+		found = (void *)is_missing;
+	tni_store_release_pointer(&tni_next_[index], found); /* ORD(next) */
+	errno = error;
+	return found;
+}
+
+static uint32_t face_of(const char *word, size_t bytes)
+{
+	static const struct {
+		const char *word;
+		uint32_t face;
+	} faces[] = {{"posix-mq", TNI_FACE_POSIX_MQ},
+		     {"posix-sem", TNI_FACE_POSIX_SEM},
+		     {"posix-shm", TNI_FACE_POSIX_SHM}};
+
+	for (size_t i = 0; i < sizeof(faces) / sizeof(faces[0]); i++)
+		if (strlen(faces[i].word) == bytes && memcmp(faces[i].word, word, bytes) == 0)
+			return faces[i].face;
+	/* Of a newer `tenon run`. */
+	return 0;
+}
+
+uint32_t tni_faces_read(void)
+{
+	const char *list = secure_getenv("TENON_PRELOAD");
+	uint32_t faces = TNI_FACES_KNOWN;
+
+	if (!list)
+		list = "posix-mq";
+	while (*list) {
+		size_t bytes = strcspn(list, ",");
+
+		faces |= face_of(list, bytes);
+		list += bytes + (list[bytes] == ',');
+	}
+	tni_set32(&tni_faces_, faces);
+	return faces;
+}
+
+bool tni_memory_is_borrowed(void)
+{
+	static struct tni_a64 known; /* generation and process */
+	uint64_t pid = (uint32_t)getpid(), generation = tni_process_generation();
+	uint64_t seen = tni_get64(&known);
+
+	if (seen >> 32 != generation) {
+		seen = generation << 32 | pid;
+		tni_set64(&known, seen);
+	}
+	return (uint32_t)seen != pid;
+}
+
+/* Before the threads that the program makes. */
+static __attribute__((constructor(101))) void begin(void)
+{
+	for (unsigned i = 0; i < TNI_NEXT_COUNT; i++)
+		tni_next((enum tni_next_index)i);
+	tni_memory_is_borrowed();
+	if (tni_face_is_on(TNI_FACE_POSIX_MQ))
+		tni_mq_tell_of_polls();
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_PRELOAD_PRELOAD_H
+#define TNI_PRELOAD_PRELOAD_H
+
+/* What the files of the preload library share.  See preload.c. */
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/defer.h"
+#include "posix/mq.h"
+#include "preload/next.h"
+
+/* Exported.  The symbol map has the same list, and scripts/check_preload.py compares. */
+#define TNI_STAND_IN __attribute__((__visibility__("default")))
+
+/* Another name of a function, which libc has as well. */
+#define TNI_STAND_IN_AS(name, of) \
+	extern TNI_STAND_IN __typeof__(of) name __attribute__((__alias__(#of)))
+
+/* Which faces are on; TENON_PRELOAD is a list of these words, separated by commas. */
+#define TNI_FACE_POSIX_MQ 1u  /* posix-mq; alone, if the variable is not set */
+#define TNI_FACE_POSIX_SEM 2u /* posix-sem */
+#define TNI_FACE_POSIX_SHM 4u /* posix-shm */
+#define TNI_FACES_KNOWN 0x80000000u
+
+extern struct tni_a32 tni_faces_;
+uint32_t tni_faces_read(void);
+
+static inline bool tni_face_is_on(uint32_t face)
+{
+	uint32_t faces = tni_get32(&tni_faces_);
+
+	if (__builtin_expect(faces == 0, 0))
+		faces = tni_faces_read();
+	return (faces & face) != 0;
+}
+
+/* Whether this process may have a descriptor of a message queue: it has called mq_….  What is done to descriptors needs
+ * one load as long as it has not. */
+extern struct tni_a32 tni_has_queues_;
+
+static inline bool tni_is_queue(int fd)
+{
+	return __builtin_expect(tni_get32(&tni_has_queues_) != 0, 0) && fd >= 0 && tni_mq_is(fd);
+}
+
+/* The call of a face: handlers wait until it is at rest. */
+#define TNI_CALL(expression)                    \
+	({                                      \
+		__typeof__(expression) answer_; \
+                                                \
+		tni_defer_begin();              \
+		answer_ = (expression);         \
+		tni_defer_end();                \
+		answer_;                        \
+	})
+
+/* own.c: descriptors that are the library's, and that the program knows nothing of. */
+bool tni_own_is(int fd);
+void tni_own_give(int fd); /* it is the program's */
+int tni_own_top(void);	   /* no number from here on is one */
+
+/* descriptor.c: it is one of a queue. */
+void tni_queue_note(int fd);
+
+/* file.c: the place in what reading an mqd gives; it is the open file description's, so far as this process knows. */
+void tni_offset_reset(int fd);
+void tni_offset_copy(int fd, int copy);
+
+/* poll.c: these are about to be polled. */
+void tni_watch(int fd);
+void tni_watch_entries(const struct pollfd *entries, nfds_t count);
+void tni_watch_sets(int count, const fd_set *readable, const fd_set *writable);
+
+/* A child of vfork(2), which has its parent's memory, but not its signals nor its descriptors. */
+bool tni_memory_is_borrowed(void);
+
+#endif
