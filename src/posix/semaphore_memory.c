@@ -59,7 +59,7 @@
  * ORD count: what was done before P3 is released by it, and acquired by who takes.  `sleepers` was counted before W3 and is
  * read behind the load that saw it.
  *
- * ORD event: as in core/gate.c.
+ * The event is read, counted and compared as in core/gate.c, whose ORD(event) it is.
  */
 
 #include "posix/semaphore_memory.h"

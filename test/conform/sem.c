@@ -587,17 +587,10 @@ static const char *unusable(void)
 	return NULL;
 }
 
-static int executed(int count_of_words, char **words)
-{
-	(void)count_of_words;
-	(void)words;
-	return 1;
-}
-
 int main(int count_of_arguments, char **arguments)
 {
 	static const struct conform_suite suite = {
-		.symbol = "sem_open", .unusable = unusable, .clean = clean, .executed = executed};
+		.symbol = "sem_open", .unusable = unusable, .clean = clean};
 
 	return conform_main(&suite, count_of_arguments, arguments);
 }
