@@ -4,6 +4,7 @@
 
 /* Signal handlers that wait until a call is at rest.  See core/defer.c. */
 
+#include <pthread.h>
 #include <signal.h>
 
 #include "core/thread.h"
@@ -48,6 +49,16 @@ static inline void tni_defer_resume(struct tni_thread *thread, uint32_t paused)
 {
 	if (paused != 0)
 		thread->deferring = paused;
+}
+
+/* pthread_testcancel(3) at the beginning of a call: a thread that ends there is at rest. */
+static inline void tni_defer_test_cancel(void)
+{
+	struct tni_thread *thread = &tni_thread_self_;
+	uint32_t paused = tni_defer_pause(thread);
+
+	pthread_testcancel();
+	tni_defer_resume(thread, paused);
 }
 
 /* For the handler that has come: whether it is to wait. */

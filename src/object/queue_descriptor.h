@@ -76,9 +76,11 @@ void tni_pair_close(struct tenon_queue *queue);
 int tni_notice_register(struct tenon_queue *queue, uint32_t signal, uint32_t *ret_serial);
 /* Ends the registration; 0 too if it is over. */
 int tni_notice_withdraw(struct tenon_queue *queue, uint32_t serial);
-/* Waits until a message has come; the registration is over then.  -ETIMEDOUT; -ECANCELED it was withdrawn. */
-int tni_notice_wait(struct tenon_queue *queue, uint32_t serial, int64_t deadline_ns,
-		    int32_t *ret_sender_pid, uint32_t *ret_sender_uid);
+/* Waits until a message has come, and the registration is over.  -ETIMEDOUT; -ECANCELED it was withdrawn. */
+int tni_notice_wait(struct tenon_queue *queue, uint32_t serial, int64_t deadline_ns);
+/* Takes the notice, once; -EAGAIN it has not come. */
+int tni_notice_take(struct tenon_queue *queue, uint32_t serial, int32_t *ret_sender_pid,
+		    uint32_t *ret_sender_uid);
 /* Who is registered, for who looks: 0 nobody; and the signal. */
 int32_t tni_notice_holder(struct tenon_queue *queue, uint32_t *ret_signal);
 

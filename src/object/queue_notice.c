@@ -317,9 +317,21 @@ int32_t tni_notice_holder(struct tenon_queue *queue, uint32_t *ret_signal)
 	return (int32_t)tni_get32(&entry->pid);
 }
 
-/* 1: a message has come, and the registration is over; 0: not yet; -ECANCELED. */
-static int look(struct tenon_queue *queue, uint32_t serial, int32_t *ret_sender_pid,
-		uint32_t *ret_sender_uid)
+/* 1: a message has come, of which `ret_entry` tells; 0: not yet; -ECANCELED.  The senders' side is locked then. */
+static int look(struct tenon_queue *queue, uint32_t serial, struct tni_participant **ret_entry)
+{
+	struct tni_participant *entry;
+
+	look_again(queue);
+	entry = tni_object_participant(&queue->object, queue->object.participant);
+	*ret_entry = entry;
+	if (entry && tni_get32(&entry->notice_serial) == serial)
+		return 1;
+	return is_ours(queue, serial) ? 0 : -ECANCELED;
+}
+
+int tni_notice_take(struct tenon_queue *queue, uint32_t serial, int32_t *ret_sender_pid,
+		    uint32_t *ret_sender_uid)
 {
 	struct tni_participant *entry;
 	struct tni_call call;
@@ -327,15 +339,14 @@ static int look(struct tenon_queue *queue, uint32_t serial, int32_t *ret_sender_
 
 	if (result != 0)
 		return result;
-	look_again(queue);
-	entry = tni_object_participant(&queue->object, queue->object.participant);
-	if (entry && tni_get32(&entry->notice_serial) == serial) {
+	result = look(queue, serial, &entry);
+	if (result > 0) {
 		*ret_sender_pid = (int32_t)tni_get32(&entry->notice_pid);
 		*ret_sender_uid = tni_get32(&entry->notice_uid);
 		tni_set32(&entry->notice_serial, 0);
-		result = 1;
-	} else if (!is_ours(queue, serial)) {
-		result = -ECANCELED;
+		result = 0;
+	} else if (result == 0) {
+		result = -EAGAIN;
 	}
 	tni_side_unlock(&call, TNI_SEND);
 	return result;
@@ -380,16 +391,21 @@ static int sleep_once(struct tenon_queue *queue, uint32_t event, int64_t deadlin
 	return result == -ETIMEDOUT && until_ns < deadline_ns ? 0 : result;
 }
 
-int tni_notice_wait(struct tenon_queue *queue, uint32_t serial, int64_t deadline_ns,
-		    int32_t *ret_sender_pid, uint32_t *ret_sender_uid)
+int tni_notice_wait(struct tenon_queue *queue, uint32_t serial, int64_t deadline_ns)
 {
 	for (;;) {
+		struct tni_participant *entry;
+		struct tni_call call;
 		/* ORD(notice): read before looking. */
 		uint32_t event = tni_load_acquire32(&notice_of(queue)->event);
 		int result;
 
 		bury_dead(queue);
-		result = look(queue, serial, ret_sender_pid, ret_sender_uid);
+		result = begin(&call, queue);
+		if (result != 0)
+			return result;
+		result = look(queue, serial, &entry);
+		tni_side_unlock(&call, TNI_SEND);
 		if (result != 0)
 			return result > 0 ? 0 : result;
 		if (tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns)

@@ -18,6 +18,7 @@
 #include <tenon/posix.h>
 
 #include "core/clock.h"
+#include "core/defer.h"
 #include "core/manner.h"
 #include "object/queue_descriptor.h"
 #include "posix/errmap.h"
@@ -103,6 +104,7 @@ static int wait_and_transfer(struct transfer *transfer, uint32_t flags, int64_t 
 static int transfer_it(struct transfer *transfer, int64_t realtime_ns)
 {
 	struct tni_mqd *descriptor = transfer->descriptor;
+	bool is_registered = transfer->data && tni_get32(&descriptor->mq->serial) != 0;
 	int result;
 
 	if (realtime_ns == INT64_MAX && tni_get32(&descriptor->is_nonblocking) == 0) {
@@ -119,7 +121,7 @@ static int transfer_it(struct transfer *transfer, int64_t realtime_ns)
 		}
 	}
 	/* This process's own registration, before the call returns. */
-	if (result == 0 && transfer->data && tni_get32(&descriptor->mq->serial) != 0)
+	if (result == 0 && is_registered)
 		tni_mq_tell(descriptor->mq);
 	tni_mqd_leave(descriptor);
 	return result;
@@ -132,7 +134,7 @@ int tenon_mq_timedsend(mqd_t queue, const char *data, size_t bytes, unsigned pri
 	int64_t realtime_ns;
 	int result = moment_of(deadline, &realtime_ns);
 
-	pthread_testcancel();
+	tni_defer_test_cancel();
 	if (result == 0 && priority > TENON_QUEUE_PRIORITY_MAX)
 		result = -EINVAL;
 	if (result != 0)
@@ -165,7 +167,7 @@ ssize_t tenon_mq_timedreceive(mqd_t queue, char *buffer, size_t capacity_bytes,
 	int64_t realtime_ns;
 	int result = moment_of(deadline, &realtime_ns);
 
-	pthread_testcancel();
+	tni_defer_test_cancel();
 	if (result != 0)
 		return tni_posix_result(result);
 	transfer.descriptor = tni_mqd_enter(queue);

@@ -31,7 +31,6 @@
 struct waiter {
 	struct tni_mq *mq;
 	uint32_t serial;
-	struct tni_mq_registration registration;
 };
 
 static void send_signal(const struct sigevent *how, int32_t sender_pid, uint32_t sender_uid)
@@ -96,36 +95,30 @@ static void tell(const struct tni_mq_registration *registration, int32_t sender_
 		make_thread(registration);
 }
 
-/* Takes the notice of a registration if it is there.  0; -ETIMEDOUT not yet; another thread was faster. */
-static int take(struct tni_mq *mq, uint32_t serial, struct tni_mq_registration *ret_registration,
-		int32_t *ret_pid, uint32_t *ret_uid)
+/* Under the mutex, so that who finds that another thread was faster finds that it has been told of, too. */
+static void take_and_tell(struct tni_mq *mq, uint32_t serial)
 {
-	int result = -ECANCELED;
-
-	if (serial != 0 && tni_get32(&mq->serial) == serial)
-		result = tni_notice_wait(mq->queue, serial, 0, ret_pid, ret_uid);
-	if (result == 0)
-		*ret_registration = mq->registration;
-	if (result != -ETIMEDOUT && tni_get32(&mq->serial) == serial)
-		tni_set32(&mq->serial, 0);
-	return result;
-}
-
-void tni_mq_tell(struct tni_mq *mq)
-{
-	struct tni_mq_registration registration;
 	uint32_t uid;
 	int32_t pid;
 	int result;
 
-	tni_mq_lock();
-	result = take(mq, tni_get32(&mq->serial), &registration, &pid, &uid);
+	if (serial == 0 || tni_get32(&mq->serial) != serial)
+		return;
+	result = tni_notice_take(mq->queue, serial, &pid, &uid);
+	if (result == -EAGAIN)
+		return;
+	tni_set32(&mq->serial, 0);
+	if (result == 0)
+		tell(&mq->registration, pid, uid);
 	/* The thread that waits for it has nothing to wait for. */
-	if (result == 0)
-		tni_notice_rouse(mq->queue);
+	tni_notice_rouse(mq->queue);
+}
+
+void tni_mq_tell(struct tni_mq *mq)
+{
+	tni_mq_lock();
+	take_and_tell(mq, tni_get32(&mq->serial));
 	tni_mq_unlock();
-	if (result == 0)
-		tell(&registration, pid, uid);
 }
 
 void tni_mq_withdraw(struct tni_mq *mq)
@@ -142,21 +135,16 @@ static void *wait_for_notice(void *context)
 {
 	struct waiter waiter = *(struct waiter *)context;
 	struct tni_mq *mq = waiter.mq;
-	uint32_t uid;
-	int32_t pid;
 	int result;
 
 	free(context);
 	do
-		result = tni_notice_wait(mq->queue, waiter.serial, INT64_MAX, &pid, &uid);
+		result = tni_notice_wait(mq->queue, waiter.serial, INT64_MAX);
 	while (result == -EINTR || result == -EAGAIN);
 	tni_mq_lock();
-	if (tni_get32(&mq->serial) == waiter.serial)
-		tni_set32(&mq->serial, 0);
+	take_and_tell(mq, waiter.serial);
 	tni_mq_release(mq);
 	tni_mq_unlock();
-	if (result == 0)
-		tell(&waiter.registration, pid, uid);
 	return NULL;
 }
 
@@ -170,7 +158,7 @@ static int start_waiter(struct tni_mq *mq, uint32_t serial)
 
 	if (!waiter)
 		return -ENOMEM;
-	*waiter = (struct waiter){mq, serial, mq->registration};
+	*waiter = (struct waiter){mq, serial};
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, WAITER_STACK_BYTES);

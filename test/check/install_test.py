@@ -98,6 +98,8 @@ def main():
         expected = EXPECTED
         if os.path.exists(os.path.join(build, 'tenon')):
             expected += EXPECTED_WITH_COMMAND
+        if os.path.exists(os.path.join(build, 'libtenon-preload.so')):
+            expected += ('/libtenon-preload.so', 'man1/tenon-run.1')
         lacking = [end for end in expected if not any(path.endswith(end) for path in paths)]
         if lacking:
             sys.exit(f'not installed: {", ".join(lacking)}')

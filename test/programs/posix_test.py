@@ -194,7 +194,7 @@ def main():
         inside(*sys.argv[2:])
         return
     command = ['unshare', '--ipc', '--mount', '--fork', '--kill-child', sys.executable, __file__, '--inside',
-               *sys.argv[1:]]
+               *map(os.path.abspath, sys.argv[1:])]
     probe = subprocess.run(['unshare', '--ipc', '--mount', 'true'], capture_output=True, check=False)
     if os.geteuid() != 0 or probe.returncode != 0:
         print('1..0 # SKIP it takes root to have an ipc and a mount namespace')
