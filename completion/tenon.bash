@@ -4,7 +4,7 @@
 
 _tenon_commands='create rm ls stat send recv peek work run lock sem event barrier once region bench doctor help version'
 
-_tenon_kinds='queue lock semaphore semaphore-set event condition barrier once region'
+_tenon_kinds='queue lock semaphore semaphore-set event condition barrier once region shm'
 
 _tenon_create_options()
 {
@@ -14,7 +14,8 @@ _tenon_create_options()
 	[[ $1 == @(|semaphore|semaphore-set) ]] && echo '--value --maximum'
 	[[ $1 == @(|barrier|semaphore-set) ]] && echo '--count'
 	[[ $1 == @(|event) ]] && echo '--manual --set'
-	[[ $1 == @(|region) ]] && echo '--size --max-size'
+	[[ $1 == @(|region|shm) ]] && echo '--size'
+	[[ $1 == @(|region) ]] && echo '--max-size'
 }
 
 _tenon_sem_options()

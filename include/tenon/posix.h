@@ -3,12 +3,12 @@
 #define TENON_POSIX_H
 
 /*
- * POSIX.1-2017's message queues on Tenon's objects: the same calls behind the prefix
+ * POSIX.1-2017's message queues, semaphores and shared memory on Tenon's objects: the same calls behind the prefix
  * tenon_, with the types, the results and the errno of the originals.  <tenon/compat/mqueue.h>
  * and its neighbours give them the original names, for programs that are
  * compiled anew (-I.../tenon/compat); `tenon run` puts them under programs that are not.
  *
- * Unlike the rest of the library these calls return -1 and set errno.
+ * Unlike the rest of the library these calls return -1 and set errno, but for two that say so.
  *
  * Names.  As the standard and Linux have them: a slash and then up to 255 bytes without one.  They are
  * looked up in the namespace that NULL stands for (tenon/tenon.h), where a queue "/jobs" is the
@@ -16,7 +16,9 @@
  */
 
 #include <mqueue.h>
+#include <semaphore.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -126,6 +128,133 @@ TENON_PUBLIC int tenon_mq_setattr(mqd_t queue, const struct mq_attr *attributes,
 
 /* close(2), for descriptors of every kind. */
 TENON_PUBLIC int tenon_close(int fd);
+
+/*
+ * Semaphores.
+ *
+ * The types are libc's: sem_t, SEM_FAILED, SEM_VALUE_MAX (2147483647).  The calls of libc must not be mixed with these on one
+ * semaphore.
+ *
+ * A named one is a semaphore of tenon/semaphore.h, in the namespace that NULL stands for, and has its promises; `tenon ls`
+ * shows it.  A name is one to 255 bytes without a slash, with any number of slashes in front, or none.  As long as it is
+ * open in a process, each tenon_sem_open of it gives the same address there.  A child of fork(2) has what its parent had
+ * open.  Each costs two descriptors, and 1024 processes may have it open.
+ *
+ * An unnamed one lies in the 32 bytes of its sem_t, wherever these are; nothing else is used, so that it is shared by whoever shares
+ * that memory, whatever tenon_sem_init was told.  Who is killed (SIGKILL) in any call, also just when it was woken, loses no
+ * wake-up of anybody else: the next who waits is woken.  What it had taken is gone.  Of a thread that is killed in a signal handler that
+ * interrupted one of these calls and calls one itself, that is not promised; nor that a killed one that slept costs
+ * nothing: from then on each post may be a system call, until tenon_sem_init.  All who use one have to use the same
+ * major version of this library.
+ *
+ * Costs.  One compare-and-swap each and no system call, where nobody has to wait.
+ *
+ * Signals.  tenon_sem_post is async-signal-safe, but for the first call in a child of fork(2).  tenon_sem_wait, _timedwait and _clockwait end with
+ * EINTR when a handler ran that was installed without SA_RESTART, and go on if it was with.  (glibc's end with
+ * EINTR in any case, if they have a deadline.)
+ *
+ * Threads.  All calls are thread-safe.  _wait, _timedwait and _clockwait are cancellation points; a thread that is cancelled there has
+ * taken nothing.
+ *
+ * Errors beside those that the standard names, of named ones: EBADMSG its shared memory is damaged; EUSERS 1024
+ * processes have it open; EPROTO it was made by another version of this library; EPERM (_open) the namespace belongs to somebody
+ * unexpected.
+ */
+
+/*
+ * sem_open(3): of `flags` O_CREAT and O_EXCL count; with O_CREAT follow mode_t mode, unsigned value.  Mode and umask as for a
+ * file; who may both read and write it may open it.  Does not wait.
+ *
+ * SEM_FAILED and EACCES; EEXIST; EINVAL the name, or the value of a new one is above SEM_VALUE_MAX; EMFILE, ENFILE; ENAMETOOLONG; ENOENT;
+ * ENOMEM; ENOSPC.
+ */
+TENON_PUBLIC sem_t *tenon_sem_open(const char *name, int flags, ...);
+
+/* sem_close(3): has to be called as often as tenon_sem_open.  EINVAL it is no named one that is open. */
+TENON_PUBLIC int tenon_sem_close(sem_t *semaphore);
+
+/* sem_unlink(3): who has it open goes on using it.  EACCES; ENAMETOOLONG; ENOENT. */
+TENON_PUBLIC int tenon_sem_unlink(const char *name);
+
+/* sem_init(3).  EINVAL the value is above SEM_VALUE_MAX. */
+TENON_PUBLIC int tenon_sem_init(sem_t *semaphore, int is_shared, unsigned value);
+
+/* sem_destroy(3).  Does nothing: nobody may wait for it. */
+TENON_PUBLIC int tenon_sem_destroy(sem_t *semaphore);
+
+/* sem_post(3).  EOVERFLOW it is SEM_VALUE_MAX. */
+TENON_PUBLIC int tenon_sem_post(sem_t *semaphore);
+
+/* sem_wait(3).  EINTR. */
+TENON_PUBLIC int tenon_sem_wait(sem_t *semaphore);
+
+/* sem_trywait(3).  EAGAIN. */
+TENON_PUBLIC int tenon_sem_trywait(sem_t *semaphore);
+
+/* sem_timedwait(3): until a moment of CLOCK_REALTIME, also when that clock is set meanwhile.  ETIMEDOUT; EINTR; EINVAL tv_nsec is
+ * none, whether or not it has to wait. */
+TENON_PUBLIC int tenon_sem_timedwait(sem_t *semaphore, const struct timespec *deadline);
+
+/* sem_clockwait(3): of CLOCK_REALTIME or CLOCK_MONOTONIC; EINVAL of another. */
+TENON_PUBLIC int tenon_sem_clockwait(sem_t *semaphore, clockid_t clock,
+				     const struct timespec *deadline);
+
+/* sem_getvalue(3): 0 while others wait.  Async-signal-safe of unnamed ones. */
+TENON_PUBLIC int tenon_sem_getvalue(sem_t *semaphore, int *ret_value);
+
+/*
+ * Shared memory.
+ *
+ * A shared memory object is a plain file in the namespace that NULL stands for, and what tenon_shm_open gives is a descriptor of
+ * it: ftruncate(2), mmap(2), fstat(2), fchmod(2) and close(2) are the system's.  Names as of semaphores.  It is not a region of
+ * tenon/region.h, which has a header, liveness and seals; names of the two do not meet.
+ *
+ * Under `tenon run` what a program has mapped is guarded: where somebody makes the file shorter, it reads zeros.
+ */
+
+/*
+ * shm_open(3): O_RDONLY or O_RDWR, and any of O_CREAT, O_EXCL, O_TRUNC.  The descriptor has FD_CLOEXEC.  Does not wait.
+ *
+ * -1 and EACCES; EEXIST; EINVAL the name; EMFILE, ENFILE; ENAMETOOLONG; ENOENT; ENOSPC; EPERM the namespace belongs to somebody
+ * unexpected.
+ */
+TENON_PUBLIC int tenon_shm_open(const char *name, int flags, mode_t mode);
+
+/* shm_unlink(3): who has it open or mapped goes on using it.  EACCES; ENAMETOOLONG; ENOENT. */
+TENON_PUBLIC int tenon_shm_unlink(const char *name);
+
+/* What can be said about a shared memory object. */
+struct tenon_shm_status {
+	uint32_t size, flags; /* set by the caller: sizeof, 0 */
+	uint32_t mode, uid, gid;
+	uint32_t reserved;
+	uint64_t id; /* the file's inode */
+	uint64_t bytes, memory_bytes;
+	int64_t created_ns; /* 0: the file system does not say */
+	int64_t changed_ns; /* when it was last written by write(2), or its length changed */
+};
+
+/* Reads the status.  Like the rest of the library, and unlike the calls above, this and the next return 0 or a negative
+ * errno.  -ENOENT; -EACCES; -EINVAL. */
+TENON_PUBLIC int tenon_shm_status(const char *name, struct tenon_shm_status *ret_status);
+
+/* A process that has it open or mapped. */
+struct tenon_shm_user {
+	int32_t pid;
+	uint32_t descriptors;	   /* of it */
+	uint64_t mapped_bytes;	   /* of address space */
+	uint32_t maps_for_writing; /* 1: a mapping of it is shared and may be written */
+	uint32_t reserved;
+};
+
+/*
+ * Calls `visit` for each of them that /proc shows to the caller; a non-zero answer ends it and is returned.  `ret_unseen`
+ * (may be NULL): processes of which the caller may not know; those of other users, unless it is root's.  It looks at up to 65536
+ * processes, and 65536 mappings and descriptors of each.  Errors as above.
+ */
+TENON_PUBLIC int tenon_shm_users(const char *name,
+				 int (*visit)(const struct tenon_shm_user *user, void *context),
+				 void *context, uint32_t *ret_unseen);
 
 #ifdef __cplusplus
 }

@@ -13,11 +13,17 @@
 #include <string.h>
 
 const struct cli_kind *const cli_kinds[] = {
-	&cli_kind_queue,     &cli_kind_lock,
-	&cli_kind_semaphore, &cli_kind_semaphore_set,
-	&cli_kind_event,     &cli_kind_condition,
-	&cli_kind_barrier,   &cli_kind_once,
-	&cli_kind_region,    NULL,
+	&cli_kind_queue,
+	&cli_kind_lock,
+	&cli_kind_semaphore,
+	&cli_kind_semaphore_set,
+	&cli_kind_event,
+	&cli_kind_condition,
+	&cli_kind_barrier,
+	&cli_kind_once,
+	&cli_kind_region,
+	&cli_kind_shm,
+	NULL,
 };
 
 const struct cli_kind cli_kind_any = {.name = "object", .plural = "objects"};
@@ -64,9 +70,8 @@ static const struct cli_kind *find_synonym(const char *word)
 		{"sem-set", &cli_kind_semaphore_set},
 		{"cond", &cli_kind_condition},
 		{"condvar", &cli_kind_condition},
-		{"shm", &cli_kind_region},
-		{"memory", &cli_kind_region},
-		{"shared-memory", &cli_kind_region},
+		{"memory", &cli_kind_shm},
+		{"shared-memory", &cli_kind_shm},
 	};
 	size_t i;
 
@@ -94,7 +99,9 @@ const struct cli_kind *cli_kind_nearest(const char *word)
 
 const char *cli_article(const char *noun)
 {
-	/* "a once", as it is spoken. */
+	/* "a once", as it is spoken, and letters. */
+	if (!strcmp(noun, "shm"))
+		return "an";
 	return strchr("aei", noun[0]) ? "an" : "a";
 }
 

@@ -14,6 +14,7 @@
 #include <tenon/event.h>
 #include <tenon/lock.h>
 #include <tenon/once.h>
+#include <tenon/posix.h>
 #include <tenon/region.h>
 #include <tenon/semaphore.h>
 #include <tenon/semaphore_set.h>
@@ -26,6 +27,7 @@ struct cli_object {
 	bool is_placed; /* in a region; it has no name */
 	/* what every kind has, copied from the status */
 	uint32_t mode, uid, gid, participants, max_participants;
+	uint32_t unseen; /* of shm: processes of which the caller may not know */
 	bool damaged;
 	uint64_t id, memory_bytes;
 	int64_t created_ns;
@@ -39,6 +41,7 @@ struct cli_object {
 		struct tenon_once_status once;
 		struct tenon_region_status region;
 		struct tenon_semaphore_set_status semaphore_set;
+		struct tenon_shm_status shm;
 	} status;
 };
 
@@ -138,7 +141,7 @@ struct cli_kind {
 
 extern const struct cli_kind cli_kind_queue, cli_kind_lock, cli_kind_semaphore, cli_kind_event,
 	cli_kind_condition, cli_kind_barrier, cli_kind_once, cli_kind_region,
-	cli_kind_semaphore_set;
+	cli_kind_semaphore_set, cli_kind_shm;
 
 /* A kind's open, close and read, made of the library's calls, which are called the same for all of
  * them: `noun` is the kind, `options` the member of struct cli_making.  And their places in its row. */

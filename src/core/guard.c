@@ -42,7 +42,7 @@ struct tni_guard {
 	struct tni_a32 serial;
 	struct tni_a64 from, to; /* from 0: none */
 	struct tni_a64 mended;	 /* what lies behind is zeros already */
-	struct tni_a64 offset;
+	struct tni_a64 offset, inode;
 	struct tni_a32 fd, protection;
 	struct tni_apointer broken;
 };
@@ -54,7 +54,7 @@ struct block {
 
 /* One entry, as it was at one moment. */
 struct range {
-	uint64_t from, to, mended, offset;
+	uint64_t from, to, mended, offset, inode;
 	int fd, protection;
 	struct tni_a32 *broken;
 };
@@ -72,6 +72,7 @@ static bool read_entry(struct tni_guard *guard, struct range *range)
 	range->to = tni_get64(&guard->to);
 	range->mended = tni_get64(&guard->mended);
 	range->offset = tni_get64(&guard->offset);
+	range->inode = tni_get64(&guard->inode);
 	range->fd = (int)tni_get32(&guard->fd);
 	range->protection = (int)tni_get32(&guard->protection);
 	range->broken = tni_load_acquire_pointer(&guard->broken); /* ORD(guard) */
@@ -102,7 +103,7 @@ static bool put_zeros(const struct range *range, uint64_t from, uint64_t to)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED;
 }
 
-/* All that the file does not have, or this page alone. */
+/* All that the file does not have, or this page alone.  False: the file has it, and there is no memory left. */
 static bool mend(struct tni_guard *guard, const struct range *range, uint64_t page)
 {
 	uint64_t start = range->from, end;
@@ -110,10 +111,14 @@ static bool mend(struct tni_guard *guard, const struct range *range, uint64_t pa
 
 	if (is_there(page))
 		return true;
-	tni_set32(range->broken, 1);
-	if (fstat(range->fd, &status) != 0)
+	if (fstat(range->fd, &status) != 0 || (range->inode && range->inode != status.st_ino)) {
+		tni_set32(range->broken, 1);
 		return put_zeros(range, page, page + TNI_PAGE_BYTES);
+	}
 	end = ((uint64_t)status.st_size + TNI_PAGE_BYTES - 1) & ~(uint64_t)(TNI_PAGE_BYTES - 1);
+	if (range->inode && page - range->from + range->offset < end)
+		return false;
+	tni_set32(range->broken, 1);
 	if (end > range->offset)
 		start += end - range->offset;
 	if (page < start || page >= range->mended || !put_zeros(range, start, range->mended))
@@ -242,8 +247,8 @@ static struct tni_guard *claim(void)
 	}
 }
 
-struct tni_guard *tni_guard_add(void *address, uint64_t bytes, int protection, int fd,
-				uint64_t offset, struct tni_a32 *broken)
+struct tni_guard *tni_guard_add_sparse(void *address, uint64_t bytes, int protection, int fd,
+				       uint64_t offset, uint64_t inode, struct tni_a32 *broken)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct tni_guard *guard;
@@ -257,11 +262,18 @@ struct tni_guard *tni_guard_add(void *address, uint64_t bytes, int protection, i
 	tni_set64(&guard->to, (uintptr_t)address + bytes);
 	tni_set64(&guard->mended, (uintptr_t)address + bytes);
 	tni_set64(&guard->offset, offset);
+	tni_set64(&guard->inode, inode);
 	tni_set32(&guard->fd, (uint32_t)fd);
 	tni_set32(&guard->protection, (uint32_t)protection);
 	tni_store_release_pointer(&guard->broken, broken); /* ORD(guard) */
 	tni_fetch_add32(&guard->serial, 1);
 	return guard;
+}
+
+struct tni_guard *tni_guard_add(void *address, uint64_t bytes, int protection, int fd,
+				uint64_t offset, struct tni_a32 *broken)
+{
+	return tni_guard_add_sparse(address, bytes, protection, fd, offset, 0, broken);
 }
 
 void tni_guard_remove(struct tni_guard *guard)

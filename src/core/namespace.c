@@ -2,7 +2,8 @@
 
 /*
  * An object's file is called by a letter for its kind, a dot, and its name.  A name too long for that
- * is replaced by a hash behind the capital letter; its whole length stands in the file's header.
+ * is replaced by a hash behind the capital letter; its whole length stands in the file's header, or in a symbolic
+ * link beside the file where that has none.
  */
 
 #include "core/namespace.h"
@@ -95,7 +96,8 @@ int tni_namespace_open(const char *path, int make, int *ret_directory_fd)
 static const char letters[] = {
 	[TENON_KIND_QUEUE] = 'q',     [TENON_KIND_LOCK] = 'l',	[TENON_KIND_REGION] = 'r',
 	[TENON_KIND_SEMAPHORE] = 's', [TENON_KIND_EVENT] = 'e', [TENON_KIND_CONDITION] = 'c',
-	[TENON_KIND_BARRIER] = 'b',   [TENON_KIND_ONCE] = 'o',	[TENON_KIND_SEMAPHORE_SET] = 'a'};
+	[TENON_KIND_BARRIER] = 'b',   [TENON_KIND_ONCE] = 'o',	[TENON_KIND_SEMAPHORE_SET] = 'a',
+	[TENON_KIND_MEMORY] = 'm'};
 
 /* 0: no kind has this letter. */
 static uint32_t kind_of(char letter)
@@ -128,6 +130,14 @@ void tni_namespace_file(uint32_t kind, const char *name, char *file_name)
 		 (unsigned long long)hash[0], (unsigned long long)hash[1]);
 }
 
+bool tni_namespace_link(const char *file_name, const char *name, char *link_name)
+{
+	if (strlen(name) <= TNI_NAME_MAX - 2)
+		return false;
+	snprintf(link_name, TNI_NAME_LINK_MAX + 1, "%.34s.name", file_name);
+	return true;
+}
+
 static bool is_regular(int directory_fd, const struct dirent *entry)
 {
 	struct stat status;
@@ -138,13 +148,28 @@ static bool is_regular(int directory_fd, const struct dirent *entry)
 	       S_ISREG(status.st_mode);
 }
 
-/* The name behind a hash, as the file's header has it: whoever wrote it there may have meant another. */
+static int read_link(int directory_fd, const char *file_name, char *ret_name)
+{
+	char link_name[TNI_NAME_LINK_MAX + 1];
+	ssize_t bytes;
+
+	snprintf(link_name, sizeof(link_name), "%.34s.name", file_name);
+	bytes = readlinkat(directory_fd, link_name, ret_name, TNI_NAME_MAX + 1);
+	if (bytes < 0 || bytes > TNI_NAME_MAX)
+		return -ENOENT;
+	ret_name[bytes] = '\0';
+	return 0;
+}
+
+/* The name behind a hash: whoever wrote it there may have meant another. */
 static bool read_long_name(int directory_fd, const char *file_name, uint32_t kind, char *ret_name)
 {
 	char expected[TNI_NAME_MAX + 1];
+	int result = kind == TENON_KIND_MEMORY
+			     ? read_link(directory_fd, file_name, ret_name)
+			     : tni_object_read_name(directory_fd, file_name, ret_name);
 
-	if (tni_object_read_name(directory_fd, file_name, ret_name) != 0 ||
-	    strlen(ret_name) <= TNI_NAME_MAX - 2 || strchr(ret_name, '/'))
+	if (result != 0 || strlen(ret_name) <= TNI_NAME_MAX - 2 || strchr(ret_name, '/'))
 		return false;
 	tni_namespace_file(kind, ret_name, expected);
 	return strcmp(expected, file_name) == 0;

@@ -4,6 +4,7 @@
 
 /* Where objects have their names. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define TNI_NAME_MAX 255u
@@ -17,5 +18,10 @@ int tni_namespace_open(const char *path, int make, int *ret_directory_fd);
 
 /* What the file of an object of a kind is called in the folder.  `file_name` has room for NAME_MAX + 1. */
 void tni_namespace_file(uint32_t kind, const char *name, char *file_name);
+
+/* What a symbolic link beside that file is called which has the whole name, of a kind whose files have no header; false: the
+ * file's name has it.  `link_name` has room for TNI_NAME_LINK_MAX + 1. */
+#define TNI_NAME_LINK_MAX 48u
+bool tni_namespace_link(const char *file_name, const char *name, char *link_name);
 
 #endif

@@ -13,7 +13,7 @@ from harness import equal
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../completion/tenon.bash')
 
 KINDS = ['barrier', 'condition', 'event', 'lock', 'once', 'queue', 'region', 'semaphore',
-         'semaphore-set']
+         'semaphore-set', 'shm']
 
 # Does what bash does when somebody presses the tabulator behind the last word.
 DRIVER = r'''
@@ -111,7 +111,7 @@ def test_options_of_what_is_done(namespace):
             'lock': ['--inherit', '--recursive'], 'semaphore': ['--maximum', '--value'],
             'semaphore-set': ['--count', '--maximum', '--value'], 'event': ['--manual', '--set'],
             'condition': [], 'barrier': ['--count'], 'once': [],
-            'region': ['--max-size', '--size']}),
+            'region': ['--max-size', '--size'], 'shm': ['--size']}),
         'sem': (['--help', '--namespace'], {
             'acquire': ['--create', '--maximum', '--value', *patience], 'release': [],
             'get': ['--json']}),
