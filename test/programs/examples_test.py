@@ -21,6 +21,8 @@ PAGES = r'{} readers, {} writers\npages read [1-9]\d*, written [1-9]\d*, seen ha
         r'processes killed {}, pages mended {}, of which half written {}\n'
 MEALS = r'meals( [1-9]\d*){{{}}}\nphilosophers killed {}, forks taken over {}, forks in two hands 0\n'
 SOME = r'[1-9]\d*'
+HELLO = r'the child hears "there is a fire" \(priority 9\)\nthe child hears "hello, child" \(priority 1\)\n' \
+        r'the child hears "how are you\?" \(priority 1\)\nthe parent hears "hello, parent"\n'
 
 # The command, its exit status, and what it prints.
 CASES = (
@@ -40,6 +42,8 @@ CASES = (
     ('philosophers --seconds 2 --kill', 0, MEALS.format(5, SOME, SOME)),
     ('philosophers --seconds 2 --kill --semaphores --seats 6', 0, MEALS.format(6, SOME, SOME)),
     ('philosophers --seconds 1 --seats 2', 0, MEALS.format(2, 0, 0)),
+    ('posix/hello_queue_compat', 0, HELLO),
+    ('posix/shared_buffer_compat', 0, '10000 items, their sum is 50005000\n'),
     *((f'{name} --help', 0, f'usage: {name} ') for name in
       ('bounded_buffer', 'philosophers', 'readers_writers')),
     *((f'{name} {bad}', 2, '') for name, bad in
