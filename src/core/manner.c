@@ -3,7 +3,8 @@
 /*
  * The one place where the library sleeps for a word, and what a face has said about how.
  *
- * Cancellation.  glibc wakes a thread to be cancelled only while it is of the asynchronous type, and then unwinds
+ * Cancellation.  What the library does has cancellation points of its own, reads and writes of descriptors, behind which a
+ * message would be lost; so it is put off from the beginning to the end, but for the sleep.  glibc wakes a thread to be cancelled only while it is of the asynchronous type, and then unwinds
  * its stack: what the calls below it were in the midst of would stay as it is.  So it is of that type in the system
  * call alone, where a buffer of the kind that pthread_cleanup_push(3) makes catches the unwinding; the call is
  * told -ECANCELED, which it ends with as with -EINTR, but for one thing: it may have been woken in the same instant, and
@@ -51,7 +52,9 @@ static __attribute__((__noinline__)) long wait_cancellable(struct tni_manner *ma
 	}
 	__pthread_register_cancel(&manner->unwind);
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	pthread_setcancelstate(manner->cancel_state, NULL);
 	woken = wait_words(words, count, until, clock);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	pthread_setcanceltype(type, NULL);
 	__pthread_unregister_cancel(&manner->unwind);
 	return woken;
@@ -90,8 +93,10 @@ void tni_manner_begin(struct tni_manner *manner, int64_t realtime_ns, bool is_ca
 	struct tni_thread *thread = tni_thread_self();
 	int64_t left_ns;
 
-	if (is_cancellable)
+	if (is_cancellable) {
 		pthread_testcancel();
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &manner->cancel_state);
+	}
 	manner->deadline_ns = INT64_MAX;
 	manner->realtime_ns = realtime_ns;
 	manner->is_cancellable = is_cancellable;
@@ -115,8 +120,10 @@ int tni_manner_end(struct tni_manner *manner, int result)
 	tni_thread_self_.manner = manner->outer;
 	if (result == -ECANCELED)
 		__pthread_unwind_next(&manner->unwind);
+	if (manner->is_cancellable)
+		pthread_setcancelstate(manner->cancel_state, NULL);
 	if (result == -ETIMEDOUT && manner->realtime_ns != INT64_MAX &&
 	    tni_clock_ns(CLOCK_REALTIME) < manner->realtime_ns)
-		return -EAGAIN;
+		return TNI_MANNER_AGAIN;
 	return result;
 }

@@ -22,6 +22,7 @@ struct tni_manner {
 	int64_t deadline_ns; /* what the call is to be given: of CLOCK_MONOTONIC, as the clocks stand */
 	int64_t realtime_ns; /* INT64_MAX: none */
 	bool is_cancellable;
+	int cancel_state; /* of the thread, before: it is put off, but for the sleep */
 	/* Asked before it sleeps: 0, or what the call is to end with; -EAGAIN is not for that.  May be NULL. */
 	int (*may_sleep)(void *context);
 	void *context;
@@ -34,9 +35,10 @@ void tni_manner_begin(struct tni_manner *manner, int64_t realtime_ns, bool is_ca
 
 /*
  * Ends that.  Of what the call answered: -ECANCELED does not return, as the thread is being cancelled; -ETIMEDOUT
- * is answered only if the moment has come, and else -EAGAIN: the clock was set back, to be called again from the
- * beginning.
+ * is answered only if the moment has come, and else TNI_MANNER_AGAIN: the clock was set back, to be called again from
+ * the beginning.
  */
+#define TNI_MANNER_AGAIN 1 /* no call answers it */
 int tni_manner_end(struct tni_manner *manner, int result);
 
 /*

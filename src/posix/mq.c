@@ -89,8 +89,17 @@ static int wait_and_transfer(struct transfer *transfer, int64_t realtime_ns)
 		manner.context = transfer->descriptor;
 		result = attempt(transfer, 0, manner.deadline_ns);
 		result = tni_manner_end(&manner, result);
-	} while (result == -EAGAIN);
+	} while (result == TNI_MANNER_AGAIN);
 	return result;
+}
+
+/* As a cancellation point, where it begins alone. */
+static int attempt_at_once(struct transfer *transfer)
+{
+	struct tni_manner manner;
+
+	tni_manner_begin(&manner, INT64_MAX, true);
+	return tni_manner_end(&manner, attempt(transfer, TENON_NONBLOCK, 0));
 }
 
 /* The thread is cancelled while it is counted at the descriptor. */
@@ -108,8 +117,7 @@ static int transfer_it(struct transfer *transfer, int64_t realtime_ns)
 	if (realtime_ns == INT64_MAX && tni_get32(&descriptor->is_nonblocking) == 0) {
 		result = wait_and_transfer(transfer, INT64_MAX);
 	} else {
-		pthread_testcancel();
-		result = attempt(transfer, TENON_NONBLOCK, 0);
+		result = attempt_at_once(transfer);
 		if (result == -EAGAIN) {
 			int is_nonblocking = tni_mqd_is_nonblocking(descriptor);
 
