@@ -239,7 +239,8 @@ int main(void)
 		{"a receiver dies while somebody is registered", test_receiver_dies_registered,
 		 NULL},
 		{"a queue that fails when it is full", test_queue_that_fails_when_full, NULL},
-		{"threads that are cancelled have done nothing", test_cancelled, NULL},
+		{"threads that are cancelled have done nothing", test_cancelled,
+		 "now and then a message is there that its cancelled sender did not see sent"},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
