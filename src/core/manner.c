@@ -132,6 +132,6 @@ int tni_manner_end_slow(struct tni_manner *manner, int result)
 	}
 	if (result == -ETIMEDOUT && manner->realtime_ns != INT64_MAX &&
 	    tni_clock_ns(CLOCK_REALTIME) < manner->realtime_ns)
-		return -EAGAIN;
+		return TNI_MANNER_AGAIN;
 	return result;
 }

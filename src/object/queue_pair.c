@@ -20,6 +20,11 @@
  *		L2 apply	dies: as above
  *		L3 look once more, since what is put back is so under the other lock
  *
+ * The descriptor is changed in several steps, and one that dies between two of its own leaves what is neither as it was nor
+ * as it is to be; so who finds nothing looks whether somebody has died with a lock, and repairs, though the level is right.
+ * Whoever begins to poll says so (TNI_WANTED_PAIR), brings both levels in order, and says that (TNI_PAIR_SETTLED); should it
+ * die before, the next one does it.
+ *
  * So what somebody waits for is told before it is there, and who dies leaves a descriptor that promises too much, never
  * one that promises too little.  A queue that was never polled has none of this.
  */
@@ -153,6 +158,7 @@ void tni_pair_lower(struct tni_call *call, uint32_t side)
 	struct tenon_queue *queue = call->queue;
 	uint32_t cpu;
 
+	(void)!tni_call_heal(call, tni_grace_ns());
 	if (tni_get32(&queue->control->pair_level[side]) == 0 || tni_poll_is_ready(queue, side) ||
 	    tni_side_visit(call, side, tni_grace_ns(), &cpu) != 0)
 		return;
@@ -162,21 +168,29 @@ void tni_pair_lower(struct tni_call *call, uint32_t side)
 
 bool tni_pair_is_watched(const struct tenon_queue *queue)
 {
-	return tni_pair_is_wanted(queue);
+	return tni_get32(&queue->control->poll_wanted) & TNI_PAIR_SETTLED;
+}
+
+/* Sets bits of the word that says who polls. */
+static void want(struct tenon_queue *queue, uint32_t bits)
+{
+	struct tni_a32 *word = &queue->control->poll_wanted;
+	uint32_t before = tni_get32(word);
+
+	while (!tni_cas32(word, &before, before | bits))
+		;
 }
 
 int tni_pair_watch(struct tenon_queue *queue)
 {
-	uint32_t before = tni_get32(&queue->control->poll_wanted);
 	struct tni_call call;
 	int result;
 
-	if (before & TNI_WANTED_PAIR)
+	if (tni_pair_is_watched(queue))
 		return 0;
 	result = tni_call_begin(&call, queue);
-	while (result == 0 &&
-	       !tni_cas32(&queue->control->poll_wanted, &before, before | TNI_WANTED_PAIR))
-		;
+	if (result == 0)
+		want(queue, TNI_WANTED_PAIR);
 	/* Who goes the short way asks under the lock whether somebody polls: behind these two all know. */
 	for (uint32_t side = 0; result == 0 && side < TNI_GATES; side++) {
 		result = tni_side_lock(&call, side, INT64_MAX);
@@ -185,6 +199,8 @@ int tni_pair_watch(struct tenon_queue *queue)
 		settle(queue, side);
 		tni_side_unlock(&call, side);
 	}
+	if (result == 0)
+		want(queue, TNI_PAIR_SETTLED);
 	return result;
 }
 
