@@ -204,6 +204,7 @@ void tni_notice_block(struct tni_call *call)
 	if (call->blocked || !own)
 		return;
 	call->blocked = own;
+	call->blocked_participant = queue->object.participant;
 	tni_fetch_add32(&own->blocked, 1);
 }
 
@@ -211,6 +212,12 @@ void tni_notice_unblock(struct tni_call *call)
 {
 	if (!call->blocked)
 		return;
+	/* Of a child that was forked by a handler meanwhile: its parent is blocked. */
+	if (call->thread->generation != tni_process_generation() ||
+	    call->queue->object.participant != call->blocked_participant) {
+		call->blocked = NULL;
+		return;
+	}
 	/* ORD(blocked) */
 	tni_fetch_add_total32(&call->blocked->blocked, UINT32_MAX);
 	call->blocked = NULL;

@@ -44,6 +44,7 @@
 #define PIPE_BYTES (PACKETS_MOST * TNI_PAGE_BYTES)
 /* Two who apply at once may undo each other's steps; so often in a row they do not. */
 #define APPLY_ATTEMPTS 200u
+#define HIGH_DESCRIPTOR 256
 
 bool tni_pair_is_wanted(const struct tenon_queue *queue)
 {
@@ -54,6 +55,18 @@ static void set_size(int fd)
 {
 	if (fcntl(fd, F_GETPIPE_SZ) != (int)PIPE_BYTES)
 		fcntl(fd, F_SETPIPE_SZ, (int)PIPE_BYTES);
+}
+
+/* Out of the way of programs that close the numbers they might have and open others: to write to those would be worse than
+ * to tell nobody. */
+static int move_up(int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_DESCRIPTOR);
+
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
 }
 
 /* The one that this process changes it by, which it keeps, since the name may go. */
@@ -75,6 +88,7 @@ static int own_descriptor(struct tenon_queue *queue, bool make)
 		return result;
 	}
 	set_size(fd);
+	fd = move_up(fd);
 	if (!tni_cas32(&queue->pair_fd, &unset, (uint32_t)fd + 1)) {
 		close(fd);
 		fd = (int)unset - 1;
@@ -91,7 +105,8 @@ void tni_pair_close(struct tenon_queue *queue)
 		close(fd);
 }
 
-void tni_pair_apply(struct tenon_queue *queue)
+/* Whether it could. */
+static bool apply(struct tenon_queue *queue)
 {
 	const struct tni_a32 *level = queue->control->pair_level;
 	int fd = own_descriptor(queue, false);
@@ -102,16 +117,24 @@ void tni_pair_apply(struct tenon_queue *queue)
 				      (tni_get32(&level[TNI_RECEIVE]) == 0);
 		ssize_t done;
 
-		if (ioctl(fd, FIONREAD, &packets) != 0 || packets == wanted)
-			return;
+		if (ioctl(fd, FIONREAD, &packets) != 0)
+			return false;
+		if (packets == wanted)
+			return true;
 		done = packets < wanted ? write(fd, "", 1) : read(fd, &packet, 1);
 		(void)done;
 	}
+	return fd >= 0;
+}
+
+void tni_pair_apply(struct tenon_queue *queue)
+{
+	(void)!apply(queue);
 }
 
 /* A level has just changed, and with it most likely the number of packets by one: to do that and then look is one system
  * call less than to look, do it and look. */
-static void step(struct tenon_queue *queue, bool is_one_more)
+static bool step(struct tenon_queue *queue, bool is_one_more)
 {
 	int fd = own_descriptor(queue, false);
 	char packet;
@@ -121,7 +144,7 @@ static void step(struct tenon_queue *queue, bool is_one_more)
 		(void)!write(fd, "", 1);
 	else if (fd >= 0)
 		(void)!read(fd, &packet, 1);
-	tni_pair_apply(queue);
+	return apply(queue);
 }
 
 void tni_pair_raise(struct tenon_queue *queue, uint32_t side)
@@ -131,7 +154,9 @@ void tni_pair_raise(struct tenon_queue *queue, uint32_t side)
 	if (tni_get32(level) != 0)
 		return;
 	tni_set32(level, 1);
-	step(queue, side == TNI_SEND);
+	/* Else the next one tells, who has it open. */
+	if (!step(queue, side == TNI_SEND))
+		tni_set32(level, 0);
 }
 
 /* Under the lock of the side. */
@@ -143,7 +168,7 @@ static void settle(struct tenon_queue *queue, uint32_t side)
 	if (!tni_poll_is_ready(queue, side)) {
 		tni_set32(level, 0);
 		if (was_raised)
-			step(queue, side != TNI_SEND);
+			(void)!step(queue, side != TNI_SEND);
 		else
 			tni_pair_apply(queue);
 		if (!tni_poll_is_ready(queue, side))
