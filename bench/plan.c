@@ -103,7 +103,7 @@ static const struct group_plan faces[] = {
 	 FACES " posix-mq@10 posix-face@10 posix-preload@10"},
 	{"face-1k-1to1", "POSIX face: one way, 1 KiB, 1 -> 1", FLOW(1024, 256, 1, 1), THOROUGH,
 	 FACES " posix-mq@10 posix-face@10 posix-preload@10"},
-	{"face-8k-1to1", "POSIX face: one way, 8 KiB, 1 -> 1", FLOW(8192, 64, 1, 1), THOROUGH,
+	{"face-8k-1to1", "POSIX face: one way, 8 KiB, 1 -> 1", FLOW(8192, 16, 1, 1), THOROUGH,
 	 FACES " posix-mq@10 posix-face@10 posix-preload@10"},
 };
 

@@ -142,6 +142,11 @@ static inline void tni_store_total32(struct tni_a32 *word, uint32_t value)
 	atomic_store_explicit(&word->v, value, memory_order_seq_cst);
 }
 
+static inline uint32_t tni_fetch_add_total32(struct tni_a32 *word, uint32_t value)
+{
+	return atomic_fetch_add_explicit(&word->v, value, memory_order_seq_cst);
+}
+
 static inline uint64_t tni_fetch_add_total64(struct tni_a64 *word, uint64_t value)
 {
 	return atomic_fetch_add_explicit(&word->v, value, memory_order_seq_cst);

@@ -219,6 +219,7 @@ _Static_assert(sizeof(struct tni_queue_uniform) == 64, "queue uniform");
 /* More of control.poll_wanted. */
 #define TNI_WANTED_PAIR 4u   /* the descriptor that is both is polled */
 #define TNI_WANTED_NOTICE 8u /* somebody is registered */
+#define TNI_PAIR_SETTLED 16u /* its levels have been right once */
 
 /* Who is registered to be told of a message that comes to the empty queue: object/queue_notice.c.  Under the senders'
  * lock. */

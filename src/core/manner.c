@@ -51,7 +51,8 @@ static __attribute__((__noinline__)) long wait_cancellable(struct tni_manner *ma
 	long woken;
 	int type, error;
 
-	if (manner->cancel_state == PTHREAD_CANCEL_DISABLE)
+	/* With no other thread there is nobody who could. */
+	if (manner->cancel_state != PTHREAD_CANCEL_ENABLE)
 		return wait_words(words, count, until, clock);
 	if (__sigsetjmp((struct __jmp_buf_tag *)(void *)manner->unwind.__cancel_jmp_buf, 0) != 0) {
 		errno = ECANCELED;
@@ -59,11 +60,9 @@ static __attribute__((__noinline__)) long wait_cancellable(struct tni_manner *ma
 	}
 	__pthread_register_cancel(&manner->unwind);
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
-	if (manner->cancel_state >= 0)
-		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
 	woken = wait_words(words, count, until, clock);
-	if (manner->cancel_state >= 0)
-		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	error = errno;
 	pthread_setcanceltype(type, NULL);
 	(void)!read(-1, NULL, 0);
@@ -132,6 +131,6 @@ int tni_manner_end_slow(struct tni_manner *manner, int result)
 	}
 	if (result == -ETIMEDOUT && manner->realtime_ns != INT64_MAX &&
 	    tni_clock_ns(CLOCK_REALTIME) < manner->realtime_ns)
-		return -EAGAIN;
+		return TNI_MANNER_AGAIN;
 	return result;
 }

@@ -63,9 +63,10 @@ static inline void tni_manner_begin(struct tni_manner *manner, int64_t realtime_
 
 /*
  * Ends that.  Of what the call answered: -ECANCELED does not return, as the thread is being cancelled; -ETIMEDOUT
- * is answered only if the moment has come, and else -EAGAIN: the clock was set back, to be called again from the
- * beginning.
+ * is answered only if the moment has come, and else TNI_MANNER_AGAIN: the clock was set back, to be called again from
+ * the beginning.
  */
+#define TNI_MANNER_AGAIN 1 /* no call answers it */
 static inline int tni_manner_end(struct tni_manner *manner, int result)
 {
 	tni_thread_self_.manner = manner->outer;

@@ -72,7 +72,8 @@ static inline struct tni_a64 *place_at(struct tenon_queue *queue, uint64_t posit
  * so and then locks it to look. */
 static inline bool is_polled(const struct tenon_queue *queue)
 {
-	return (tni_get32(&queue->control->poll_wanted) & ~TNI_WANTED_PAIR) != 0;
+	return (tni_get32(&queue->control->poll_wanted) & ~(TNI_WANTED_PAIR | TNI_PAIR_SETTLED)) !=
+	       0;
 }
 
 /* What is to be sent or received shows at the descriptor that is both, before the commit. */

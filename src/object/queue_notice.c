@@ -26,6 +26,12 @@
  *
  * So whoever sends while somebody is registered has a stake (core/stake.c), and so has who waits to receive.
  *
+ * One that is counted without a stake, since it has not come to take it yet, or died before anybody registered, is asked
+ * after instead: whoever registers and whoever waits for notice looks whether it lives, the latter again and again.
+ *
+ * ORD blocked: who withholds says so, and then counts once more; who is not blocked any more is counted out, and then
+ * looks whether something is withheld.  One of them sees the other.
+ *
  * ORD notice: the event is counted behind what it tells of, and read before looking for that.
  */
 
@@ -85,7 +91,7 @@ static uint64_t blocked(struct tenon_queue *queue)
 		const struct tni_participant *entry = tni_object_participant(&queue->object, i);
 
 		if (entry && tni_get32(&entry->state) == TNI_PARTICIPANT_ATTACHED)
-			count += tni_get32(&entry->blocked);
+			count += tni_load_total32(&entry->blocked); /* ORD(blocked) */
 	}
 	return count;
 }
@@ -122,8 +128,9 @@ void tni_notice_before(struct tenon_queue *queue, uint64_t count)
 	if (there > waiting)
 		return;
 	if (there + count <= waiting) {
-		tni_set32(&notice->state, TNI_NOTICE_WITHHELD);
-		return;
+		tni_store_total32(&notice->state, TNI_NOTICE_WITHHELD); /* ORD(blocked) */
+		if (there + count <= blocked(queue))
+			return;
 	}
 	tni_set32(&notice->sender_pid, queue->pid);
 	tni_set32(&notice->sender_uid, getuid());
@@ -197,6 +204,7 @@ void tni_notice_block(struct tni_call *call)
 	if (call->blocked || !own)
 		return;
 	call->blocked = own;
+	call->blocked_participant = queue->object.participant;
 	tni_fetch_add32(&own->blocked, 1);
 }
 
@@ -204,13 +212,24 @@ void tni_notice_unblock(struct tni_call *call)
 {
 	if (!call->blocked)
 		return;
-	tni_fetch_add32(&call->blocked->blocked, UINT32_MAX);
+	/* Of a child that was forked by a handler meanwhile: its parent is blocked. */
+	if (call->thread->generation != tni_process_generation() ||
+	    call->queue->object.participant != call->blocked_participant) {
+		call->blocked = NULL;
+		return;
+	}
+	/* ORD(blocked) */
+	tni_fetch_add_total32(&call->blocked->blocked, UINT32_MAX);
 	call->blocked = NULL;
 	/* What was withheld for its sake. */
 	if (!tni_notice_is_wanted(call->queue) ||
-	    tni_get32(&notice_of(call->queue)->state) != TNI_NOTICE_WITHHELD ||
-	    tni_side_lock(call, TNI_SEND, INT64_MAX) != 0)
+	    tni_load_total32(&notice_of(call->queue)->state) != TNI_NOTICE_WITHHELD)
 		return;
+	/* The registered process looks itself, should somebody be stopped with the lock: this call may have a deadline. */
+	if (tni_side_lock(call, TNI_SEND, tni_grace_ns()) != 0) {
+		tni_notice_rouse(call->queue);
+		return;
+	}
 	look_again(call->queue);
 	tni_side_unlock(call, TNI_SEND);
 }
@@ -246,6 +265,39 @@ static int begin(struct tni_call *call, struct tenon_queue *queue)
 	return result == 0 ? tni_side_lock(call, TNI_SEND, INT64_MAX) : result;
 }
 
+/* Whether it is counted as blocked, and nobody would be told of its death. */
+static bool is_untold(struct tenon_queue *queue, uint32_t participant)
+{
+	const struct tni_participant *entry = tni_object_participant(&queue->object, participant);
+	const struct tni_a32 *stake;
+
+	if (!entry || participant == queue->object.participant || tni_get32(&entry->blocked) == 0 ||
+	    tni_get32(&entry->state) != TNI_PARTICIPANT_ATTACHED)
+		return false;
+	stake = tni_object_stake(&queue->object, participant);
+	return !stake || !(tni_get32(stake) & TNI_STAKE_OWNER);
+}
+
+/* Buries those whose stakes say that they have died, and those who have died without one.  True: it has to be asked
+ * again, untold. */
+static bool bury_dead(struct tenon_queue *queue)
+{
+	struct tni_object *object = &queue->object;
+	uint32_t top = tni_object_participants_top(object);
+	bool again = false;
+
+	for (uint32_t i = 0; i < top; i++) {
+		const struct tni_a32 *word = tni_object_stake(object, i);
+		bool has_died = word && tni_get32(word) & TNI_STAKE_DIED;
+
+		if (i == object->participant || !(has_died || is_untold(queue, i)))
+			continue;
+		if (tni_object_recover_one(object, i, tni_grace_ns()) <= 0)
+			again = true;
+	}
+	return again;
+}
+
 int tni_notice_register(struct tenon_queue *queue, uint32_t signal, uint32_t *ret_serial)
 {
 	struct tni_queue_notice *notice = notice_of(queue);
@@ -260,8 +312,10 @@ int tni_notice_register(struct tenon_queue *queue, uint32_t signal, uint32_t *re
 	if (tni_get32(&notice->state) != TNI_NOTICE_NONE &&
 	    holder < queue->object.header.participants_max)
 		result = tni_object_recover_one(&queue->object, holder, INT64_MAX);
-	if (result >= 0)
+	if (result >= 0) {
+		bury_dead(queue);
 		result = tni_side_lock(&call, TNI_SEND, INT64_MAX);
+	}
 	if (result != 0)
 		return result;
 	if (tni_get32(&notice->state) != TNI_NOTICE_NONE &&
@@ -352,23 +406,7 @@ int tni_notice_take(struct tenon_queue *queue, uint32_t serial, int32_t *ret_sen
 	return result;
 }
 
-/* Buries those whose stakes say that they have died.  True: there was one. */
-static bool bury_dead(struct tenon_queue *queue)
-{
-	struct tni_object *object = &queue->object;
-	bool found = false;
-
-	for (uint32_t i = 0; i < tni_object_stakes_top(object); i++) {
-		const struct tni_a32 *word = tni_object_stake(object, i);
-
-		if (!word || i == object->participant || !(tni_get32(word) & TNI_STAKE_DIED))
-			continue;
-		found |= tni_object_recover_one(object, i, tni_grace_ns()) > 0;
-	}
-	return found;
-}
-
-static int sleep_once(struct tenon_queue *queue, uint32_t event, int64_t deadline_ns)
+static int sleep_once(struct tenon_queue *queue, uint32_t event, bool is_blind, int64_t deadline_ns)
 {
 	struct futex_waitv words[TNI_SLEEP_STAKES_MOST + 1];
 	struct tni_sleep sleep = {.stakes = 0};
@@ -377,7 +415,7 @@ static int sleep_once(struct tenon_queue *queue, uint32_t event, int64_t deadlin
 	int result;
 
 	tni_object_add_stakes(&queue->object, &sleep);
-	if (sleep.stakes == TNI_SLEEP_STAKES_MOST) {
+	if (is_blind || sleep.stakes == TNI_SLEEP_STAKES_MOST) {
 		blind_ns = tni_clock_ns(CLOCK_MONOTONIC) + BLIND_NS;
 		until_ns = blind_ns < deadline_ns ? blind_ns : deadline_ns;
 	}
@@ -398,9 +436,9 @@ int tni_notice_wait(struct tenon_queue *queue, uint32_t serial, int64_t deadline
 		struct tni_call call;
 		/* ORD(notice): read before looking. */
 		uint32_t event = tni_load_acquire32(&notice_of(queue)->event);
+		bool is_blind = bury_dead(queue);
 		int result;
 
-		bury_dead(queue);
 		result = begin(&call, queue);
 		if (result != 0)
 			return result;
@@ -410,7 +448,7 @@ int tni_notice_wait(struct tenon_queue *queue, uint32_t serial, int64_t deadline
 			return result > 0 ? 0 : result;
 		if (tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
 			return -ETIMEDOUT;
-		result = sleep_once(queue, event, deadline_ns);
+		result = sleep_once(queue, event, is_blind, deadline_ns);
 		if (result == -ENOSYS)
 			syscall(SYS_futex, &notice_of(queue)->event, FUTEX_WAIT, event,
 				&(struct timespec){.tv_nsec = BLIND_NS}, NULL, 0);

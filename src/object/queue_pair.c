@@ -20,6 +20,11 @@
  *		L2 apply	dies: as above
  *		L3 look once more, since what is put back is so under the other lock
  *
+ * The descriptor is changed in several steps, and one that dies between two of its own leaves what is neither as it was nor
+ * as it is to be; so who finds nothing looks whether somebody has died with a lock, and repairs, though the level is right.
+ * Whoever begins to poll says so (TNI_WANTED_PAIR), brings both levels in order, and says that (TNI_PAIR_SETTLED); should it
+ * die before, the next one does it.
+ *
  * So what somebody waits for is told before it is there, and who dies leaves a descriptor that promises too much, never
  * one that promises too little.  A queue that was never polled has none of this.
  */
@@ -39,6 +44,7 @@
 #define PIPE_BYTES (PACKETS_MOST * TNI_PAGE_BYTES)
 /* Two who apply at once may undo each other's steps; so often in a row they do not. */
 #define APPLY_ATTEMPTS 200u
+#define HIGH_DESCRIPTOR 256
 
 bool tni_pair_is_wanted(const struct tenon_queue *queue)
 {
@@ -49,6 +55,18 @@ static void set_size(int fd)
 {
 	if (fcntl(fd, F_GETPIPE_SZ) != (int)PIPE_BYTES)
 		fcntl(fd, F_SETPIPE_SZ, (int)PIPE_BYTES);
+}
+
+/* Out of the way of programs that close the numbers they might have and open others: to write to those would be worse than
+ * to tell nobody. */
+static int move_up(int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_DESCRIPTOR);
+
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
 }
 
 /* The one that this process changes it by, which it keeps, since the name may go. */
@@ -70,6 +88,7 @@ static int own_descriptor(struct tenon_queue *queue, bool make)
 		return result;
 	}
 	set_size(fd);
+	fd = move_up(fd);
 	if (!tni_cas32(&queue->pair_fd, &unset, (uint32_t)fd + 1)) {
 		close(fd);
 		fd = (int)unset - 1;
@@ -86,7 +105,8 @@ void tni_pair_close(struct tenon_queue *queue)
 		close(fd);
 }
 
-void tni_pair_apply(struct tenon_queue *queue)
+/* Whether it could. */
+static bool apply(struct tenon_queue *queue)
 {
 	const struct tni_a32 *level = queue->control->pair_level;
 	int fd = own_descriptor(queue, false);
@@ -97,16 +117,24 @@ void tni_pair_apply(struct tenon_queue *queue)
 				      (tni_get32(&level[TNI_RECEIVE]) == 0);
 		ssize_t done;
 
-		if (ioctl(fd, FIONREAD, &packets) != 0 || packets == wanted)
-			return;
+		if (ioctl(fd, FIONREAD, &packets) != 0)
+			return false;
+		if (packets == wanted)
+			return true;
 		done = packets < wanted ? write(fd, "", 1) : read(fd, &packet, 1);
 		(void)done;
 	}
+	return fd >= 0;
+}
+
+void tni_pair_apply(struct tenon_queue *queue)
+{
+	(void)!apply(queue);
 }
 
 /* A level has just changed, and with it most likely the number of packets by one: to do that and then look is one system
  * call less than to look, do it and look. */
-static void step(struct tenon_queue *queue, bool is_one_more)
+static bool step(struct tenon_queue *queue, bool is_one_more)
 {
 	int fd = own_descriptor(queue, false);
 	char packet;
@@ -116,7 +144,7 @@ static void step(struct tenon_queue *queue, bool is_one_more)
 		(void)!write(fd, "", 1);
 	else if (fd >= 0)
 		(void)!read(fd, &packet, 1);
-	tni_pair_apply(queue);
+	return apply(queue);
 }
 
 void tni_pair_raise(struct tenon_queue *queue, uint32_t side)
@@ -126,7 +154,9 @@ void tni_pair_raise(struct tenon_queue *queue, uint32_t side)
 	if (tni_get32(level) != 0)
 		return;
 	tni_set32(level, 1);
-	step(queue, side == TNI_SEND);
+	/* Else the next one tells, who has it open. */
+	if (!step(queue, side == TNI_SEND))
+		tni_set32(level, 0);
 }
 
 /* Under the lock of the side. */
@@ -138,7 +168,7 @@ static void settle(struct tenon_queue *queue, uint32_t side)
 	if (!tni_poll_is_ready(queue, side)) {
 		tni_set32(level, 0);
 		if (was_raised)
-			step(queue, side != TNI_SEND);
+			(void)!step(queue, side != TNI_SEND);
 		else
 			tni_pair_apply(queue);
 		if (!tni_poll_is_ready(queue, side))
@@ -153,6 +183,7 @@ void tni_pair_lower(struct tni_call *call, uint32_t side)
 	struct tenon_queue *queue = call->queue;
 	uint32_t cpu;
 
+	(void)!tni_call_heal(call, tni_grace_ns());
 	if (tni_get32(&queue->control->pair_level[side]) == 0 || tni_poll_is_ready(queue, side) ||
 	    tni_side_visit(call, side, tni_grace_ns(), &cpu) != 0)
 		return;
@@ -162,21 +193,29 @@ void tni_pair_lower(struct tni_call *call, uint32_t side)
 
 bool tni_pair_is_watched(const struct tenon_queue *queue)
 {
-	return tni_pair_is_wanted(queue);
+	return tni_get32(&queue->control->poll_wanted) & TNI_PAIR_SETTLED;
+}
+
+/* Sets bits of the word that says who polls. */
+static void want(struct tenon_queue *queue, uint32_t bits)
+{
+	struct tni_a32 *word = &queue->control->poll_wanted;
+	uint32_t before = tni_get32(word);
+
+	while (!tni_cas32(word, &before, before | bits))
+		;
 }
 
 int tni_pair_watch(struct tenon_queue *queue)
 {
-	uint32_t before = tni_get32(&queue->control->poll_wanted);
 	struct tni_call call;
 	int result;
 
-	if (before & TNI_WANTED_PAIR)
+	if (tni_pair_is_watched(queue))
 		return 0;
 	result = tni_call_begin(&call, queue);
-	while (result == 0 &&
-	       !tni_cas32(&queue->control->poll_wanted, &before, before | TNI_WANTED_PAIR))
-		;
+	if (result == 0)
+		want(queue, TNI_WANTED_PAIR);
 	/* Who goes the short way asks under the lock whether somebody polls: behind these two all know. */
 	for (uint32_t side = 0; result == 0 && side < TNI_GATES; side++) {
 		result = tni_side_lock(&call, side, INT64_MAX);
@@ -185,6 +224,8 @@ int tni_pair_watch(struct tenon_queue *queue)
 		settle(queue, side);
 		tni_side_unlock(&call, side);
 	}
+	if (result == 0)
+		want(queue, TNI_PAIR_SETTLED);
 	return result;
 }
 

@@ -98,8 +98,9 @@ struct tni_call {
 	struct tenon_queue *queue;
 	struct tni_thread *thread;
 	void *pending; /* of the thread, before */
-	struct tni_participant
-		*blocked; /* its own entry, in which it is counted: object/queue_notice.c */
+	/* The entry of this process in which it is counted, and which that is: object/queue_notice.c. */
+	struct tni_participant *blocked;
+	uint32_t blocked_participant;
 	bool wake_all; /* a new stake, a lease without one, a death to look for: sleepers have to know */
 	/* Who found nothing to do: what the other side's, or its own side's, words were then. */
 	uint64_t looked_done;		      /* senders */

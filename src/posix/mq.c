@@ -99,7 +99,7 @@ EACH_WAY int wait_and_transfer(struct transfer *transfer, bool is_send, uint32_t
 		manner.context = transfer->descriptor;
 		result = attempt(transfer, is_send, flags, manner.deadline_ns);
 		result = tni_manner_end(&manner, result);
-	} while (result == -EAGAIN && !(flags & TENON_NONBLOCK));
+	} while (result == TNI_MANNER_AGAIN);
 	return result;
 }
 

@@ -192,10 +192,12 @@ int tenon_mq_close(mqd_t queue)
 
 int tenon_mq_unlink(const char *name)
 {
-	int result = name_check(name);
+	int result = name_check(name), cancel;
 
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	if (result == 0)
 		result = tenon_queue_remove(NULL, name);
+	pthread_setcancelstate(cancel, NULL);
 	/* The standard has one number for both. */
 	return (int)tni_posix_result(result == -EPERM ? -EACCES : result);
 }

@@ -349,9 +349,12 @@ struct tni_mqd *tni_mqd_enter(int fd)
 
 void tni_mqd_leave(struct tni_mqd *descriptor)
 {
-	if (__builtin_expect(count_user(descriptor, UINT64_MAX) != 1 ||
-				     tni_get32(&descriptor->closed) == 0,
-			     1))
+	uint64_t before = count_user(descriptor, UINT64_MAX);
+
+	/* A child that was forked by a handler amid its call: it was counted in the parent. */
+	if (__builtin_expect(before == 0, 0))
+		count_user(descriptor, 1);
+	if (__builtin_expect(before != 1 || tni_get32(&descriptor->closed) == 0, 1))
 		return;
 	tni_mq_lock();
 	let_go(descriptor);

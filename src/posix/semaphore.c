@@ -147,7 +147,7 @@ static __attribute__((__noinline__)) int wait_until(sem_t *semaphore, int64_t de
 		result = named ? tenon_semaphore_acquire(named->handle, 1, 0, deadline_ns)
 			       : tni_posix_semaphore_wait(in_memory(semaphore), deadline_ns);
 		result = tni_manner_end(&manner, result);
-	} while (result == -EAGAIN);
+	} while (result == TNI_MANNER_AGAIN);
 	return answer(result);
 }
 

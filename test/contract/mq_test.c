@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Message queues of POSIX, where processes die, threads are cancelled and descriptors go behind the library's back.
+ * What each call answers otherwise is shown in test/conform.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <tenon/posix.h>
+
+#include "contract.h"
+#include "object/queue_private.h"
+
+#define NAME "/mq"
+#define BYTES 64u
+#define ROUNDS 3000u
+
+static mqd_t open_queue(int oflag, long capacity)
+{
+	struct mq_attr attributes = {.mq_maxmsg = capacity, .mq_msgsize = BYTES};
+	mqd_t queue = tenon_mq_open(NAME, oflag | O_CREAT, 0600, &attributes);
+
+	REQUIRE(queue >= 0);
+	return queue;
+}
+
+static int send_one(mqd_t queue)
+{
+	return tenon_mq_send(queue, "12345678", 8, 0);
+}
+
+static int receive_one(mqd_t queue)
+{
+	char message[BYTES];
+
+	return (int)tenon_mq_receive(queue, message, sizeof(message), NULL);
+}
+
+static long messages_in(mqd_t queue)
+{
+	struct mq_attr attributes;
+
+	REQUIRE(tenon_mq_getattr(queue, &attributes) == 0);
+	return attributes.mq_curmsgs;
+}
+
+/* A handle of the native kind, to look by. */
+static struct tenon_queue *look_in(void)
+{
+	return contract_open(NAME);
+}
+
+/* How many threads stand as blocked in the participants' entries. */
+static uint32_t blocked_in(struct tenon_queue *queue)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < tni_object_participants_top(&queue->object); i++)
+		count += tni_get32(&tni_object_participant(&queue->object, i)->blocked);
+	return count;
+}
+
+static void await_blocked(uint32_t count)
+{
+	struct tenon_queue *queue = look_in();
+
+	contract_await_receivers(queue, count);
+	tenon_queue_close(queue);
+}
+
+static void block(void *context)
+{
+	receive_one(*(mqd_t *)context);
+}
+
+static void expect_signal(int expected)
+{
+	struct timespec patience = {.tv_sec = expected ? 5 : 0,
+				    .tv_nsec = expected ? 0 : 100000000};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	EXPECT_IS(sigtimedwait(&set, NULL, &patience), expected ? SIGUSR1 : -1);
+}
+
+static int register_signal(mqd_t queue)
+{
+	struct sigevent how = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	return tenon_mq_notify(queue, &how);
+}
+
+static void send_in_child(void *context)
+{
+	EXPECT_IS(send_one(*(mqd_t *)context), 0);
+}
+
+/* The bug: whoever had died while he was blocked in receiving, before anybody registered, was counted as blocked for ever:
+ * the message was withheld for him. */
+static void test_dead_receiver_is_not_blocked(void)
+{
+	mqd_t queue = open_queue(O_RDWR, 4);
+	struct tenon_queue *native = look_in();
+	pid_t receiver = contract_start(block, &queue);
+
+	contract_await_receivers(native, 1);
+	contract_kill(receiver);
+	EXPECT_IS(register_signal(queue), 0);
+	/* Who comes anew would bury him. */
+	EXPECT_IS(contract_send(native, 1, 0), 0);
+	expect_signal(1);
+	EXPECT_IS(messages_in(queue), 1);
+	native = tenon_queue_close(native);
+	EXPECT_IS(tenon_mq_close(queue), 0);
+}
+
+/* The same, when he dies behind the registration, and behind the message. */
+static void test_receiver_dies_registered(void)
+{
+	mqd_t queue = open_queue(O_RDWR, 4);
+
+	for (uint32_t i = 0; i < 100; i++) {
+		pid_t receiver = contract_start(block, &queue);
+
+		await_blocked(1);
+		EXPECT_IS(register_signal(queue), 0);
+		if (i % 2)
+			kill(receiver, SIGSTOP);
+		else
+			contract_kill(receiver);
+		contract_await(contract_start(send_in_child, &queue));
+		if (i % 2)
+			contract_kill(receiver);
+		if (messages_in(queue) == 1) {
+			expect_signal(1);
+			EXPECT_IS(receive_one(queue), 8);
+		} else {
+			EXPECT_IS(tenon_mq_notify(queue, NULL), 0);
+		}
+	}
+	EXPECT_IS(tenon_mq_close(queue), 0);
+}
+
+/* The bug: a queue of another interface that answers -EAGAIN when it is full was asked again and again. */
+static void test_queue_that_fails_when_full(void)
+{
+	struct tenon_queue *made = contract_make(NAME, TENON_QUEUE_FAIL, 1, BYTES);
+	mqd_t queue = tenon_mq_open(NAME, O_RDWR);
+	struct timespec until = {.tv_sec = 4000000000};
+
+	REQUIRE(queue >= 0);
+	EXPECT_IS(send_one(queue), 0);
+	EXPECT_IS(send_one(queue), -1);
+	EXPECT_IS(errno, EAGAIN);
+	EXPECT_IS(tenon_mq_timedsend(queue, "1", 1, 0, &until), -1);
+	EXPECT_IS(errno, EAGAIN);
+	EXPECT_IS(tenon_mq_close(queue), 0);
+	made = tenon_queue_close(made);
+}
+
+/* What a thread that is to be cancelled has done. */
+struct work {
+	mqd_t queue;
+	bool sends;
+	uint64_t done;
+};
+
+static void *work(void *context)
+{
+	struct work *work = context;
+
+	for (;;) {
+		int result = work->sends ? send_one(work->queue) : receive_one(work->queue);
+
+		/* Whoever is cancelled has done nothing. */
+		if (result >= 0)
+			work->done++;
+	}
+	return NULL;
+}
+
+/* One that sends and one that receives, one of them cancelled.  Answers how much was sent less how much was received. */
+static int64_t cancel_one(mqd_t queue, uint32_t round)
+{
+	struct work works[2] = {{.queue = queue, .sends = true}, {.queue = queue}};
+	pthread_t threads[2];
+	uint32_t first = round % 2;
+
+	for (uint32_t i = 0; i < 2; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, work, &works[i]) == 0);
+	for (uint32_t i = 0; i < round * 7 % 100; i++)
+		sched_yield();
+	for (uint32_t i = 0; i < 2; i++) {
+		uint32_t which = i ^ first;
+		void *end;
+
+		REQUIRE(pthread_cancel(threads[which]) == 0);
+		REQUIRE(pthread_join(threads[which], &end) == 0);
+		EXPECT(end == PTHREAD_CANCELED);
+	}
+	return (int64_t)works[0].done - (int64_t)works[1].done;
+}
+
+/* The bug: what makes the descriptor readable and writable were cancellation points of their own: a thread was cancelled
+ * behind its message, or with the queue locked. */
+static void test_cancelled(void)
+{
+	mqd_t queue = open_queue(O_RDWR, 2);
+	struct tenon_queue *native = look_in();
+	struct tenon_queue_status status = {.size = sizeof(status)};
+	int64_t inside = 0;
+
+	for (uint32_t i = 0; i < ROUNDS / 10; i++) {
+		inside += cancel_one(queue, i);
+		REQUIRE(inside == messages_in(queue));
+	}
+	EXPECT_IS(blocked_in(native), 0);
+	EXPECT_IS(tenon_queue_status(native, &status), 0);
+	EXPECT_IS((int64_t)status.repairs, 0);
+	native = tenon_queue_close(native);
+	EXPECT_IS(tenon_mq_close(queue), 0);
+}
+
+int main(void)
+{
+	static const struct contract_case cases[] = {
+		{"a receiver that has died is not blocked", test_dead_receiver_is_not_blocked,
+		 NULL},
+		{"a receiver dies while somebody is registered", test_receiver_dies_registered,
+		 NULL},
+		{"a queue that fails when it is full", test_queue_that_fails_when_full, NULL},
+		{"threads that are cancelled have done nothing", test_cancelled, NULL},
+	};
+
+	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
+}
