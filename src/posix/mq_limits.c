@@ -5,7 +5,6 @@
  * as getrlimit(2) counts it, for the queues of the namespace that belong to the caller's effective user.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -10,9 +10,6 @@
 
 #include "preload/preload.h"
 
-#include <errno.h>
-#include <sys/syscall.h>
-
 #define OWN_MOST 65536
 #define WORD_BITS 64
 
