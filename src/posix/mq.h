@@ -15,6 +15,9 @@ void tni_mq_tell_of_polls(void);
 /* Whether it is known as one: some nanoseconds, and no system call. */
 bool tni_mq_is(int fd);
 
+/* The same where it may have been closed by a call that nobody saw, as fclose(3) does: asks the kernel. */
+bool tni_mq_is_still(int fd);
+
 /* It is about to be polled, or put into a set. */
 void tni_mq_watch(int fd);
 

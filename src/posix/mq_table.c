@@ -431,6 +431,23 @@ bool tni_mq_is(int fd)
 	return known(fd) != NULL;
 }
 
+bool tni_mq_is_still(int fd)
+{
+	struct tni_mqd *descriptor;
+	bool is_gone = false;
+
+	if (!known(fd) || !is_owner())
+		return known(fd) != NULL;
+	tni_mq_lock();
+	descriptor = known(fd);
+	if (descriptor && is_stale(descriptor)) {
+		forget(descriptor);
+		is_gone = true;
+	}
+	tni_mq_unlock();
+	return descriptor && !is_gone;
+}
+
 void tni_mq_watch(int fd)
 {
 	struct tni_mqd *descriptor = enter_known(fd);

@@ -54,6 +54,12 @@ static bool may(int fd, int other)
 	return access >= 0 && access != other;
 }
 
+/* These are not called for speed: libc may have closed it by itself. */
+static bool is_queue(int fd)
+{
+	return tni_is_queue(fd) && TNI_CALL(tni_mq_is_still(fd));
+}
+
 static ssize_t read_text(int fd, const struct iovec *parts, int count, int64_t offset)
 {
 	char text[TEXT_BYTES];
@@ -89,28 +95,28 @@ static ssize_t read_on(int fd, const struct iovec *parts, int count)
 
 TNI_STAND_IN ssize_t read(int fd, void *buffer, size_t bytes)
 {
-	if (tni_is_queue(fd))
+	if (is_queue(fd))
 		return read_on(fd, &(struct iovec){buffer, bytes}, 1);
 	return TNI_NEXT(read)(fd, buffer, bytes);
 }
 
 TNI_STAND_IN ssize_t __read_chk(int fd, void *buffer, size_t bytes, size_t capacity_bytes)
 {
-	if (bytes <= capacity_bytes && tni_is_queue(fd))
+	if (bytes <= capacity_bytes && is_queue(fd))
 		return read_on(fd, &(struct iovec){buffer, bytes}, 1);
 	return TNI_NEXT(__read_chk)(fd, buffer, bytes, capacity_bytes);
 }
 
 TNI_STAND_IN ssize_t readv(int fd, const struct iovec *parts, int count)
 {
-	if (count >= 0 && count <= IOV_MAX && tni_is_queue(fd))
+	if (count >= 0 && count <= IOV_MAX && is_queue(fd))
 		return read_on(fd, parts, count);
 	return TNI_NEXT(readv)(fd, parts, count);
 }
 
 TNI_STAND_IN ssize_t pread(int fd, void *buffer, size_t bytes, off_t offset)
 {
-	if (tni_is_queue(fd))
+	if (is_queue(fd))
 		return read_text(fd, &(struct iovec){buffer, bytes}, 1, offset);
 	return TNI_NEXT(pread)(fd, buffer, bytes, offset);
 }
@@ -118,28 +124,28 @@ TNI_STAND_IN ssize_t pread(int fd, void *buffer, size_t bytes, off_t offset)
 TNI_STAND_IN ssize_t __pread_chk(int fd, void *buffer, size_t bytes, off_t offset,
 				 size_t capacity_bytes)
 {
-	if (bytes <= capacity_bytes && tni_is_queue(fd))
+	if (bytes <= capacity_bytes && is_queue(fd))
 		return read_text(fd, &(struct iovec){buffer, bytes}, 1, offset);
 	return TNI_NEXT(__pread_chk)(fd, buffer, bytes, offset, capacity_bytes);
 }
 
 TNI_STAND_IN ssize_t write(int fd, const void *data, size_t bytes)
 {
-	if (tni_is_queue(fd))
+	if (is_queue(fd))
 		return fail(may(fd, O_RDONLY) ? EINVAL : EBADF);
 	return TNI_NEXT(write)(fd, data, bytes);
 }
 
 TNI_STAND_IN ssize_t writev(int fd, const struct iovec *parts, int count)
 {
-	if (tni_is_queue(fd))
+	if (is_queue(fd))
 		return fail(may(fd, O_RDONLY) ? EINVAL : EBADF);
 	return TNI_NEXT(writev)(fd, parts, count);
 }
 
 TNI_STAND_IN ssize_t pwrite(int fd, const void *data, size_t bytes, off_t offset)
 {
-	if (tni_is_queue(fd))
+	if (is_queue(fd))
 		return fail(offset < 0 || may(fd, O_RDONLY) ? EINVAL : EBADF);
 	return TNI_NEXT(pwrite)(fd, data, bytes, offset);
 }
@@ -148,7 +154,7 @@ TNI_STAND_IN off_t lseek(int fd, off_t offset, int whence)
 {
 	int64_t to = offset;
 
-	if (!tni_is_queue(fd))
+	if (!is_queue(fd))
 		return TNI_NEXT(lseek)(fd, offset, whence);
 	switch (whence) {
 	case SEEK_SET:
@@ -197,14 +203,14 @@ TNI_STAND_IN int fstat(int fd, struct stat *ret_status)
 {
 	int result = TNI_NEXT(fstat)(fd, ret_status);
 
-	return result == 0 && tni_is_queue(fd) ? describe(fd, ret_status) : result;
+	return result == 0 && is_queue(fd) ? describe(fd, ret_status) : result;
 }
 
 TNI_STAND_IN int __fxstat(int version, int fd, struct stat *ret_status)
 {
 	int result = TNI_NEXT(__fxstat)(version, fd, ret_status);
 
-	return result == 0 && tni_is_queue(fd) ? describe(fd, ret_status) : result;
+	return result == 0 && is_queue(fd) ? describe(fd, ret_status) : result;
 }
 
 TNI_STAND_IN int statx(int folder, const char *path, int flags, unsigned wanted,
@@ -213,7 +219,7 @@ TNI_STAND_IN int statx(int folder, const char *path, int flags, unsigned wanted,
 	int result = TNI_NEXT(statx)(folder, path, flags, wanted, ret_status);
 	struct stat status;
 
-	if (result != 0 || !(flags & AT_EMPTY_PATH) || (path && path[0]) || !tni_is_queue(folder))
+	if (result != 0 || !(flags & AT_EMPTY_PATH) || (path && path[0]) || !is_queue(folder))
 		return result;
 	if (describe(folder, &status) != 0)
 		return -1;
@@ -229,12 +235,12 @@ TNI_STAND_IN int statx(int folder, const char *path, int flags, unsigned wanted,
 /* The mode of a queue is that which it was made with: what this would change is the file of what one polls. */
 TNI_STAND_IN int fchmod(int fd, mode_t mode)
 {
-	return tni_is_queue(fd) ? fail(EPERM) : TNI_NEXT(fchmod)(fd, mode);
+	return is_queue(fd) ? fail(EPERM) : TNI_NEXT(fchmod)(fd, mode);
 }
 
 TNI_STAND_IN int fchown(int fd, uid_t uid, gid_t gid)
 {
-	return tni_is_queue(fd) ? fail(EPERM) : TNI_NEXT(fchown)(fd, uid, gid);
+	return is_queue(fd) ? fail(EPERM) : TNI_NEXT(fchown)(fd, uid, gid);
 }
 
 TNI_STAND_IN_AS(__read, read);
