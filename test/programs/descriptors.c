@@ -313,6 +313,26 @@ static void without_standard(void)
 	SAY(mq_close(high));
 }
 
+/* Closed by the C library itself, without a call that could be seen; its number is another file's then. */
+static void closed_by_stdio(void)
+{
+	mqd_t queue = open_queue(O_RDWR | O_NONBLOCK);
+	int others[64], count = 0, number = queue;
+	char byte = 1;
+
+	fclose(fdopen(queue, "r"));
+	/* Until it gets the number. */
+	do
+		others[count] = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	while (others[count] != number && ++count < 64);
+	while (count-- > 0)
+		close(others[count]);
+	SAY(read(number, &byte, 1));
+	SAY(byte);
+	SAY(mq_send(number, "closed", 6, 0));
+	close(number);
+}
+
 static void children(void)
 {
 	mqd_t queue = open_queue(O_RDWR | O_NONBLOCK);
@@ -400,6 +420,8 @@ int main(int count, char **arguments)
 	closed_one_by_one();
 	mq_unlink(name);
 	without_standard();
+	mq_unlink(name);
+	closed_by_stdio();
 	mq_unlink(name);
 	children();
 	mq_unlink(name);
