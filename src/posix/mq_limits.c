@@ -5,13 +5,13 @@
  * as getrlimit(2) counts it, for the queues of the namespace that belong to the caller's effective user.
  */
 
-#include <dirent.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <tenon/tenon.h>
@@ -95,9 +95,19 @@ static int count(uint32_t kind, const char *name, void *context)
 	return 0;
 }
 
+/* CAP_SYS_RESOURCE, as capabilities(7) has it. */
+static bool has_resource_privilege(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	return syscall(SYS_capget, &header, data) == 0 &&
+	       data[CAP_TO_INDEX(CAP_SYS_RESOURCE)].effective & CAP_TO_MASK(CAP_SYS_RESOURCE);
+}
+
 int tni_mq_check_limits(uint64_t capacity, uint64_t message_bytes)
 {
-	bool is_privileged = geteuid() == 0;
+	bool is_privileged = has_resource_privilege();
 	struct census census = {0, 0};
 	struct rlimit limit;
 	int result;
