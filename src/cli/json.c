@@ -114,7 +114,7 @@ struct json_object *cli_object_json(const struct cli_object *object)
 	cli_json_add_string(json, "mode", mode);
 	cli_json_add_number(json, "uid", object->uid);
 	cli_json_add_number(json, "gid", object->gid);
-	/* Where nobody counts them there is no limit. */
+	/* Of what nobody counts there is no bound. */
 	if (object->max_participants != UINT32_MAX)
 		cli_json_add_number(json, "max_participants", object->max_participants);
 	cli_json_add_string(json, "id", id);

@@ -145,3 +145,16 @@ uint64_t tni_file_memory(int fd)
 
 	return fstat(fd, &status) == 0 ? (uint64_t)status.st_blocks * 512 : 0;
 }
+
+int tni_file_lift(int fd)
+{
+	int lifted, error = errno;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	lifted = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (lifted >= 0)
+		close(fd);
+	errno = error;
+	return lifted >= 0 ? lifted : fd;
+}

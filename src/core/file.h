@@ -34,6 +34,10 @@ int tni_file_reopen(int fd, int *ret_fd);
  * (fcntl(2), F_SETLEASE): -EAGAIN. */
 int tni_file_reopen_at_once(int fd, int access, int *ret_fd);
 
+/* A descriptor that is kept must not be one of the standard ones, to which a program that has closed them prints: the same by
+ * another number then.  Negative: as it is, errno too. */
+int tni_file_lift(int fd);
+
 /* The inode of the file of that name, or of the descriptor itself if the name is empty. */
 int tni_file_inode(int directory_fd, const char *name, uint64_t *ret_inode);
 

@@ -289,7 +289,7 @@ int tni_object_open(int directory_fd, const char *file_name, uint32_t kind,
 	int result;
 
 	object.forks = tni_registry_forks();
-	object.fd = openat(directory_fd, file_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	object.fd = tni_file_lift(openat(directory_fd, file_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW));
 	if (object.fd < 0)
 		return errno == ELOOP ? -EPERM : -errno;
 	result = adopt(directory_fd, file_name, kind, &object);
@@ -305,6 +305,8 @@ int tni_object_open_fd(int fd, uint32_t kind, struct tni_object *ret_object)
 
 	object.forks = tni_registry_forks();
 	result = tni_file_reopen_at_once(fd, O_RDWR, &object.fd);
+	if (result == 0)
+		object.fd = tni_file_lift(object.fd);
 	if (result == 0)
 		result = adopt(-1, NULL, kind, &object);
 	if (result == 0)

@@ -115,14 +115,15 @@ static bool apply(struct tenon_queue *queue)
 	for (uint32_t i = 0; fd >= 0 && i < APPLY_ATTEMPTS; i++) {
 		int packets, wanted = (tni_get32(&level[TNI_SEND]) != 0) +
 				      (tni_get32(&level[TNI_RECEIVE]) == 0);
-		ssize_t done;
 
 		if (ioctl(fd, FIONREAD, &packets) != 0)
 			return false;
 		if (packets == wanted)
 			return true;
-		done = packets < wanted ? write(fd, "", 1) : read(fd, &packet, 1);
-		(void)done;
+		if (packets < wanted)
+			(void)!write(fd, "", 1);
+		else
+			(void)!read(fd, &packet, 1);
 	}
 	return fd >= 0;
 }

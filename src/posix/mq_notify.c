@@ -18,7 +18,6 @@
 
 #include <tenon/posix.h>
 
-#include "core/clock.h"
 #include "object/queue_descriptor.h"
 #include "posix/errmap.h"
 #include "posix/mq_table.h"

@@ -25,6 +25,7 @@
 #include "abi/object.h"
 #include "core/guard.h"
 #include "core/namespace.h"
+#include "core/object.h"
 
 /* Out of the way of programs that count on the lowest numbers. */
 #define DESCRIPTOR_LEAST 256
@@ -69,11 +70,6 @@ static void renew(void)
 static void register_fork_handlers(void)
 {
 	pthread_atfork(lock, unlock, renew);
-}
-
-static uintptr_t page_up(uintptr_t bytes)
-{
-	return (bytes + TNI_PAGE_BYTES - 1) & ~(uintptr_t)(TNI_PAGE_BYTES - 1);
 }
 
 /* Where a descriptor's file has its name; the number of bytes, or 0. */
@@ -224,7 +220,7 @@ void tni_shm_mapped(int fd, off_t offset, void *address, size_t bytes, int prote
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct mapping mapping = {.from = (uintptr_t)address,
-				  .to = (uintptr_t)address + page_up(bytes),
+				  .to = (uintptr_t)address + tni_page_up(bytes),
 				  .offset = (uint64_t)offset,
 				  .protection = protection};
 	int error = errno, state;
@@ -234,7 +230,7 @@ void tni_shm_mapped(int fd, off_t offset, void *address, size_t bytes, int prote
 	pthread_once(&once, register_fork_handlers);
 	begin(&state);
 	if (is_object(fd, &status) && status.st_size > offset) {
-		there = page_up((uint64_t)(status.st_size - offset));
+		there = tni_page_up((uint64_t)(status.st_size - offset));
 		if (there < mapping.to - mapping.from)
 			mapping.to = mapping.from + there;
 		mapping.device = status.st_dev;
@@ -253,7 +249,7 @@ void tni_shm_unmapped(const void *address, size_t bytes)
 	if (tni_get32(&count) == 0)
 		return;
 	begin(&state);
-	change(from, from + page_up(bytes), NULL, NULL);
+	change(from, from + tni_page_up(bytes), NULL, NULL);
 	end(state);
 	errno = error;
 }
@@ -274,13 +270,13 @@ static void move(const struct mapping *mapping, uintptr_t from, uintptr_t to, co
 void tni_shm_moved(const void *old_address, size_t old_bytes, void *address, size_t bytes)
 {
 	uintptr_t from = (uintptr_t)old_address;
-	struct move to = {.shift = (uintptr_t)address - from, .room = page_up(bytes)};
+	struct move to = {.shift = (uintptr_t)address - from, .room = tni_page_up(bytes)};
 	int error = errno, state;
 
 	if (tni_get32(&count) == 0)
 		return;
 	begin(&state);
-	change(from, from + page_up(old_bytes), move, &to);
+	change(from, from + tni_page_up(old_bytes), move, &to);
 	end(state);
 	errno = error;
 }
@@ -299,7 +295,7 @@ void tni_shm_protected(void *address, size_t bytes, int protection)
 	if (tni_get32(&count) == 0)
 		return;
 	begin(&state);
-	change(from, from + page_up(bytes), protect, &protection);
+	change(from, from + tni_page_up(bytes), protect, &protection);
 	end(state);
 	errno = error;
 }

@@ -6,6 +6,8 @@
  * A program that closes all descriptors, as daemons do, or all from some number on, means its own, and would let
  * other processes take this one for dead, or write what it writes into a queue's file.  So it is known of each
  * descriptor whether the library made it and keeps it: to the program such a one is as if it were not open.
+ *
+ * None of them is 0, 1 or 2: what a program prints would be written into a queue's file.
  */
 
 #include "preload/preload.h"
@@ -13,16 +15,29 @@
 #include <errno.h>
 #include <sys/syscall.h>
 
+#define OWN_LEAST 3
 #define OWN_MOST 65536
 #define WORD_BITS 64
 
 static struct tni_a64 own[OWN_MOST / WORD_BITS];
 static struct tni_a32 top;
 
+/* The program has closed its standard descriptors.  All of the library's are closed by exec(3). */
+static int lift(int fd)
+{
+	int lifted = TNI_NEXT(fcntl)(fd, F_DUPFD_CLOEXEC, OWN_LEAST), error = errno;
+
+	TNI_NEXT(close)(fd);
+	errno = error;
+	return lifted;
+}
+
 static int take(int fd)
 {
 	uint32_t seen = tni_get32(&top);
 
+	if (fd >= 0 && fd < OWN_LEAST)
+		fd = lift(fd);
 	if (fd < 0 || fd >= OWN_MOST)
 		return fd;
 	tni_fetch_or64(&own[fd / WORD_BITS], UINT64_C(1) << (fd % WORD_BITS));
@@ -35,6 +50,26 @@ void tni_own_give(int fd)
 {
 	if (fd >= 0 && fd < (int)tni_get32(&top))
 		tni_fetch_and64(&own[fd / WORD_BITS], ~(UINT64_C(1) << (fd % WORD_BITS)));
+}
+
+static int take_two(int *ends)
+{
+	int error;
+
+	ends[0] = take(ends[0]);
+	if (ends[0] >= 0) {
+		ends[1] = take(ends[1]);
+		if (ends[1] >= 0)
+			return 0;
+	}
+	error = errno;
+	for (int i = 0; i < 2; i++)
+		if (ends[i] >= 0) {
+			tni_own_give(ends[i]);
+			TNI_NEXT(close)(ends[i]);
+		}
+	errno = error;
+	return -1;
 }
 
 bool tni_own_is(int fd)
@@ -128,22 +163,14 @@ OWN(int, pipe2, int *ends, int flags)
 {
 	int result = TNI_NEXT(pipe2)(ends, flags);
 
-	if (result == 0) {
-		take(ends[0]);
-		take(ends[1]);
-	}
-	return result;
+	return result == 0 ? take_two(ends) : result;
 }
 
 OWN(int, socketpair, int family, int type, int protocol, int *ends)
 {
 	int result = TNI_NEXT(socketpair)(family, type, protocol, ends);
 
-	if (result == 0) {
-		take(ends[0]);
-		take(ends[1]);
-	}
-	return result;
+	return result == 0 ? take_two(ends) : result;
 }
 
 OWN(int, fstat64, int fd, struct stat *ret_status)

@@ -22,8 +22,6 @@
  *
  * The symbols have no version: one such answers for every version of a name that a program was linked with.
  *
- * ORD handlers: what one thread has written to the table of handlers another finds there when it locks it.
- *
  * ORD next: a function that was looked up is released by who found it and acquired by who calls it.
  */
 

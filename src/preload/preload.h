@@ -66,7 +66,7 @@ int tni_own_top(void);	   /* no number from here on is one */
 /* descriptor.c: it is one of a queue. */
 void tni_queue_note(int fd);
 
-/* file.c: the place in what reading an mqd gives; it is the open file description's, so far as this process knows. */
+/* file.c: the place in what reading an mqd gives; a copy begins where that stood of which it was made. */
 void tni_offset_reset(int fd);
 void tni_offset_copy(int fd, int copy);
 

@@ -21,13 +21,14 @@
  *
  * The table below is changed under `busy`, and read by handlers without.  A new handler stands there before the kernel
  * knows of it, and an old one until the kernel does not any more.
+ *
+ * ORD handlers: what one thread has written to the table another finds there when it locks it.
  */
 
 #include "preload/preload.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <string.h>
 #include <sys/syscall.h>
 
 #include "core/guard.h"

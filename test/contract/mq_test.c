@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <tenon/posix.h>
 
@@ -231,6 +232,21 @@ static void test_cancelled(void)
 	EXPECT_IS(tenon_mq_close(queue), 0);
 }
 
+/* The bug: a program without standard descriptors printed into its queue. */
+static void test_no_standard_descriptor(void)
+{
+	struct tenon_queue *queue;
+
+	tenon_mq_close(open_queue(O_RDWR, 1));
+	/* The folder has the first for a while. */
+	close(STDIN_FILENO);
+	close(STDERR_FILENO);
+	queue = look_in();
+	EXPECT(fcntl(STDIN_FILENO, F_GETFD) == -1);
+	EXPECT(fcntl(STDERR_FILENO, F_GETFD) == -1);
+	tenon_queue_close(queue);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -240,6 +256,7 @@ int main(void)
 		 NULL},
 		{"a queue that fails when it is full", test_queue_that_fails_when_full, NULL},
 		{"threads that are cancelled have done nothing", test_cancelled, NULL},
+		{"what is kept is no standard descriptor", test_no_standard_descriptor, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));

@@ -282,6 +282,37 @@ static void closed_one_by_one(void)
 	SAY(mq_close(queue));
 }
 
+/* What is printed while the standard descriptors are closed goes nowhere, and not into a queue. */
+static void without_standard(void)
+{
+	int kept[3], copied[3];
+	ssize_t written[3] = {0};
+	mqd_t queue, high;
+	char text[64];
+
+	fflush(stdout);
+	for (int fd = 0; fd < 3; fd++) {
+		kept[fd] = fcntl(fd, F_DUPFD_CLOEXEC, 500);
+		close(fd);
+	}
+	queue = open_queue(O_RDWR | O_NONBLOCK);
+	high = fcntl(queue, F_DUPFD_CLOEXEC, 400);
+	for (int fd = 1; fd < 3; fd++)
+		written[fd] = write(fd, "spoilt", 6);
+	for (int fd = 0; fd < 3; fd++)
+		copied[fd] = dup2(kept[fd], fd);
+	for (int fd = 0; fd < 3; fd++) {
+		SAY(written[fd]);
+		SAY(copied[fd]);
+		close(kept[fd]);
+	}
+	if (queue > 2)
+		mq_close(queue);
+	SAY(mq_send(high, "kept", 4, 0));
+	SAY(mq_receive(high, text, sizeof(text), NULL));
+	SAY(mq_close(high));
+}
+
 static void children(void)
 {
 	mqd_t queue = open_queue(O_RDWR | O_NONBLOCK);
@@ -367,6 +398,8 @@ int main(int count, char **arguments)
 	copies();
 	mq_unlink(name);
 	closed_one_by_one();
+	mq_unlink(name);
+	without_standard();
 	mq_unlink(name);
 	children();
 	mq_unlink(name);
