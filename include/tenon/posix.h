@@ -82,7 +82,8 @@ extern "C" {
  *
  * (mqd_t)-1 and EACCES the mode does not allow it, or the name has a second slash; EEXIST; EINVAL a
  * name without its slash, or attributes that are not positive or too large; EMFILE, ENFILE;
- * ENAMETOOLONG; ENOENT; ENOSPC.
+ * ENAMETOOLONG; ENOENT; ENOMEM; ENOSPC; EPERM also if in the place of the FIFO that is to be polled
+ * lies what is none.
  */
 TENON_PUBLIC mqd_t tenon_mq_open(const char *name, int oflag, ...);
 
@@ -91,7 +92,8 @@ TENON_PUBLIC mqd_t tenon_mq_open(const char *name, int oflag, ...);
 TENON_PUBLIC int tenon_mq_close(mqd_t queue);
 
 /* mq_unlink(3).  The queue goes with the last process that has it open, however that ends.  EACCES,
- * also where another user's queue lies in a sticky folder; ENAMETOOLONG; ENOENT; EINVAL. */
+ * also where another user's queue lies in a sticky folder; ENAMETOOLONG; ENOENT; EINVAL; EMFILE,
+ * ENFILE. */
 TENON_PUBLIC int tenon_mq_unlink(const char *name);
 
 /* mq_send(3).  Priorities from 0 to 32767: the highest leave first.  EAGAIN full, and O_NONBLOCK;

@@ -92,8 +92,14 @@ int tni_named_remove(uint32_t kind, const char *namespace_path, const char *name
 	if (result != 0)
 		return result;
 	tni_namespace_file(kind, bare, file_name);
-	fd = openat(directory_fd, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (unlinkat(directory_fd, file_name, 0) != 0)
+	do
+		fd = openat(directory_fd, file_name,
+			    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	while (fd < 0 && errno == EINTR);
+	/* What lies beside it could not be found any more. */
+	if (fd < 0 && removed && (errno == EMFILE || errno == ENFILE))
+		result = -errno;
+	else if (unlinkat(directory_fd, file_name, 0) != 0)
 		result = -errno;
 	if (fd >= 0) {
 		if (result == 0 && removed)

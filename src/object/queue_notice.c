@@ -341,14 +341,14 @@ int tni_notice_withdraw(struct tenon_queue *queue, uint32_t serial)
 	struct tni_call call;
 	int result = begin(&call, queue);
 
-	if (result != 0)
-		return result;
-	if (is_ours(queue, serial)) {
-		end(queue);
-		tni_notice_rouse(queue);
+	if (result == 0) {
+		if (is_ours(queue, serial))
+			end(queue);
+		tni_side_unlock(&call, TNI_SEND);
 	}
-	tni_side_unlock(&call, TNI_SEND);
-	return 0;
+	/* Also if the memory says that it is another's, or is damaged: who waits for it ends by that, and would sleep on. */
+	tni_notice_rouse(queue);
+	return result;
 }
 
 void tni_notice_leave(struct tenon_queue *queue)

@@ -312,16 +312,19 @@ static void free_all_pages(struct tenon_queue *queue)
 }
 
 /* Of a queue whose mode says who may do what; whoever makes one may open it. */
-static bool may_open(const struct tenon_queue *queue)
+static int check_access(const struct tenon_queue *queue)
 {
 	const struct tni_object *object = &queue->object;
 	struct stat status;
 
 	if (!(object->header.access & TNI_ACCESS_GIVEN) || object->inode == queue->made_inode)
-		return true;
-	return fstat(object->fd, &status) == 0 &&
-	       tni_access_is_granted(object->header.access & 0777, status.st_uid, status.st_gid,
-				     queue->access);
+		return 0;
+	if (fstat(object->fd, &status) != 0)
+		return -errno;
+	return tni_access_is_granted(object->header.access & 0777, status.st_uid, status.st_gid,
+				     queue->access)
+		       ? 0
+		       : -EACCES;
 }
 
 static int open_existing(int directory_fd, const char *file_name, struct tenon_queue *queue)
@@ -334,9 +337,9 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 		return result;
 	if (object->file_bytes < 2 * TNI_PAGE_BYTES)
 		result = -EBADMSG;
-	else if (!may_open(queue))
-		result = -EACCES;
 	else
+		result = check_access(queue);
+	if (result == 0)
 		result = read_attributes(object, &queue->attributes);
 	if (result == 0 && tables_of(&queue->attributes, object->header.participants_max,
 				     &control_offset, queue) != object->extent_bytes)

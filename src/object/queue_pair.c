@@ -247,8 +247,10 @@ int tni_pair_open(struct tenon_queue *queue, int flags, int *ret_fd)
 	if (fd < 0)
 		return fd;
 	if (fcntl(fd, F_SETFL, flags) != 0) {
+		int result = -errno;
+
 		close(fd);
-		return -errno;
+		return result;
 	}
 	/* Who had it open last has taken the packets with him. */
 	if (tni_pair_is_wanted(queue))

@@ -73,12 +73,30 @@ static int adjust(int fd, const struct stat *queue_file)
 	return fchmod(fd, mode) == 0 ? 0 : -errno;
 }
 
+/* Why a FIFO could not be opened: by what open(2) says of other kinds of file (a folder, a link, a socket or a device
+ * without a driver, a file with a lease) it is none. */
+static int refusal(int error)
+{
+	switch (error) {
+	case EISDIR:
+	case ELOOP:
+	case ENXIO:
+	case ENODEV:
+	case EBUSY:
+	case EAGAIN:
+	case ETXTBSY:
+		return -EPERM;
+	default:
+		return -error;
+	}
+}
+
 static int open_named(int directory, const char *name, struct stat *ret_status)
 {
 	int fd = openat(directory, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW), result;
 
 	if (fd < 0)
-		return -errno;
+		return refusal(errno);
 	result = fstat(fd, ret_status) != 0 ? -errno : !S_ISFIFO(ret_status->st_mode) ? -EPERM : 0;
 	if (result != 0) {
 		close(fd);

@@ -93,20 +93,26 @@ static void fork_child(void)
 	tni_mq_unlock();
 }
 
-static void prepare(void)
+/* By one thread at a time. */
+static void map_table(void)
 {
 	void *entries = mmap(NULL, DESCRIPTORS_MOST * sizeof(struct tni_a64),
 			     PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 			     -1, 0);
 
-	owner = getpid();
-	/* Whose handlers are registered later lock first. */
-	tni_registry_forks();
-	pthread_atfork(tni_mq_lock, fork_parent, fork_child);
 	if (entries == MAP_FAILED)
 		return;
 	tni_store_release_pointer(&table, entries); /* ORD(table) */
 	tni_store_release32(&table_top, DESCRIPTORS_MOST);
+}
+
+static void prepare(void)
+{
+	owner = getpid();
+	/* Whose handlers are registered later lock first. */
+	tni_registry_forks();
+	pthread_atfork(tni_mq_lock, fork_parent, fork_child);
+	map_table();
 }
 
 static bool has_table(void)
@@ -184,10 +190,11 @@ static void forget(struct tni_mqd *descriptor)
 
 static int remember(int fd, int access, bool is_nonblocking, uint64_t inode, struct tni_mq *mq)
 {
-	struct tni_mqd *descriptor = unused, *stale = known(fd);
+	struct tni_mqd *descriptor, *stale = known(fd);
 
 	if (stale)
 		forget(stale);
+	descriptor = unused;
 	if (descriptor)
 		unused = descriptor->next;
 	else
@@ -246,6 +253,9 @@ int tni_mqd_add(int fd, int access, bool is_nonblocking, struct tenon_queue *que
 	if (!mq)
 		return -ENOMEM;
 	mq->references++;
+	/* There may have been no memory for it before. */
+	if (!has_table())
+		map_table();
 	if (!has_table())
 		result = -ENOMEM;
 	else if (!entry_of(fd))

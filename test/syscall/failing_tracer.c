@@ -83,6 +83,7 @@ static const struct call {
 	{SYS_ppoll, "ppoll", {EINTR, ENOMEM}, false},
 	{SYS_clock_nanosleep, "clock_nanosleep", {EINTR}, false},
 	{SYS_mprotect, "mprotect", {ENOMEM}, false},
+	{SYS_ioctl, "ioctl", {ENOMEM}, false},
 	{SYS_clone3, "clone3", {EAGAIN, ENOMEM}, false},
 	{SYS_close, "close", {EINTR}, true},
 };
