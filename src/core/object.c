@@ -505,10 +505,17 @@ int tni_object_reattach(struct tni_object *object)
 		 * user. */
 		if (tni_get32(&object->renewed) != generation)
 			result = tni_registry_renew(object);
+		/* Once: what a failed attempt has locked goes with its description. */
+		tni_set32(&object->renewed, 0);
 		if (result == 0) {
+			uint32_t before = object->participant;
+
 			object->participant = UINT32_MAX;
 			tni_stake_release(&object->stake, tni_thread_self(), false);
 			result = attach(object, generation);
+			/* It is an index, of whomever. */
+			if (result != 0)
+				object->participant = before;
 		}
 	}
 	tni_registry_unlock();

@@ -219,7 +219,7 @@ TNI_STAND_IN int statx(int folder, const char *path, int flags, unsigned wanted,
 	int result = TNI_NEXT(statx)(folder, path, flags, wanted, ret_status);
 	struct stat status;
 
-	if (result != 0 || !(flags & AT_EMPTY_PATH) || (path && path[0]) || !is_queue(folder))
+	if (result != 0 || !(flags & AT_EMPTY_PATH) || path[0] != '\0' || !is_queue(folder))
 		return result;
 	if (describe(folder, &status) != 0)
 		return -1;
