@@ -27,6 +27,9 @@
  *
  * So what somebody waits for is told before it is there, and who dies leaves a descriptor that promises too much, never
  * one that promises too little.  A queue that was never polled has none of this.
+ *
+ * Known fault: two who change the levels of both directions at once may undo each other's steps, and look once more; one
+ * that is killed between such a step and that look leaves a packet too few, until anybody else sends or receives.
  */
 
 #include <errno.h>
