@@ -492,6 +492,7 @@ static int sleep_once(struct tni_visit *visit, int64_t deadline_ns)
 static int begin_members(struct tenon_waitset *set, struct tni_thread *thread, uint32_t capacity)
 {
 	uint32_t members = 0;
+	int result;
 
 	for (uint32_t i = 0; i < set->top; i++) {
 		struct tni_member *member = &set->members[i];
@@ -499,7 +500,12 @@ static int begin_members(struct tenon_waitset *set, struct tni_thread *thread, u
 		if (!member->kind)
 			continue;
 		members++;
-		(void)!member->kind->begin(member, thread);
+		result = member->kind->begin(member, thread);
+		/* A child that could not attach must not sleep under its parent's number; what else is wrong is told of when it is
+		 * looked at. */
+		if (result != 0 && member->object &&
+		    tni_get32(&member->object->generation) != thread->generation)
+			return result;
 	}
 	return members == 0 || ((set->flags & TENON_WAITSET_ALL) && capacity < members) ? -EINVAL
 											: 0;

@@ -24,15 +24,10 @@
 #include "posix/mq.h"
 #include "posix/mq_table.h"
 
-/* A moment of CLOCK_REALTIME; INT64_MAX: further away than it can be said.  -EINVAL. */
+/* -EINVAL: as Linux has it, also what lies before the beginning of the clock. */
 static int moment_of(const struct timespec *deadline, int64_t *ret_ns)
 {
-	*ret_ns = INT64_MAX;
-	if (deadline->tv_sec < 0 || deadline->tv_nsec < 0 || deadline->tv_nsec >= TNI_SECOND_NS)
-		return -EINVAL;
-	if (deadline->tv_sec < INT64_MAX / TNI_SECOND_NS - 1)
-		*ret_ns = deadline->tv_sec * TNI_SECOND_NS + deadline->tv_nsec;
-	return 0;
+	return tni_moment(deadline, ret_ns) && *ret_ns >= 0 ? 0 : -EINVAL;
 }
 
 /* For struct tni_manner. */

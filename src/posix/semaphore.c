@@ -158,26 +158,11 @@ int tenon_sem_wait(sem_t *semaphore)
 	return wait_until(semaphore, INT64_MAX, INT64_MAX);
 }
 
-/* -EINVAL: it is none.  What lies before the beginning of the clock has passed, and what lies too far is far. */
-static int moment_of(const struct timespec *at, int64_t *ret_ns)
-{
-	if (at->tv_nsec < 0 || at->tv_nsec >= TNI_SECOND_NS)
-		return -EINVAL;
-	if (at->tv_sec < 0)
-		*ret_ns = -1;
-	else if (at->tv_sec >= INT64_MAX / TNI_SECOND_NS)
-		*ret_ns = INT64_MAX - 1;
-	else
-		*ret_ns = at->tv_sec * TNI_SECOND_NS + at->tv_nsec;
-	return 0;
-}
-
 int tenon_sem_clockwait(sem_t *semaphore, clockid_t clock, const struct timespec *deadline)
 {
 	int64_t at_ns;
 
-	if ((clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) ||
-	    moment_of(deadline, &at_ns) != 0)
+	if ((clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) || !tni_moment(deadline, &at_ns))
 		return answer(-EINVAL);
 	if (__builtin_expect(take_at_once(semaphore), 1))
 		return 0;
