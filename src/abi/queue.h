@@ -247,7 +247,8 @@ struct tni_queue_control {
 		poll_wanted; /* TENON_READABLE, TENON_WRITABLE, TNI_WANTED_…: somebody polls */
 	struct tni_queue_notice notice;
 	struct tni_a32 pair_level[2]; /* of the descriptor that is both: object/queue_pair.c */
-	uint32_t reserved[5];
+	struct tni_a32 pair_epoch;    /* counts those who have counted its packets */
+	uint32_t reserved[4];
 	struct tni_queue_idle idle;
 	struct tni_queue_uniform uniform;
 	uint64_t reserved2[8];

@@ -67,7 +67,7 @@ bool tni_pair_is_wanted(const struct tenon_queue *queue);
 void tni_pair_raise(struct tenon_queue *queue, uint32_t side);
 void tni_pair_lower(struct tni_call *call, uint32_t side);
 /* Behind a repair of either side, under its lock. */
-void tni_pair_apply(struct tenon_queue *queue);
+void tni_pair_count(struct tenon_queue *queue);
 void tni_pair_close(struct tenon_queue *queue);
 
 /* object/queue_notice.c */

@@ -9,27 +9,32 @@
  *	1		readable and writable
  *	2		readable
  *
- * Each side has a level under its lock: senders whether it is readable, receivers whether it is writable.  There
- * are to be as many packets as it is readable, and one more if it is not writable; whoever changes a level brings them
- * to that number (`tni_pair_apply`), and looks once more whether it is right: the other side may have done the same.
+ * Each side has a level: senders whether it is readable, receivers whether it is writable.  There are to be as many
+ * packets as it is readable, and one more if it is not writable.  A level is changed by one compare-and-swap, and who changed
+ * it puts in or takes out one packet, no other: so two directions at once need not look at each other.
  *
- *	raise	P1 level = 1	dies: the lock is taken over by who repairs, and applies
- *		P2 apply	dies: the same
- *		P3 publish	dies: the level says more than there is, until who looks finds nothing
+ *	raise	P1 level = 1	under the lock of who sends, takes, or puts back
+ *		P2 one step	dies here: the lock is taken over by who repairs, and counts
+ *		P3 publish	dies here: the level says more than there is, until who looks finds nothing
  *	lower	L1 level = 0, under the lock of the side that raises it, when there is nothing
- *		L2 apply	dies: as above
+ *		L2 one step	dies here: as above
  *		L3 look once more, since what is put back is so under the other lock
+ *	count	C1 epoch + 1	who repairs, who begins to poll, and who has the FIFO open anew
+ *		C2 packets as they are to be, until no one else has counted meanwhile
  *
- * The descriptor is changed in several steps, and one that dies between two of its own leaves what is neither as it was nor
- * as it is to be; so who finds nothing looks whether somebody has died with a lock, and repairs, though the level is right.
- * Whoever begins to poll says so (TNI_WANTED_PAIR), brings both levels in order, and says that (TNI_PAIR_SETTLED); should it
- * die before, the next one does it.
+ * Who counts cannot know whether another's step is yet to come; so whoever steps looks at the epoch before and behind, and
+ * counts too if somebody did.  What is wrong for another reason (a stranger has read the FIFO) shows when a step finds it full
+ * or empty, and to who looks in vain again and again.
+ *
+ * Who finds nothing looks whether somebody has died with a lock, and repairs, though the level is right.  Whoever begins to
+ * poll says so (TNI_WANTED_PAIR), brings both levels in order, and says that (TNI_PAIR_SETTLED); should it die before, the
+ * next one does it.
  *
  * So what somebody waits for is told before it is there, and who dies leaves a descriptor that promises too much, never
  * one that promises too little.  A queue that was never polled has none of this.
  *
- * Known fault: two who change the levels of both directions at once may undo each other's steps, and look once more; one
- * that is killed between such a step and that look leaves a packet too few, until anybody else sends or receives.
+ * Known fault: if one is killed between its step and its look at the epoch, in the same instants in which another one counts
+ * (that is: after another death, or an opening), a packet too many or too few may stay until somebody sends or receives.
  */
 
 #include <errno.h>
@@ -45,8 +50,10 @@
 
 #define PACKETS_MOST 2
 #define PIPE_BYTES (PACKETS_MOST * TNI_PAGE_BYTES)
-/* Two who apply at once may undo each other's steps; so often in a row they do not. */
-#define APPLY_ATTEMPTS 200u
+/* Two who count at once may undo each other's steps; so often in a row they do not. */
+#define COUNT_ATTEMPTS 200u
+/* Of those who look in vain one in so many counts. */
+#define LOOKS_IN_VAIN 64u
 #define HIGH_DESCRIPTOR 256
 
 bool tni_pair_is_wanted(const struct tenon_queue *queue)
@@ -108,78 +115,68 @@ void tni_pair_close(struct tenon_queue *queue)
 		close(fd);
 }
 
-/* Whether it could. */
-static bool apply(struct tenon_queue *queue)
+static int packets_wanted(const struct tenon_queue *queue)
 {
 	const struct tni_a32 *level = queue->control->pair_level;
-	int fd = own_descriptor(queue, false);
+
+	return (tni_get32(&level[TNI_SEND]) != 0) + (tni_get32(&level[TNI_RECEIVE]) == 0);
+}
+
+void tni_pair_count(struct tenon_queue *queue)
+{
+	struct tni_a32 *epoch = &queue->control->pair_epoch;
+	uint32_t own = tni_fetch_add32(epoch, 1) + 1;
+	int fd = own_descriptor(queue, false), packets;
 	char packet;
 
-	for (uint32_t i = 0; fd >= 0 && i < APPLY_ATTEMPTS; i++) {
-		int packets, wanted = (tni_get32(&level[TNI_SEND]) != 0) +
-				      (tni_get32(&level[TNI_RECEIVE]) == 0);
+	for (uint32_t i = 0; fd >= 0 && i < COUNT_ATTEMPTS; i++) {
+		int wanted = packets_wanted(queue);
 
 		if (ioctl(fd, FIONREAD, &packets) != 0)
-			return false;
-		if (packets == wanted)
-			return true;
+			return;
 		if (packets < wanted)
 			(void)!write(fd, "", 1);
-		else
+		else if (packets > wanted)
 			(void)!read(fd, &packet, 1);
+		else if (tni_get32(epoch) == own)
+			return;
+		own = tni_get32(epoch);
 	}
-	return fd >= 0;
 }
 
-void tni_pair_apply(struct tenon_queue *queue)
+/* Changes a level, and by one packet what the descriptor says.  Who has not got it leaves the level, and the next one
+ * tells, who has. */
+static void change(struct tenon_queue *queue, uint32_t side, uint32_t to)
 {
-	(void)!apply(queue);
-}
-
-/* A level has just changed, and with it most likely the number of packets by one: to do that and then look is one system
- * call less than to look, do it and look. */
-static bool step(struct tenon_queue *queue, bool is_one_more)
-{
+	struct tni_a32 *epoch = &queue->control->pair_epoch;
 	int fd = own_descriptor(queue, false);
+	uint32_t before = tni_get32(epoch), from = !to;
+	ssize_t bytes;
 	char packet;
 
-	/* Full or empty: what is right is found below. */
-	if (fd >= 0 && is_one_more)
-		(void)!write(fd, "", 1);
-	else if (fd >= 0)
-		(void)!read(fd, &packet, 1);
-	return apply(queue);
+	if (fd < 0 || !tni_cas32(&queue->control->pair_level[side], &from, to))
+		return;
+	/* A packet more when it becomes readable, or ceases to be writable. */
+	bytes = to == (side == TNI_SEND) ? write(fd, "", 1) : read(fd, &packet, 1);
+	if (bytes != 1 || tni_get32(epoch) != before)
+		tni_pair_count(queue);
 }
 
 void tni_pair_raise(struct tenon_queue *queue, uint32_t side)
 {
-	struct tni_a32 *level = &queue->control->pair_level[side];
-
-	if (tni_get32(level) != 0)
-		return;
-	tni_set32(level, 1);
-	/* Else the next one tells, who has it open. */
-	if (!step(queue, side == TNI_SEND))
-		tni_set32(level, 0);
+	if (tni_get32(&queue->control->pair_level[side]) == 0)
+		change(queue, side, 1);
 }
 
 /* Under the lock of the side. */
 static void settle(struct tenon_queue *queue, uint32_t side)
 {
-	struct tni_a32 *level = &queue->control->pair_level[side];
-	bool was_raised = tni_get32(level) != 0;
-
 	if (!tni_poll_is_ready(queue, side)) {
-		tni_set32(level, 0);
-		if (was_raised)
-			(void)!step(queue, side != TNI_SEND);
-		else
-			tni_pair_apply(queue);
+		change(queue, side, 0);
 		if (!tni_poll_is_ready(queue, side))
 			return;
 	}
-	tni_set32(level, 1);
-	tni_pair_apply(queue);
+	change(queue, side, 1);
 }
 
 void tni_pair_lower(struct tni_call *call, uint32_t side)
@@ -188,8 +185,14 @@ void tni_pair_lower(struct tni_call *call, uint32_t side)
 	uint32_t cpu;
 
 	(void)!tni_call_heal(call, tni_grace_ns());
-	if (tni_get32(&queue->control->pair_level[side]) == 0 || tni_poll_is_ready(queue, side) ||
-	    tni_side_visit(call, side, tni_grace_ns(), &cpu) != 0)
+	if (tni_poll_is_ready(queue, side))
+		return;
+	if (tni_get32(&queue->control->pair_level[side]) == 0) {
+		if (tni_fetch_add32(&queue->pair_looks, 1) % LOOKS_IN_VAIN == LOOKS_IN_VAIN - 1)
+			tni_pair_count(queue);
+		return;
+	}
+	if (tni_side_visit(call, side, tni_grace_ns(), &cpu) != 0)
 		return;
 	settle(queue, side);
 	tni_side_part(call, side, cpu);
@@ -217,7 +220,9 @@ int tni_pair_watch(struct tenon_queue *queue)
 
 	if (tni_pair_is_watched(queue))
 		return 0;
-	result = tni_call_begin(&call, queue);
+	result = own_descriptor(queue, true);
+	if (result >= 0)
+		result = tni_call_begin(&call, queue);
 	if (result == 0)
 		want(queue, TNI_WANTED_PAIR);
 	/* Who goes the short way asks under the lock whether somebody polls: behind these two all know. */
@@ -228,8 +233,10 @@ int tni_pair_watch(struct tenon_queue *queue)
 		settle(queue, side);
 		tni_side_unlock(&call, side);
 	}
-	if (result == 0)
+	if (result == 0) {
+		tni_pair_count(queue);
 		want(queue, TNI_PAIR_SETTLED);
+	}
 	return result;
 }
 
@@ -257,7 +264,7 @@ int tni_pair_open(struct tenon_queue *queue, int flags, int *ret_fd)
 	}
 	/* Who had it open last has taken the packets with him. */
 	if (tni_pair_is_wanted(queue))
-		tni_pair_apply(queue);
+		tni_pair_count(queue);
 	*ret_fd = fd;
 	return 0;
 }

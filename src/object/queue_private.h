@@ -77,6 +77,7 @@ struct tenon_queue {
 	struct tni_a32 streak;	      /* messages received without finding none, up to a few */
 	struct tni_a32 poll_fd[2];    /* + 1 */
 	struct tni_a32 pair_fd;	      /* + 1 */
+	struct tni_a32 pair_looks;    /* in vain, while it was not raised */
 	struct tni_deathwatch watch;  /* of the readable one */
 	struct tni_scan scan;
 	struct tni_peek peeked;

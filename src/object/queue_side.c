@@ -180,7 +180,7 @@ int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 		if (result == 0 && side == TNI_SEND)
 			tni_notice_repair(queue);
 		if (result == 0 && tni_pair_is_wanted(queue))
-			tni_pair_apply(queue);
+			tni_pair_count(queue);
 		if (result != 0) {
 			result = tni_queue_damaged(queue);
 			tni_gate_unlock(&queue->house, side, plan_all, NULL);
