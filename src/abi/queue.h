@@ -248,7 +248,8 @@ struct tni_queue_control {
 	struct tni_queue_notice notice;
 	struct tni_a32 pair_level[2]; /* of the descriptor that is both: object/queue_pair.c */
 	struct tni_a32 pair_epoch;    /* counts those who have counted its packets */
-	uint32_t reserved[4];
+	struct tni_a32 flag_changes_begun, flag_changes_done; /* of descriptors of that kind */
+	uint32_t reserved[2];
 	struct tni_queue_idle idle;
 	struct tni_queue_uniform uniform;
 	uint64_t reserved2[8];

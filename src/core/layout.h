@@ -111,7 +111,7 @@
 #define TNI_LAYOUT_QUEUE_CONTROL(M) \
 	M(tni_queue_control, send) M(tni_queue_control, receive) M(tni_queue_control, waitroom) \
 	M(tni_queue_control, poll_wanted) M(tni_queue_control, notice) \
-	M(tni_queue_control, pair_level) M(tni_queue_control, pair_epoch) M(tni_queue_control, reserved) \
+	M(tni_queue_control, pair_level) M(tni_queue_control, pair_epoch) M(tni_queue_control, flag_changes_begun) M(tni_queue_control, flag_changes_done) M(tni_queue_control, reserved) \
 	M(tni_queue_control, idle) M(tni_queue_control, uniform) M(tni_queue_control, reserved2)
 
 #define TNI_LAYOUT_QUEUE_UNIFORM(M) \

@@ -36,6 +36,11 @@ int tni_pair_open(struct tenon_queue *queue, int flags, int *ret_fd);
 /* From now on it tells. */
 int tni_pair_watch(struct tenon_queue *queue);
 bool tni_pair_is_watched(const struct tenon_queue *queue);
+/* Who changes O_NONBLOCK of such a descriptor, which is all processes' that have it, says so before and behind: what
+ * fcntl(2) answered holds as long as the count is the same.  The count is odd while, and after, it cannot be relied on. */
+void tni_pair_flags_begin(struct tenon_queue *queue);
+void tni_pair_flags_end(struct tenon_queue *queue);
+uint32_t tni_pair_flags_count(const struct tenon_queue *queue);
 /* Which queue a descriptor of that kind is of, and the folder of its namespace.  -EBADF it is none. */
 int tni_pair_identify(int fd, char *ret_namespace, size_t capacity_bytes, uint64_t *ret_inode,
 		      uint64_t *ret_id);

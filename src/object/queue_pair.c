@@ -33,6 +33,8 @@
  * So what somebody waits for is told before it is there, and who dies leaves a descriptor that promises too much, never
  * one that promises too little.  A queue that was never polled has none of this.
  *
+ * ORD flags: who sees a change of O_NONBLOCK as done asks fcntl(2) behind it, and sees it as begun as well.
+ *
  * Known fault: if one is killed between its step and its look at the epoch, in the same instants in which another one counts
  * (that is: after another death, or an opening), a packet too many or too few may stay until somebody sends or receives.
  */
@@ -238,6 +240,24 @@ int tni_pair_watch(struct tenon_queue *queue)
 		want(queue, TNI_PAIR_SETTLED);
 	}
 	return result;
+}
+
+void tni_pair_flags_begin(struct tenon_queue *queue)
+{
+	tni_fetch_add32(&queue->control->flag_changes_begun, 1);
+}
+
+void tni_pair_flags_end(struct tenon_queue *queue)
+{
+	tni_fetch_add32(&queue->control->flag_changes_done, 1); /* ORD(flags) */
+}
+
+uint32_t tni_pair_flags_count(const struct tenon_queue *queue)
+{
+	uint32_t done = tni_load_acquire32(&queue->control->flag_changes_done), /* ORD(flags) */
+		begun = tni_get32(&queue->control->flag_changes_begun);
+
+	return begun << 1 | (begun != done);
 }
 
 int tni_pair_open(struct tenon_queue *queue, int flags, int *ret_fd)

@@ -103,7 +103,7 @@ EACH_WAY int look_and_transfer(struct transfer *transfer, bool is_send, int64_t 
 	int result = wait_and_transfer(transfer, is_send, TENON_NONBLOCK, INT64_MAX),
 	    is_nonblocking;
 
-	if (result != -EAGAIN)
+	if (result != -EAGAIN || tni_mqd_stays_nonblocking(transfer->descriptor))
 		return result;
 	is_nonblocking = tni_mqd_is_nonblocking(transfer->descriptor);
 	if (is_nonblocking < 0)
@@ -218,15 +218,18 @@ static int get_attributes(struct tni_mqd *descriptor, struct mq_attr *ret_attrib
 
 static int set_nonblocking(struct tni_mqd *descriptor, bool is_nonblocking)
 {
-	int flags = fcntl(descriptor->fd, F_GETFL);
+	int flags = fcntl(descriptor->fd, F_GETFL), result = 0;
 
 	flags = is_nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
 	/* Not what the program may see of it: tni_mqd_flags(). */
 	flags = (flags & O_NONBLOCK) | tni_mqd_flags(descriptor->access, false);
+	tni_pair_flags_begin(descriptor->mq->queue);
 	if (fcntl(descriptor->fd, F_SETFL, flags) != 0)
-		return -errno;
-	tni_set32(&descriptor->is_nonblocking, is_nonblocking);
-	return 0;
+		result = -errno;
+	else
+		tni_set32(&descriptor->is_nonblocking, is_nonblocking);
+	tni_pair_flags_end(descriptor->mq->queue);
+	return result;
 }
 
 int tenon_mq_setattr(mqd_t queue, const struct mq_attr *attributes, struct mq_attr *ret_before)

@@ -27,6 +27,10 @@ void tni_mq_closing(int fd);
 /* `copy` has just been made of `fd` by dup(2), dup2(2), dup3(2), fcntl(2). */
 void tni_mq_copied(int fd, int copy);
 
+/* Its O_NONBLOCK is about to be changed, and has been or not. */
+void tni_mq_flags_changing(int fd);
+void tni_mq_flags_changed(int fd);
+
 /* O_RDONLY, O_WRONLY or O_RDWR, as it was opened; -EBADF. */
 int tni_mq_access(int fd);
 

@@ -203,6 +203,7 @@ static int remember(int fd, int access, bool is_nonblocking, uint64_t inode, str
 		return -ENOMEM;
 	tni_set32(&descriptor->closed, 0);
 	tni_set32(&descriptor->is_nonblocking, is_nonblocking);
+	tni_set64(&descriptor->asked, 0);
 	descriptor->mq = mq;
 	descriptor->fd = fd;
 	descriptor->access = access;
@@ -413,16 +414,42 @@ static bool forget_stale(struct tni_mqd *descriptor)
 	return is_gone;
 }
 
+/* What `asked` says: O_NONBLOCK was set when the changes of flags (the upper half) were so many; and, below that, how often
+ * nobody asked since. */
+#define ASKED_NONBLOCKING 1u
+#define ASKED_USE 2u
+#define ASKED_USES_MOST (ASKED_USE << 4)
+
+bool tni_mqd_stays_nonblocking(struct tni_mqd *descriptor)
+{
+	uint64_t asked = tni_get64(&descriptor->asked);
+
+	/* Once in a while all the same: somebody may have a way that nobody knows of. */
+	if (!(asked & ASKED_NONBLOCKING) || (uint32_t)asked >= ASKED_USES_MOST ||
+	    asked >> 32 != tni_pair_flags_count(descriptor->mq->queue))
+		return false;
+	return tni_cas64(&descriptor->asked, &asked, asked + ASKED_USE);
+}
+
 int tni_mqd_is_nonblocking(struct tni_mqd *descriptor)
 {
+	/* Where not all calls of the program are seen, it may change at any time. */
+	uint32_t changes = tni_get32(&is_told_of_polls)
+				   ? tni_pair_flags_count(descriptor->mq->queue)
+				   : 1;
 	int flags = fcntl(descriptor->fd, F_GETFL);
 	/* Who does not wait learns of it with the next message at the latest; who waits might wait for ever. */
 	bool is_doubtful = flags < 0 || (!(flags & O_NONBLOCK) && !tni_get32(&is_told_of_polls));
 
 	if (is_doubtful && is_stale(descriptor) && forget_stale(descriptor))
 		return -EBADF;
-	if (flags >= 0 && tni_get32(&descriptor->closed) == 0)
+	if (flags >= 0 && tni_get32(&descriptor->closed) == 0) {
+		bool is_sure = flags & O_NONBLOCK && !(changes & 1);
+
 		tni_set32(&descriptor->is_nonblocking, (flags & O_NONBLOCK) != 0);
+		tni_set64(&descriptor->asked,
+			  is_sure ? (uint64_t)changes << 32 | ASKED_NONBLOCKING : 0);
+	}
 	return (int)tni_get32(&descriptor->is_nonblocking);
 }
 
@@ -467,6 +494,26 @@ void tni_mq_watch(int fd)
 	if (!tni_pair_is_watched(descriptor->mq->queue))
 		(void)!tni_pair_watch(descriptor->mq->queue);
 	tni_mqd_leave(descriptor);
+}
+
+void tni_mq_flags_changing(int fd)
+{
+	struct tni_mqd *descriptor = enter_known(fd);
+
+	if (descriptor) {
+		tni_pair_flags_begin(descriptor->mq->queue);
+		tni_mqd_leave(descriptor);
+	}
+}
+
+void tni_mq_flags_changed(int fd)
+{
+	struct tni_mqd *descriptor = enter_known(fd);
+
+	if (descriptor) {
+		tni_pair_flags_end(descriptor->mq->queue);
+		tni_mqd_leave(descriptor);
+	}
 }
 
 void tni_mq_closing(int fd)

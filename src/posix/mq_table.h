@@ -37,6 +37,7 @@ struct tni_mqd {
 	struct tni_a64 users;	       /* calls that are at it */
 	struct tni_a32 closed;	       /* 1: the last of them lets go of the queue */
 	struct tni_a32 is_nonblocking; /* as the description was when it was last asked */
+	struct tni_a64 asked;	       /* posix/mq_table.c: how long that holds */
 	struct tni_mq *mq;
 	int fd;
 	int access;	      /* O_RDONLY, O_WRONLY, O_RDWR */
@@ -52,6 +53,9 @@ void tni_mqd_leave(struct tni_mqd *descriptor);
 /* Whether the open file description is not to wait; asks the kernel.  -EBADF: it was closed by somebody else, and is now
  * here, too. */
 int tni_mqd_is_nonblocking(struct tni_mqd *descriptor);
+
+/* Whether it is not to wait, for sure and without asking. */
+bool tni_mqd_stays_nonblocking(struct tni_mqd *descriptor);
 
 /* All of the rest is under the mutex, with all signals blocked; so is what is done to a queue's registration. */
 void tni_mq_lock(void);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <sys/ioctl.h>
 
 /* What came over exec(3), or by a socket, is known by its first use, and seldom has a larger number. */
 #define QUEUES_USUAL 1024u
@@ -140,17 +141,30 @@ TNI_STAND_IN int dup3(int fd, int copy, int flags)
 	return error ? fail(error) : copied(fd, TNI_NEXT(dup3)(fd, copy, flags));
 }
 
+static void tell_of_flags(int fd, bool is_before)
+{
+	tni_defer_begin();
+	if (is_before)
+		tni_mq_flags_changing(fd);
+	else
+		tni_mq_flags_changed(fd);
+	tni_defer_end();
+}
+
 /* Of the flags of the queue's own descriptor the program sees and changes O_NONBLOCK alone. */
 static int queue_flags(int fd, int command, int flags)
 {
-	int now = TNI_NEXT(fcntl)(fd, F_GETFL), access;
+	int now = TNI_NEXT(fcntl)(fd, F_GETFL), access, result;
 
 	if (now < 0)
 		return now;
 	if (command == F_SETFL) {
 		if (flags & O_DIRECT)
 			return fail(EINVAL);
-		return TNI_NEXT(fcntl)(fd, F_SETFL, (now & ~O_NONBLOCK) | (flags & O_NONBLOCK));
+		tell_of_flags(fd, true);
+		result = TNI_NEXT(fcntl)(fd, F_SETFL, (now & ~O_NONBLOCK) | (flags & O_NONBLOCK));
+		tell_of_flags(fd, false);
+		return result;
 	}
 	access = TNI_CALL(tni_mq_access(fd));
 	return access < 0 ? fail(-access) : access | (now & O_NONBLOCK);
@@ -171,6 +185,26 @@ TNI_STAND_IN int fcntl(int fd, int command, ...)
 	if ((command == F_GETFL || command == F_SETFL) && tni_is_queue(fd))
 		return queue_flags(fd, command, (int)(intptr_t)argument);
 	return TNI_NEXT(fcntl)(fd, command, argument);
+}
+
+TNI_STAND_IN int ioctl(int fd, unsigned long request, ...)
+{
+	bool is_flag = request == FIONBIO && tni_is_queue(fd);
+	va_list more;
+	void *argument;
+	int result;
+
+	va_start(more, request);
+	argument = va_arg(more, void *);
+	va_end(more);
+	if (is_hidden(fd))
+		return fail(EBADF);
+	if (is_flag)
+		tell_of_flags(fd, true);
+	result = TNI_NEXT(ioctl)(fd, request, argument);
+	if (is_flag)
+		tell_of_flags(fd, false);
+	return result;
 }
 
 TNI_STAND_IN_AS(__close, close);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 /* What stands in, where the linker would take the name for what own.c has. */
@@ -124,6 +125,9 @@ static bool call_descriptor(long number, const struct arguments *given, long *re
 		return true;
 	case SYS_fcntl:
 		*ret_answer = fcntl((int)given->a, (int)given->b, given->c);
+		return true;
+	case SYS_ioctl:
+		*ret_answer = ioctl((int)given->a, (unsigned long)given->b, given->c);
 		return true;
 	default:
 		return false;

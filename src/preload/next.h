@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -71,6 +72,7 @@ extern void (*bsd_signal(int number, void (*handler)(int)))(int);
 	X(dup2)            \
 	X(dup3)            \
 	X(fcntl)           \
+	X(ioctl)           \
 	X(read)            \
 	X(__read_chk)      \
 	X(readv)           \

@@ -112,6 +112,17 @@ OWN(int, fcntl64, int fd, int command, ...)
 	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? take(result) : result;
 }
 
+OWN(int, ioctl, int fd, unsigned long request, ...)
+{
+	va_list more;
+	void *argument;
+
+	va_start(more, request);
+	argument = va_arg(more, void *);
+	va_end(more);
+	return TNI_NEXT(ioctl)(fd, request, argument);
+}
+
 OWN(int, open64, const char *path, int flags, ...)
 {
 	va_list more;

@@ -2,6 +2,8 @@
 
 /* mq_getattr, mq_setattr, and whose O_NONBLOCK it is. */
 
+#include <sys/ioctl.h>
+
 #include "mq.h"
 
 REQUIREMENT(getattr_all, "mq_getattr, DESCRIPTION",
@@ -167,6 +169,54 @@ REQUIREMENT(setattr_fcntl, "mq_overview(7), descriptors; fcntl(2), F_SETFL",
 	EXPECT_IS(attributes_of(queue).mq_flags, O_NONBLOCK);
 	EXPECT_ERROR(mq_receive(queue, buffer, sizeof(buffer), NULL), EAGAIN);
 	EXPECT_IS(fcntl(queue, F_SETFL, 0), 0);
+	EXPECT_IS(attributes_of(queue).mq_flags, 0);
+}
+
+/* A call that finds nothing, and does not wait: several times, since one may remember how it was. */
+static void find_nothing(mqd_t queue)
+{
+	char buffer[BYTES];
+
+	for (int i = 0; i < 3; i++)
+		EXPECT_ERROR(mq_receive(queue, buffer, sizeof(buffer), NULL), EAGAIN);
+}
+
+/* A call waits. */
+static void find_nothing_in_time(mqd_t queue)
+{
+	struct timespec past = {.tv_sec = 1};
+	char buffer[BYTES];
+
+	EXPECT_ERROR(mq_timedreceive(queue, buffer, sizeof(buffer), NULL, &past), ETIMEDOUT);
+}
+
+static void child_clears(void *context)
+{
+	EXPECT_IS(fcntl(*(mqd_t *)context, F_SETFL, 0), 0);
+}
+
+REQUIREMENT(setattr_fork_clear, "fork(2); fcntl(2), F_SETFL",
+	    "a child that inherited the descriptor takes O_NONBLOCK away, also from who has just "
+	    "met it")
+{
+	mqd_t queue = make_queue(O_RDWR | O_NONBLOCK);
+
+	find_nothing(queue);
+	conform_act(child_clears, &queue);
+	find_nothing_in_time(queue);
+}
+
+REQUIREMENT(setattr_ioctl, "ioctl(2), FIONBIO",
+	    "what ioctl sets and takes away mq_getattr tells, and calls heed it")
+{
+	mqd_t queue = make_queue(O_RDWR);
+	int on = 1, off = 0;
+
+	EXPECT_IS(ioctl(queue, FIONBIO, &on), 0);
+	EXPECT_IS(attributes_of(queue).mq_flags, O_NONBLOCK);
+	find_nothing(queue);
+	EXPECT_IS(ioctl(queue, FIONBIO, &off), 0);
+	find_nothing_in_time(queue);
 	EXPECT_IS(attributes_of(queue).mq_flags, 0);
 }
 
