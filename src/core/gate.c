@@ -408,9 +408,10 @@ static int sleep_for_lock(struct tni_gatehouse *house, uint32_t which, struct tn
 {
 	struct tni_gate *gate = house->gate[which];
 	uint32_t class = TNI_CLASS_LOCK_0 + which;
-	struct tni_sleep sleep = {.classes = TNI_CLASS_BIT(class)};
+	struct tni_sleep sleep;
 	int result = 0;
 
+	tni_sleep_set(&sleep, TNI_CLASS_BIT(class));
 	tni_pending_set(thread, &house->gate[0]->word); /* G4 */
 	asleep_enter(house, class);
 	/* ORD(event): read before the announcement. */
@@ -527,7 +528,7 @@ void tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
 
 void tni_sleep_begin(struct tni_gatehouse *house, uint32_t classes, struct tni_sleep *ret_sleep)
 {
-	*ret_sleep = (struct tni_sleep){.classes = classes};
+	tni_sleep_set(ret_sleep, classes);
 	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
 		if (classes & TNI_CLASS_BIT(class))
 			asleep_enter(house, class);

@@ -139,6 +139,13 @@ struct tni_sleep {
 
 #define TNI_CLASS_BIT(class) (1u << (class))
 
+/* A ticket with no stakes.  There is room for two thousand bytes of them, which are not cleared: most are never used. */
+static inline void tni_sleep_set(struct tni_sleep *ret_sleep, uint32_t classes)
+{
+	ret_sleep->classes = classes;
+	ret_sleep->stakes = 0;
+}
+
 /* Whether somebody has died whose stake was in the vector.  The kernel has told one sleeper, wherever in the object that
  * sleeps; who may be it rouses the others. */
 static inline bool tni_sleep_has_seen_death(const struct tni_sleep *sleep)

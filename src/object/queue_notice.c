@@ -408,11 +408,12 @@ int tni_notice_take(struct tenon_queue *queue, uint32_t serial, int32_t *ret_sen
 static int sleep_once(struct tenon_queue *queue, uint32_t event, bool is_blind, int64_t deadline_ns)
 {
 	struct futex_waitv words[TNI_SLEEP_STAKES_MOST + 1];
-	struct tni_sleep sleep = {.stakes = 0};
+	struct tni_sleep sleep;
 	int64_t until_ns = deadline_ns, blind_ns;
 	uint32_t count = 0;
 	int result;
 
+	tni_sleep_set(&sleep, 0);
 	tni_object_add_stakes(&queue->object, &sleep);
 	if (is_blind || sleep.stakes == TNI_SLEEP_STAKES_MOST) {
 		blind_ns = tni_clock_ns(CLOCK_MONOTONIC) + BLIND_NS;
