@@ -89,18 +89,27 @@ static struct tni_named_semaphore *find_slot(const struct tenon_semaphore *handl
 	return unused;
 }
 
-/* A new one.  That the library takes mode 0 for another is made good: nobody else may open it in between. */
+/* What the mode denies the owner is taken away behind the opening, which it does not concern. */
+static void deny_owner(int fd, mode_t mode)
+{
+	struct stat status;
+
+	if ((mode & 0600) != 0600 && fstat(fd, &status) == 0)
+		(void)!fchmod(fd, status.st_mode & (mode | 0077) & 0777);
+}
+
+/* A new one. */
 static int make(const char *name, mode_t mode, uint32_t value, struct tenon_semaphore **ret_handle)
 {
 	struct tenon_semaphore_options options = {.size = sizeof(options),
-						  .mode = mode & 0777,
+						  .mode = (mode & 0777) | 0600,
 						  .max_participants = TNI_PARTICIPANTS_MAX,
 						  .value = value};
 	int result = tenon_semaphore_open(NULL, name, TENON_CREATE | TENON_EXCLUSIVE, &options,
 					  ret_handle);
 
-	if (result == 0 && options.mode == 0 && fchmod(object_of(*ret_handle)->fd, 0) != 0)
-		result = 0;
+	if (result == 0)
+		deny_owner(object_of(*ret_handle)->fd, mode);
 	return result;
 }
 

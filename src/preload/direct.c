@@ -36,7 +36,8 @@ static bool add_slash(long text, char ret_name[static NAME_MAX + 3])
 {
 	const char *name = (const char *)text;
 
-	if (!name)
+	tni_queue_begin();
+	if (!name || tni_pointer_is_bad(name))
 		return false;
 	ret_name[0] = '/';
 	strncpy(ret_name + 1, name, NAME_MAX + 1);
@@ -48,7 +49,8 @@ static long open_queue(const struct arguments *given)
 {
 	char name[NAME_MAX + 3];
 
-	if (!add_slash(given->a, name))
+	/* The attributes are looked at whether there is something to be made or not. */
+	if (!add_slash(given->a, name) || tni_pointer_is_bad((const void *)given->d))
 		return fail(EFAULT);
 	return mq_open(name, (int)given->b, (mode_t)given->c, (struct mq_attr *)given->d);
 }

@@ -6,14 +6,27 @@
 
 #include "preload/preload.h"
 
-static bool is_on(void)
+#include <errno.h>
+
+bool tni_queue_begin(void)
 {
 	if (!tni_face_is_on(TNI_FACE_POSIX_MQ))
 		return false;
-	if (__builtin_expect(tni_get32(&tni_has_queues_) == 0, 0))
+	if (__builtin_expect(tni_get32(&tni_has_queues_) == 0, 0)) {
+		tni_signal_catch_faults();
 		tni_set32(&tni_has_queues_, 1);
+	}
 	return true;
 }
+
+static int fault(void)
+{
+	errno = EFAULT;
+	return -1;
+}
+
+/* NULL in the place of what leads nowhere: the face looks at it in its turn. */
+#define GOOD(pointer) (tni_pointer_is_bad(pointer) ? NULL : (pointer))
 
 static mqd_t opened(mqd_t queue)
 {
@@ -38,71 +51,102 @@ TNI_STAND_IN mqd_t mq_open(const char *name, int flags, ...)
 		attributes = va_arg(more, struct mq_attr *);
 		va_end(more);
 	}
-	if (!is_on())
+	if (!tni_queue_begin())
 		return TNI_NEXT(mq_open)(name, flags, mode, attributes);
+	if (tni_pointer_is_bad(attributes))
+		return fault();
 	return opened(TNI_CALL(tenon_mq_open(name, flags & ~TENON_MQ_UNPOLLED, mode, attributes)));
 }
 
 /* What a fortified program calls without a mode. */
 TNI_STAND_IN mqd_t __mq_open_2(const char *name, int flags)
 {
-	if (!is_on() || flags & O_CREAT)
+	if (!tni_queue_begin() || flags & O_CREAT)
 		return TNI_NEXT(__mq_open_2)(name, flags);
 	return opened(TNI_CALL(tenon_mq_open(name, flags & ~TENON_MQ_UNPOLLED)));
 }
 
 TNI_STAND_IN int mq_close(mqd_t queue)
 {
-	return is_on() ? TNI_CALL(tenon_mq_close(queue)) : TNI_NEXT(mq_close)(queue);
+	return tni_queue_begin() ? TNI_CALL(tenon_mq_close(queue)) : TNI_NEXT(mq_close)(queue);
 }
 
 TNI_STAND_IN int mq_unlink(const char *name)
 {
-	return is_on() ? TNI_CALL(tenon_mq_unlink(name)) : TNI_NEXT(mq_unlink)(name);
+	return tni_queue_begin() ? TNI_CALL(tenon_mq_unlink(name)) : TNI_NEXT(mq_unlink)(name);
 }
 
 TNI_STAND_IN int mq_send(mqd_t queue, const char *data, size_t bytes, unsigned priority)
 {
-	return is_on() ? TNI_CALL(tenon_mq_send(queue, data, bytes, priority))
-		       : TNI_NEXT(mq_send)(queue, data, bytes, priority);
+	if (!tni_queue_begin())
+		return TNI_NEXT(mq_send)(queue, data, bytes, priority);
+	return TNI_CALL(tenon_mq_send(queue, GOOD(data), bytes, priority));
 }
 
 TNI_STAND_IN int mq_timedsend(mqd_t queue, const char *data, size_t bytes, unsigned priority,
 			      const struct timespec *deadline)
 {
-	return is_on() ? TNI_CALL(tenon_mq_timedsend(queue, data, bytes, priority, deadline))
-		       : TNI_NEXT(mq_timedsend)(queue, data, bytes, priority, deadline);
+	if (!tni_queue_begin())
+		return TNI_NEXT(mq_timedsend)(queue, data, bytes, priority, deadline);
+	if (tni_pointer_is_bad(deadline))
+		return fault();
+	return TNI_CALL(tenon_mq_timedsend(queue, GOOD(data), bytes, priority, deadline));
+}
+
+/* Who may not be told of the priority has received the message, as on Linux. */
+static ssize_t received(ssize_t bytes, const unsigned *ret_priority)
+{
+	return bytes >= 0 && tni_pointer_is_bad(ret_priority) ? fault() : bytes;
 }
 
 TNI_STAND_IN ssize_t mq_receive(mqd_t queue, char *buffer, size_t bytes, unsigned *ret_priority)
 {
-	return is_on() ? TNI_CALL(tenon_mq_receive(queue, buffer, bytes, ret_priority))
-		       : TNI_NEXT(mq_receive)(queue, buffer, bytes, ret_priority);
+	if (!tni_queue_begin())
+		return TNI_NEXT(mq_receive)(queue, buffer, bytes, ret_priority);
+	return received(TNI_CALL(tenon_mq_receive(queue, GOOD(buffer), bytes, GOOD(ret_priority))),
+			ret_priority);
 }
 
 TNI_STAND_IN ssize_t mq_timedreceive(mqd_t queue, char *buffer, size_t bytes,
 				     unsigned *ret_priority, const struct timespec *deadline)
 {
-	return is_on() ? TNI_CALL(tenon_mq_timedreceive(queue, buffer, bytes, ret_priority,
-							deadline))
-		       : TNI_NEXT(mq_timedreceive)(queue, buffer, bytes, ret_priority, deadline);
+	if (!tni_queue_begin())
+		return TNI_NEXT(mq_timedreceive)(queue, buffer, bytes, ret_priority, deadline);
+	if (tni_pointer_is_bad(deadline))
+		return fault();
+	return received(TNI_CALL(tenon_mq_timedreceive(queue, GOOD(buffer), bytes,
+						       GOOD(ret_priority), deadline)),
+			ret_priority);
 }
 
 TNI_STAND_IN int mq_notify(mqd_t queue, const struct sigevent *notification)
 {
-	return is_on() ? TNI_CALL(tenon_mq_notify(queue, notification))
-		       : TNI_NEXT(mq_notify)(queue, notification);
+	if (!tni_queue_begin())
+		return TNI_NEXT(mq_notify)(queue, notification);
+	if (tni_pointer_is_bad(notification))
+		return fault();
+	return TNI_CALL(tenon_mq_notify(queue, notification));
+}
+
+/* What the old attributes are written to is looked at behind the call, as on Linux. */
+static int told(int result, const struct mq_attr *ret_attributes)
+{
+	return result == 0 && tni_pointer_is_bad(ret_attributes) ? fault() : result;
 }
 
 TNI_STAND_IN int mq_getattr(mqd_t queue, struct mq_attr *ret_attributes)
 {
-	return is_on() ? TNI_CALL(tenon_mq_getattr(queue, ret_attributes))
-		       : TNI_NEXT(mq_getattr)(queue, ret_attributes);
+	if (!tni_queue_begin())
+		return TNI_NEXT(mq_getattr)(queue, ret_attributes);
+	return told(TNI_CALL(tenon_mq_getattr(queue, GOOD(ret_attributes))), ret_attributes);
 }
 
 TNI_STAND_IN int mq_setattr(mqd_t queue, const struct mq_attr *attributes,
 			    struct mq_attr *ret_before)
 {
-	return is_on() ? TNI_CALL(tenon_mq_setattr(queue, attributes, ret_before))
-		       : TNI_NEXT(mq_setattr)(queue, attributes, ret_before);
+	if (!tni_queue_begin())
+		return TNI_NEXT(mq_setattr)(queue, attributes, ret_before);
+	if (tni_pointer_is_bad(attributes))
+		return fault();
+	return told(TNI_CALL(tenon_mq_setattr(queue, attributes, GOOD(ret_before))), ret_before);
 }

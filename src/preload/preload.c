@@ -9,6 +9,7 @@
  *	descriptor.c file.c	what else is done to descriptors: a queue's shall be as Linux's
  *	poll.c
  *	direct.c		the same by syscall(2)
+ *	pointer.c		EFAULT
  *	signal.c		handlers, which wait until the library is at rest
  *	own.c			what the library in here calls itself, and its descriptors
  *

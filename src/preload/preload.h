@@ -47,6 +47,9 @@ static inline bool tni_is_queue(int fd)
 	return __builtin_expect(tni_get32(&tni_has_queues_) != 0, 0) && fd >= 0 && tni_mq_is(fd);
 }
 
+/* mq.c: a call of message queues begins.  False: the face is off. */
+bool tni_queue_begin(void);
+
 /* The call of a face: handlers wait until it is at rest. */
 #define TNI_CALL(expression)                    \
 	({                                      \
@@ -74,6 +77,15 @@ void tni_offset_copy(int fd, int copy);
 void tni_watch(int fd);
 void tni_watch_entries(const struct pollfd *entries, nfds_t count);
 void tni_watch_sets(int count, const fd_set *readable, const fd_set *writable);
+
+/* pointer.c: whether it leads nowhere; NULL is not given, and as it should be.  Not inline, where libc's headers say that it
+ * cannot be NULL. */
+bool tni_pointer_is_bad(const void *pointer);
+/* For the handler of SIGSEGV: whether that was asked just there; it goes on, and knows the answer. */
+bool tni_pointer_mend(void *context);
+
+/* signal.c: the handler of SIGSEGV is ours from now on. */
+void tni_signal_catch_faults(void);
 
 /* A child of vfork(2), which has its parent's memory, but not its signals nor its descriptors. */
 bool tni_memory_is_borrowed(void);

@@ -13,7 +13,8 @@
  * SIG_DFL and SIG_IGN are handed on, and what exec(3) and posix_spawn(3) do to handlers is the kernel's.
  * It costs a handler some nanoseconds, and the stack of one more function.
  *
- * Of SIGBUS ours stays, whatever the program says, as the guard of mappings (core/guard.c) depends on it.
+ * Of SIGBUS and SIGSEGV ours stays, whatever the program says, as the guard of mappings (core/guard.c) and what looks at
+ * pointers (pointer.c) depend on it.
  *
  * A child of vfork(2) has its parent's memory but handlers of its own: what it asks for goes to the kernel as it is.
  * So does what rt_sigaction(2) is asked for by syscall(2), and what libc does itself: system(3) and its like put back what
@@ -87,10 +88,15 @@ static void reset(int number)
 	TNI_NEXT(sigaction)(number, &action, NULL);
 }
 
-/* SIGBUS, of which the trampoline stays; or a signal whose handler another thread has just taken away. */
+static bool stays(int number)
+{
+	return number == SIGBUS || number == SIGSEGV;
+}
+
+/* A signal of which the trampoline stays, or one whose handler another thread has just taken away. */
 static void act_by_default(int number, const siginfo_t *info, uint64_t handler)
 {
-	if (number != SIGBUS || (handler == (uintptr_t)SIG_IGN && !is_fault(number, info)))
+	if (!stays(number) || (handler == (uintptr_t)SIG_IGN && !is_fault(number, info)))
 		return;
 	TNI_NEXT(signal)(number, SIG_DFL);
 	/* A fault comes again by itself. */
@@ -104,6 +110,8 @@ static void trampoline(int number, siginfo_t *info, void *context)
 	uint64_t handler;
 	uint32_t flags, deferring;
 
+	if (number == SIGSEGV && tni_pointer_mend(context))
+		return;
 	if (tni_defer_is_due() && !is_fault(number, info)) {
 		tni_defer_signal(number, info, context);
 		return;
@@ -146,7 +154,7 @@ static void leave(void)
 /* What the kernel is told, of what the program says. */
 static void translate(int number, struct sigaction *action)
 {
-	if (!is_handler((uintptr_t)action->sa_handler) && number != SIGBUS)
+	if (!is_handler((uintptr_t)action->sa_handler) && !stays(number))
 		return;
 	action->sa_sigaction = trampoline;
 	action->sa_flags = (action->sa_flags & ~(int)SA_RESETHAND) | SA_SIGINFO;
@@ -185,6 +193,23 @@ static bool is_ours(int number)
 	return number > 0 && number < SIGNALS && (number < 32 || number > 33) &&
 	       number != SIGKILL && number != SIGSTOP && tni_face_is_on(~TNI_FACES_KNOWN) &&
 	       !tni_memory_is_borrowed();
+}
+
+void tni_signal_catch_faults(void)
+{
+	struct entry *entry = &table[SIGSEGV];
+	struct sigaction action;
+
+	if (tni_memory_is_borrowed())
+		return;
+	enter();
+	if (TNI_NEXT(sigaction)(SIGSEGV, NULL, &action) == 0 && action.sa_sigaction != trampoline) {
+		tni_set32(&entry->flags, (uint32_t)action.sa_flags);
+		tni_set64(&entry->handler, (uintptr_t)action.sa_handler);
+		translate(SIGSEGV, &action);
+		TNI_NEXT(sigaction)(SIGSEGV, &action, NULL);
+	}
+	leave();
 }
 
 TNI_STAND_IN int sigaction(int number, const struct sigaction *action, struct sigaction *ret_before)

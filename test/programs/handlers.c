@@ -163,6 +163,35 @@ static void faults(void)
 	printf("died by %d\n", WTERMSIG(number));
 }
 
+/* By what a process ends that touches what it must not, amid calls of queues. */
+static void ends_by_fault(const char *what, const struct sigaction *action)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		volatile char *nowhere = NULL;
+		struct sigaction now;
+
+		if (action)
+			sigaction(SIGSEGV, action, NULL);
+		mq_getattr((mqd_t)-1, &(struct mq_attr){0});
+		sigaction(SIGSEGV, NULL, &now);
+		printf("%s: default %d, ignored %d\n", what, now.sa_handler == SIG_DFL,
+		       now.sa_handler == SIG_IGN);
+		fflush(stdout);
+		*nowhere = 1;
+		_exit(0);
+	}
+	waitpid(child, &status, 0);
+	printf("%s: signal %d, status %d\n", what, WTERMSIG(status), WEXITSTATUS(status));
+}
+
+static void end(int number)
+{
+	_exit(number);
+}
+
 static void children(void)
 {
 	char *const arguments[] = {"sh", "-c", "trap", NULL};
@@ -239,6 +268,7 @@ int main(void)
 
 	other_stack = stack.ss_sp = malloc(65536);
 	sigaltstack(&stack, NULL);
+	ends_by_fault("a fault", NULL);
 	say_action("at first", SIGUSR1);
 	say_action("at first", SIGPIPE);
 	try_action("plain", 0, 0);
@@ -251,6 +281,9 @@ int main(void)
 	old_calls();
 	faults();
 	children();
+	ends_by_fault("a fault by default", &(struct sigaction){.sa_handler = SIG_DFL});
+	ends_by_fault("a fault ignored", &(struct sigaction){.sa_handler = SIG_IGN});
+	ends_by_fault("a fault handled", &(struct sigaction){.sa_handler = end});
 	blocked(0);
 	blocked(SA_RESTART);
 	return 0;
