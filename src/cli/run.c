@@ -199,6 +199,17 @@ static int no_object(uint32_t kind, const char *name, void *context)
 	return 1;
 }
 
+/* What a program has in it is its user's alone; but a program of root's may become another user's, and goes on making
+ * and opening what it is allowed to, as in the kernel's namespaces. */
+static int make_namespace(void)
+{
+	mode_t mode = geteuid() == 0 ? 01777 : 0700, mask = umask(0);
+	int result = mkdir(cli_namespace(), mode) && errno != EEXIST ? -errno : 0;
+
+	umask(mask);
+	return result;
+}
+
 static int set_namespace(void)
 {
 	char path[PATH_MAX];
@@ -207,9 +218,9 @@ static int set_namespace(void)
 	if (cli_namespace_is_missing()) {
 		if (cli_namespace_is_named())
 			return cli_namespace_error(-ENOENT);
-		/* What a program has in it is its user's alone. */
-		if (mkdir(cli_namespace(), 0700) && errno != EEXIST)
-			return cli_namespace_error(-errno);
+		result = make_namespace();
+		if (result < 0)
+			return cli_namespace_error(result);
 	}
 	/* Refused now, with a remedy, and not at every call of the program. */
 	result = tenon_namespace_list(NULL, no_object, NULL);

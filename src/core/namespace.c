@@ -58,6 +58,14 @@ int tenon_namespace_path(char *ret_path, uint64_t capacity_bytes)
 	return 0;
 }
 
+/* Whether a default folder is as it should be: the caller's, and written to by nobody else.  Root's may be for all, if
+ * nobody may remove there what is another's; `tenon run` makes it so. */
+static bool is_as_own(const struct stat *status)
+{
+	return status->st_uid == geteuid() &&
+	       (!(status->st_mode & 022) || (status->st_uid == 0 && status->st_mode & S_ISVTX));
+}
+
 /* The caller's own folder under /dev/shm is made, and must be its alone: anybody may write beside it.
  * A folder that was named may belong to root, too. */
 int tni_namespace_open(const char *path, int make, int *ret_directory_fd)
@@ -81,8 +89,7 @@ int tni_namespace_open(const char *path, int make, int *ret_directory_fd)
 		return errno == ELOOP || (is_own && errno == ENOTDIR) ? -EPERM : -errno;
 	if (fstat(fd, &status) != 0)
 		result = -errno;
-	else if (is_own ? status.st_uid != geteuid() || status.st_mode & 022
-			: status.st_uid != geteuid() && status.st_uid != 0)
+	else if (is_own ? !is_as_own(&status) : status.st_uid != geteuid() && status.st_uid != 0)
 		result = -EPERM;
 	if (result != 0) {
 		close(fd);

@@ -240,6 +240,12 @@ static void test_own_folder_open_to_all(void)
 	own_folder_is(ANN, 0777);
 }
 
+/* Which is for root's alone. */
+static void test_own_folder_sticky(void)
+{
+	own_folder_is(ANN, 01777);
+}
+
 static void test_own_folder_is_a_link(void)
 {
 	char target[64];
@@ -349,6 +355,8 @@ int main(int count, char **arguments)
 		{"a default folder of another is refused", test_own_folder_of_another, NULL},
 		{"a default folder of root is refused", test_own_folder_of_root, NULL},
 		{"a default folder open to all is refused", test_own_folder_open_to_all, NULL},
+		{"a default folder open to all is refused, sticky too", test_own_folder_sticky,
+		 NULL},
 		{"a default folder that is a link is refused", test_own_folder_is_a_link, NULL},
 		{"another's file in the default folder is refused", test_file_of_another, NULL},
 		{"a file that is a link is refused", test_file_is_a_link, NULL},

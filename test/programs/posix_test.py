@@ -62,6 +62,34 @@ HELLO = ('the child hears "there is a fire" (priority 9)\nthe child hears "hello
          'the child hears "how are you?" (priority 1)\nthe parent hears "hello, parent"\n')
 BUFFER = '10000 items, their sum is 50005000\n'
 
+# One that gives its rights up: what it makes then is its new user's, and what it made before is root's still.
+DROPPED = r'''
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+libc.sem_open.restype = ctypes.c_void_p
+def say(what, result): print(what, "done" if result >= 0 else errno.errorcode[ctypes.get_errno()])
+def opened(semaphore): return 0 if semaphore else -1
+os.umask(0)
+new, old = os.O_CREAT | os.O_EXCL | os.O_RDWR, os.O_RDWR
+libc.mq_open(b"/roots", new, 0o600, None), libc.mq_open(b"/alls", new, 0o666, None)
+libc.shm_open(b"/roots", new, 0o600), libc.sem_open(b"/roots", new, 0o600, 1)
+os.seteuid(65534)
+for call in "mq", "shm":
+    open, unlink = getattr(libc, call + "_open"), getattr(libc, call + "_unlink")
+    say(call, open(b"/own", new, 0o400, None)); say("again", open(b"/own", old, 0, None))
+    say("removed", unlink(b"/own")); say("root's", open(b"/roots", old, 0, None)); say("not", unlink(b"/roots"))
+say("all's", libc.mq_open(b"/alls", old))
+say("sem", opened(libc.sem_open(b"/own", new, 0o444, 1))); say("again", opened(libc.sem_open(b"/own", 0)))
+say("removed", libc.sem_unlink(b"/own")); say("not", libc.sem_unlink(b"/roots"))
+os.seteuid(0)
+for unlink in libc.mq_unlink, libc.shm_unlink, libc.sem_unlink: say("root", unlink(b"/roots"))
+libc.mq_unlink(b"/alls")
+'''
+ONE_SAYS = '{} done\nagain EACCES\nremoved done\n'
+OTHERS_SAY = "root's EACCES\nnot EACCES\n"
+DROPPED_SAYS = (ONE_SAYS.format('mq') + OTHERS_SAY + ONE_SAYS.format('shm') + OTHERS_SAY + "all's done\n" +
+                ONE_SAYS.format('sem') + 'not EACCES\n' + 'root done\n' * 3)
+
 
 class Inside:
     """What is run inside the namespaces, as one user."""
@@ -126,6 +154,8 @@ class Inside:
         if python:
             self.says('Python: multiprocessing', PYTHON_SAYS, 'mq,sem,shm', python, '-c', PYTHON)
             self.shell(python)
+            if not self.user:
+                self.says('rights given up', DROPPED_SAYS, 'mq,sem,shm', python, '-c', DROPPED)
         else:
             self.skip('Python', 'there is no Python that this user may run')
         self.says('hello by a queue', HELLO, '', os.path.join(self.examples, 'hello_queue'))
