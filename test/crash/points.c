@@ -11,6 +11,7 @@
 
 #include "points.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
@@ -21,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,6 +41,8 @@ static const struct points_case *current;
 static bool has_sleeper, has_helped, are_placed;
 static uint64_t points_wanted = POINTS;
 static char folder[FOLDER_BYTES];
+static uint32_t descriptors; /* of this process, once it has done all that it does once */
+static int64_t killed_ns;
 
 /* What the sleeper got: 1 - its answer, which is not positive; 0 nothing yet. */
 static _Atomic int64_t *answered;
@@ -66,6 +70,36 @@ bool points_is_slow(int64_t took_ns)
 int64_t points_deadline(void)
 {
 	return step_now_ns() + POINTS_PATIENCE_NS;
+}
+
+int64_t points_killed_ns(void)
+{
+	return killed_ns;
+}
+
+static uint32_t entries(const char *path)
+{
+	DIR *directory = opendir(path);
+	uint32_t count = 0;
+
+	while (directory && readdir(directory))
+		count++;
+	if (directory)
+		closedir(directory);
+	return count;
+}
+
+uint32_t points_descriptors(void)
+{
+	/* "." and "..", and this thread. */
+	while (entries("/proc/self/task") > 3)
+		sched_yield();
+	return entries("/proc/self/fd");
+}
+
+bool points_are_tenons(void)
+{
+	return folder_files(folder) > 0;
 }
 
 bool points_are_placed(void)
@@ -246,9 +280,13 @@ static bool survive(struct step_victim *victim, const struct step_trace *trace, 
 	finished = end == STEP_FINISHED;
 	since_ns = step_now_ns();
 	step_kill(victim);
+	killed_ns = victim->killed_ns;
 	right = is_possible(end) && fault[0] == '\0';
 	if (sleeper)
 		right = prove_sleeper(finished, since_ns, &answer) && right;
+	/* Whom the victim had started. */
+	while (waitpid(-1, NULL, 0) > 0)
+		;
 	return right && current->prove(current, finished, answer);
 }
 
@@ -258,8 +296,15 @@ static void clear_stage(bool *right)
 
 	current->clear_stage(current);
 	files = folder_files(folder);
-	if (files > 0)
+	if (files > 0) {
 		*right = points_wrong("files are left", files);
+		folder_remove(folder);
+		mkdir(folder, 0700);
+	}
+	if (descriptors == 0)
+		descriptors = points_descriptors();
+	else if (points_descriptors() != descriptors)
+		*right = points_wrong("descriptors are left, of how many", descriptors);
 }
 
 static bool run_once(const struct step_trace *trace, uint64_t point, struct step_trace *ret_trace)
@@ -468,6 +513,7 @@ int points_main(int argc, char **argv, const struct points_case *cases, uint32_t
 	}
 	if (folder_make(folder) != 0)
 		return 2;
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	answered = mmap(NULL, sizeof(*answered), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			-1, 0);
 	printf("TAP version 13\n");
