@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -52,7 +53,9 @@ enum operation {
 	COPY_OVER,
 	FORK,
 };
-enum sleeping { POLLS, IS_REGISTERED, IS_BLOCKED };
+/* IS_OWN: there is none, and this process is registered, without a thread that would look; IS_TOLD_LATER: it registers when the
+ * victim is asleep, which is not helped then. */
+enum sleeping { POLLS, IS_REGISTERED, IS_BLOCKED, IS_OWN, IS_TOLD_LATER };
 
 static const struct kind {
 	enum operation operation;
@@ -93,14 +96,19 @@ static const struct kind {
 	{CLOSE_DESCRIPTOR, POLLS, 0, false, false},
 	{COPY_OVER, POLLS, 0, false, false},
 	{FORK, POLLS, 0, false, false},
+	{SEND, IS_OWN, 0, false, false},
+	{RECEIVE_BLOCKED, IS_OWN, 0, false, false},
+	{RECEIVE_BLOCKED, IS_TOLD_LATER, 0, false, false},
 };
 
 static mqd_t own = -1, victims = -1, another = -1;
 static char buffer[MESSAGE_BYTES];
 static size_t message_bytes;
 static long helped;
-/* When the sleeper was told, or 0.  Shared. */
-static _Atomic int64_t *told_ns;
+static bool has_registered; /* this process: IS_OWN */
+static bool has_left_it;    /* asleep: IS_TOLD_LATER */
+/* Of the sleeper, shared: when it was told, and when it had registered; or 0. */
+static _Atomic int64_t *told_ns, *registered_ns;
 
 static const struct kind *kind_of(const struct points_case *one)
 {
@@ -148,19 +156,24 @@ static int register_once(const struct points_case *one)
 static bool set_stage(const struct points_case *one)
 {
 	helped = 0;
+	has_registered = has_left_it = false;
 	message_bytes = has_old(one) ? SHORT_BYTES : MESSAGE_BYTES;
 	if (!told_ns)
-		told_ns = mmap(NULL, sizeof(*told_ns), PROT_READ | PROT_WRITE,
+		told_ns = mmap(NULL, 2 * sizeof(*told_ns), PROT_READ | PROT_WRITE,
 			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (told_ns == MAP_FAILED)
 		return false;
+	registered_ns = told_ns + 1;
 	atomic_store(told_ns, 0);
+	atomic_store(registered_ns, 0);
 	own = open_queue(NAME, O_CREAT | O_NONBLOCK);
 	for (int i = 0; i < kind_of(one)->messages; i++)
 		if (mq_send(own, "first", 5, 0) != 0)
 			return false;
 	if (kind_of(one)->has_dead && points_die_behind(register_once, one) != 0)
 		return false;
+	if (kind_of(one)->sleeping == IS_OWN && kind_of(one)->operation == SEND)
+		has_registered = register_once(one) == 0;
 	return own >= 0 && points_are_tenons();
 }
 
@@ -321,6 +334,7 @@ static int await_notice(mqd_t queue)
 	block_signal(SIGUSR1, &set);
 	if (register_as(queue, SIGEV_SIGNAL) != 0)
 		return -errno;
+	atomic_store(registered_ns, step_now_ns());
 	if (sigtimedwait(&set, NULL, &patience) != SIGUSR1)
 		return -ETIME;
 	atomic_store(told_ns, step_now_ns());
@@ -331,6 +345,7 @@ static int wait_for_it(const struct kind *kind, mqd_t queue)
 {
 	switch (kind->sleeping) {
 	case IS_REGISTERED:
+	case IS_TOLD_LATER:
 		return await_notice(queue);
 	case IS_BLOCKED:
 		return use(queue, kind->for_room);
@@ -401,6 +416,15 @@ static int help(const struct points_case *one)
 		return 0;
 	if (has_old(one))
 		return give_behind(one);
+	if (kind_of(one)->sleeping == IS_OWN)
+		has_registered = register_once(one) == 0;
+	if (kind_of(one)->sleeping == IS_TOLD_LATER && !has_left_it) {
+		has_left_it = true;
+		return 0;
+	}
+	/* It came when the victim had a lock, and waits for that first. */
+	if (kind_of(one)->sleeping == IS_TOLD_LATER && atomic_load(registered_ns) == 0)
+		return step_now_ns() < points_killed_ns() + POINTS_PATIENCE_NS ? 0 : -ETIME;
 	if (!kind_of(one)->for_room)
 		return give();
 	helped++;
@@ -446,6 +470,34 @@ static bool prove_registering(void)
 	return mq_notify(own, NULL) == 0 || points_wrong("withdrawing", errno);
 }
 
+/* With somebody blocked, who gets it, the notice is not given. */
+static bool prove_unblocked(const struct points_case *one)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(receive(open_queue(NAME, 0)) < 0);
+	while (!step_is_asleep(pid, NULL))
+		sched_yield();
+	if (give() != 0 || waitpid(pid, NULL, 0) != pid)
+		return points_wrong("a blocked receiver", errno);
+	helped--;
+	return points_die_behind(register_once, one) != 0 ||
+	       points_wrong("told of what a blocked one got", 0);
+}
+
+/* This process is registered still, or a message is there. */
+static bool prove_registered(const struct points_case *one)
+{
+	bool is_over = points_die_behind(register_once, one) == 0;
+
+	if (is_over != (messages() > 0))
+		return points_wrong("registered or not, and messages", messages());
+	if (!is_over && !prove_unblocked(one))
+		return false;
+	return is_over || mq_notify(own, NULL) == 0;
+}
+
 static bool sends(enum operation operation)
 {
 	return operation == SEND || operation == SEND_LONG || operation == SEND_TO_ITSELF ||
@@ -459,6 +511,8 @@ static bool prove(const struct points_case *one, bool finished, int answer)
 	int64_t before_ns = step_now_ns(), took_ns;
 	bool right;
 
+	if (has_registered && !prove_registered(one))
+		return false;
 	if (answer != POINTS_NO_ANSWER)
 		least += kind->for_room ? 1 : -1;
 	least += helped * (kind->for_room ? -1 : 1);
@@ -526,6 +580,10 @@ int main(int argc, char **argv)
 		CASE("close-descriptor/polled", 29),
 		CASE("copy-over/polled", 30),
 		CASE("fork/polled", 31, .has_threads = true),
+		ALONE("send/own-registered", 32, NO_SLEEPER),
+		ALONE("receive-blocked/own-registered", 33, NO_SLEEPER, .may_wait = true, .help = help),
+		CASE("receive-blocked/registered-later", 34, .may_wait = true, .is_second = true,
+		     .helps_again = true),
 	};
 
 	return points_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
