@@ -32,8 +32,7 @@ void tni_deaths_begin(struct tni_deaths *deaths)
 	*deaths = (struct tni_deaths){.tick_ns = TICK_NS};
 }
 
-/* When to look next: behind a notice, which came `told_ns`, in proportion to how long ago that is. */
-static int64_t next_tick(int64_t tick_ns, int64_t told_ns)
+int64_t tni_deaths_tick(int64_t tick_ns, int64_t told_ns)
 {
 	int64_t next_ns = 2 * tick_ns;
 
@@ -142,7 +141,7 @@ int tni_deaths_after(struct tni_deaths *deaths, const struct tni_holders *holder
 		holders->object->rouse(holders->object);
 	if (is_told)
 		deaths->told_ns = tni_clock_ns(CLOCK_MONOTONIC);
-	deaths->tick_ns = next_tick(deaths->tick_ns, deaths->told_ns);
+	deaths->tick_ns = tni_deaths_tick(deaths->tick_ns, deaths->told_ns);
 	if (!holders->are_there(holders->context))
 		return 0;
 	result = bury_dead(holders, is_told, deadline_ns);

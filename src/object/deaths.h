@@ -32,6 +32,10 @@ struct tni_deaths {
 
 void tni_deaths_begin(struct tni_deaths *deaths);
 
+/* How long to sleep until the next look, where the last was `tick_ns`: behind a notice, which came `told_ns`, in proportion
+ * to how long ago that is. */
+int64_t tni_deaths_tick(int64_t tick_ns, int64_t told_ns);
+
 /* Falls asleep, announced, after a look for the dead if that is due, and looks for them when it was told of a
  * death.  0: something moved; TNI_WOKEN: perhaps in the place of somebody else; -ETIMEDOUT, -EINTR. */
 int tni_deaths_sleep(struct tni_deaths *deaths, const struct tni_holders *holders,

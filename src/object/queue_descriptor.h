@@ -66,6 +66,8 @@ void tni_poll_confirm_returned(struct tenon_queue *queue);
 void tni_poll_lower(struct tni_call *call, uint32_t side);
 /* Removes the FIFOs of the queue whose file this is. */
 void tni_poll_remove(int directory_fd, int fd);
+/* The same before a handle is closed, in the place of one who removed the queue and died before he did it. */
+void tni_poll_remove_left(const struct tenon_queue *queue);
 
 bool tni_pair_is_wanted(const struct tenon_queue *queue);
 /* As tni_poll_raise(), tni_poll_lower(). */

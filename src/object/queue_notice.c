@@ -42,12 +42,15 @@
 
 #include "core/clock.h"
 #include "core/manner.h"
+#include "object/deaths.h"
 #include "object/queue_private.h"
 
 /* The bit that marks the death behind a stake, which the event never has: both stand in one vector. */
 #define EVENT_MASK (~TNI_STAKE_DIED)
 /* Where there are too many stakes, it looks this often. */
 #define BLIND_NS (100 * TNI_MILLISECOND_NS)
+/* Others receive at every one of so many looks: then they are no dead ones. */
+#define LOOKS 100u
 
 static struct tni_queue_notice *notice_of(struct tenon_queue *queue)
 {
@@ -95,6 +98,26 @@ static uint64_t blocked(struct tenon_queue *queue)
 	return count;
 }
 
+/* Messages that are there, under the senders' lock.  By what the receivers have committed: one who is killed behind that has
+ * not shown it to the senders, and nobody might repair his side before it is too late for the notice. */
+static uint64_t available(const struct tenon_queue *queue)
+{
+	const struct tni_receive_side *side = &queue->control->receive;
+
+	for (uint32_t i = 0; i < LOOKS; i++) {
+		uint64_t version = tni_load_acquire64(&side->version); /* ORD(look) */
+		struct tni_receive_view view = tni_receive_view(side);
+		uint64_t gone = view.drained - view.ready, sent;
+
+		if (tni_load_acquire64(&side->version) != version) /* ORD(look) */
+			continue;
+		sent = tni_get64(&queue->control->send.sent_seen);
+		return sent > gone ? sent - gone : 0;
+	}
+	/* They live. */
+	return tni_queue_available(queue);
+}
+
 static bool is_armed(uint32_t state)
 {
 	return state == TNI_NOTICE_ARMED || state == TNI_NOTICE_WITHHELD;
@@ -119,7 +142,7 @@ void tni_notice_stake(struct tni_call *call)
 void tni_notice_before(struct tenon_queue *queue, uint64_t count)
 {
 	struct tni_queue_notice *notice = notice_of(queue);
-	uint64_t there = tni_queue_available(queue), waiting;
+	uint64_t there = available(queue), waiting;
 
 	if (!is_armed(tni_get32(&notice->state)))
 		return;
@@ -178,7 +201,7 @@ static void look_again(struct tenon_queue *queue)
 
 	if (state != TNI_NOTICE_WITHHELD && state != TNI_NOTICE_FIRING)
 		return;
-	if (tni_queue_available(queue) > blocked(queue)) {
+	if (available(queue) > blocked(queue)) {
 		if (state == TNI_NOTICE_WITHHELD)
 			tni_set32(&notice->sender_pid, tni_get32(&queue->control->send.last_pid));
 		fire(queue, true);
@@ -278,21 +301,24 @@ static bool is_untold(struct tenon_queue *queue, uint32_t participant)
 }
 
 /* Buries those whose stakes say that they have died, and those who have died without one.  True: it has to be asked
- * again, untold. */
-static bool bury_dead(struct tenon_queue *queue)
+ * again, untold.  `ret_is_told`: of somebody's death, who is not dead yet. */
+static bool bury_dead(struct tenon_queue *queue, bool *ret_is_told)
 {
 	struct tni_object *object = &queue->object;
 	uint32_t top = tni_object_participants_top(object);
 	bool again = false;
 
+	*ret_is_told = false;
 	for (uint32_t i = 0; i < top; i++) {
 		const struct tni_a32 *word = tni_object_stake(object, i);
 		bool has_died = word && tni_get32(word) & TNI_STAKE_DIED;
 
 		if (i == object->participant || !(has_died || is_untold(queue, i)))
 			continue;
-		if (tni_object_recover_one(object, i, tni_grace_ns()) <= 0)
-			again = true;
+		if (tni_object_recover_one(object, i, tni_grace_ns()) > 0)
+			continue;
+		again = true;
+		*ret_is_told |= has_died;
 	}
 	return again;
 }
@@ -303,6 +329,7 @@ int tni_notice_register(struct tenon_queue *queue, uint32_t signal, uint32_t *re
 	struct tni_call call;
 	int result = tni_call_begin(&call, queue);
 	uint32_t holder;
+	bool is_told;
 
 	if (result != 0)
 		return result;
@@ -312,7 +339,7 @@ int tni_notice_register(struct tenon_queue *queue, uint32_t signal, uint32_t *re
 	    holder < queue->object.header.participants_max)
 		result = tni_object_recover_one(&queue->object, holder, INT64_MAX);
 	if (result >= 0) {
-		bury_dead(queue);
+		bury_dead(queue, &is_told);
 		result = tni_side_lock(&call, TNI_SEND, INT64_MAX);
 	}
 	if (result != 0)
@@ -405,20 +432,24 @@ int tni_notice_take(struct tenon_queue *queue, uint32_t serial, int32_t *ret_sen
 	return result;
 }
 
-static int sleep_once(struct tenon_queue *queue, uint32_t event, bool is_blind, int64_t deadline_ns)
+/* For no longer than `blind_ns`, where nobody would tell. */
+static int sleep_once(struct tenon_queue *queue, uint32_t event, int64_t blind_ns,
+		      int64_t deadline_ns)
 {
 	struct futex_waitv words[TNI_SLEEP_STAKES_MOST + 1];
 	struct tni_sleep sleep;
-	int64_t until_ns = deadline_ns, blind_ns;
+	int64_t until_ns = deadline_ns;
 	uint32_t count = 0;
 	int result;
 
 	tni_sleep_set(&sleep, 0);
 	tni_object_add_stakes(&queue->object, &sleep);
-	if (is_blind || sleep.stakes == TNI_SLEEP_STAKES_MOST) {
-		blind_ns = tni_clock_ns(CLOCK_MONOTONIC) + BLIND_NS;
-		until_ns = blind_ns < deadline_ns ? blind_ns : deadline_ns;
-	}
+	if (blind_ns == 0 && sleep.stakes == TNI_SLEEP_STAKES_MOST)
+		blind_ns = BLIND_NS;
+	if (blind_ns != 0)
+		until_ns = tni_clock_ns(CLOCK_MONOTONIC) + blind_ns;
+	if (until_ns > deadline_ns)
+		until_ns = deadline_ns;
 	for (uint32_t i = 0; i < sleep.stakes; i++)
 		words[count++] = (struct futex_waitv){.val = sleep.stake[i].value,
 						      .uaddr = (uintptr_t)sleep.stake[i].word,
@@ -429,14 +460,29 @@ static int sleep_once(struct tenon_queue *queue, uint32_t event, bool is_blind, 
 	return result == -ETIMEDOUT && until_ns < deadline_ns ? 0 : result;
 }
 
+/* How long to sleep where nobody would tell; 0: as long as may be.  The kernel tells of a death before it can be seen by the
+ * dead one's lock: then soon, and then after a part of the time since (object/deaths.c). */
+static int64_t look_for_dead(struct tenon_queue *queue, int64_t *told_ns)
+{
+	bool is_told, is_blind = bury_dead(queue, &is_told);
+
+	if (!is_told)
+		*told_ns = 0;
+	else if (*told_ns == 0)
+		*told_ns = tni_clock_ns(CLOCK_MONOTONIC);
+	return is_blind ? tni_deaths_tick(BLIND_NS, *told_ns) : 0;
+}
+
 int tni_notice_wait(struct tenon_queue *queue, uint32_t serial, int64_t deadline_ns)
 {
+	int64_t told_ns = 0;
+
 	for (;;) {
 		struct tni_participant *entry;
 		struct tni_call call;
 		/* ORD(notice): read before looking. */
 		uint32_t event = tni_load_acquire32(&notice_of(queue)->event);
-		bool is_blind = bury_dead(queue);
+		int64_t blind_ns = look_for_dead(queue, &told_ns);
 		int result;
 
 		result = begin(&call, queue);
@@ -448,7 +494,7 @@ int tni_notice_wait(struct tenon_queue *queue, uint32_t serial, int64_t deadline
 			return result > 0 ? 0 : result;
 		if (tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
 			return -ETIMEDOUT;
-		result = sleep_once(queue, event, is_blind, deadline_ns);
+		result = sleep_once(queue, event, blind_ns, deadline_ns);
 		if (result == -ENOSYS)
 			syscall(SYS_futex, &notice_of(queue)->event, FUTEX_WAIT, event,
 				&(struct timespec){.tv_nsec = BLIND_NS}, NULL, 0);

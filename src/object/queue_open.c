@@ -543,6 +543,7 @@ struct tenon_queue *tenon_queue_close(struct tenon_queue *queue)
 		return NULL;
 	tni_notice_leave(queue);
 	tni_memory_leave(queue);
+	tni_poll_remove_left(queue);
 	close_queue(queue);
 	tni_deathwatch_close(&queue->watch);
 	for (uint32_t side = 0; side < TNI_GATES; side++)

@@ -20,13 +20,13 @@
  *		M2 make the FIFO	dies: R2, yet to come, removes it
  *		M3 open, owner, mode	dies: the same
  *		M4 look again	no name: R2 may have been before M2, and so it is removed here
- *	remove	R1 the queue's name	dies: the FIFOs stay; `tenon doctor` names them
+ *	remove	R1 the queue's name	dies: the next one who closes the queue does R2
  *		R2 the FIFOs' names
  *
  * The FIFO of a descriptor that is both (object/queue_pair.c) comes and goes in the same way.
  *
  * An empty FIFO is left over only if R1 and R2 both fell between M1 and M2 and the maker was killed before
- * M4, or the remover between R1 and R2: `tenon doctor` names it.  There is no lock that both hold, since
+ * M4, or the remover between R1 and R2, and nobody closed the queue behind that: `tenon doctor` names it.  There is no lock that both hold, since
  * a stopped process must not keep others from removing a queue.  In a sticky folder R2 does not remove what
  * another user made: it stays.
  */
@@ -328,4 +328,21 @@ void tni_poll_remove(int directory_fd, int fd)
 		file_name(status.st_ino, header.id, *which, name, sizeof(name));
 		unlinkat(directory_fd, name, 0);
 	}
+}
+
+void tni_poll_remove_left(const struct tenon_queue *queue)
+{
+	bool has_any = tni_get32(&queue->pair_fd) != 0 ||
+		       tni_get32(&queue->poll_fd[TNI_SEND]) != 0 ||
+		       tni_get32(&queue->poll_fd[TNI_RECEIVE]) != 0;
+	struct stat status;
+	int directory;
+
+	if (!has_any || look_at_file(queue, &status) != -ENOENT)
+		return;
+	directory = open(queue->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		return;
+	tni_poll_remove(directory, queue->object.fd);
+	close(directory);
 }

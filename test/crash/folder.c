@@ -38,7 +38,7 @@ uint32_t folder_files(const char *path)
 	uint32_t files = 0;
 
 	while (directory && (entry = readdir(directory)) != NULL)
-		files += entry->d_name[0] != '.';
+		files += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 	if (directory)
 		closedir(directory);
 	return files;

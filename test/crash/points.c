@@ -11,6 +11,7 @@
 
 #include "points.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
@@ -21,10 +22,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <tenon/tenon.h>
 
 #include "folder.h"
 #include "step.h"
@@ -38,9 +38,11 @@
 #define POINTS 40u
 
 static const struct points_case *current;
-static bool has_sleeper, has_helped, is_recording, are_placed;
+static bool has_sleeper, has_helped, are_placed;
 static uint64_t points_wanted = POINTS;
 static char folder[FOLDER_BYTES];
+static uint32_t descriptors; /* of this process, once it has done all that it does once */
+static int64_t killed_ns;
 
 /* What the sleeper got: 1 - its answer, which is not positive; 0 nothing yet. */
 static _Atomic int64_t *answered;
@@ -67,7 +69,37 @@ bool points_is_slow(int64_t took_ns)
 
 int64_t points_deadline(void)
 {
-	return tenon_deadline_after(POINTS_PATIENCE_NS);
+	return step_now_ns() + POINTS_PATIENCE_NS;
+}
+
+int64_t points_killed_ns(void)
+{
+	return killed_ns;
+}
+
+static uint32_t entries(const char *path)
+{
+	DIR *directory = opendir(path);
+	uint32_t count = 0;
+
+	while (directory && readdir(directory))
+		count++;
+	if (directory)
+		closedir(directory);
+	return count;
+}
+
+uint32_t points_descriptors(void)
+{
+	/* "." and "..", and this thread. */
+	while (entries("/proc/self/task") > 3)
+		sched_yield();
+	return entries("/proc/self/fd");
+}
+
+bool points_are_tenons(void)
+{
+	return folder_files(folder) > 0;
 }
 
 bool points_are_placed(void)
@@ -137,7 +169,7 @@ static void await_sleeper(void)
 
 static void add_sleeper(void)
 {
-	if (!has_sleeper || sleeper || is_recording)
+	if (!has_sleeper || sleeper)
 		return;
 	sleeper = start_sleeper();
 	await_sleeper();
@@ -211,25 +243,50 @@ static bool start_victim(struct step_victim *victim)
 	return !current->disturb || current->disturb(current) || points_wrong("stage", 0);
 }
 
-static bool survive(struct step_victim *victim, const struct step_trace *trace, uint64_t point)
+/* Whether the victim came to where it was to be killed. */
+static bool is_possible(enum step_end end)
+{
+	if (end == STEP_HANGS || end == STEP_CRASHED)
+		return points_wrong("the victim hangs or crashed", end);
+	return true;
+}
+
+/* With the others about, since what they do makes its way longer. */
+static enum step_end record(struct step_victim *victim, struct step_trace *ret_trace)
+{
+	enum step_end end = step_record(victim, ret_trace, STEPS_LIMIT);
+
+	/* One that nobody helps is left asleep, and so is one whose threads have no processor for long. */
+	if (end != STEP_FINISHED &&
+	    !(end == STEP_ASLEEP && (current->may_wait || current->has_threads)))
+		points_wrong("the operation does not end", end);
+	return end;
+}
+
+/* Kills it behind the n-th instruction; without a trace, at its end. */
+static bool survive(struct step_victim *victim, const struct step_trace *trace, uint64_t point,
+		    struct step_trace *ret_trace)
 {
 	enum step_end end;
 	int64_t since_ns;
-	bool right = true, finished;
+	bool right, finished;
 	int answer = POINTS_NO_ANSWER;
 
 	sleeper = 0;
 	if (!current->is_rival && !current->is_second)
 		add_sleeper();
-	end = step_jump(victim, trace, point);
+	end = trace ? step_jump(victim, trace, point) : record(victim, ret_trace);
 	add_sleeper();
 	finished = end == STEP_FINISHED;
 	since_ns = step_now_ns();
 	step_kill(victim);
-	if (end == STEP_HANGS || end == STEP_CRASHED)
-		right = points_wrong("the victim hangs or crashed", end);
+	killed_ns = victim->killed_ns;
+	right = is_possible(end) && fault[0] == '\0';
 	if (sleeper)
 		right = prove_sleeper(finished, since_ns, &answer) && right;
+	/* Whom the victim had started. */
+	while (waitpid(-1, NULL, 0) > 0)
+		;
 	return right && current->prove(current, finished, answer);
 }
 
@@ -239,37 +296,45 @@ static void clear_stage(bool *right)
 
 	current->clear_stage(current);
 	files = folder_files(folder);
-	if (files > 0)
+	if (files > 0) {
 		*right = points_wrong("files are left", files);
+		folder_remove(folder);
+		mkdir(folder, 0700);
+	}
+	if (descriptors == 0)
+		descriptors = points_descriptors();
+	else if (points_descriptors() != descriptors)
+		*right = points_wrong("descriptors are left, of how many", descriptors);
 }
 
-/* Kills behind the n-th instruction. */
-static bool run_point(const struct step_trace *trace, uint64_t point)
+static bool run_once(const struct step_trace *trace, uint64_t point, struct step_trace *ret_trace)
 {
 	struct step_victim victim;
-	bool right = set_stage() && start_victim(&victim) && survive(&victim, trace, point);
+	bool right = set_stage() && start_victim(&victim) &&
+		     survive(&victim, trace, point, ret_trace);
 
 	clear_stage(&right);
 	return right;
 }
 
-static bool record(struct step_trace *trace)
+/* Kills behind the n-th instruction. */
+static bool run_point(const struct step_trace *trace, uint64_t point)
 {
-	struct step_victim victim;
-	enum step_end end = STEP_HANGS;
-	bool right = true;
+	return run_once(trace, point, NULL);
+}
 
-	is_recording = true;
-	if (set_stage() && start_victim(&victim)) {
-		end = step_record(&victim, trace, STEPS_LIMIT);
-		step_kill(&victim);
+/* The whole operation, noted.  Again, if somebody only had no processor. */
+static bool record_run(struct step_trace *ret_trace)
+{
+	bool right = false;
+
+	for (uint32_t round = 0; round < SLOW_ROUNDS && !right; round++) {
+		step_trace_free(ret_trace);
+		slow = false;
+		right = run_once(NULL, 0, ret_trace);
+		if (!slow)
+			break;
 	}
-	is_recording = false;
-	clear_stage(&right);
-	/* One that nobody helps is left asleep, and so is one whose threads have no processor for long. */
-	if (end != STEP_FINISHED &&
-	    !(end == STEP_ASLEEP && (current->may_wait || current->has_threads)))
-		right = points_wrong("the operation does not end", end);
 	return right;
 }
 
@@ -358,18 +423,19 @@ static bool try_point(const struct step_trace *trace, uint64_t point)
 	return right;
 }
 
-static bool run_scenario(uint64_t *ret_points)
+static bool run_scenario(uint64_t *ret_points, uint64_t *ret_instructions)
 {
 	struct step_trace trace = {0};
 	uint64_t *points, count = 0;
-	bool right = record(&trace);
+	bool right = record_run(&trace);
 
 	if (!right)
-		printf("# %s\n", fault);
+		printf("# behind its end, recording: %s\n", fault);
 	points = right ? choose_points(&trace, &count) : NULL;
 	right = points != NULL;
 	for (*ret_points = 0; right && *ret_points < count; ++*ret_points)
 		right = try_point(&trace, points[*ret_points]);
+	*ret_instructions = trace.count;
 	free(points);
 	step_trace_free(&trace);
 	return right;
@@ -379,16 +445,16 @@ static bool run_scenario(uint64_t *ret_points)
 static bool report(uint32_t number, const char *name)
 {
 	const char *obstacle = current->obstacle ? current->obstacle(current) : NULL;
-	uint64_t points = 0;
+	uint64_t points = 0, instructions = 0;
 	bool right;
 
 	if (obstacle) {
 		printf("ok %u - %s # SKIP %s\n", number, name, obstacle);
 		return true;
 	}
-	right = run_scenario(&points);
-	printf("%sok %u - %s: %" PRIu64 " kill points\n", right ? "" : "not ", number, name,
-	       points);
+	right = run_scenario(&points, &instructions);
+	printf("%sok %u - %s: %" PRIu64 " kill points of %" PRIu64 "\n", right ? "" : "not ",
+	       number, name, points, instructions);
 	fflush(stdout);
 	return right;
 }
@@ -447,6 +513,7 @@ int points_main(int argc, char **argv, const struct points_case *cases, uint32_t
 	}
 	if (folder_make(folder) != 0)
 		return 2;
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	answered = mmap(NULL, sizeof(*answered), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			-1, 0);
 	printf("TAP version 13\n");

@@ -63,6 +63,15 @@ int64_t points_deadline(void);
 /* Runs a function in a process of its own, which is killed by SIGKILL behind it.  0, or -1. */
 int points_die_behind(int (*run)(const struct points_case *one), const struct points_case *one);
 
+/* Just before the victim of this run was killed. */
+int64_t points_killed_ns(void);
+
+/* How many this process has, when its other threads have ended. */
+uint32_t points_descriptors(void);
+
+/* Whether something is in the namespace: else the system's own calls were made. */
+bool points_are_tenons(void);
+
 /* Whether the objects are to lie in a region. */
 bool points_are_placed(void);
 

@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include <tenon/posix.h>
+#include <semaphore.h>
 
 #include "points.h"
 #include "step.h"
@@ -56,7 +56,7 @@ static sem_t *open_it(const struct points_case *one)
 {
 	if (!is_named(one))
 		return shared;
-	return tenon_sem_open(NAME, O_CREAT, 0600, first_value(one));
+	return sem_open(NAME, O_CREAT, 0600, first_value(one));
 }
 
 static struct timespec far(clockid_t clock)
@@ -74,7 +74,7 @@ static int wait_long(sem_t *semaphore)
 
 	clock_gettime(CLOCK_REALTIME, &at);
 	at.tv_sec += POINTS_PATIENCE_NS / 1000000000;
-	return tenon_sem_timedwait(semaphore, &at) == 0 ? 0 : -errno;
+	return sem_timedwait(semaphore, &at) == 0 ? 0 : -errno;
 }
 
 static int prepare(const struct points_case *one)
@@ -91,36 +91,36 @@ static void operate(const struct points_case *one)
 
 	switch (one->number) {
 	case POST_TWICE:
-		tenon_sem_post(victims);
-		tenon_sem_post(victims);
+		sem_post(victims);
+		sem_post(victims);
 		break;
 	case POST:
 	case NAMED_POST:
-		tenon_sem_post(victims);
+		sem_post(victims);
 		break;
 	case TIMED_ASLEEP:
 		at = far(CLOCK_REALTIME);
-		tenon_sem_timedwait(victims, &at);
+		sem_timedwait(victims, &at);
 		break;
 	case CLOCK_ASLEEP:
 		at = far(CLOCK_MONOTONIC);
-		tenon_sem_clockwait(victims, CLOCK_MONOTONIC, &at);
+		sem_clockwait(victims, CLOCK_MONOTONIC, &at);
 		break;
 	case TIMED_OUT:
 		clock_gettime(CLOCK_REALTIME, &at);
 		at.tv_nsec += 2000000;
 		at.tv_sec += at.tv_nsec / 1000000000;
 		at.tv_nsec %= 1000000000;
-		tenon_sem_timedwait(victims, &at);
+		sem_timedwait(victims, &at);
 		break;
 	case NAMED_OPEN:
 		victims = open_it(one);
 		break;
 	case NAMED_CLOSE:
-		tenon_sem_close(victims);
+		sem_close(victims);
 		break;
 	default:
-		tenon_sem_wait(victims);
+		sem_wait(victims);
 	}
 }
 
@@ -141,7 +141,7 @@ static int64_t value(void)
 {
 	int count = -1;
 
-	if (tenon_sem_getvalue(own, &count) != 0)
+	if (sem_getvalue(own, &count) != 0)
 		points_wrong("value", 0);
 	return count;
 }
@@ -156,7 +156,7 @@ static bool is_due(const struct points_case *one, bool finished)
 static int give(void)
 {
 	given++;
-	return tenon_sem_post(own);
+	return sem_post(own);
 }
 
 /* As if somebody had posted and died, and the kernel's wake had hit one who is to be woken in any case. */
@@ -200,9 +200,9 @@ static bool prove(const struct points_case *one, bool finished, int answer)
 	if (there < least || there > most)
 		return points_wrong("the count", there);
 	/* It works for who comes, and to its end. */
-	if (tenon_sem_post(own) != 0 || wait_long(own) != 0)
+	if (sem_post(own) != 0 || wait_long(own) != 0)
 		return points_wrong("the semaphore", errno);
-	while (tenon_sem_trywait(own) == 0)
+	while (sem_trywait(own) == 0)
 		;
 	if (errno != EAGAIN || value() != 0)
 		return points_wrong("an empty semaphore", errno);
@@ -218,7 +218,7 @@ static bool set_stage(const struct points_case *one)
 			      0);
 	if (shared == MAP_FAILED)
 		return false;
-	if (!is_named(one) && tenon_sem_init(shared, 1, first_value(one)) != 0)
+	if (!is_named(one) && sem_init(shared, 1, first_value(one)) != 0)
 		return false;
 	/* Somebody announced himself and was killed: the post that is recorded, without a sleeper, takes the long way too. */
 	if (one->number == POST || one->number == POST_TWICE)
@@ -231,8 +231,8 @@ static void clear_stage(const struct points_case *one)
 {
 	if (!is_named(one))
 		return;
-	tenon_sem_close(own);
-	tenon_sem_unlink(NAME);
+	sem_close(own);
+	sem_unlink(NAME);
 }
 
 #define CASE(text, operation, ...)                                                                 \
