@@ -75,6 +75,9 @@ void tni_watch(int fd);
 void tni_watch_entries(const struct pollfd *entries, nfds_t count);
 void tni_watch_sets(int count, const fd_set *readable, const fd_set *writable);
 
+/* memory.c: libc's own functions of memory are looked up. */
+void tni_memory_find(void);
+
 /* A child of vfork(2), which has its parent's memory, but not its signals nor its descriptors. */
 bool tni_memory_is_borrowed(void);
 
