@@ -17,7 +17,8 @@ import source_tree
 FOLDER = 'src/preload'
 MAP = f'{FOLDER}/tenon-preload.map'
 BUILD = f'{FOLDER}/meson.build'
-STAND_IN = re.compile(r'^(?:extern )?TNI_STAND_IN [^;{(]*?\b(\w+)\(|^TNI_STAND_IN_AS\((\w+),',
+STAND_IN = re.compile(r'^(?:extern )?TNI_STAND_IN [^;{(]*?\b(\w+)\(|'
+                     r'^TNI_STAND_IN_AS\((\w+),|^TNI_STAND_IN_REFUSED\(\w*, \w+, (\w+),',
                       re.MULTILINE)
 # What makes descriptors, which own.c has to know of.
 MAKERS = {'open', 'open64', 'openat', 'openat64', 'memfd_create', 'eventfd', 'epoll_create',
@@ -39,7 +40,7 @@ def marked(root):
     for path in source_tree.files(root, ('.c',), (FOLDER,)):
         code = source_tree.code_of(source_tree.read(root, path))
         for match in STAND_IN.finditer(code):
-            found[match.group(1) or match.group(2)] = path
+            found[next(filter(None, match.groups()))] = path
     return found
 
 

@@ -36,6 +36,9 @@ int tni_pair_open(struct tenon_queue *queue, int flags, int *ret_fd);
 /* From now on it tells. */
 int tni_pair_watch(struct tenon_queue *queue);
 bool tni_pair_is_watched(const struct tenon_queue *queue);
+/* Whether it may be one: a pipe as small as those; a single system call, which looks at nothing else. */
+bool tni_pair_is_likely(int fd);
+
 /* Which queue a descriptor of that kind is of, and the folder of its namespace.  -EBADF it is none. */
 int tni_pair_identify(int fd, char *ret_namespace, size_t capacity_bytes, uint64_t *ret_inode,
 		      uint64_t *ret_id);

@@ -25,7 +25,8 @@ static bool is_hidden(int fd)
 
 static void closing(int fd)
 {
-	if (tni_is_queue(fd)) {
+	if (tni_get32(&tni_has_queues_) != 0 && fd >= 0 && !tni_inherited_take(fd) &&
+	    tni_mq_is(fd)) {
 		tni_defer_begin();
 		tni_mq_closing(fd);
 		tni_defer_end();
@@ -168,6 +169,8 @@ TNI_STAND_IN int fcntl(int fd, int command, ...)
 		return fail(EBADF);
 	if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
 		return copied(fd, TNI_NEXT(fcntl)(fd, command, argument));
+	if ((command == F_GETPIPE_SZ || command == F_SETPIPE_SZ) && tni_is_queue(fd))
+		return fail(EBADF);
 	if ((command == F_GETFL || command == F_SETFL) && tni_is_queue(fd))
 		return queue_flags(fd, command, (int)(intptr_t)argument);
 	return TNI_NEXT(fcntl)(fd, command, argument);
