@@ -95,6 +95,18 @@ _tenon_words()
 	COMPREPLY+=($(compgen -W "$*" -- "$word"))
 }
 
+# Of a list, separated by commas, the last word; what is in it already is not offered once more.
+_tenon_list()
+{
+	local word=$1 before='' one
+
+	shift
+	[[ $word == *,* ]] && before=${word%,*},
+	for one; do
+		[[ ,$before == *,$one,* ]] || _tenon_words "$word" "$before$one"
+	done
+}
+
 # Completes the value of an option; fails if the option has none.
 _tenon_value()
 {
@@ -116,7 +128,7 @@ _tenon_value()
 	--capacity) _tenon_words "$word" rendezvous unbounded ;;
 	--tries) _tenon_words "$word" unlimited ;;
 	--kind) _tenon_words "$word" "$_tenon_kinds" ;;
-	--only) _tenon_words "$word" mq sem shm ;;
+	--only) _tenon_list "$word" mq sem shm ;;
 	--limits) _tenon_words "$word" kernel none ;;
 	--if-dead) _tenon_words "$word" run fail ;;
 	--dead) _tenon_names "$namespace" "$word" queue ;;
@@ -161,12 +173,22 @@ _tenon_operand()
 
 _tenon()
 {
-	local word=${COMP_WORDS[COMP_CWORD]} command='' namespace='' kind='' what='' previous=''
-	local -i i position=0 ended=0
+	local word command='' namespace='' kind='' what='' previous=''
+	local -i i position=0 ended=0 last
+	local -a words=()
+
+	# bash takes --option=value apart, into three: the last is the option's value as if it stood alone.
+	for ((i = 0; i <= COMP_CWORD; ++i)); do
+		[[ ${COMP_WORDS[i]} == = && ${COMP_WORDS[i - 1]} == --* ]] && ((i < COMP_CWORD)) && continue
+		words+=("${COMP_WORDS[i]}")
+	done
+	last=$((${#words[@]} - 1))
+	word=${words[last]}
+	[[ $word == = ]] && word=''
 
 	COMPREPLY=()
-	for ((i = 1; i < COMP_CWORD; ++i)); do
-		previous=${COMP_WORDS[i]}
+	for ((i = 1; i < last; ++i)); do
+		previous=${words[i]}
 		if ((ended)); then
 			((++position))
 		elif [[ $previous == -- ]]; then
@@ -174,14 +196,14 @@ _tenon()
 		elif [[ $previous == -* ]]; then
 			# An option with a value takes the next word, which may be the one to complete.
 			if [[ $previous != *=* ]] && _tenon_value "$previous" '' '' "$command" 2>/dev/null; then
-				if ((i + 1 == COMP_CWORD)); then
+				if ((i + 1 == last)); then
 					COMPREPLY=()
 					_tenon_value "$previous" "$word" "$namespace" "$command"
 					return
 				fi
 				((++i))
-				[[ $previous == --namespace ]] && namespace=${COMP_WORDS[i]}
-				[[ $previous == --kind ]] && kind=${COMP_WORDS[i]}
+				[[ $previous == --namespace ]] && namespace=${words[i]}
+				[[ $previous == --kind ]] && kind=${words[i]}
 			fi
 			[[ $previous == --kind=* ]] && kind=${previous#*=}
 		elif [[ -z $command ]]; then

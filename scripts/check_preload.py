@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks the preload library's names: it exports what its sources mark TNI_STAND_IN and its symbol map lists, nothing
 less and nothing else, without versions; libc has each of them; and what the library within it calls under one of
-these names is renamed (src/preload/own.c), so that it does not come back to what stands in.
+these names is renamed (src/preload/own.c, memory.c), so that it does not come back to what stands in.
 
     check_preload.py ROOT PRELOAD-LIBRARY STATIC-LIBRARY
 """
@@ -17,12 +17,15 @@ import source_tree
 FOLDER = 'src/preload'
 MAP = f'{FOLDER}/tenon-preload.map'
 BUILD = f'{FOLDER}/meson.build'
-STAND_IN = re.compile(r'^(?:extern )?TNI_STAND_IN [^;{(]*?\b(\w+)\(|^TNI_STAND_IN_AS\((\w+),',
+STAND_IN = re.compile(r'^(?:extern )?TNI_STAND_IN [^;{(]*?\b(\w+)\(|'
+                     r'^TNI_STAND_IN_AS\((\w+),|^TNI_STAND_IN_REFUSED\(\w*, \w+, (\w+),',
                       re.MULTILINE)
 # What makes descriptors, which own.c has to know of.
 MAKERS = {'open', 'open64', 'openat', 'openat64', 'memfd_create', 'eventfd', 'epoll_create',
           'epoll_create1', 'timerfd_create', 'inotify_init', 'inotify_init1', 'pipe', 'pipe2',
           'socket', 'socketpair', 'accept', 'accept4', 'creat', 'creat64', 'signalfd', 'mkostemp64'}
+# What touches shared memory, which a sanitizer's runtime must not see: memory.c.
+TOUCHERS = {'memcpy', 'memmove', 'memset', 'memcmp', 'bcmp', 'bzero', '__memcpy_chk', '__memmove_chk', '__memset_chk'}
 
 
 def nm(*arguments):
@@ -37,7 +40,7 @@ def marked(root):
     for path in source_tree.files(root, ('.c',), (FOLDER,)):
         code = source_tree.code_of(source_tree.read(root, path))
         for match in STAND_IN.finditer(code):
-            found[match.group(1) or match.group(2)] = path
+            found[next(filter(None, match.groups()))] = path
     return found
 
 
@@ -62,7 +65,7 @@ def main():
     faults += [(MAP, 1, f'libc does not have {name}')
                for name in sorted(listed) if not hasattr(libc, name)]
     faults += [(BUILD, 1, f'the library calls {name}, which is not renamed')
-               for name in sorted((listed | MAKERS) & undefined - wrapped)]
+               for name in sorted((listed | MAKERS | TOUCHERS) & undefined - wrapped)]
     source_tree.report('preload', faults, f'{len(exported)} symbols')
 
 

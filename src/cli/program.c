@@ -29,11 +29,13 @@
 typedef Elf64_Ehdr elf_header;
 typedef Elf64_Phdr elf_segment;
 typedef Elf64_Shdr elf_section;
+typedef Elf64_Dyn elf_dynamic;
 #define ELF_CLASS ELFCLASS64
 #else
 typedef Elf32_Ehdr elf_header;
 typedef Elf32_Phdr elf_segment;
 typedef Elf32_Shdr elf_section;
+typedef Elf32_Dyn elf_dynamic;
 #define ELF_CLASS ELFCLASS32
 #endif
 
@@ -119,36 +121,81 @@ static enum cli_program_obstacle look_at_linker(int fd, const elf_segment *segme
 	return CLI_PROGRAM_FOREIGN;
 }
 
+/* Of what type; false if there is none in the file. */
+static bool find_segment(int fd, const elf_header *header, uint32_t type, elf_segment *ret_segment)
+{
+	if (header->e_phentsize != sizeof(*ret_segment))
+		return false;
+	for (uint32_t i = 0; i < header->e_phnum; ++i)
+		if (read_at(fd, header->e_phoff + i * sizeof(*ret_segment), ret_segment,
+			    sizeof(*ret_segment)) &&
+		    ret_segment->p_type == type)
+			return true;
+	return false;
+}
+
+/* Whether it needs libraries: then some of it is in C. */
+static bool needs_libraries(int fd, const elf_header *header)
+{
+	elf_segment segment;
+	elf_dynamic entry;
+
+	if (!find_segment(fd, header, PT_DYNAMIC, &segment))
+		return false;
+	for (uint32_t i = 0; i < ENTRIES_MOST && (i + 1) * sizeof(entry) <= segment.p_filesz; ++i) {
+		if (!read_at(fd, segment.p_offset + i * sizeof(entry), &entry, sizeof(entry)) ||
+		    entry.d_tag == DT_NULL)
+			return false;
+		if (entry.d_tag == DT_NEEDED)
+			return true;
+	}
+	return false;
+}
+
+static bool read_header(int fd, elf_header *ret_header)
+{
+	return read_at(fd, 0, ret_header, sizeof(*ret_header)) &&
+	       memcmp(ret_header->e_ident, ELFMAG, SELFMAG) == 0;
+}
+
+static bool is_of_this_processor(const elf_header *header)
+{
+	CLI_CLEANUP(cli_cleanup_fd) int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	elf_header own;
+
+	return fd < 0 || !read_header(fd, &own) || own.e_machine == header->e_machine;
+}
+
 static enum cli_program_obstacle look_at_elf(int fd)
 {
-	elf_header header, own;
+	elf_header header;
 	elf_segment segment;
-	int own_fd;
 
-	if (!read_at(fd, 0, &header, sizeof(header)) || memcmp(header.e_ident, ELFMAG, SELFMAG))
+	if (!read_header(fd, &header))
 		return CLI_PROGRAM_SUITABLE;
 	if (header.e_ident[EI_CLASS] != ELF_CLASS)
 		return CLI_PROGRAM_32_BIT;
-	own_fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	if (own_fd >= 0) {
-		bool is_other = read_at(own_fd, 0, &own, sizeof(own)) &&
-				own.e_machine != header.e_machine;
-
-		close(own_fd);
-		if (is_other)
-			return CLI_PROGRAM_FOREIGN;
-	}
+	if (!is_of_this_processor(&header))
+		return CLI_PROGRAM_FOREIGN;
 	if (is_go(fd, &header))
-		return CLI_PROGRAM_GO;
+		return needs_libraries(fd, &header) ? CLI_PROGRAM_CGO : CLI_PROGRAM_GO;
 	if (header.e_phentsize != sizeof(segment))
 		return CLI_PROGRAM_SUITABLE;
-	for (uint32_t i = 0; i < header.e_phnum; ++i) {
-		if (!read_at(fd, header.e_phoff + i * sizeof(segment), &segment, sizeof(segment)))
-			return CLI_PROGRAM_SUITABLE;
-		if (segment.p_type == PT_INTERP)
-			return look_at_linker(fd, &segment);
-	}
+	if (find_segment(fd, &header, PT_INTERP, &segment))
+		return look_at_linker(fd, &segment);
 	return CLI_PROGRAM_STATIC;
+}
+
+bool cli_program_is_library(const char *path)
+{
+	CLI_CLEANUP(cli_cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	elf_header header;
+	elf_segment segment;
+
+	/* What names a dynamic linker is a program, though it may look like a library otherwise. */
+	return fd >= 0 && read_header(fd, &header) && header.e_ident[EI_CLASS] == ELF_CLASS &&
+	       header.e_type == ET_DYN && is_of_this_processor(&header) &&
+	       !find_segment(fd, &header, PT_INTERP, &segment);
 }
 
 /* True: it is a script, and `path` is its interpreter from now on. */

@@ -165,6 +165,24 @@ static int set(const char *variable, const char *value)
 	return setenv(variable, value, 1) ? cli_system_error(variable, -errno) : CLI_OK;
 }
 
+static int check_library(const char *path)
+{
+	if (path[strcspn(path, " :")]) {
+		cli_warn("the preload library '%s': a path with a blank or a colon cannot be "
+			 "preloaded; make a link to it, and name that by TENON_PRELOAD_LIBRARY",
+			 path);
+		return CLI_FAILED;
+	}
+	if (!cli_program_is_library(path)) {
+		cli_warn("the preload library '%s' cannot be read, or is no shared library for "
+			 "this system; look at TENON_PRELOAD_LIBRARY, or install it anew with "
+			 "'make install'",
+			 path);
+		return CLI_FAILED;
+	}
+	return CLI_OK;
+}
+
 static int set_preload(void)
 {
 	CLI_CLEANUP(cli_cleanup_free) char *list = NULL;
@@ -172,14 +190,10 @@ static int set_preload(void)
 	char path[PATH_MAX];
 	int status = find_library(path);
 
+	if (!status)
+		status = check_library(path);
 	if (status)
 		return status;
-	if (path[strcspn(path, " :")]) {
-		cli_warn("the preload library '%s': a path with a blank or a colon cannot be "
-			 "preloaded; make a link to it, and name that by TENON_PRELOAD_LIBRARY",
-			 path);
-		return CLI_FAILED;
-	}
 	/* One `tenon run` under another. */
 	if (before && strstr(before, path))
 		return CLI_OK;
@@ -210,7 +224,7 @@ static int make_namespace(void)
 	return result;
 }
 
-static int set_namespace(void)
+static int set_namespace(bool is_quiet)
 {
 	char path[PATH_MAX];
 	int result;
@@ -228,42 +242,50 @@ static int set_namespace(void)
 		return cli_namespace_error(result);
 	if (!realpath(cli_namespace(), path))
 		return cli_namespace_error(-errno);
+	if (!is_quiet && cli_is_on_disk(path))
+		cli_warn("namespace '%s': it is not on tmpfs: what the program sends is written to "
+			 "a "
+			 "disk; 'mkdir -m 700' one under /dev/shm, and name that by --namespace",
+			 path);
 	return set("TENON_NAMESPACE", path);
 }
 
-static void remark(const char *program)
+static void remark(const struct cli_program *seen)
 {
-	struct cli_program seen;
-
-	cli_program_look(program, &seen);
-	switch (seen.obstacle) {
+	switch (seen->obstacle) {
 	case CLI_PROGRAM_SUITABLE:
 		return;
 	case CLI_PROGRAM_PRIVILEGED:
 		cli_warn("'%s' runs with more rights than yours (set-uid, set-gid or file "
 			 "capabilities): nothing is preloaded into it, and its calls go to the "
 			 "kernel",
-			 seen.path);
+			 seen->path);
 		return;
 	case CLI_PROGRAM_STATIC:
 		cli_warn("'%s' is linked statically: nothing can be preloaded into it, and its "
 			 "calls go to the kernel; what it starts is not concerned",
-			 seen.path);
+			 seen->path);
 		return;
 	case CLI_PROGRAM_GO:
 		cli_warn("'%s' is a Go program, which makes its system calls by itself: they go to "
 			 "the kernel; what it starts is not concerned",
-			 seen.path);
+			 seen->path);
+		return;
+	case CLI_PROGRAM_CGO:
+		cli_warn("'%s' is a Go program: what it calls in C goes to Tenon, and the system "
+			 "calls that it makes by itself go to the kernel",
+			 seen->path);
 		return;
 	case CLI_PROGRAM_32_BIT:
 		cli_warn("'%s' is a program of %d bits, and the preload library is of %d: its "
 			 "calls go to the kernel",
-			 seen.path, sizeof(void *) == 8 ? 32 : 64, sizeof(void *) == 8 ? 64 : 32);
+			 seen->path, sizeof(void *) == 8 ? 32 : 64, sizeof(void *) == 8 ? 64 : 32);
 		return;
 	case CLI_PROGRAM_FOREIGN:
-		cli_warn("'%s' is for another processor or another C library than glibc: its calls "
-			 "go to the kernel",
-			 seen.path);
+		cli_warn("'%s' is for another processor or another C library than glibc: it is run "
+			 "without the preload library, as is what it starts, and their calls go to "
+			 "the kernel",
+			 seen->path);
 		return;
 	}
 }
@@ -284,6 +306,7 @@ static int run(int argc, char **argv)
 		.operand = parse_operand,
 	};
 	struct run_request request = {.faces = FACES_USUAL};
+	struct cli_program program;
 	char **arguments;
 	int status, error;
 
@@ -293,16 +316,18 @@ static int run(int argc, char **argv)
 	if (!arguments[0])
 		return cli_usage("the program is missing: 'tenon run PROGRAM'");
 	error = cli_child_check(arguments[0]);
-	status = error ? CLI_OK : set_preload();
-	if (!status && !error)
-		status = set_namespace();
-	if (!status && !error)
-		status = set("TENON_PRELOAD", request.faces);
-	if (status)
-		return status;
 	if (!error) {
+		cli_program_look(arguments[0], &program);
+		/* The dynamic linker of another C library takes what it cannot preload for an error. */
+		status = program.obstacle == CLI_PROGRAM_FOREIGN ? CLI_OK : set_preload();
+		if (!status)
+			status = set_namespace(request.quiet);
+		if (!status)
+			status = set("TENON_PRELOAD", request.faces);
+		if (status)
+			return status;
 		if (!request.quiet)
-			remark(arguments[0]);
+			remark(&program);
 		cli_leave_as_found();
 		execvp(arguments[0], arguments);
 		error = -errno;
@@ -323,8 +348,8 @@ const struct cli_command cli_command_run = {
 		"      --only LIST    which calls, separated by commas: mq (usual), sem, shm\n"
 		"      --limits WHAT  'kernel': a queue may be no larger than the kernel's; "
 		"'none'\n"
-		"  -q, --quiet        say nothing of a program that is out of reach: static, Go,\n"
-		"                     set-uid, 32 bits\n"
+		"  -q, --quiet        say nothing of a program that is out of reach (static, Go,\n"
+		"                     set-uid, 32 bits), nor of a namespace on a disk\n"
 		"\n"
 		"Ends as the program does; 127 if there is no such program, 126 if it cannot be "
 		"run.\n",

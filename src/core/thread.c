@@ -5,13 +5,15 @@
  * one load, that thread ids and attachments have to be looked up again.  Unlike an atfork handler it
  * also sees _Fork and raw clone.
  *
+ * Whoever asks first makes the page, and of several one: by a compare-and-swap and not by pthread_once(3), since what
+ * stands in for libc asks before the runtime of a sanitizer is ready, which has a pthread_once of its own.
+ *
  * ORD fork: the first thread that calls releases the mark with the page it points to, and the others
  * acquire it.
  */
 
 #include "core/thread.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -21,9 +23,10 @@
 #include "core/robust.h"
 
 __thread struct tni_thread tni_thread_self_;
-/* Stays 0: where no page can be had, every call takes the slow way and compares the process id. */
-static struct tni_a32 no_mark;
-struct tni_apointer tni_fork_mark_ = {&no_mark};
+/* Both stay 0: nobody has asked yet; and where no page can be had, every call takes the slow way and compares the
+ * process id. */
+static struct tni_a32 not_made, no_mark;
+struct tni_apointer tni_fork_mark_ = {&not_made};
 static struct tni_a32 generations; /* that there were, of this process and those it comes from */
 
 static struct tni_a32 generation_pid;
@@ -37,19 +40,21 @@ static void make_mark(void)
 		munmap(page, 4096);
 		page = MAP_FAILED;
 	}
-	tni_set32(&generation_pid, (uint32_t)getpid());
-	if (page != MAP_FAILED)
-		tni_store_release_pointer(&tni_fork_mark_, page); /* ORD(fork) */
+	if (page == MAP_FAILED)
+		(void)tni_cas_pointer(&tni_fork_mark_, &not_made, &no_mark);
+	else if (!tni_cas_pointer(&tni_fork_mark_, &not_made, page)) /* ORD(fork) */
+		munmap(page, 4096);
 }
 
 uint32_t tni_process_generation(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct tni_a32 *mark;
+	struct tni_a32 *mark = tni_fork_mark();
 	uint32_t value;
 
-	pthread_once(&once, make_mark);
-	mark = tni_fork_mark();
+	if (mark == &not_made) {
+		make_mark();
+		mark = tni_fork_mark();
+	}
 	if (mark == &no_mark) {
 		uint32_t pid = (uint32_t)getpid();
 

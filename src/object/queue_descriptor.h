@@ -41,6 +41,9 @@ bool tni_pair_is_watched(const struct tenon_queue *queue);
 void tni_pair_flags_begin(struct tenon_queue *queue);
 void tni_pair_flags_end(struct tenon_queue *queue);
 uint32_t tni_pair_flags_count(const struct tenon_queue *queue);
+/* Whether it may be one: a pipe as small as those; a single system call, which looks at nothing else. */
+bool tni_pair_is_likely(int fd);
+
 /* Which queue a descriptor of that kind is of, and the folder of its namespace.  -EBADF it is none. */
 int tni_pair_identify(int fd, char *ret_namespace, size_t capacity_bytes, uint64_t *ret_inode,
 		      uint64_t *ret_id);

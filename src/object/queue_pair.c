@@ -289,6 +289,11 @@ int tni_pair_open(struct tenon_queue *queue, int flags, int *ret_fd)
 	return 0;
 }
 
+bool tni_pair_is_likely(int fd)
+{
+	return fcntl(fd, F_GETPIPE_SZ) == (int)PIPE_BYTES;
+}
+
 int tni_pair_identify(int fd, char *ret_namespace, size_t capacity_bytes, uint64_t *ret_inode,
 		      uint64_t *ret_id)
 {

@@ -18,6 +18,12 @@ bool tni_mq_is(int fd);
 /* The same where it may have been closed by a call that nobody saw, as fclose(3) does: asks the kernel. */
 bool tni_mq_is_still(int fd);
 
+/* Whether it looks like one of a queue that has its name, known or not: asks the kernel, and opens nothing. */
+bool tni_mq_is_named(int fd);
+
+/* One that came by exec(3) gets known: whether it could. */
+bool tni_mq_meet(int fd);
+
 /* It is about to be polled, or put into a set. */
 void tni_mq_watch(int fd);
 

@@ -468,6 +468,25 @@ bool tni_mq_is(int fd)
 	return known(fd) != NULL;
 }
 
+bool tni_mq_is_named(int fd)
+{
+	char namespace_path[PATH_MAX];
+	uint64_t inode, id;
+
+	return tni_pair_is_likely(fd) &&
+	       tni_pair_identify(fd, namespace_path, sizeof(namespace_path), &inode, &id) == 0;
+}
+
+bool tni_mq_meet(int fd)
+{
+	struct tni_mqd *descriptor = tni_mqd_enter(fd);
+
+	if (!descriptor)
+		return false;
+	tni_mqd_leave(descriptor);
+	return true;
+}
+
 bool tni_mq_is_still(int fd)
 {
 	struct tni_mqd *descriptor;

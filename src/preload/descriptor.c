@@ -26,7 +26,8 @@ static bool is_hidden(int fd)
 
 static void closing(int fd)
 {
-	if (tni_is_queue(fd)) {
+	if (tni_get32(&tni_has_queues_) != 0 && fd >= 0 && !tni_inherited_take(fd) &&
+	    tni_mq_is(fd)) {
 		tni_defer_begin();
 		tni_mq_closing(fd);
 		tni_defer_end();
@@ -182,6 +183,8 @@ TNI_STAND_IN int fcntl(int fd, int command, ...)
 		return fail(EBADF);
 	if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
 		return copied(fd, TNI_NEXT(fcntl)(fd, command, argument));
+	if ((command == F_GETPIPE_SZ || command == F_SETPIPE_SZ) && tni_is_queue(fd))
+		return fail(EBADF);
 	if ((command == F_GETFL || command == F_SETFL) && tni_is_queue(fd))
 		return queue_flags(fd, command, (int)(intptr_t)argument);
 	return TNI_NEXT(fcntl)(fd, command, argument);
@@ -199,6 +202,11 @@ TNI_STAND_IN int ioctl(int fd, unsigned long request, ...)
 	va_end(more);
 	if (is_hidden(fd))
 		return fail(EBADF);
+	/* How much there is to be read: to Linux it is a file of some size. */
+	if (request == FIONREAD && tni_is_still_queue(fd)) {
+		*(int *)argument = tni_file_left(fd);
+		return 0;
+	}
 	if (is_flag)
 		tell_of_flags(fd, true);
 	result = TNI_NEXT(ioctl)(fd, request, argument);

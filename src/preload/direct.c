@@ -11,15 +11,8 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/syscall.h>
-
-/* What stands in, where the linker would take the name for what own.c has. */
-extern __typeof__(close) __real_close;
-extern __typeof__(dup3) __real_dup3;
-extern __typeof__(read) __real_read;
-extern __typeof__(write) __real_write;
-extern __typeof__(fchmod) __real_fchmod;
-extern __typeof__(fchown) __real_fchown;
 
 struct arguments {
 	long a, b, c, d, e, f;
@@ -128,9 +121,6 @@ static bool call_descriptor(long number, const struct arguments *given, long *re
 	case SYS_fcntl:
 		*ret_answer = fcntl((int)given->a, (int)given->b, given->c);
 		return true;
-	case SYS_ioctl:
-		*ret_answer = ioctl((int)given->a, (unsigned long)given->b, given->c);
-		return true;
 	default:
 		return false;
 	}
@@ -158,12 +148,45 @@ static bool call_file(long number, const struct arguments *given, long *ret_answ
 		*ret_answer = pwrite((int)given->a, (const void *)given->b, (size_t)given->c,
 				     given->d);
 		return true;
+	case SYS_preadv:
+		*ret_answer = preadv((int)given->a, (const struct iovec *)given->b, (int)given->c,
+				     given->d);
+		return true;
+	case SYS_preadv2:
+		*ret_answer = preadv2((int)given->a, (const struct iovec *)given->b, (int)given->c,
+				      given->d, (int)given->f);
+		return true;
+	case SYS_pwritev:
+		*ret_answer = pwritev((int)given->a, (const struct iovec *)given->b, (int)given->c,
+				      given->d);
+		return true;
+	case SYS_pwritev2:
+		*ret_answer = pwritev2((int)given->a, (const struct iovec *)given->b, (int)given->c,
+				       given->d, (int)given->f);
+		return true;
+	case SYS_ioctl:
+		*ret_answer = __real_ioctl((int)given->a, (unsigned long)given->b, given->c);
+		return true;
 	case SYS_lseek:
 		*ret_answer = lseek((int)given->a, given->b, (int)given->c);
 		return true;
+	default:
+		return false;
+	}
+}
+
+static bool call_status(long number, const struct arguments *given, long *ret_answer)
+{
+	switch (number) {
 	case SYS_fstat:
 		*ret_answer = fstat((int)given->a, (struct stat *)given->b);
 		return true;
+#ifdef SYS_newfstatat
+	case SYS_newfstatat:
+		*ret_answer = fstatat((int)given->a, (const char *)given->b,
+				      (struct stat *)given->c, (int)given->d);
+		return true;
+#endif
 	case SYS_statx:
 		*ret_answer = statx((int)given->a, (const char *)given->b, (int)given->c,
 				    (unsigned)given->d, (struct statx *)given->e);
@@ -173,6 +196,56 @@ static bool call_file(long number, const struct arguments *given, long *ret_answ
 		return true;
 	case SYS_fchown:
 		*ret_answer = __real_fchown((int)given->a, (uid_t)given->b, (gid_t)given->c);
+		return true;
+	case SYS_fchownat:
+		*ret_answer = fchownat((int)given->a, (const char *)given->b, (uid_t)given->c,
+				       (gid_t)given->d, (int)given->e);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What files are asked for, and these are not. */
+static bool call_refused(long number, const struct arguments *given, long *ret_answer)
+{
+	int error;
+
+	switch (number) {
+	case SYS_fadvise64:
+		error = posix_fadvise((int)given->a, given->b, given->c, (int)given->d);
+		*ret_answer = error ? fail(error) : 0;
+		return true;
+	case SYS_fallocate:
+		*ret_answer = fallocate((int)given->a, (int)given->b, given->c, given->d);
+		return true;
+	case SYS_readahead:
+		*ret_answer = readahead((int)given->a, given->b, (size_t)given->c);
+		return true;
+	case SYS_sync_file_range:
+		*ret_answer = sync_file_range((int)given->a, given->b, given->c,
+					      (unsigned)given->d);
+		return true;
+	case SYS_sendfile:
+		*ret_answer = sendfile((int)given->a, (int)given->b, (off_t *)given->c,
+				       (size_t)given->d);
+		return true;
+	case SYS_splice:
+		*ret_answer = splice((int)given->a, (off64_t *)given->b, (int)given->c,
+				     (off64_t *)given->d, (size_t)given->e, (unsigned)given->f);
+		return true;
+	case SYS_tee:
+		*ret_answer = tee((int)given->a, (int)given->b, (size_t)given->c,
+				  (unsigned)given->d);
+		return true;
+	case SYS_copy_file_range:
+		*ret_answer = copy_file_range((int)given->a, (off64_t *)given->b, (int)given->c,
+					      (off64_t *)given->d, (size_t)given->e,
+					      (unsigned)given->f);
+		return true;
+	case SYS_vmsplice:
+		*ret_answer = vmsplice((int)given->a, (const struct iovec *)given->b,
+				       (size_t)given->c, (unsigned)given->d);
 		return true;
 	default:
 		return false;
@@ -221,7 +294,9 @@ TNI_STAND_IN long syscall(long number, ...)
 	if (tni_face_is_on(TNI_FACE_POSIX_MQ) && call_queue(number, &given, &answer))
 		return answer;
 	if (__builtin_expect(tni_get32(&tni_has_queues_) != 0, 0)) {
-		if (call_descriptor(number, &given, &answer) || call_file(number, &given, &answer))
+		if (call_descriptor(number, &given, &answer) ||
+		    call_file(number, &given, &answer) || call_status(number, &given, &answer) ||
+		    call_refused(number, &given, &answer))
 			return answer;
 		watch_polled(number, &given);
 	}

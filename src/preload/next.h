@@ -12,12 +12,14 @@
 #include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/select.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -31,6 +33,11 @@ extern mqd_t __mq_open_2(const char *name, int flags);
 extern ssize_t __read_chk(int fd, void *buffer, size_t bytes, size_t capacity_bytes);
 extern ssize_t __pread_chk(int fd, void *buffer, size_t bytes, off_t offset, size_t capacity_bytes);
 extern int __fxstat(int version, int fd, struct stat *ret_status);
+extern int __fxstatat(int version, int folder, const char *path, struct stat *ret_status,
+		      int flags);
+extern int __dprintf_chk(int fd, int checks, const char *format, ...);
+extern int __vdprintf_chk(int fd, int checks, const char *format, va_list more);
+extern FILE *_IO_fdopen(int fd, const char *mode);
 extern int __poll_chk(struct pollfd *entries, nfds_t count, int timeout_ms, size_t capacity_bytes);
 extern int __ppoll_chk(struct pollfd *entries, nfds_t count, const struct timespec *timeout,
 		       const sigset_t *mask, size_t capacity_bytes);
@@ -72,21 +79,41 @@ extern void (*bsd_signal(int number, void (*handler)(int)))(int);
 	X(dup2)            \
 	X(dup3)            \
 	X(fcntl)           \
-	X(ioctl)           \
 	X(read)            \
 	X(__read_chk)      \
 	X(readv)           \
 	X(pread)           \
 	X(__pread_chk)     \
+	X(preadv)          \
+	X(preadv2)         \
 	X(write)           \
 	X(writev)          \
 	X(pwrite)          \
+	X(pwritev)         \
+	X(pwritev2)        \
+	X(posix_fadvise)   \
+	X(posix_fallocate) \
+	X(fallocate)       \
+	X(readahead)       \
+	X(sync_file_range) \
+	X(sendfile)        \
+	X(splice)          \
+	X(tee)             \
+	X(copy_file_range) \
+	X(vmsplice)        \
+	X(ioctl)           \
+	X(fdopen)          \
+	X(vdprintf)        \
+	X(__vdprintf_chk)  \
 	X(lseek)           \
 	X(fstat)           \
 	X(__fxstat)        \
+	X(fstatat)         \
+	X(__fxstatat)      \
 	X(statx)           \
 	X(fchmod)          \
 	X(fchown)          \
+	X(fchownat)        \
 	X(poll)            \
 	X(ppoll)           \
 	X(__poll_chk)      \

@@ -112,17 +112,6 @@ OWN(int, fcntl64, int fd, int command, ...)
 	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? take(result) : result;
 }
 
-OWN(int, ioctl, int fd, unsigned long request, ...)
-{
-	va_list more;
-	void *argument;
-
-	va_start(more, request);
-	argument = va_arg(more, void *);
-	va_end(more);
-	return TNI_NEXT(ioctl)(fd, request, argument);
-}
-
 OWN(int, open64, const char *path, int flags, ...)
 {
 	va_list more;
@@ -192,6 +181,31 @@ OWN(int, fstat64, int fd, struct stat *ret_status)
 OWN(int, statx, int folder, const char *path, int flags, unsigned wanted, struct statx *ret_status)
 {
 	return TNI_NEXT(statx)(folder, path, flags, wanted, ret_status);
+}
+
+OWN(int, fstatat64, int folder, const char *path, struct stat *ret_status, int flags)
+{
+	return TNI_NEXT(fstatat)(folder, path, ret_status, flags);
+}
+
+OWN(int, fallocate64, int fd, int mode, off_t from, off_t bytes)
+{
+	return TNI_NEXT(fallocate)(fd, mode, from, bytes);
+}
+
+OWN(ssize_t, sendfile64, int to, int from, off_t *offset, size_t bytes)
+{
+	return TNI_NEXT(sendfile)(to, from, offset, bytes);
+}
+
+OWN(FILE *, fdopen, int fd, const char *mode)
+{
+	return TNI_NEXT(fdopen)(fd, mode);
+}
+
+OWN(int, ioctl, int fd, unsigned long request, void *argument)
+{
+	return TNI_NEXT(ioctl)(fd, request, argument);
 }
 
 OWN(off_t, lseek64, int fd, off_t offset, int whence)

@@ -6,12 +6,13 @@
  * none of a queue, to libc's own, which next.h has.
  *
  *	mq.c sem.c shm.c	the calls of the faces
- *	descriptor.c file.c	what else is done to descriptors: a queue's shall be as Linux's
- *	poll.c
+ *	descriptor.c file*.c	what else is done to descriptors: a queue's shall be as Linux's
+ *	stream.c poll.c
+ *	inherited.c		those that were there before
  *	direct.c		the same by syscall(2)
  *	pointer.c		EFAULT
  *	signal.c		handlers, which wait until the library is at rest
- *	own.c			what the library in here calls itself, and its descriptors
+ *	own.c memory.c		what the library in here calls itself, and its descriptors
  *
  * The library calls libc, too, and must not come back to here: what it refers to under a name that stands in is
  * renamed by the linker (--wrap), and own.c has it.  scripts/check_preload.py looks that none is
@@ -112,7 +113,10 @@ static __attribute__((constructor(101))) void begin(void)
 {
 	for (unsigned i = 0; i < TNI_NEXT_COUNT; i++)
 		tni_next((enum tni_next_index)i);
+	tni_memory_find();
 	tni_memory_is_borrowed();
-	if (tni_face_is_on(TNI_FACE_POSIX_MQ))
+	if (tni_face_is_on(TNI_FACE_POSIX_MQ)) {
 		tni_mq_tell_of_polls();
+		tni_inherited_find();
+	}
 }

@@ -42,13 +42,29 @@ static inline bool tni_face_is_on(uint32_t face)
  * one load as long as it has not. */
 extern struct tni_a32 tni_has_queues_;
 
+/* inherited.c: those from before the program began are found; whether one is of a queue, which then gets known; and it is
+ * not one of them any more, as it goes, or another takes the number. */
+void tni_inherited_find(void);
+bool tni_inherited_is(int fd);
+bool tni_inherited_take(int fd);
+
 static inline bool tni_is_queue(int fd)
 {
-	return __builtin_expect(tni_get32(&tni_has_queues_) != 0, 0) && fd >= 0 && tni_mq_is(fd);
+	return __builtin_expect(tni_get32(&tni_has_queues_) != 0, 0) && fd >= 0 &&
+	       (tni_mq_is(fd) || tni_inherited_is(fd));
 }
 
 /* mq.c: a call of message queues begins.  False: the face is off. */
 bool tni_queue_begin(void);
+
+/* What stands in, where the linker would take the name for what own.c has. */
+extern __typeof__(close) __real_close;
+extern __typeof__(dup3) __real_dup3;
+extern __typeof__(fchmod) __real_fchmod;
+extern __typeof__(fchown) __real_fchown;
+extern __typeof__(ioctl) __real_ioctl;
+extern __typeof__(read) __real_read;
+extern __typeof__(write) __real_write;
 
 /* The call of a face: handlers wait until it is at rest. */
 #define TNI_CALL(expression)                    \
@@ -69,7 +85,15 @@ int tni_own_top(void);	   /* no number from here on is one */
 /* descriptor.c: it is one of a queue. */
 void tni_queue_note(int fd);
 
-/* file.c: the place in what reading an mqd gives; a copy begins where that stood of which it was made. */
+/* file.c: whether it is one of a queue, where speed does not matter: libc may have closed it by itself.  And whether it
+ * is open for more than `other`. */
+#define TNI_FILE_BYTES 80
+bool tni_is_still_queue(int fd);
+/* file.c: how much of it is left to be read. */
+int tni_file_left(int fd);
+bool tni_queue_may(int fd, int other);
+
+/* The place in what reading an mqd gives; a copy begins where that stood of which it was made. */
 void tni_offset_reset(int fd);
 void tni_offset_copy(int fd, int copy);
 
@@ -86,6 +110,9 @@ bool tni_pointer_mend(void *context);
 
 /* signal.c: the handler of SIGSEGV is ours from now on. */
 void tni_signal_catch_faults(void);
+
+/* memory.c: libc's own functions of memory are looked up. */
+void tni_memory_find(void);
 
 /* A child of vfork(2), which has its parent's memory, but not its signals nor its descriptors. */
 bool tni_memory_is_borrowed(void);

@@ -57,6 +57,29 @@ def test_every_command_completes_its_options(namespace):
         equal(completed, named, command)
 
 
+def test_run(namespace):
+    """The kinds of calls, one after the other; the program, by its name or its path; and then files."""
+    equal(complete(namespace, 'run', '--only', ''), ['mq', 'sem', 'shm'])
+    equal(complete(namespace, 'run', '--only', 's'), ['sem', 'shm'])
+    equal(complete(namespace, 'run', '--only', 'mq,'), ['mq,sem', 'mq,shm'])
+    equal(complete(namespace, 'run', '--only', 'shm,mq,s'), ['shm,mq,sem'])
+    equal(complete(namespace, 'run', '--only', 'sem,mq,shm,'), [])
+    # As bash takes it apart.
+    equal(complete(namespace, 'run', '--only', '=', 'mq,s'), ['mq,sem', 'mq,shm'])
+    equal(complete(namespace, 'run', '--only', '='), ['mq', 'sem', 'shm'])
+    equal(complete(namespace, 'run', '--limits', '=', 'k'), ['kernel'])
+    equal('printf' in complete(namespace, 'run', '--only', '=', 'mq', 'print'), True)
+    equal('printf' in complete(namespace, 'run', 'print'), True)
+    equal('printf' in complete(namespace, 'run', '--only', 'mq', '-q', '--', 'print'), True)
+    program = os.path.join(namespace.scratch, 'program')
+    with open(program, 'w', encoding='ascii'):
+        os.chmod(program, 0o700)
+    with open(program + '.txt', 'w', encoding='ascii'):
+        pass
+    equal(complete(namespace, 'run', program[:-3]), [program])
+    equal(complete(namespace, 'run', 'cat', program + '.'), [program + '.txt'])
+
+
 def test_names(namespace):
     for name in ('jobs', 'journal', 'other'):
         namespace.run('create', 'queue', name)
@@ -77,6 +100,7 @@ def test_names_of_kinds(namespace):
     equal(complete(namespace, 'stat', 'b'), ['bolt', 'both', 'box'])
     equal(complete(namespace, 'stat', '--kind', 'lock', 'b'), ['bolt', 'both'])
     equal(complete(namespace, 'rm', '--kind=queue', 'b'), ['both', 'box'])
+    equal(complete(namespace, 'rm', '--kind', '=', 'lock', 'b'), ['bolt', 'both'])
     equal('printf' in complete(namespace, 'lock', '-n', 'bolt', 'print'), True)
     equal(complete(namespace, 'stat', '-w', 'bo'), ['bolt', 'both', 'box'])
     equal(complete(namespace, 'lock', '-w', '3', 'bo'), ['bolt', 'both'])

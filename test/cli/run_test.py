@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 
 import harness
 from harness import contains, equal
@@ -125,6 +126,22 @@ def test_namespace_that_cannot_be_had(namespace):
     namespace.run('run', '--namespace', '', 'true', status=2, error='needs a folder')
 
 
+def test_namespace_on_a_disk(namespace):
+    """As 'tenon create' says of it."""
+    with tempfile.TemporaryDirectory(prefix='tenon-test-run.', dir='/var/tmp') as folder:
+        system = subprocess.run(['stat', '-f', '-c', '%T', folder], capture_output=True, text=True,
+                                check=True).stdout.strip()
+        if system in ('tmpfs', 'ramfs'):
+            raise harness.Skip('/var/tmp is not on a disk')
+        for options, said in (((), True), (('-q',), False)):
+            done = subprocess.run([namespace.command, 'run', '--namespace', folder, *options, 'echo', 'x'],
+                                  env=namespace.environment, capture_output=True, text=True, check=False,
+                                  timeout=harness.WATCHDOG_S)
+            equal([done.returncode, done.stdout], [0, 'x\n'])
+            equal('it is not on tmpfs' in done.stderr and folder in done.stderr, said, options)
+            equal(done.stderr == '', not said)
+
+
 def test_own_namespace_is_made(namespace):
     """For a user who has none."""
     if os.geteuid():
@@ -160,6 +177,11 @@ def test_library_that_cannot_be_had(namespace):
     shutil.copy(copy, link)
     seen = environment_of(namespace, environment={'TENON_PRELOAD_LIBRARY': link})
     equal(seen['LD_PRELOAD'], link)
+    for path in ('/etc/passwd', '/dev/null', '/', shutil.which('true'),
+                 patched(shutil.copy(copy, os.path.join(namespace.scratch, 'small.so')),
+                         b'\x7fELF\x02', b'\x7fELF\x01')):
+        namespace.run('run', 'true', status=9, error='no shared library',
+                      environment={'TENON_PRELOAD_LIBRARY': path})
     alone = shutil.copy(namespace.command, os.path.join(namespace.scratch, 'tenon'))
     done = subprocess.run([alone, 'run', 'true'], capture_output=True, text=True, check=False,
                           env={**namespace.environment, 'LD_LIBRARY_PATH':
@@ -245,6 +267,10 @@ def test_static_programs(namespace):
         raise harness.Skip('no static C library')
     remark(namespace, path, 'linked statically')
     remark(namespace, path, '', '-q')
+    if shutil.which('objcopy'):
+        go = shutil.copy(path, os.path.join(namespace.scratch, 'go'))
+        subprocess.run(['objcopy', '--add-section', '.go.buildinfo=/etc/hostname', go], check=True)
+        remark(namespace, go, 'makes its system calls by itself')
     script = os.path.join(namespace.scratch, 'script')
     with open(script, 'w') as file:
         file.write(f'#! {path} -x\n')
@@ -259,7 +285,7 @@ def test_programs_of_another_kind(namespace):
         raise harness.Skip('no objcopy')
     path = copy_of(namespace, 'true', 'go')
     subprocess.run(['objcopy', '--add-section', '.go.buildinfo=/etc/hostname', path], check=True)
-    remark(namespace, path, 'is a Go program')
+    remark(namespace, path, 'is a Go program: what it calls in C goes to Tenon')
     # Of these it is only looked at what is said.
     path = patched(copy_of(namespace, 'true', 'small'), b'\x7fELF\x02', b'\x7fELF\x01')
     remark(namespace, path, 'is a program of 32 bits', runs=False)
@@ -267,6 +293,19 @@ def test_programs_of_another_kind(namespace):
     remark(namespace, path, 'another C library', runs=False)
     for words in (['python3', '-c', 'pass'], ['sh', '-c', 'true'], ['env', 'true']):
         namespace.run('run', *words)
+
+
+def test_a_program_for_another_c_library_runs(namespace):
+    """Its dynamic linker would not start it with a library that is not for it."""
+    source, path = (os.path.join(namespace.scratch, name) for name in ('s.c', 'musl'))
+    with open(source, 'w') as file:
+        file.write('int puts(const char *); int main(void) { return puts("runs") < 0; }\n')
+    if not shutil.which('musl-gcc') or subprocess.run(['musl-gcc', '-o', path, source], check=False,
+                                                      capture_output=True).returncode:
+        raise harness.Skip('no musl-gcc')
+    remark(namespace, path, 'without the preload library')
+    remark(namespace, path, '', '-q')
+    equal(namespace.run('run', '-q', path), b'runs\n')
 
 
 def test_queues_are_tenons(namespace):

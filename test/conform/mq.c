@@ -4,6 +4,7 @@
 
 #include "mq.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -316,10 +317,31 @@ static void clean(void)
 		(void)mq_unlink(name_of(i));
 }
 
+/* A queue with a message that was inherited: as a file, polled, copied, and then as a queue. */
+static void look(mqd_t queue)
+{
+	struct pollfd entry = {.fd = queue, .events = POLLIN};
+	struct stat status = {0};
+	char text[100] = "";
+	mqd_t copy;
+
+	EXPECT_IS(poll(&entry, 1, 0), 1);
+	EXPECT_IS(fstat(queue, &status), 0);
+	EXPECT(S_ISREG(status.st_mode));
+	EXPECT(read(queue, text, sizeof(text)) > 6);
+	EXPECT(memcmp(text, "QSIZE:3", 7) == 0);
+	EXPECT_ERROR(write(queue, "x", 1), EINVAL);
+	copy = dup(queue);
+	EXPECT_IS(close(queue), 0);
+	take(copy, "abc", 1);
+	put(copy, "after", 2);
+}
+
 /* The arguments are what to do and, mostly, the number of a queue's descriptor. */
 static int executed(int count, char **arguments)
 {
 	mqd_t queue = count > 1 ? (mqd_t)strtol(arguments[1], NULL, 10) : NONE;
+	struct stat status;
 
 	if (count == 2 && strcmp(arguments[0], "use") == 0) {
 		take(queue, "before", 1);
@@ -327,6 +349,15 @@ static int executed(int count, char **arguments)
 	} else if (count == 2 && strcmp(arguments[0], "gone") == 0) {
 		EXPECT_ERROR(mq_send(queue, "x", 1, 0), EBADF);
 		EXPECT_ERROR(fcntl(queue, F_GETFD), EBADF);
+	} else if (count == 2 && strcmp(arguments[0], "look") == 0) {
+		look(queue);
+	} else if (count == 2 && strcmp(arguments[0], "close") == 0) {
+		EXPECT_IS(close(queue), 0);
+		EXPECT_ERROR(read(queue, &status, 1), EBADF);
+		EXPECT_IS(dup2(open("/dev/null", O_RDONLY), queue), queue);
+		EXPECT_IS(read(queue, &status, 1), 0);
+		EXPECT_IS(fstat(queue, &status), 0);
+		EXPECT(S_ISCHR(status.st_mode));
 	} else if (count == 3 && strcmp(arguments[0], "wait") == 0) {
 		/* Says by one descriptor that it runs, and ends when the other one does. */
 		int other = (int)strtol(arguments[2], NULL, 10);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
@@ -26,6 +27,7 @@ static volatile sig_atomic_t runs, depth, deepest;
 static volatile long value;
 static volatile int on_other_stack, mask_bits;
 static char *other_stack;
+static sem_t ran;
 static sigjmp_buf back;
 
 static void note(int number)
@@ -34,6 +36,7 @@ static void note(int number)
 	sigset_t mask;
 
 	runs++;
+	sem_post(&ran);
 	if (++depth > deepest)
 		deepest = depth;
 	sigprocmask(SIG_BLOCK, NULL, &mask);
@@ -235,6 +238,8 @@ static void *send_soon(void *context)
 	for (int i = 0; i < 3; i++) {
 		nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
 		pthread_kill(*thread, SIGUSR1);
+		/* Of two that are pending only one would be handled. */
+		sem_wait(&ran);
 	}
 	return NULL;
 }
@@ -249,6 +254,7 @@ static void blocked(int flags)
 	int result;
 
 	runs = 5;
+	sem_init(&ran, 0, 0);
 	mq_unlink("/handlers");
 	sigaction(SIGUSR1, &action, NULL);
 	clock_gettime(CLOCK_REALTIME, &deadline);
