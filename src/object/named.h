@@ -23,6 +23,9 @@ struct tni_kind {
 int tni_named_open(const struct tni_kind *kind, const char *namespace_path, const char *name,
 		   uint32_t flags, void *context);
 
+/* -EEXIST there is something of that name, whatever it is; 0 there is not, or no namespace either. */
+int tni_named_is_free(uint32_t kind, const char *namespace_path, const char *name);
+
 /* Takes the name away.  `removed` (may be NULL) is told of the file once that is done. */
 int tni_named_remove(uint32_t kind, const char *namespace_path, const char *name,
 		     void (*removed)(int directory_fd, int fd));

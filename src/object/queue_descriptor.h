@@ -23,8 +23,13 @@ int tni_queue_open_for(const char *namespace_path, const char *name, uint32_t fl
 int tni_queue_open_known(const char *namespace_path, uint64_t inode, uint64_t id, uint32_t access,
 			 struct tenon_queue **ret_queue) TENON_MUST_USE;
 
-/* Messages that could be received now, and which queue it is. */
+/* -EEXIST the name is an object's, sound or not, whoever may open it; else 0, or why that cannot be told. */
+int tni_queue_is_free(const char *namespace_path, const char *name) TENON_MUST_USE;
+
+/* Messages that could be received now, what it was made with, and which queue it is. */
 uint64_t tni_queue_messages(const struct tenon_queue *queue);
+void tni_queue_limits(const struct tenon_queue *queue, uint64_t *ret_capacity,
+		      uint64_t *ret_message_bytes);
 void tni_queue_identity(const struct tenon_queue *queue, uint64_t *ret_inode, uint64_t *ret_id);
 
 /* object/queue_pair.c */
@@ -78,9 +83,9 @@ int tni_notice_register(struct tenon_queue *queue, uint32_t signal, uint32_t *re
 int tni_notice_withdraw(struct tenon_queue *queue, uint32_t serial);
 /* Waits until a message has come, and the registration is over.  -ETIMEDOUT; -ECANCELED it was withdrawn. */
 int tni_notice_wait(struct tenon_queue *queue, uint32_t serial, int64_t deadline_ns);
-/* Takes the notice, once; -EAGAIN it has not come. */
-int tni_notice_take(struct tenon_queue *queue, uint32_t serial, int32_t *ret_sender_pid,
-		    uint32_t *ret_sender_uid);
+/* Takes the notice, once; -EAGAIN it has not come; -ETIMEDOUT somebody has the queue locked. */
+int tni_notice_take(struct tenon_queue *queue, uint32_t serial, int64_t deadline_ns,
+		    int32_t *ret_sender_pid, uint32_t *ret_sender_uid);
 /* Who is registered, for who looks: 0 nobody; and the signal. */
 int32_t tni_notice_holder(struct tenon_queue *queue, uint32_t *ret_signal);
 
