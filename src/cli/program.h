@@ -2,7 +2,8 @@
 #ifndef TENON_CLI_PROGRAM_H
 #define TENON_CLI_PROGRAM_H
 
-/* What a program is that is about to be started, as far as it matters to who wants to be preloaded. */
+/* What a program is that is about to be started, as far as it matters to who wants to be
+ * preloaded. */
 
 #include <limits.h>
 

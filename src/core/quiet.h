@@ -2,7 +2,8 @@
 #ifndef TNI_CORE_QUIET_H
 #define TNI_CORE_QUIET_H
 
-/* Keeps the calling thread from being cancelled, or also from handling signals, while it is at something. */
+/* Keeps the calling thread from being cancelled, or also from handling signals, while it is at
+ * something. */
 
 #include <pthread.h>
 #include <signal.h>
@@ -20,8 +21,8 @@ static inline void tni_cancel_back(const int *before)
 	pthread_setcancelstate(*before, NULL);
 }
 
-/* A declaration, of calls that are no cancellation points where what they call is: from here to the end of the scope the
- * thread is not cancelled. */
+/* A declaration, of calls that are no cancellation points where what they call is: from here to the
+ * end of the scope the thread is not cancelled. */
 #define TNI_NO_CANCEL \
 	int no_cancel __attribute__((__cleanup__(tni_cancel_back), __unused__)) = tni_cancel_off()
 

@@ -2,7 +2,8 @@
 #ifndef TNI_POSIX_MQ_NUMBERS_H
 #define TNI_POSIX_MQ_NUMBERS_H
 
-/* The table of posix/mq_table.c itself: by the number of a descriptor, what it stands for.  It is looked into without a lock.
+/* The table of posix/mq_table.c itself: by the number of a descriptor, what it stands for.  It is
+ * looked into without a lock.
  *
  * ORD table: the table is there before its size says so. */
 

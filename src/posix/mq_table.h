@@ -35,7 +35,8 @@ struct tni_mq {
 	struct tni_mq_registration registration;
 };
 
-/* A descriptor.  Their memory is used again, and never given back: whoever looks one up may be late. */
+/* A descriptor.  Their memory is used again, and never given back: whoever looks one up may be
+ * late. */
 struct tni_mqd {
 	struct tni_a64 users;	       /* calls that are at it */
 	struct tni_a32 closed;	       /* 1: the last of them lets go of the queue */
@@ -49,19 +50,20 @@ struct tni_mqd {
 	struct tni_mqd *next_withdrawn;
 };
 
-/* What a descriptor stands for, until tni_mqd_leave(): NULL, none.  The quick way, and the one that gets to know what came
- * by dup(2), exec(3) or a socket. */
+/* What a descriptor stands for, until tni_mqd_leave(): NULL, none.  The quick way, and the one that
+ * gets to know what came by dup(2), exec(3) or a socket. */
 struct tni_mqd *tni_mqd_enter(int fd);
 void tni_mqd_leave(struct tni_mqd *descriptor);
 
-/* Whether the open file description is not to wait; asks the kernel.  -EBADF: it was closed by somebody else, and is now
- * here, too. */
+/* Whether the open file description is not to wait; asks the kernel.  -EBADF: it was closed by
+ * somebody else, and is now here, too. */
 int tni_mqd_is_nonblocking(struct tni_mqd *descriptor);
 
 /* Makes a descriptor known, which has just been opened; takes `queue` over, also on an error. */
 int tni_mqd_add(int fd, int access, bool is_nonblocking, struct tenon_queue *queue);
 
-/* Of the flags of a descriptor, for who gets it by exec(3) or over a socket: what it was opened for. */
+/* Of the flags of a descriptor, for who gets it by exec(3) or over a socket: what it was opened
+ * for. */
 int tni_mqd_flags(int access, bool is_nonblocking);
 
 /* One reference more, and one less. */
@@ -74,12 +76,13 @@ void tni_mqd_sweep(void);
 /* Whether polls are told of: posix/mq.h. */
 bool tni_mq_is_told_of_polls(void);
 
-/* posix/mq_notify.c: tells of what has come, if a registration of this process is over; ends the one of that serial, if there
- * is one.  The latter waits for the queue's locks. */
+/* posix/mq_notify.c: tells of what has come, if a registration of this process is over; ends the
+ * one of that serial, if there is one.  The latter waits for the queue's locks. */
 void tni_mq_tell(struct tni_mq *mq);
 void tni_mq_withdraw(struct tni_mq *mq, uint32_t serial);
 
-/* posix/mq_limits.c: whether the kernel's limits hold, and what they say of a new queue.  0, -EINVAL, -EMFILE, -ENOSPC. */
+/* posix/mq_limits.c: whether the kernel's limits hold, and what they say of a new queue.  0,
+ * -EINVAL, -EMFILE, -ENOSPC. */
 bool tni_mq_has_limits(void);
 int tni_mq_check_limits(uint64_t capacity, uint64_t message_bytes);
 /* What attributes that are not given stand for. */

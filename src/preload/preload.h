@@ -38,8 +38,8 @@ static inline bool tni_face_is_on(uint32_t face)
 	return (faces & face) != 0;
 }
 
-/* Whether this process may have a descriptor of a message queue: it has called mq_….  What is done to descriptors needs
- * one load as long as it has not. */
+/* Whether this process may have a descriptor of a message queue: it has called mq_….  What is done
+ * to descriptors needs one load as long as it has not. */
 extern struct tni_a32 tni_has_queues_;
 
 static inline bool tni_is_queue(int fd)
@@ -66,7 +66,8 @@ int tni_own_top(void);	   /* no number from here on is one */
 /* descriptor.c: it is one of a queue. */
 void tni_queue_note(int fd);
 
-/* file.c: the place in what reading an mqd gives; a copy begins where that stood of which it was made. */
+/* file.c: the place in what reading an mqd gives; a copy begins where that stood of which it was
+ * made. */
 void tni_offset_reset(int fd);
 void tni_offset_copy(int fd, int copy);
 
