@@ -189,10 +189,39 @@ static void test_recognizing(void)
 	try_beside((struct held){queue, close_copy}, contract_open(HELD));
 }
 
+static void use_and_wait(void *context)
+{
+	(void)context;
+	EXPECT_IS(tenon_mq_send(open_queue(HELD), "1", 1, 0), 0);
+	raise(SIGSTOP);
+}
+
+/* The bug: to open a queue took over the first entry of a dead process, and waited for the lock to bury him. */
+static void test_opening_beside_dead(void)
+{
+	pid_t dead = contract_start(use_and_wait, NULL), holder;
+	struct tenon_queue *look;
+	siginfo_t info;
+	mqd_t other;
+
+	EXPECT_IS(waitid(P_PID, (id_t)dead, &info, WSTOPPED | WNOWAIT), 0);
+	look = contract_open(HELD);
+	holder = contract_start(hold_and_stop, look);
+	EXPECT_IS(waitid(P_PID, (id_t)holder, &info, WSTOPPED | WNOWAIT), 0);
+	contract_kill(dead);
+	other = tenon_mq_open(HELD, O_RDWR);
+	EXPECT(other >= 0);
+	EXPECT_IS((int64_t)(tni_get64(&look->house.gate[TNI_SEND]->word) & TNI_GATE_OWNER), holder);
+	kill(holder, SIGCONT);
+	contract_await(holder);
+	tenon_queue_close(look);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
 		{"another goes on beside mq_open", test_opening, NULL},
+		{"mq_open goes on where somebody died", test_opening_beside_dead, NULL},
 		{"another goes on beside mq_notify", test_registering, NULL},
 		{"another goes on beside the end of a registration", test_withdrawing, NULL},
 		{"another goes on beside mq_close of who is registered", test_closing_registered,
