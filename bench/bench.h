@@ -5,12 +5,12 @@
 /*
  * The benchmark's vocabulary.
  *
- * A *transport* is one way to carry messages between processes, or to keep them from each other (sync.h): a
- * rival, a limit, or one of Tenon's objects.  A *probe* measures what is not the carrying of messages: opening, memory, being
- * idle, deaths.  A *row* is a probe, or a transport used in one way; a *group* is the rows that are
- * measured in turn (A B C A B C ...) and compared.  A *run* is one repetition of one row: its
- * processes are forked for it and end with it.  A *target* bounds a row's figure, mostly by another
- * row's of the same group.
+ * A *transport* is one way to carry messages between processes, or to keep them from each other
+ * (sync.h): a rival, a limit, or one of Tenon's objects.  A *probe* measures what is not the
+ * carrying of messages: opening, memory, being idle, deaths.  A *row* is a probe, or a transport
+ * used in one way; a *group* is the rows that are measured in turn (A B C A B C ...) and compared.
+ * A *run* is one repetition of one row: its processes are forked for it and end with it.  A
+ * *target* bounds a row's figure, mostly by another row's of the same group.
  *
  * To add a transport, write transport_NAME.c with a `struct transport` in it, name it in the list
  * of transport.c and in the groups of plan.c; the same with a probe, probe_NAME.c and probe.c.
@@ -48,8 +48,8 @@ struct shape {
 	bool same_cpu;
 };
 
-/* One direction of a row; of pairs, the one object.  Made in the parent, inherited by the children; `attach` completes it in
- * the child.  What the fields mean is up to the transport. */
+/* One direction of a row; of pairs, the one object.  Made in the parent, inherited by the children;
+ * `attach` completes it in the child.  What the fields mean is up to the transport. */
 struct link {
 	const struct shape *shape;
 	void *shared;

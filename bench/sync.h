@@ -3,15 +3,16 @@
 #define BENCH_SYNC_H
 
 /*
- * Locks, and what processes wait for each other with, as transports.  An object is a constant table of two
- * steps, around which the loops are compiled (SYNC_LOOPS), as loops.h does it.
+ * Locks, and what processes wait for each other with, as transports.  An object is a constant table
+ * of two steps, around which the loops are compiled (SYNC_LOOPS), as loops.h does it.
  *
- * Pairs: acquire, release, again and again, in one process or in several at once.  Where there are several, what
- * they do in between is to count in plain memory: a pair that is missing there at the end was not alone, and
- * fails the row.
+ * Pairs: acquire, release, again and again, in one process or in several at once.  Where there are
+ * several, what they do in between is to count in plain memory: a pair that is missing there at the
+ * end was not alone, and fails the row.
  *
- * Round trips: the asker writes a payload and releases; the answerer acquires, reads it, and does the same with
- * an object of the other direction.  So they carry what the bare futex carries, and the checks are the same.
+ * Round trips: the asker writes a payload and releases; the answerer acquires, reads it, and does
+ * the same with an object of the other direction.  So they carry what the bare futex carries, and
+ * the checks are the same.
  */
 
 #include <pthread.h>

@@ -11,9 +11,10 @@
  *
  * A message of the queue "/paths" is the path of a file, and nothing else; an empty one tells a
  * worker to end.  A worker takes a path under lease, checksums the file, sends the result to the
- * queue "/results", and only then says done.  If it dies before that, Tenon delivers the path again:
- * delivery is at least once.  The outcome is exactly once because the collector keeps one result for
- * each sequence number of "/paths", which stays the same when a message is delivered again.
+ * queue "/results", and only then says done.  If it dies before that, Tenon delivers the path
+ * again: delivery is at least once.  The outcome is exactly once because the collector keeps one
+ * result for each sequence number of "/paths", which stays the same when a message is delivered
+ * again.
  *
  * Every process is a child of the supervisor (main).  They share two things: the queues, which they
  * open by name, and the board: figures to show and whom to kill.  No work goes through the board.

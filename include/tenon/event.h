@@ -8,29 +8,31 @@
  *	manual reset	everybody passes while it is set, until somebody resets it
  *	auto reset	one passes, and resets it by that
  *
- * Promises.  A set event stays set until it is reset, or until one has passed, whoever dies when: one that was woken
- * and dies before it has passed leaves it to another.  Setting wakes whom it lets pass, even if the one who sets
- * dies in the midst of it: then it has been set or not, and if it has, they pass.  Who is woken passes if the event
- * is still set when it looks: who sets and resets it at once lets nobody pass for sure, and wants tenon_event_pulse.
+ * Promises.  A set event stays set until it is reset, or until one has passed, whoever dies when:
+ * one that was woken and dies before it has passed leaves it to another.  Setting wakes whom it
+ * lets pass, even if the one who sets dies in the midst of it: then it has been set or not, and if
+ * it has, they pass.  Who is woken passes if the event is still set when it looks: who sets and
+ * resets it at once lets nobody pass for sure, and wants tenon_event_pulse.
  *
- * Costs.  Setting, resetting and passing are one compare-and-swap each, and passing a set event of manual reset one
- * read; no system call where nobody has to wait or to be woken.  Waiting takes no processor time, but for some
- * microseconds at the beginning.
+ * Costs.  Setting, resetting and passing are one compare-and-swap each, and passing a set event of
+ * manual reset one read; no system call where nobody has to wait or to be woken.  Waiting takes no
+ * processor time, but for some microseconds at the beginning.
  *
  * Who may use it is the file mode: reading and writing are both needed.
  *
- * Threads.  A handle may be used by all threads of a process.  tenon_event_set, _reset and _pulse are
- * async-signal-safe, and no other call is.  A child of fork(2) may use its parent's handle; its first call is not
- * async-signal-safe.
+ * Threads.  A handle may be used by all threads of a process.  tenon_event_set, _reset and _pulse
+ * are async-signal-safe, and no other call is.  A child of fork(2) may use its parent's handle; its
+ * first call is not async-signal-safe.
  *
- * Known faults of this version.  A process that is stopped (SIGSTOP) just when it was woken may keep others from what
- * it was woken for until it goes on or dies.  Of a thread that is not its process's first and calls exec(3), and where
- * somebody who may truncates the file of another object that the dead one had open, nobody is told: what it held comes
- * back with the next one who opens the object.  Beside more than 120 processes that wait, sleepers look ten times a second.
+ * Known faults of this version.  A process that is stopped (SIGSTOP) just when it was woken may
+ * keep others from what it was woken for until it goes on or dies.  Of a thread that is not its
+ * process's first and calls exec(3), and where somebody who may truncates the file of another
+ * object that the dead one had open, nobody is told: what it held comes back with the next one who
+ * opens the object.  Beside more than 120 processes that wait, sleepers look ten times a second.
  *
- * Errors that every call may give: -EBADMSG the shared memory of the event is damaged; -ENOSPC the memory
- * behind the namespace is full; -ENOMEM; -EMFILE, -ENFILE; -EUSERS as many processes have it open
- * as it was made for; -EINVAL an argument is out of its range.
+ * Errors that every call may give: -EBADMSG the shared memory of the event is damaged; -ENOSPC the
+ * memory behind the namespace is full; -ENOMEM; -EMFILE, -ENFILE; -EUSERS as many processes have it
+ * open as it was made for; -EINVAL an argument is out of its range.
  */
 
 #include <tenon/tenon.h>
@@ -47,18 +49,19 @@ struct tenon_region;
 #define TENON_EVENT_IS_SET 2u /* it is set from the beginning */
 
 /*
- * Opens the event `name`, or makes it (`flags`: TENON_CREATE, TENON_EXCLUSIVE).  `options` are those of a new
- * event; NULL: mode 0600, auto reset, not set.  Errors: as tenon_lock_open.
+ * Opens the event `name`, or makes it (`flags`: TENON_CREATE, TENON_EXCLUSIVE).  `options` are
+ * those of a new event; NULL: mode 0600, auto reset, not set.  Errors: as tenon_lock_open.
  */
 TENON_PUBLIC int tenon_event_open(const char *namespace_path, const char *name, uint32_t flags,
 				  const struct tenon_sync_options *options,
 				  struct tenon_event **ret_event) TENON_MUST_USE;
 
-/* The same in a region: tenon/region.h.  `options` say neither mode nor max_participants (-EINVAL).  Making it
- * waits for who is in the midst of placing or growing; opening does not wait.  -EEXIST it is there, with EXCLUSIVE, or something else is; -ENOENT, without CREATE, it
- * is not; -EBUSY it is open by this handle of the region; -ENOSPC the region has no place left; -EINVAL the offset is
- * none, or behind the region's end; -EACCES the region's handle is of a descriptor, and not attached; as tenon_region_map
- * for writing. */
+/* The same in a region: tenon/region.h.  `options` say neither mode nor max_participants (-EINVAL).
+ * Making it waits for who is in the midst of placing or growing; opening does not wait.  -EEXIST it
+ * is there, with EXCLUSIVE, or something else is; -ENOENT, without CREATE, it is not; -EBUSY it is
+ * open by this handle of the region; -ENOSPC the region has no place left; -EINVAL the offset is
+ * none, or behind the region's end; -EACCES the region's handle is of a descriptor, and not
+ * attached; as tenon_region_map for writing. */
 TENON_PUBLIC int tenon_event_open_at(struct tenon_region *region, uint64_t offset, uint32_t flags,
 				     const struct tenon_sync_options *options,
 				     struct tenon_event **ret_event) TENON_MUST_USE;
@@ -66,7 +69,8 @@ TENON_PUBLIC int tenon_event_open_at(struct tenon_region *region, uint64_t offse
 /* Lets go of the handle.  NULL is allowed.  Always returns NULL. */
 TENON_PUBLIC struct tenon_event *tenon_event_close(struct tenon_event *event);
 
-/* Removes the name.  Those who have the event open go on using it.  Errors: as tenon_lock_remove. */
+/* Removes the name.  Those who have the event open go on using it.  Errors: as
+ * tenon_lock_remove. */
 TENON_PUBLIC int tenon_event_remove(const char *namespace_path, const char *name);
 
 /* Sets it.  Setting one that is set changes nothing.  Does not wait. */
@@ -76,15 +80,15 @@ TENON_PUBLIC int tenon_event_set(struct tenon_event *event);
 TENON_PUBLIC int tenon_event_reset(struct tenon_event *event);
 
 /*
- * Lets pass who is in tenon_event_wait at this moment, and leaves the event reset; unlike Win32's PulseEvent it misses
- * nobody who had called before.  Auto reset: lets one of these pass; pulses that come before that one has passed
- * count as one.  Does not wait.
+ * Lets pass who is in tenon_event_wait at this moment, and leaves the event reset; unlike Win32's
+ * PulseEvent it misses nobody who had called before.  Auto reset: lets one of these pass; pulses
+ * that come before that one has passed count as one.  Does not wait.
  */
 TENON_PUBLIC int tenon_event_pulse(struct tenon_event *event);
 
 /*
- * Waits until it is set, or the deadline has passed (tenon_deadline_after; TENON_NO_DEADLINE; one that has passed looks
- * once).  0; -ETIMEDOUT; -EINTR a signal handler ran while it waited.
+ * Waits until it is set, or the deadline has passed (tenon_deadline_after; TENON_NO_DEADLINE; one
+ * that has passed looks once).  0; -ETIMEDOUT; -EINTR a signal handler ran while it waited.
  */
 TENON_PUBLIC int tenon_event_wait(struct tenon_event *event, int64_t deadline_ns) TENON_MUST_USE;
 
@@ -119,8 +123,8 @@ struct tenon_event_user {
 	uint32_t reserved[2];
 };
 
-/* Calls `visit` for each of them; a non-zero answer ends it and is returned.  The dead are none of them.  Does not
- * wait. */
+/* Calls `visit` for each of them; a non-zero answer ends it and is returned.  The dead are none of
+ * them.  Does not wait. */
 TENON_PUBLIC int tenon_event_users(struct tenon_event *event,
 				   int (*visit)(const struct tenon_event_user *user, void *context),
 				   void *context);

@@ -3,11 +3,13 @@
 #define TENON_MESSAGE_BUFFER_H
 
 /*
- * The message buffer: what textbooks and small operating systems call a bounded queue of messages, first in, first out,
- * whose senders wait while it is full and whose receivers wait while it is empty.
+ * The message buffer: what textbooks and small operating systems call a bounded queue of messages,
+ * first in, first out, whose senders wait while it is full and whose receivers wait while it is
+ * empty.
  *
- * It is a queue (tenon/queue.h), with that order and those ways of waiting, and these calls are the queue's: its
- * promises, errors and costs hold, the other calls work on it, and in the shell it is a queue, too.
+ * It is a queue (tenon/queue.h), with that order and those ways of waiting, and these calls are the
+ * queue's: its promises, errors and costs hold, the other calls work on it, and in the shell it is
+ * a queue, too.
  */
 
 #include <tenon/queue.h>
@@ -17,8 +19,8 @@ extern "C" {
 #endif
 
 /*
- * Opens the message buffer `name`, or makes it (`flags`: TENON_CREATE, TENON_EXCLUSIVE), with room for `messages`
- * messages of up to `max_message_bytes` each, mode 0600.  Errors: as
+ * Opens the message buffer `name`, or makes it (`flags`: TENON_CREATE, TENON_EXCLUSIVE), with room
+ * for `messages` messages of up to `max_message_bytes` each, mode 0600.  Errors: as
  * tenon_queue_open; -EINVAL, of a new one, no messages.  One that exists is opened as it is.
  */
 static inline int tenon_message_buffer_open(const char *namespace_path, const char *name,
@@ -35,8 +37,8 @@ static inline int tenon_message_buffer_open(const char *namespace_path, const ch
 	return tenon_queue_open(namespace_path, name, flags, &options, ret_buffer);
 }
 
-/* Sends a message, and waits for room until the deadline (tenon_deadline_after; TENON_NO_DEADLINE; one that has passed
- * looks once).  Errors: as tenon_queue_send. */
+/* Sends a message, and waits for room until the deadline (tenon_deadline_after; TENON_NO_DEADLINE;
+ * one that has passed looks once).  Errors: as tenon_queue_send. */
 static inline int tenon_message_buffer_send(struct tenon_queue *buffer, const void *data,
 					    uint64_t bytes, int64_t deadline_ns)
 {
@@ -45,8 +47,9 @@ static inline int tenon_message_buffer_send(struct tenon_queue *buffer, const vo
 	return tenon_queue_send(buffer, data, bytes, &options);
 }
 
-/* Receives the oldest message into `data`, where there is room for `capacity_bytes`, and waits for one until the
- * deadline.  `ret_bytes` (may be NULL) is its length.  Errors: as tenon_queue_receive. */
+/* Receives the oldest message into `data`, where there is room for `capacity_bytes`, and waits for
+ * one until the deadline.  `ret_bytes` (may be NULL) is its length.  Errors: as
+ * tenon_queue_receive. */
 static inline int tenon_message_buffer_receive(struct tenon_queue *buffer, void *data,
 					       uint64_t capacity_bytes, int64_t deadline_ns,
 					       uint64_t *ret_bytes)

@@ -8,16 +8,17 @@
  *	tenon_once_begin	the first one is told to do it, and does; the others wait
  *	tenon_once_done		and everybody goes on, now and later
  *
- * Promises.  Two never do it at the same time.  When the thread or the process that does it dies, at whatever
- * instruction, another is told to do it, and that somebody had begun.  Nobody goes on before it is done.  It is a
- * lock that is held by who does it: its known faults are those of tenon/lock.h.
+ * Promises.  Two never do it at the same time.  When the thread or the process that does it dies,
+ * at whatever instruction, another is told to do it, and that somebody had begun.  Nobody goes on
+ * before it is done.  It is a lock that is held by who does it: its known faults are those of
+ * tenon/lock.h.
  *
  * Costs.  Once it is done, one read.
  *
  * Who may use it is the file mode: reading and writing are both needed.
  *
- * Threads.  A handle may be used by all threads of a process.  No call is async-signal-safe.  A child of fork(2)
- * may use its parent's handle; what its parent has begun is the parent's.
+ * Threads.  A handle may be used by all threads of a process.  No call is async-signal-safe.  A
+ * child of fork(2) may use its parent's handle; what its parent has begun is the parent's.
  *
  * Errors that every call may give: -EBADMSG the shared memory is damaged; -ENOSPC the memory
  * behind the namespace is full; -ENOMEM; -EMFILE, -ENFILE; -EUSERS as many processes have it open
@@ -34,24 +35,25 @@ struct tenon_once;
 struct tenon_region;
 
 /*
- * Opens the once `name`, or makes it (`flags`: TENON_CREATE, TENON_EXCLUSIVE).  `options` are those of a new
- * one (no flags); NULL: mode 0600.  Errors: as tenon_lock_open.
+ * Opens the once `name`, or makes it (`flags`: TENON_CREATE, TENON_EXCLUSIVE).  `options` are those
+ * of a new one (no flags); NULL: mode 0600.  Errors: as tenon_lock_open.
  */
 TENON_PUBLIC int tenon_once_open(const char *namespace_path, const char *name, uint32_t flags,
 				 const struct tenon_sync_options *options,
 				 struct tenon_once **ret_once) TENON_MUST_USE;
 
-/* The same in a region: tenon/region.h.  `options` say neither mode nor max_participants (-EINVAL).  Making it
- * waits for who is in the midst of placing or growing; opening does not wait.  -EEXIST it is there, with EXCLUSIVE, or something else is; -ENOENT, without CREATE, it
- * is not; -EBUSY it is open by this handle of the region; -ENOSPC the region has no place left; -EINVAL the offset is
- * none, or behind the region's end; -EACCES the region's handle is of a descriptor, and not attached; as tenon_region_map
- * for writing. */
+/* The same in a region: tenon/region.h.  `options` say neither mode nor max_participants (-EINVAL).
+ * Making it waits for who is in the midst of placing or growing; opening does not wait.  -EEXIST it
+ * is there, with EXCLUSIVE, or something else is; -ENOENT, without CREATE, it is not; -EBUSY it is
+ * open by this handle of the region; -ENOSPC the region has no place left; -EINVAL the offset is
+ * none, or behind the region's end; -EACCES the region's handle is of a descriptor, and not
+ * attached; as tenon_region_map for writing. */
 TENON_PUBLIC int tenon_once_open_at(struct tenon_region *region, uint64_t offset, uint32_t flags,
 				    const struct tenon_sync_options *options,
 				    struct tenon_once **ret_once) TENON_MUST_USE;
 
-/* Lets go of the handle; what was begun by it and is not done, another begins, as if the one at it had died.
- * NULL is allowed.  Always returns NULL. */
+/* Lets go of the handle; what was begun by it and is not done, another begins, as if the one at it
+ * had died.  NULL is allowed.  Always returns NULL. */
 TENON_PUBLIC struct tenon_once *tenon_once_close(struct tenon_once *once);
 
 /* Removes the name.  Those who have it open go on using it.  Errors: as tenon_lock_remove. */
@@ -62,9 +64,9 @@ TENON_PUBLIC int tenon_once_remove(const char *namespace_path, const char *name)
 #define TENON_ONCE_AGAIN 2u /* the same, and somebody who did it died amid it */
 
 /*
- * Waits until it is done, or is the caller's to do; until the deadline (one that has passed looks once).  Signals do
- * not end the wait.  0, and `ret_what` says which; -ETIMEDOUT somebody is at it; -EDEADLK the calling thread is;
- * -EAGAIN, -ENOTSUP as tenon_lock_acquire.
+ * Waits until it is done, or is the caller's to do; until the deadline (one that has passed looks
+ * once).  Signals do not end the wait.  0, and `ret_what` says which; -ETIMEDOUT somebody is at it;
+ * -EDEADLK the calling thread is; -EAGAIN, -ENOTSUP as tenon_lock_acquire.
  */
 TENON_PUBLIC int tenon_once_begin(struct tenon_once *once, int64_t deadline_ns, uint32_t *ret_what)
 	TENON_MUST_USE;
@@ -72,8 +74,8 @@ TENON_PUBLIC int tenon_once_begin(struct tenon_once *once, int64_t deadline_ns, 
 /* It is done.  -EPERM: the calling thread has not begun it. */
 TENON_PUBLIC int tenon_once_done(struct tenon_once *once);
 
-/* It could not be done: the next one is told to do it, as this one was.  -EPERM: the calling thread has not begun
- * it. */
+/* It could not be done: the next one is told to do it, as this one was.  -EPERM: the calling thread
+ * has not begun it. */
 TENON_PUBLIC int tenon_once_failed(struct tenon_once *once);
 
 /* Everything that can be said about a once. */
@@ -106,8 +108,8 @@ struct tenon_once_user {
 	uint32_t reserved;
 };
 
-/* Calls `visit` for each of them; a non-zero answer ends it and is returned.  The dead are none of them.  Does not
- * wait. */
+/* Calls `visit` for each of them; a non-zero answer ends it and is returned.  The dead are none of
+ * them.  Does not wait. */
 TENON_PUBLIC int tenon_once_users(struct tenon_once *once,
 				  int (*visit)(const struct tenon_once_user *user, void *context),
 				  void *context);

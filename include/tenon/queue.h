@@ -18,10 +18,11 @@
  *
  * Promises.  A send that returned 0 is delivered to exactly one receiver; only if that receiver had
  * taken it (tenon_queue_take) and died before tenon_queue_done, or died while it received one of
- * more than 16 KiB, is it delivered again, first in its order, with a raised delivery count.  A send that did not return, because its process was killed,
- * is delivered once and whole, or not at all.  The death of any process at any moment leaves the
- * queue usable for the others.  Bytes that another process wrote wrongly into the shared memory
- * give -EBADMSG, and the queue is marked damaged; they never crash the caller.
+ * more than 16 KiB, is it delivered again, first in its order, with a raised delivery count.  A
+ * send that did not return, because its process was killed, is delivered once and whole, or not at
+ * all.  The death of any process at any moment leaves the queue usable for the others.  Bytes that
+ * another process wrote wrongly into the shared memory give -EBADMSG, and the queue is marked
+ * damaged; they never crash the caller.
  *
  * Who may do what is the file mode of the queue: reading and writing are both needed to use it.
  *
@@ -39,9 +40,9 @@
  *	_status, _participants,	 take a lock only if its holder has died
  *	_last_receipt, _remove
  *
- * Ordered queues are put in order by receivers and peekers, each message once: the first call that has to
- * choose behind a long backlog takes some 3 us for each message that was sent since, under the receivers'
- * lock, whatever its deadline.
+ * Ordered queues are put in order by receivers and peekers, each message once: the first call that
+ * has to choose behind a long backlog takes some 3 us for each message that was sent since, under
+ * the receivers' lock, whatever its deadline.
  *
  * Errors that every call may give: -EBADMSG the shared memory of the queue is damaged; -ENOSPC the
  * memory behind the namespace is full, or 2^20 loans, receipts or leases of the queue are open;
@@ -70,10 +71,11 @@ struct tenon_queue;
 #define TENON_QUEUE_PRIORITY_MAX 32767u
 
 /*
- * For the options: the mode says who may receive (read) and who may send (write), each alone, as that of a POSIX
- * message queue does, and whoever opens the queue by that interface is asked for what he opens it for
- * (tenon/posix.h); tenon_queue_open asks for both.  The file itself lets all of these, and the owner, read and
- * write, since who receives changes it: whoever does not keep to this library can do more than the mode says.
+ * For the options: the mode says who may receive (read) and who may send (write), each alone, as
+ * that of a POSIX message queue does, and whoever opens the queue by that interface is asked for
+ * what he opens it for (tenon/posix.h); tenon_queue_open asks for both.  The file itself lets all
+ * of these, and the owner, read and write, since who receives changes it: whoever does not keep to
+ * this library can do more than the mode says.
  */
 #define TENON_QUEUE_SPLIT_MODE 1u
 
@@ -256,9 +258,9 @@ TENON_PUBLIC int tenon_queue_loan(struct tenon_queue *queue, uint64_t bytes,
 
 /* Sends the first `bytes` bytes of the loan, as tenon_queue_send would, and ends the loan.  On an
  * error the loan is still held, except behind a RENDEZVOUS that nobody came to: a message that was
- * withdrawn is gone, and the loan with it.  -EINVAL: no such loan (it has ended, is another queue's, or the
- * parent's, of a handle that was inherited over fork), or more bytes than it has room for, whatever
- * `loan->bytes` has been changed to. */
+ * withdrawn is gone, and the loan with it.  -EINVAL: no such loan (it has ended, is another
+ * queue's, or the parent's, of a handle that was inherited over fork), or more bytes than it has
+ * room for, whatever `loan->bytes` has been changed to. */
 TENON_PUBLIC int tenon_queue_commit(struct tenon_queue *queue, struct tenon_loan *loan,
 				    uint64_t bytes, const struct tenon_send_options *options);
 
@@ -289,9 +291,10 @@ struct tenon_lease {
  *	with a C library whose robust mutexes are of another kind than glibc's
  *	on kernels without futex_waitv(2)
  *
- * A child made by _Fork(3) or a raw clone(2) keeps its parent from being known as dead until its own
- * first call.  If a thread that is not its process's first took, and calls exec(3), nobody who sleeps
- * is told: the message comes back when somebody next looks and finds nothing, or opens the queue.
+ * A child made by _Fork(3) or a raw clone(2) keeps its parent from being known as dead until its
+ * own first call.  If a thread that is not its process's first took, and calls exec(3), nobody who
+ * sleeps is told: the message comes back when somebody next looks and finds nothing, or opens the
+ * queue.
  */
 TENON_PUBLIC int tenon_queue_take(struct tenon_queue *queue,
 				  const struct tenon_receive_options *options,
@@ -322,8 +325,8 @@ TENON_PUBLIC int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, 
 /*
  * Waits until a receive of any message would find one (READABLE), or there is room (WRITABLE; a
  * RENDEZVOUS queue always has it, and a DROP_OLDEST or DROP_NEWEST queue takes messages without
- * it); both: until one of them (on kernels without futex_waitv(2) room alone is noticed up to 100 ms
- * late).  Somebody else may be faster afterwards.  `ret_events` may be NULL.
+ * it); both: until one of them (on kernels without futex_waitv(2) room alone is noticed up to 100
+ * ms late).  Somebody else may be faster afterwards.  `ret_events` may be NULL.
  *
  * The deadline is one as it stands: 0 has passed, as any moment before now, and the call looks and
  * does not wait; TENON_NO_DEADLINE waits for ever.  (In options and for receipts 0 stands for
@@ -339,17 +342,17 @@ TENON_PUBLIC int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, in
  * use TENON_NONBLOCK.
  *
  * The readable one also becomes so, for nothing, when somebody closes the queue; it may have died,
- * and have taken a message.  The next call that finds nothing notices both, and brings back what the
- * dead had taken; beside leases it is told so a few times more, within 130 ms.  (Where inotify(7)
- * instances or /proc are not to be had, deaths are not told; they are noticed by the next call.)
- * A forked child asks anew: what its parent was given is its parent's.
+ * and have taken a message.  The next call that finds nothing notices both, and brings back what
+ * the dead had taken; beside leases it is told so a few times more, within 130 ms.  (Where
+ * inotify(7) instances or /proc are not to be had, deaths are not told; they are noticed by the
+ * next call.) A forked child asks anew: what its parent was given is its parent's.
  *
  * From the first request on, whoever makes it, every sender and receiver of the queue pays for it,
  * as long as the queue lives: a system call or two whenever it turns empty or full or stops being
  * so, and up to two descriptors for each handle (three more for who asked for the readable one).
  *
- * What it tells comes through a FIFO beside the queue's file, which goes with the queue's name (in a
- * sticky folder only if who removes the queue may remove it: it belongs to whoever asked first).
+ * What it tells comes through a FIFO beside the queue's file, which goes with the queue's name (in
+ * a sticky folder only if who removes the queue may remove it: it belongs to whoever asked first).
  * Ask for a descriptor before the queue is removed: afterwards there is none to be had (-ENOENT),
  * and of those that were had only processes tell which have told of something before.
  *

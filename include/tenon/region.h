@@ -73,22 +73,24 @@ struct tenon_region_options {
 
 /*
  * Opens the region `name`, or makes it (`flags`: TENON_CREATE, TENON_EXCLUSIVE), zeroed.  `options`
- * are those of a new region, and looked at only with TENON_CREATE: one that exists may be shorter, and be made for another
- * number of processes, on which TENON_PLACE_BYTES depends; tenon_region_status tells.  Nothing is mapped yet.
+ * are those of a new region, and looked at only with TENON_CREATE: one that exists may be shorter,
+ * and be made for another number of processes, on which TENON_PLACE_BYTES depends;
+ * tenon_region_status tells.  Nothing is mapped yet.
  *
- * NULL for the name makes a region that has none (with TENON_CREATE): for children, who have the handle, and for who gets a
- * descriptor (tenon_region_fd).  No list shows it, and nobody has to remove it; it takes /proc.  Errors:
- * -ENOENT; -EEXIST; -EACCES; -EPERM the file belongs to somebody unexpected; -EPROTO it was made by
- * a library with another layout; -EFBIG a new one would be longer than RLIMIT_FSIZE (no SIGXFSZ is
- * sent); -EAGAIN others made and removed it again and again meanwhile; -ENAMETOOLONG; as
- * tenon_namespace_path for the folder.
+ * NULL for the name makes a region that has none (with TENON_CREATE): for children, who have the
+ * handle, and for who gets a descriptor (tenon_region_fd).  No list shows it, and nobody has to
+ * remove it; it takes /proc.  Errors: -ENOENT; -EEXIST; -EACCES; -EPERM the file belongs to
+ * somebody unexpected; -EPROTO it was made by a library with another layout; -EFBIG a new one would
+ * be longer than RLIMIT_FSIZE (no SIGXFSZ is sent); -EAGAIN others made and removed it again and
+ * again meanwhile; -ENAMETOOLONG; as tenon_namespace_path for the folder.
  */
 TENON_PUBLIC int tenon_region_open(const char *namespace_path, const char *name, uint32_t flags,
 				   const struct tenon_region_options *options,
 				   struct tenon_region **ret_region) TENON_MUST_USE;
 
-/* Lets go of the handle; unmaps what was mapped by it, views too.  As long as objects that are placed in it are open,
- * that is put off to the closing of the last of these.  NULL is allowed.  Always returns NULL. */
+/* Lets go of the handle; unmaps what was mapped by it, views too.  As long as objects that are
+ * placed in it are open, that is put off to the closing of the last of these.  NULL is allowed.
+ * Always returns NULL. */
 TENON_PUBLIC struct tenon_region *tenon_region_close(struct tenon_region *region);
 
 /* Removes the name.  Those who have the region open or mapped, or a descriptor of it, go on
@@ -98,13 +100,15 @@ TENON_PUBLIC struct tenon_region *tenon_region_close(struct tenon_region *region
 TENON_PUBLIC int tenon_region_remove(const char *namespace_path, const char *name);
 
 /*
- * Synchronization objects can be placed in a region: tenon_lock_open_at and so on take an offset of the data, a multiple
- * of TENON_PLACE_ALIGNMENT, and make them there, in TENON_PLACE_BYTES(max_participants) bytes, where max_participants is
- * the region's; it depends on nothing else, but of semaphore sets, which take tenon_semaphore_set_place_bytes.  Places do
- * not overlap (-EEXIST).  What lies there is the library's.  They have no name, and no mode of their own:
- * whoever may write to the region may use them.  A process is attached to them as it is to the region, whose memory stays
- * mapped until the last of them is closed; by one handle of the region each is opened once (-EBUSY).  1024 fit into one
- * region.  Queues and message buffers cannot be placed: they grow, and give memory back, and so have files of their own.
+ * Synchronization objects can be placed in a region: tenon_lock_open_at and so on take an offset of
+ * the data, a multiple of TENON_PLACE_ALIGNMENT, and make them there, in
+ * TENON_PLACE_BYTES(max_participants) bytes, where max_participants is the region's; it depends on
+ * nothing else, but of semaphore sets, which take tenon_semaphore_set_place_bytes.  Places do not
+ * overlap (-EEXIST).  What lies there is the library's.  They have no name, and no mode of their
+ * own: whoever may write to the region may use them.  A process is attached to them as it is to the
+ * region, whose memory stays mapped until the last of them is closed; by one handle of the region
+ * each is opened once (-EBUSY).  1024 fit into one region.  Queues and message buffers cannot be
+ * placed: they grow, and give memory back, and so have files of their own.
  */
 #define TENON_PLACE_ALIGNMENT 4096u
 #define TENON_PLACE_BYTES(max_participants) \
@@ -114,13 +118,13 @@ TENON_PUBLIC int tenon_region_remove(const char *namespace_path, const char *nam
 /* TENON_PLACE_BYTES of this region.  0: NULL, or the handle is of a descriptor.  Does not wait. */
 TENON_PUBLIC uint64_t tenon_region_place_bytes(const struct tenon_region *region);
 
-/* Takes away the object that was placed at this offset; the memory is the program's again.  Nobody may have it open: it
- * would go on using the memory.  -ENOENT there is none; -EACCES the handle is of a descriptor; as tenon_region_map for
- * writing. */
+/* Takes away the object that was placed at this offset; the memory is the program's again.  Nobody
+ * may have it open: it would go on using the memory.  -ENOENT there is none; -EACCES the handle is
+ * of a descriptor; as tenon_region_map for writing. */
 TENON_PUBLIC int tenon_region_clear(struct tenon_region *region, uint64_t offset);
 
-/* Calls `visit` for each object that is placed in it, with its kind (TENON_KIND_…) and offset; a non-zero answer ends it
- * and is returned.  Does not wait. */
+/* Calls `visit` for each object that is placed in it, with its kind (TENON_KIND_…) and offset; a
+ * non-zero answer ends it and is returned.  Does not wait. */
 TENON_PUBLIC int tenon_region_placed(struct tenon_region *region,
 				     int (*visit)(uint32_t kind, uint64_t offset, void *context),
 				     void *context);

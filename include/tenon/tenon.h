@@ -27,10 +27,10 @@
  *
  * Threads.  A handle may be used by any number of threads at once; closing it while another thread
  * uses it is the caller's mistake.  Fork: the child may use an inherited handle; it attaches as a
- * process of its own on first use.  No call is async-signal-safe unless it says so.  A child that is
- * forked by a signal handler which has interrupted a call of this library must not return from the
- * handler into that call.  Cancellation (pthread_cancel(3)): tenon_waitset_wait puts it off until it
- * returns; amid another call a thread is not to be cancelled.
+ * process of its own on first use.  No call is async-signal-safe unless it says so.  A child that
+ * is forked by a signal handler which has interrupted a call of this library must not return from
+ * the handler into that call.  Cancellation (pthread_cancel(3)): tenon_waitset_wait puts it off
+ * until it returns; amid another call a thread is not to be cancelled.
  */
 
 #include <stdint.h>

@@ -2,8 +2,8 @@
 #ifndef TNI_ABI_GATE_H
 #define TNI_ABI_GATE_H
 
-/* The locks of an object's sides, and what sleepers leave there.  The protocol is told at the head of
- * core/gate.c. */
+/* The locks of an object's sides, and what sleepers leave there.  The protocol is told at the head
+ * of core/gate.c. */
 
 #include <stddef.h>
 

@@ -10,8 +10,8 @@
  *	4096	struct tni_participant [participants_max]
  *	…	what the kind of object puts there (see abi/queue.h)
  *
- * Everything in the header up to `damaged` is written before the file gets its name and never again;
- * a process keeps its own checked copy.
+ * Everything in the header up to `damaged` is written before the file gets its name and never
+ * again; a process keeps its own checked copy.
  */
 
 #include <stddef.h>
@@ -77,7 +77,8 @@ struct tni_participant {
 	struct tni_a64 attached_ns;   /* CLOCK_REALTIME */
 	struct tni_a64 pid_namespace; /* inode number; 0 unknown */
 	struct tni_a32 blocked;	      /* threads that wait for a message of a queue */
-	/* The last registration of a queue's whose message has come (object/queue_notice.c; 0 none), and who has sent it. */
+	/* The last registration of a queue's whose message has come (object/queue_notice.c; 0
+	 * none), and who has sent it. */
 	struct tni_a32 notice_serial, notice_pid, notice_uid;
 	uint64_t reserved2[2];
 };
@@ -87,8 +88,8 @@ _Static_assert(offsetof(struct tni_participant, pid) == 4, "participant");
 _Static_assert(offsetof(struct tni_participant, uid) == 8, "participant");
 _Static_assert(offsetof(struct tni_participant, attached_ns) == 16, "participant");
 
-/* A word by which the kernel tells of the participant's death: core/stake.c.  Three at the end of a page, in
- * pages that the kind of object has a place for. */
+/* A word by which the kernel tells of the participant's death: core/stake.c.  Three at the end of a
+ * page, in pages that the kind of object has a place for. */
 #define TNI_STAKES_A_PAGE 3u
 #define TNI_STAKE_FIRST_OFFSET 4072u
 #define TNI_STAKE_BYTES 8u

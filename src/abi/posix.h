@@ -9,8 +9,8 @@
 #include "abi/atomic.h"
 
 /*
- * A sem_t of sem_init: posix/semaphore_memory.c.  All zeros is one with the count 0.  There is nothing in it by which
- * another version of the library could tell: this layout stays.
+ * A sem_t of sem_init: posix/semaphore_memory.c.  All zeros is one with the count 0.  There is
+ * nothing in it by which another version of the library could tell: this layout stays.
  *
  *	 63                    33    32     31            0
  *	┌──────────────────────┬──────────┬───────────────┐

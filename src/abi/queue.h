@@ -206,9 +206,9 @@ struct tni_queue_idle {
 
 _Static_assert(sizeof(struct tni_queue_idle) == 64, "queue idle");
 
-/* Of a priority queue: all messages from this number on have this key.  Senders change it under their lock before they
- * send a message of another; while they do not, receivers know without looking at what is being sent that the front of the log
- * comes first. */
+/* Of a priority queue: all messages from this number on have this key.  Senders change it under
+ * their lock before they send a message of another; while they do not, receivers know without
+ * looking at what is being sent that the front of the log comes first. */
 struct tni_queue_uniform {
 	struct tni_a64 from, key;
 	uint64_t reserved[6];
@@ -221,8 +221,8 @@ _Static_assert(sizeof(struct tni_queue_uniform) == 64, "queue uniform");
 #define TNI_WANTED_NOTICE 8u /* somebody is registered */
 #define TNI_PAIR_SETTLED 16u /* its levels have been right once */
 
-/* Who is registered to be told of a message that comes to the empty queue: object/queue_notice.c.  Under the senders'
- * lock. */
+/* Who is registered to be told of a message that comes to the empty queue: object/queue_notice.c.
+ * Under the senders' lock. */
 #define TNI_NOTICE_NONE 0u
 #define TNI_NOTICE_ARMED 1u
 #define TNI_NOTICE_WITHHELD 2u /* armed; a message came that somebody blocked is to get */
@@ -265,7 +265,8 @@ _Static_assert(offsetof(struct tni_queue_control, uniform) % 64 == 0, "queue con
 
 _Static_assert(sizeof(struct tni_queue_control) <= 2 * TNI_PAGE_BYTES, "queue control");
 
-/* Records.  The first word is written last; 0 means "not yet".  In ordered queues the key follows. */
+/* Records.  The first word is written last; 0 means "not yet".  In ordered queues the key
+ * follows. */
 #define TNI_RECORD_BYTES_MASK UINT64_C(0xffffffff)
 #define TNI_RECORD_KIND_SHIFT 32
 #define TNI_RECORD_KIND_MASK UINT64_C(0xff)

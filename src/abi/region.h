@@ -23,9 +23,9 @@
 #define TNI_REGION_PLACES 1024u
 #define TNI_REGION_PLACES_BYTES (TNI_REGION_PLACES * 8u)
 
-/* One of them: its kind; the page of the data at which it begins; and its `limit` (abi/sync.h), if the kind has memory
- * beside cell and rows, which depends on that: a set, how many semaphores.  It lies there as in a file of its own from the
- * cell on, which is first; then rows; then the rest. */
+/* One of them: its kind; the page of the data at which it begins; and its `limit` (abi/sync.h), if
+ * the kind has memory beside cell and rows, which depends on that: a set, how many semaphores.  It
+ * lies there as in a file of its own from the cell on, which is first; then rows; then the rest. */
 #define TNI_REGION_PLACE_KIND UINT64_C(0xff)
 #define TNI_REGION_PLACE_PAGE_SHIFT 8
 #define TNI_REGION_PLACE_PAGE UINT64_C(0xffffffff00)

@@ -3,8 +3,8 @@
 #define TNI_ABI_SEMAPHORE_SET_H
 
 /*
- * What a set of semaphores has in its file between the rows and the cell (abi/sync.h), whose `limit` is how many
- * semaphores there are:
+ * What a set of semaphores has in its file between the rows and the cell (abi/sync.h), whose
+ * `limit` is how many semaphores there are:
  *
  *	struct tni_set_head, and behind it struct tni_set_entry [TNI_SET_ENTRIES], the journal
  *	struct tni_a64 [limit]: the semaphores, each a value and the process that changed it last
@@ -12,9 +12,9 @@
  *	struct tni_set_waiter [TNI_SET_WAITERS]
  *	struct tni_a32 [participants][limit]: what is added to a semaphore when a participant dies
  *
- * each from a page boundary on.  The memory of the first page, and of the semaphores, is taken when it is made, that of
- * the others with the first use.  A participant's undo counts are padded to a power of two that divides a page, or
- * to whole pages.
+ * each from a page boundary on.  The memory of the first page, and of the semaphores, is taken when
+ * it is made, that of the others with the first use.  A participant's undo counts are padded to a
+ * power of two that divides a page, or to whole pages.
  */
 
 #include <stddef.h>

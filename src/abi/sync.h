@@ -3,8 +3,9 @@
 #define TNI_ABI_SYNC_H
 
 /*
- * Synchronization objects.  Each is a cell: one page, at whose end the gate's word lies, so that it can be
- * in a thread's robust list (core/robust.c), and a row for each participant.  Of a named one the file is
+ * Synchronization objects.  Each is a cell: one page, at whose end the gate's word lies, so that it
+ * can be in a thread's robust list (core/robust.c), and a row for each participant.  Of a named one
+ * the file is
  *
  *	0	struct tni_object_header
  *	4096	struct tni_participant [participants_max]

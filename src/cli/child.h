@@ -20,8 +20,8 @@ struct cli_child {
  * execvp(3) would say, -ENOENT or -EACCES mostly. */
 int cli_child_check(const char *program);
 
-/* Starts it.  0 or a negative errno, from making the process or from execve(2), and `*ret_exec` says
- * which: true if it was execve(). */
+/* Starts it.  0 or a negative errno, from making the process or from execve(2), and `*ret_exec`
+ * says which: true if it was execve(). */
 int cli_child_start(const struct cli_child *child, pid_t *ret_pid, bool *ret_exec);
 
 #endif

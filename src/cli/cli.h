@@ -80,9 +80,9 @@ int cli_option(int argc, char **argv, const char *shorts, const struct option *l
 int cli_option_status(int option);
 
 /*
- * A command line in which options and operands stand in any order, up to a command whose words are its
- * own.  `option` gets what the common options are not; `operand` what is none, and whether it stands
- * behind "--".  CLI_REST: this one and what follows is the command.
+ * A command line in which options and operands stand in any order, up to a command whose words are
+ * its own.  `option` gets what the common options are not; `operand` what is none, and whether it
+ * stands behind "--".  CLI_REST: this one and what follows is the command.
  */
 struct cli_line {
 	const char *shorts; /* begin with a dash */
@@ -93,8 +93,8 @@ struct cli_line {
 
 #define CLI_REST (-1)
 
-/* False: nothing more is to be done, and `*ret_status` is the exit status.  Else the command begins at
- * argv[optind], if there is one. */
+/* False: nothing more is to be done, and `*ret_status` is the exit status.  Else the command begins
+ * at argv[optind], if there is one. */
 bool cli_parse_line(int argc, char **argv, const struct cli_line *line, void *context,
 		    int *ret_status);
 
@@ -155,7 +155,8 @@ int cli_parse_count(const char *text, uint64_t *ret_count);   /* the same, with 
 int cli_parse_size(const char *text, uint64_t *ret_bytes);    /* with K, M or G */
 int cli_parse_mode(const char *text, uint32_t *ret_mode);     /* octal, at most 0777 */
 
-/* Reads `optarg`: 500ms, 1.5s, 2m; seconds.  Reports what is wrong with it and returns CLI_USAGE. */
+/* Reads `optarg`: 500ms, 1.5s, 2m; seconds.  Reports what is wrong with it and returns
+ * CLI_USAGE. */
 int cli_option_duration(const char *option, int64_t least_ns, int64_t *ret_ns);
 
 /* Reads `optarg`, a size, of at most what a region has.  Reports another and returns CLI_USAGE. */
@@ -343,8 +344,8 @@ struct cli_input {
 /*
  * Gives the messages that are there, at least one, without waiting for more; `*ret_count` is 0 at
  * the end.  They lie in the input's buffer until the next call.  0, or a negative errno: -EMSGSIZE
- * the next message is too long, -EOVERFLOW its prefix says a length that no queue takes, -EPROTO the
- * input ends within a message.
+ * the next message is too long, -EOVERFLOW its prefix says a length that no queue takes, -EPROTO
+ * the input ends within a message.
  */
 int cli_input_next(struct cli_input *input, struct tenon_slice *slices, uint32_t capacity,
 		   uint32_t *ret_count);

@@ -33,8 +33,8 @@ bool doctor_is_sound(struct doctor *doctor, const struct cli_object *object);
 void doctor_examine_holder(struct doctor *doctor, const struct cli_object *object, int32_t pid,
 			   uint32_t waiting);
 
-/* Looks at the kernel, the limits of this process, and the namespace's folder.  False if there is no
- * folder to look into. */
+/* Looks at the kernel, the limits of this process, and the namespace's folder.  False if there is
+ * no folder to look into. */
 bool doctor_examine_system(struct doctor *doctor);
 
 #endif

@@ -22,13 +22,14 @@ enum {
 struct cli_hold_calls {
 	/* Opens the object, or reports why not: an exit status. */
 	int (*open)(struct cli_hold *hold);
-	/* Takes it; an error of the library.  With the deadline 0 it is not waited for, and -EBUSY says
-	 * that it would have to be. */
+	/* Takes it; an error of the library.  With the deadline 0 it is not waited for, and -EBUSY
+	 * says that it would have to be. */
 	int (*take)(struct cli_hold *hold, int64_t deadline_ns);
-	/* The process that keeps take() from it now, as far as is known; 0: nobody.  NULL: never known. */
+	/* The process that keeps take() from it now, as far as is known; 0: nobody.  NULL: never
+	 * known. */
 	int32_t (*holder)(const struct cli_hold *hold);
-	/* Whether the command is to run after take() answered `error`.  If not nothing is held any more,
-	 * and what is said to the user has been. */
+	/* Whether the command is to run after take() answered `error`.  If not nothing is held any
+	 * more, and what is said to the user has been. */
 	bool (*dares)(struct cli_hold *hold, int error, int *ret_status);
 	/* It has ended: gives back what was taken, or leaves that to close(). */
 	void (*give)(struct cli_hold *hold, int ended);

@@ -124,9 +124,9 @@ struct cli_kind {
 	bool (*refuse)(const char *name, const struct cli_making *making);
 
 	void (*fill_columns)(const struct cli_object *object, struct cli_columns *columns);
-	/* `tenon stat`: the lines of text, the members of JSON.  What follows may be NULL: the rates
-	 * since `before`, the attached processes, for which an error of the library is returned, and
-	 * what `tenon ls` does not tell: in text it stands among the processes. */
+	/* `tenon stat`: the lines of text, the members of JSON.  What follows may be NULL: the
+	 * rates since `before`, the attached processes, for which an error of the library is
+	 * returned, and what `tenon ls` does not tell: in text it stands among the processes. */
 	void (*print)(const struct cli_object *object);
 	void (*add_json)(const struct cli_object *object, struct json_object *json);
 	void (*print_rates)(const struct cli_object *object, const struct cli_object *before,
@@ -144,7 +144,8 @@ extern const struct cli_kind cli_kind_queue, cli_kind_lock, cli_kind_semaphore, 
 	cli_kind_semaphore_set, cli_kind_shm;
 
 /* A kind's open, close and read, made of the library's calls, which are called the same for all of
- * them: `noun` is the kind, `options` the member of struct cli_making.  And their places in its row. */
+ * them: `noun` is the kind, `options` the member of struct cli_making.  And their places in its
+ * row. */
 #define CLI_KIND_CALLS(noun, options)                                                              \
 	static int noun##_open(const char *name, const struct cli_making *making,                  \
 			       void **ret_handle)                                                  \
@@ -227,10 +228,10 @@ struct cli_named {
 };
 
 /*
- * Checks the names, and finds out of which kind each is, if `kind` is NULL: the only one that has an
- * object of that name.  cli_kind_any if none has, or if that cannot be known; the call that follows
- * says what is wrong.  A bad name, and one that objects of several kinds have, is reported, and
- * CLI_USAGE returned.  The answer is freed by the caller.
+ * Checks the names, and finds out of which kind each is, if `kind` is NULL: the only one that has
+ * an object of that name.  cli_kind_any if none has, or if that cannot be known; the call that
+ * follows says what is wrong.  A bad name, and one that objects of several kinds have, is reported,
+ * and CLI_USAGE returned.  The answer is freed by the caller.
  */
 int cli_resolve(int count, char **names, const struct cli_kind *kind, struct cli_named **ret_named);
 
@@ -285,8 +286,8 @@ void cli_stat_process(const struct cli_object *object, int32_t pid);
 /* A line of `tenon stat`, and those that every kind has: by whom and when it was made. */
 void cli_stat_row(const char *label, const char *format, ...) CLI_PRINTF(2, 3);
 void cli_stat_made(const struct cli_object *object);
-/* What it takes, how many are attached, and how many of these sleep: of a kind where all wait for the
- * same. */
+/* What it takes, how many are attached, and how many of these sleep: of a kind where all wait for
+ * the same. */
 void cli_stat_attached(const struct cli_object *object, uint32_t waiting);
 
 #endif

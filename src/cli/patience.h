@@ -3,8 +3,8 @@
 #define TENON_CLI_PATIENCE_H
 
 /*
- * How long a command waits for something, and what it answers when that is not had: the options that
- * lock, sem, event, barrier and once have in common.  They are called as those of flock(1).
+ * How long a command waits for something, and what it answers when that is not had: the options
+ * that lock, sem, event, barrier and once have in common.  They are called as those of flock(1).
  */
 
 #include "cli.h"
@@ -47,9 +47,9 @@ int cli_patience_check(const struct cli_patience *patience);
 /* When a wait that begins now ends; 0: it looks once. */
 int64_t cli_patience_deadline(const struct cli_patience *patience);
 
-/* It was not had in time: says so, unless that is not wanted, and returns the exit status.  `now` is
- * said of who did not wait, "it is not free"; `past` of who did, "it was not free", and "within 2 s"
- * follows; then `details`. */
+/* It was not had in time: says so, unless that is not wanted, and returns the exit status.  `now`
+ * is said of who did not wait, "it is not free"; `past` of who did, "it was not free", and "within
+ * 2 s" follows; then `details`. */
 int cli_patience_conflict(const struct cli_patience *patience, const struct cli_kind *kind,
 			  const char *name, const char *now, const char *past, const char *details);
 

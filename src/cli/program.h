@@ -2,7 +2,8 @@
 #ifndef TENON_CLI_PROGRAM_H
 #define TENON_CLI_PROGRAM_H
 
-/* What a program is that is about to be started, as far as it matters to who wants to be preloaded. */
+/* What a program is that is about to be started, as far as it matters to who wants to be
+ * preloaded. */
 
 #include <limits.h>
 #include <stdbool.h>
@@ -25,7 +26,8 @@ struct cli_program {
 /* Looks at it, in a folder of PATH or where the path says; follows the first lines of scripts. */
 void cli_program_look(const char *program, struct cli_program *ret_program);
 
-/* Whether it is a shared library of this program's size and processor, as a preloaded one has to be. */
+/* Whether it is a shared library of this program's size and processor, as a preloaded one has to
+ * be. */
 bool cli_program_is_library(const char *path);
 
 #endif

@@ -26,9 +26,9 @@ int work_child_check(const struct work_command *command);
  * standard input.  The child leads a process group of its own and is told by SIGTERM when this
  * process dies.
  *
- * 0 or a negative errno: -EILSEQ the message has a null byte and cannot be an argument, -E2BIG it is
- * too long for one; others come from making the process or from execve(2), and then `*ret_exec` says
- * which: true if it was execve().
+ * 0 or a negative errno: -EILSEQ the message has a null byte and cannot be an argument, -E2BIG it
+ * is too long for one; others come from making the process or from execve(2), and then `*ret_exec`
+ * says which: true if it was execve().
  */
 int work_child_start(const struct work_command *command, const void *data,
 		     const struct tenon_message *message, pid_t *ret_pid, bool *ret_exec);

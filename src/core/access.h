@@ -11,7 +11,8 @@
 #define TNI_ACCESS_READ 1u
 #define TNI_ACCESS_WRITE 2u
 
-/* Whether permission bits of an owner and a group let the caller do what is `wanted`; who may do everything may this. */
+/* Whether permission bits of an owner and a group let the caller do what is `wanted`; who may do
+ * everything may this. */
 bool tni_access_is_granted(mode_t mode, uid_t uid, gid_t gid, uint32_t wanted);
 
 #endif

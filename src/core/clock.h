@@ -22,7 +22,8 @@ static inline struct timespec tni_timespec(int64_t ns)
 	return (struct timespec){.tv_sec = ns / TNI_SECOND_NS, .tv_nsec = ns % TNI_SECOND_NS};
 }
 
-/* A moment as the standard's calls are given it, in nanoseconds; what is too far is far.  False: it is none. */
+/* A moment as the standard's calls are given it, in nanoseconds; what is too far is far.  False: it
+ * is none. */
 static inline bool tni_moment(const struct timespec *at, int64_t *ret_ns)
 {
 	if (at->tv_nsec < 0 || at->tv_nsec >= TNI_SECOND_NS)

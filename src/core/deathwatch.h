@@ -16,7 +16,8 @@ struct tni_deathwatch {
 	struct tni_a32 generation; /* of the process whose it is; 0: closed */
 };
 
-/* Watches the file behind `file_fd`; is readable when `ready_fd` is, too.  -EMFILE, -ENFILE, -ENOSPC. */
+/* Watches the file behind `file_fd`; is readable when `ready_fd` is, too.  -EMFILE, -ENFILE,
+ * -ENOSPC. */
 int tni_deathwatch_open(struct tni_deathwatch *watch, int file_fd, int ready_fd);
 void tni_deathwatch_close(struct tni_deathwatch *watch);
 
@@ -24,7 +25,8 @@ void tni_deathwatch_close(struct tni_deathwatch *watch);
 bool tni_deathwatch_take(struct tni_deathwatch *watch);
 
 /* Nobody was found dead.  Who is just dying may have kept its lock: tell once more, soon, and
- * not for ever, unless somebody who is stopped kept what the dead had from being brought back (`is_held_up`). */
+ * not for ever, unless somebody who is stopped kept what the dead had from being brought back
+ * (`is_held_up`). */
 void tni_deathwatch_again(struct tni_deathwatch *watch, bool is_held_up);
 
 #endif

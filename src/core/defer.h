@@ -31,9 +31,9 @@ static inline void tni_defer_end(void)
 uint32_t tni_defer_pause_slow(struct tni_thread *thread);
 
 /*
- * Around a sleep: handlers run meanwhile, unless the thread holds a gate.  Gives what tni_defer_resume() takes.
- * tni_defer_was_interrupted(), asked just before the system call: one without SA_RESTART has run, and the call
- * ends with -EINTR.
+ * Around a sleep: handlers run meanwhile, unless the thread holds a gate.  Gives what
+ * tni_defer_resume() takes.  tni_defer_was_interrupted(), asked just before the system call: one
+ * without SA_RESTART has run, and the call ends with -EINTR.
  */
 static inline uint32_t tni_defer_pause(struct tni_thread *thread)
 {
@@ -70,7 +70,8 @@ static inline bool tni_defer_is_due(void)
 /* Puts the signal off.  The handler, to which this context was given, then returns. */
 void tni_defer_signal(int number, const siginfo_t *info, void *context);
 
-/* Around the program's own handler, which may call in, or leave by longjmp(3).  `restarts`: SA_RESTART. */
+/* Around the program's own handler, which may call in, or leave by longjmp(3).  `restarts`:
+ * SA_RESTART. */
 uint32_t tni_defer_enter_handler(void);
 void tni_defer_leave_handler(uint32_t deferring, bool restarts);
 

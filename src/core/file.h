@@ -2,14 +2,15 @@
 #ifndef TNI_CORE_FILE_H
 #define TNI_CORE_FILE_H
 
-/* The file of a named object: made whole or not at all, and never written where there is no memory. */
+/* The file of a named object: made whole or not at all, and never written where there is no
+ * memory. */
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Takes memory for a range of the file.  0, -ENOSPC, -EIO; -EFBIG: the file would become longer than
- * RLIMIT_FSIZE, and no SIGXFSZ is sent.  -EINTR is not given. */
+/* Takes memory for a range of the file.  0, -ENOSPC, -EIO; -EFBIG: the file would become longer
+ * than RLIMIT_FSIZE, and no SIGXFSZ is sent.  -EINTR is not given. */
 int tni_file_reserve(int fd, uint64_t offset, uint64_t bytes);
 
 /* The same for the first bytes of a file that is as long already: it does not become longer. */
@@ -34,8 +35,8 @@ int tni_file_reopen(int fd, int *ret_fd);
  * (fcntl(2), F_SETLEASE): -EAGAIN. */
 int tni_file_reopen_at_once(int fd, int access, int *ret_fd);
 
-/* A descriptor that is kept must not be one of the standard ones, to which a program that has closed them prints: the same by
- * another number then.  Negative: as it is, errno too. */
+/* A descriptor that is kept must not be one of the standard ones, to which a program that has
+ * closed them prints: the same by another number then.  Negative: as it is, errno too. */
 int tni_file_lift(int fd);
 
 /* The inode of the file of that name, or of the descriptor itself if the name is empty. */

@@ -21,25 +21,27 @@ struct tni_sleep;
 struct tni_gatehouse {
 	struct tni_gate *gate[TNI_GATES];
 	uint32_t gates; /* 1 or 2 */
-	/* The gate is held between calls as well, as long as its holder likes: a locker that has waited for
-	 * long does not suspect that the kernel has told nobody of a death. */
+	/* The gate is held between calls as well, as long as its holder likes: a locker that has
+	 * waited for long does not suspect that the kernel has told nobody of a death. */
 	bool is_held_long;
-	/* The gate's word is a futex with priority inheritance (object/lock_inherit.c): the kernel refuses those who
-	 * wait for it by its own call while anybody else sleeps on it.  So nobody does. */
+	/* The gate's word is a futex with priority inheritance (object/lock_inherit.c): the kernel
+	 * refuses those who wait for it by its own call while anybody else sleeps on it.  So nobody
+	 * does. */
 	bool is_inheriting;
 	struct tni_waitroom *waitroom;
 	uint32_t participant; /* own index */
 	uint32_t top;	      /* participants that may have a bit: a bound for scans */
 	struct tni_a32 asleep[TNI_CLASSES]; /* own threads */
-	/* Whether no living participant has this thread, or only the caller is it; for locks of whose
-	 * owner's death the kernel did not tell. */
+	/* Whether no living participant has this thread, or only the caller is it; for locks of
+	 * whose owner's death the kernel did not tell. */
 	bool (*is_gone)(struct tni_object *object, uint32_t tid);
-	/* Whether a death that the kernel told of may be that of another process with the same thread
-	 * number in another pid namespace: the participant that holds the gate lives. */
+	/* Whether a death that the kernel told of may be that of another process with the same
+	 * thread number in another pid namespace: the participant that holds the gate lives. */
 	bool (*is_doubtful)(struct tni_object *object, uint32_t participant);
 	/* Whether a holder with the caller's thread number is the caller. */
 	bool (*is_own)(struct tni_object *object, uint32_t participant);
-	/* For gates that are held long: puts the stakes of others into the vector of a locker.  May be NULL. */
+	/* For gates that are held long: puts the stakes of others into the vector of a locker.  May
+	 * be NULL. */
 	void (*add_stakes)(struct tni_object *object, struct tni_sleep *sleep);
 	void (*rouse)(struct tni_object *object); /* then set: what struct tni_object has */
 	struct tni_object *object;
@@ -87,8 +89,9 @@ static inline bool tni_gate_try(struct tni_gatehouse *house, uint32_t which,
 
 /*
  * Locks a gate.  0; TNI_OWNER_DIED: held too, to be repaired before anything else; -ETIMEDOUT;
- * -EDEADLK this thread holds it (a signal handler that interrupted its own thread's call).  Sets the
- * thread's pending entry, which the caller restores behind the unlocking; `pending` is what stood there.
+ * -EDEADLK this thread holds it (a signal handler that interrupted its own thread's call).  Sets
+ * the thread's pending entry, which the caller restores behind the unlocking; `pending` is what
+ * stood there.
  */
 static inline int tni_gate_lock(struct tni_gatehouse *house, uint32_t which,
 				struct tni_thread *thread, const void *pending, int64_t deadline_ns)
@@ -114,8 +117,8 @@ struct tni_wakes {
 };
 
 /*
- * Unlocks and wakes.  `plan` is asked, under the lock, how many sleepers of the flagged classes can go
- * on, lockers excepted; it may be asked again when somebody announces meanwhile.
+ * Unlocks and wakes.  `plan` is asked, under the lock, how many sleepers of the flagged classes can
+ * go on, lockers excepted; it may be asked again when somebody announces meanwhile.
  */
 void tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
 		     void (*plan)(void *context, uint64_t flags, struct tni_wakes *ret_wakes),
@@ -139,15 +142,16 @@ struct tni_sleep {
 
 #define TNI_CLASS_BIT(class) (1u << (class))
 
-/* A ticket with no stakes.  There is room for two thousand bytes of them, which are not cleared: most are never used. */
+/* A ticket with no stakes.  There is room for two thousand bytes of them, which are not cleared:
+ * most are never used. */
 static inline void tni_sleep_set(struct tni_sleep *ret_sleep, uint32_t classes)
 {
 	ret_sleep->classes = classes;
 	ret_sleep->stakes = 0;
 }
 
-/* Whether somebody has died whose stake was in the vector.  The kernel has told one sleeper, wherever in the object that
- * sleeps; who may be it rouses the others. */
+/* Whether somebody has died whose stake was in the vector.  The kernel has told one sleeper,
+ * wherever in the object that sleeps; who may be it rouses the others. */
 static inline bool tni_sleep_has_seen_death(const struct tni_sleep *sleep)
 {
 	for (uint32_t i = 0; i < sleep->stakes; i++)
@@ -157,8 +161,8 @@ static inline bool tni_sleep_has_seen_death(const struct tni_sleep *sleep)
 }
 
 /*
- * Sleeping for one class or several takes three steps: announce; check once more that there is nothing to do;
- * sleep.  Whatever the checks say, tni_sleep_end() ends it.
+ * Sleeping for one class or several takes three steps: announce; check once more that there is
+ * nothing to do; sleep.  Whatever the checks say, tni_sleep_end() ends it.
  */
 void tni_sleep_begin(struct tni_gatehouse *house, uint32_t classes, struct tni_sleep *ret_sleep);
 void tni_sleep_announce(struct tni_gatehouse *house, struct tni_sleep *sleep);
@@ -166,14 +170,15 @@ void tni_sleep_announce(struct tni_gatehouse *house, struct tni_sleep *sleep);
 #define TNI_WOKEN_DEATH 2 /* by the kernel: somebody died in a call, or with a stake */
 /* TNI_WOKEN …; 0: something moved; -ETIMEDOUT, -EINTR. */
 int tni_sleep_wait(struct tni_gatehouse *house, struct tni_sleep *sleep, int64_t deadline_ns);
-/* Its parts, for who sleeps at several objects at once.  What it sleeps on, at most TNI_SLEEP_WORDS_MOST; how many
- * of these, at the front, are not events. */
+/* Its parts, for who sleeps at several objects at once.  What it sleeps on, at most
+ * TNI_SLEEP_WORDS_MOST; how many of these, at the front, are not events. */
 #define TNI_SLEEP_WORDS_MOST (TNI_GATES + TNI_SLEEP_STAKES_MOST + TNI_CLASSES)
 uint32_t tni_sleep_words(const struct tni_gatehouse *house, const struct tni_sleep *sleep,
 			 struct futex_waitv *ret_words, uint32_t *ret_count);
 /* When it was woken by a word of this object. */
 void tni_sleep_woken(struct tni_gatehouse *house);
-/* Whether somebody has counted an event since the announcement: its wake may have been for this sleeper. */
+/* Whether somebody has counted an event since the announcement: its wake may have been for this
+ * sleeper. */
 bool tni_sleep_was_called(const struct tni_gatehouse *house, const struct tni_sleep *sleep);
 void tni_sleep_end(struct tni_gatehouse *house, struct tni_sleep *sleep);
 
@@ -185,22 +190,24 @@ static inline bool tni_gate_is_orphaned(const struct tni_gate *gate)
 	return (word & TNI_GATE_OWNER_DIED) && !(word & TNI_GATE_OWNER);
 }
 
-/* What a participant still holds of a gate, which is dead or lets go of the object, is as if the kernel had
- * seen it die there. */
+/* What a participant still holds of a gate, which is dead or lets go of the object, is as if the
+ * kernel had seen it die there. */
 void tni_gate_orphan(struct tni_gatehouse *house, uint32_t which, uint32_t participant);
 
-/* Wakes up to `count` who sleep for a class, who look for themselves whether they can go on; without a
- * lock. */
+/* Wakes up to `count` who sleep for a class, who look for themselves whether they can go on;
+ * without a lock. */
 void tni_gatehouse_wake(struct tni_gatehouse *house, uint32_t class, uint32_t count);
 
-/* The two halves of that, for who changes a word in between: see object/turnstile.c.  How many were woken. */
+/* The two halves of that, for who changes a word in between: see object/turnstile.c.  How many were
+ * woken. */
 void tni_event_count(struct tni_gatehouse *house, uint32_t class);
 uint32_t tni_event_wake(struct tni_gatehouse *house, uint32_t class, uint32_t count);
 
 /* Wakes all who sleep for anything. */
 void tni_gatehouse_rouse(struct tni_gatehouse *house);
 
-/* Wakes all of a class who have announced themselves at a gate, if anybody has, and takes its flag away. */
+/* Wakes all of a class who have announced themselves at a gate, if anybody has, and takes its flag
+ * away. */
 void tni_gate_wake_all(struct tni_gatehouse *house, uint32_t which, uint32_t class);
 
 /* This process has attached, perhaps anew: its parent's threads do not sleep here. */

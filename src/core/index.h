@@ -5,8 +5,8 @@
 /*
  * A map from 64-bit keys to buckets, in order of the keys: a crit-bit tree in shared memory.  Its
  * depth is bounded by 64 whatever is in it, an insertion or removal changes a handful of words, and
- * nothing is ever rebalanced, so that the journal stays short.  A bucket may be in two trees at once
- * (TNI_TREE_KEY, TNI_TREE_AGE) under a key for each.
+ * nothing is ever rebalanced, so that the journal stays short.  A bucket may be in two trees at
+ * once (TNI_TREE_KEY, TNI_TREE_AGE) under a key for each.
  *
  * A link is node index + 1; TNI_FORK_BIT marks one that leads to a fork.
  */

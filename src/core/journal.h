@@ -5,11 +5,11 @@
 /*
  * All or nothing, for the words of one side, under the side's lock.
  *
- * A side has a version and two copies of its state; copy[version & 1] holds.  An operation writes the
- * other copy and then counts the version up: one store, before which nothing happened and behind
- * which everything did.  Words outside the state that change with it are written in place, each
- * after its old value went into the journal.  The journal names the version it was begun at, so the
- * same store that commits the state makes the journal worthless.
+ * A side has a version and two copies of its state; copy[version & 1] holds.  An operation writes
+ * the other copy and then counts the version up: one store, before which nothing happened and
+ * behind which everything did.  Words outside the state that change with it are written in place,
+ * each after its old value went into the journal.  The journal names the version it was begun at,
+ * so the same store that commits the state makes the journal worthless.
  *
  *	dies			version		journal		found by the next owner
  *	S1 journal begun	v		v, 0 entries	nothing to undo
@@ -74,8 +74,8 @@ static inline void tni_txn_add(struct tni_txn *txn, struct tni_a64 *counter, uin
 	tni_txn_set(txn, counter, tni_get64(counter) + value);
 }
 
-/* The same for a word that an operation writes again and again, one of a few: its first old value is all that
- * is needed. */
+/* The same for a word that an operation writes again and again, one of a few: its first old value
+ * is all that is needed. */
 static inline void tni_txn_set_again(struct tni_txn *txn, struct tni_a64 *word, uint64_t value)
 {
 	for (uint32_t i = txn->count; i > 0 && i + 4 > txn->count; i--) {

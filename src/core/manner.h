@@ -3,8 +3,9 @@
 #define TNI_CORE_MANNER_H
 
 /*
- * How a thread's call waits, for faces whose systems say more about it than a deadline: until a moment of
- * CLOCK_REALTIME, also when that clock is set meanwhile; and as a cancellation point (pthreads(7)).
+ * How a thread's call waits, for faces whose systems say more about it than a deadline: until a
+ * moment of CLOCK_REALTIME, also when that clock is set meanwhile; and as a cancellation point
+ * (pthreads(7)).
  *
  *	struct tni_manner manner;
  *
@@ -26,7 +27,8 @@ struct tni_manner {
 	int64_t deadline_ns; /* what the call is to be given: of CLOCK_MONOTONIC, as the clocks stand */
 	int64_t realtime_ns; /* INT64_MAX: none */
 	bool is_cancellable;
-	/* Asked before it sleeps: 0, or what the call is to end with; -EAGAIN is not for that.  May be NULL. */
+	/* Asked before it sleeps: 0, or what the call is to end with; -EAGAIN is not for that.  May
+	 * be NULL. */
 	int (*may_sleep)(void *context);
 	/* Called when the thread is cancelled, before its stack goes.  May be NULL. */
 	void (*cancelled)(void *context);
@@ -40,14 +42,16 @@ struct tni_manner {
 void tni_manner_until(struct tni_manner *manner, int64_t realtime_ns);
 int tni_manner_end_slow(struct tni_manner *manner, int result);
 
-/* What the thread does from now on waits so.  A cancellation that is pending already is for the caller to act on, before. */
+/* What the thread does from now on waits so.  A cancellation that is pending already is for the
+ * caller to act on, before. */
 static inline void tni_manner_begin(struct tni_manner *manner, int64_t realtime_ns,
 				    bool is_cancellable)
 {
 	struct tni_thread *thread = tni_thread_self();
 
 	manner->cancel_state = -1;
-	/* Where there is another thread, somebody may want to cancel this one amid what it does under a lock. */
+	/* Where there is another thread, somebody may want to cancel this one amid what it does
+	 * under a lock. */
 	if (is_cancellable && !__libc_single_threaded)
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &manner->cancel_state);
 	manner->deadline_ns = INT64_MAX;
@@ -62,9 +66,9 @@ static inline void tni_manner_begin(struct tni_manner *manner, int64_t realtime_
 }
 
 /*
- * Ends that.  Of what the call answered: -ECANCELED does not return, as the thread is being cancelled; -ETIMEDOUT
- * is answered only if the moment has come, and else TNI_MANNER_AGAIN: the clock was set back, to be called again from
- * the beginning.
+ * Ends that.  Of what the call answered: -ECANCELED does not return, as the thread is being
+ * cancelled; -ETIMEDOUT is answered only if the moment has come, and else TNI_MANNER_AGAIN: the
+ * clock was set back, to be called again from the beginning.
  */
 #define TNI_MANNER_AGAIN 1 /* no call answers it */
 static inline int tni_manner_end(struct tni_manner *manner, int result)
@@ -78,10 +82,10 @@ static inline int tni_manner_end(struct tni_manner *manner, int result)
 }
 
 /*
- * Sleeps on the words until the deadline, in the manner of the thread's call; a cancellation point only if the caller can
- * end there, as who waits for a lock in between cannot.  Which one woke it; -EAGAIN something moved; -ETIMEDOUT, -EINTR;
- * -ECANCELED: pass on the wake that it may have been given, leave everything in order, and answer that; -ENOSYS the
- * kernel cannot.
+ * Sleeps on the words until the deadline, in the manner of the thread's call; a cancellation point
+ * only if the caller can end there, as who waits for a lock in between cannot.  Which one woke it;
+ * -EAGAIN something moved; -ETIMEDOUT, -EINTR; -ECANCELED: pass on the wake that it may have been
+ * given, leave everything in order, and answer that; -ENOSYS the kernel cannot.
  */
 int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_ns, bool can_end);
 

@@ -12,15 +12,17 @@
 /* A name without its slash; -EINVAL, -ENAMETOOLONG. */
 int tni_name_check(const char *name, const char **ret_name);
 
-/* Opens the namespace folder; `make`: makes the caller's own if it is missing.  -EPERM: it belongs to
- * somebody unexpected.  Close the descriptor. */
+/* Opens the namespace folder; `make`: makes the caller's own if it is missing.  -EPERM: it belongs
+ * to somebody unexpected.  Close the descriptor. */
 int tni_namespace_open(const char *path, int make, int *ret_directory_fd);
 
-/* What the file of an object of a kind is called in the folder.  `file_name` has room for NAME_MAX + 1. */
+/* What the file of an object of a kind is called in the folder.  `file_name` has room for NAME_MAX
+ * + 1. */
 void tni_namespace_file(uint32_t kind, const char *name, char *file_name);
 
-/* What a symbolic link beside that file is called which has the whole name, of a kind whose files have no header; false: the
- * file's name has it.  `link_name` has room for TNI_NAME_LINK_MAX + 1. */
+/* What a symbolic link beside that file is called which has the whole name, of a kind whose files
+ * have no header; false: the file's name has it.  `link_name` has room for TNI_NAME_LINK_MAX +
+ * 1. */
 #define TNI_NAME_LINK_MAX 48u
 bool tni_namespace_link(const char *file_name, const char *name, char *link_name);
 

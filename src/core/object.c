@@ -419,7 +419,8 @@ bool tni_object_may_live(struct tni_object *object, uint32_t participant)
 	return tni_get64(&object->shared->mixed) && !tni_object_is_dead(object, participant);
 }
 
-static int claim(struct tni_object *object, uint32_t index)
+/* -EAGAIN: it is another's; or its dead owner cannot be buried until then. */
+static int claim(struct tni_object *object, uint32_t index, int64_t deadline_ns)
 {
 	struct tni_participant *entry = tni_object_participant(object, index);
 	uint32_t top = tni_get32(&object->shared->participants_top);
@@ -435,11 +436,11 @@ static int claim(struct tni_object *object, uint32_t index)
 	note_namespace(object);
 	if (tni_get32(&entry->state) != TNI_PARTICIPANT_FREE) {
 		tni_set32(&entry->state, TNI_PARTICIPANT_BURIED);
-		result = object->bury(object, index, INT64_MAX);
+		result = object->bury(object, index, deadline_ns);
 	}
 	if (result != 0) {
 		byte_lock(object->fd, index, F_UNLCK);
-		return result;
+		return result == -ETIMEDOUT ? -EAGAIN : result;
 	}
 	tni_set32(&entry->blocked, 0);
 	tni_set32(&entry->notice_serial, 0);
@@ -452,17 +453,24 @@ static int claim(struct tni_object *object, uint32_t index)
 	return 0;
 }
 
-/* The first entry that is free or whose owner is dead: so what the dead left is cleared away by those
- * who come. */
-static int find_entry(struct tni_object *object)
+static int find_entry_until(struct tni_object *object, int64_t deadline_ns)
 {
 	for (uint32_t i = 0; i < object->header.participants_max; i++) {
-		int result = claim(object, i);
+		int result = claim(object, i, deadline_ns);
 
 		if (result != -EAGAIN)
 			return result;
 	}
 	return -EUSERS;
+}
+
+/* The first entry that is free or whose owner is dead: so what the dead left is cleared away by those
+ * who come.  Not where somebody is stopped who has the object locked, unless no other entry is left. */
+static int find_entry(struct tni_object *object)
+{
+	int result = find_entry_until(object, tni_grace_ns());
+
+	return result == -EUSERS ? find_entry_until(object, INT64_MAX) : result;
 }
 
 /* Takes an entry, and says so when all that depends on it is right. */

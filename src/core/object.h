@@ -49,7 +49,8 @@ struct tni_object {
 	struct tni_a64 stakes_known[TNI_STAKE_KNOWN_WORDS]; /* pages whose memory is there */
 	/* Frees what a dead participant held.  Called while its byte is locked.  -ETIMEDOUT. */
 	int (*bury)(struct tni_object *object, uint32_t participant, int64_t deadline_ns);
-	/* After attaching, before any other thread of the process takes it for done.  May be NULL. */
+	/* After attaching, before any other thread of the process takes it for done.  May be
+	 * NULL. */
 	void (*renew)(struct tni_object *object);
 	/* Wakes all who sleep at it, at whatever it consists of, who look for what has changed. */
 	void (*rouse)(struct tni_object *object);
@@ -58,8 +59,8 @@ struct tni_object {
 
 /*
  * Makes the file of an object: `header` but for magic, version, fingerprint, order, id and time is
- * the caller's; `fill` writes the rest of the mapping, for which it reserves memory.  Gives the file
- * its name, and tells its inode.  -EEXIST.
+ * the caller's; `fill` writes the rest of the mapping, for which it reserves memory.  Gives the
+ * file its name, and tells its inode.  -EEXIST.
  */
 int tni_object_make(int directory_fd, const char *file_name, const char *name, mode_t mode,
 		    struct tni_object_header *header,
@@ -104,15 +105,17 @@ static inline uint64_t tni_stakes_bytes(uint32_t participants)
 	       (uint64_t)TNI_PAGE_BYTES;
 }
 
-/* Has the kernel tell of this process's death, before it holds something between calls.  True: it did not
- * until now, and who sleeps does not know.  It cannot be had everywhere: tni_object_has_stake() says. */
+/* Has the kernel tell of this process's death, before it holds something between calls.  True: it
+ * did not until now, and who sleeps does not know.  It cannot be had everywhere:
+ * tni_object_has_stake() says. */
 bool tni_object_ensure_stake(struct tni_object *object, struct tni_thread *thread);
 bool tni_object_has_stake(struct tni_object *object, const struct tni_thread *thread);
-/* Has the calling thread, which is about to sleep, take over the stake of one of its process that has ended; who sleeps
- * learns of that. */
+/* Has the calling thread, which is about to sleep, take over the stake of one of its process that
+ * has ended; who sleeps learns of that. */
 void tni_object_hand_over(struct tni_object *object, struct tni_thread *thread);
 
-/* Of a participant's stake: the word, or NULL if it has none.  Such words go into sleepers' vectors. */
+/* Of a participant's stake: the word, or NULL if it has none.  Such words go into sleepers'
+ * vectors. */
 const struct tni_a32 *tni_object_stake(struct tni_object *object, uint32_t participant);
 
 /* Puts all of others into a sleeper's vector. */
@@ -127,22 +130,24 @@ uint32_t tni_object_participants_top(struct tni_object *object);
 /* Whether the process behind an entry has ended.  Never says so of one that is alive. */
 bool tni_object_is_dead(struct tni_object *object, uint32_t participant);
 
-/* Whether an entry is that of a process that has attached and is not known to be dead.  The other, for telling people, sees
- * also the end of one whose lock on its byte is another's who is about to bury it, in the same pid namespace; three system
- * calls more. */
+/* Whether an entry is that of a process that has attached and is not known to be dead.  The other,
+ * for telling people, sees also the end of one whose lock on its byte is another's who is about to
+ * bury it, in the same pid namespace; three system calls more. */
 bool tni_object_is_attached(struct tni_object *object, uint32_t participant);
 bool tni_object_is_living(struct tni_object *object, uint32_t participant);
 
 /* Whether no living participant can have a thread of this number, but for the calling thread. */
 bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid);
 
-/* Whether a participant is this very process, perhaps by another handle, as far as thread numbers go. */
+/* Whether a participant is this very process, perhaps by another handle, as far as thread numbers
+ * go. */
 bool tni_object_is_own(struct tni_object *object, uint32_t participant);
 
 /* Whether a participant may live although the kernel told of its death: see core/gate.c. */
 bool tni_object_may_live(struct tni_object *object, uint32_t participant);
 
-/* Buries a participant if it is dead.  1: done; 0: it lives, or somebody else is at it; -ETIMEDOUT. */
+/* Buries a participant if it is dead.  1: done; 0: it lives, or somebody else is at it;
+ * -ETIMEDOUT. */
 int tni_object_recover_one(struct tni_object *object, uint32_t participant, int64_t deadline_ns);
 
 void tni_object_damage(struct tni_object *object);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "core/quiet.h"
 #include "core/robust.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -32,9 +33,8 @@ static bool has_thread_key;
 /* What is done under the lock may be a cancellation point: a thread that ended there would keep it. */
 void tni_registry_lock(void)
 {
-	int before;
+	int before = tni_cancel_off();
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
 	pthread_mutex_lock(&mutex);
 	cancel_state = before;
 }
@@ -44,7 +44,7 @@ void tni_registry_unlock(void)
 	int before = cancel_state;
 
 	pthread_mutex_unlock(&mutex);
-	pthread_setcancelstate(before, NULL);
+	tni_cancel_back(&before);
 }
 
 int tni_registry_renew(struct tni_object *object)

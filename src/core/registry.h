@@ -14,7 +14,8 @@ int tni_registry_enter(struct tni_object *object);
 /* Closes the file. */
 void tni_registry_leave(struct tni_object *object);
 
-/* The calling thread has got a stake.  When it ends, threads of this process that sleep at the object take it. */
+/* The calling thread has got a stake.  When it ends, threads of this process that sleep at the
+ * object take it. */
 void tni_registry_note_thread(struct tni_thread *thread);
 
 /* Keeps this process from forking. */

@@ -2,8 +2,8 @@
 #ifndef TNI_CORE_ROBUST_H
 #define TNI_CORE_ROBUST_H
 
-/* Words of an object in the robust list of a thread: what the kernel marks when the thread dies.  See
- * core/robust.c. */
+/* Words of an object in the robust list of a thread: what the kernel marks when the thread dies.
+ * See core/robust.c. */
 
 #include "abi/object.h"
 #include "core/fault.h"
@@ -22,8 +22,8 @@ struct tni_hold {
 	struct tni_hold *next; /* for who keeps it */
 	void **entry;
 	uint32_t mark; /* TNI_ROBUST_INHERIT or 0 */
-	/* The thread that has claimed it, and in whose list it is, or was when it ended; serial 0: in
-	 * none yet. */
+	/* The thread that has claimed it, and in whose list it is, or was when it ended; serial 0:
+	 * in none yet. */
 	struct tni_a32 serial;
 	uint32_t tid, generation;
 };
@@ -99,8 +99,8 @@ static inline void tni_hold_put_in(struct tni_hold *hold, struct tni_thread *thr
 	tni_set32(&hold->serial, thread->serial);
 }
 
-/* Frees it, once it is in no list: at once, if it is in none or in the calling thread's, and the thread is not in
- * the midst of something; else when its thread comes by or has ended.  Locked. */
+/* Frees it, once it is in no list: at once, if it is in none or in the calling thread's, and the
+ * thread is not in the midst of something; else when its thread comes by or has ended.  Locked. */
 void tni_hold_free(struct tni_hold *hold, struct tni_thread *thread);
 
 /* Frees what can be of what was left.  Locked. */

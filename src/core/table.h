@@ -17,24 +17,25 @@ struct tni_table {
 	uint64_t offset; /* of entry 0 in the file */
 	uint64_t entry_bytes;
 	uint32_t max;
-	/* So many are used before freed ones are fetched: the fewer the entries, the more often both
-	 * sides would need the word that the freed ones hang on. */
+	/* So many are used before freed ones are fetched: the fewer the entries, the more often
+	 * both sides would need the word that the freed ones hang on. */
 	uint32_t spare;
 	struct tni_a32 known; /* entries below are backed by memory */
-	/* Of entries whose memory is taken, and given back, one by one and page by page: how many pages of
-	 * each are known to be there.  Else NULL: all of an entry is there or nothing, and nothing is ever
-	 * given back. */
+	/* Of entries whose memory is taken, and given back, one by one and page by page: how many
+	 * pages of each are known to be there.  Else NULL: all of an entry is there or nothing, and
+	 * nothing is ever given back. */
 	struct tni_a32 *pages;
 	const int *fd;
 };
 
-/* Why the calling thread's last tni_table_at() gave NULL, or tni_table_back() failed, if the index was
- * not to blame: -ENOSPC …. */
+/* Why the calling thread's last tni_table_at() gave NULL, or tni_table_back() failed, if the index
+ * was not to blame: -ENOSPC …. */
 extern __thread int tni_table_failure;
 
 int tni_table_reach(struct tni_table *table, uint64_t index);
 
-/* The entry, or NULL if `index` cannot be.  Of one with pages of its own, only the first is there. */
+/* The entry, or NULL if `index` cannot be.  Of one with pages of its own, only the first is
+ * there. */
 static inline void *tni_table_at(struct tni_table *table, uint64_t index)
 {
 	if (__builtin_expect(index >= tni_get32(&table->known), 0) &&
@@ -100,8 +101,8 @@ int tni_pool_give(struct tni_txn *txn, struct tni_pool *pool, struct tni_table *
  *					moved, grab_link becomes the free list
  */
 
-/* Whether the next one taken would be a fresh one beyond the spare ones, although freed ones are there
- * to be fetched. */
+/* Whether the next one taken would be a fresh one beyond the spare ones, although freed ones are
+ * there to be fetched. */
 static inline bool tni_transfer_is_short(const struct tni_transfer *transfer,
 					 const struct tni_table *table)
 {
@@ -119,8 +120,8 @@ static inline void tni_transfer_refill(struct tni_transfer *transfer, const stru
 		tni_transfer_grab(transfer);
 }
 
-/* Hangs the pool's free list below the stack of freed ones, so that a grab brings all that is free.  1: to
- * be committed; 0: one of them is empty; -EBADMSG. */
+/* Hangs the pool's free list below the stack of freed ones, so that a grab brings all that is free.
+ * 1: to be committed; 0: one of them is empty; -EBADMSG. */
 int tni_transfer_gather(struct tni_txn *txn, struct tni_transfer *transfer,
 			struct tni_table *table);
 

@@ -2,7 +2,8 @@
 #ifndef TNI_OBJECT_DEATHS_H
 #define TNI_OBJECT_DEATHS_H
 
-/* Sleeping at an object whose users may hold something between their calls.  See object/deaths.c. */
+/* Sleeping at an object whose users may hold something between their calls.  See
+ * object/deaths.c. */
 
 #include "core/gate.h"
 #include "core/object.h"
@@ -15,7 +16,8 @@ struct tni_holders {
 	bool (*are_there)(void *context);
 	/* Sets the bits of the participants that do. */
 	void (*find)(void *context, uint64_t bits[TNI_BITMAP_WORDS]);
-	/* Gives back what the dead held.  1: there was something; 0; or an error, but -ETIMEDOUT. */
+	/* Gives back what the dead held.  1: there was something; 0; or an error, but
+	 * -ETIMEDOUT. */
 	int (*bring_back)(void *context, int64_t deadline_ns);
 	/* Whether what the sleeper waits for may be there by now. */
 	bool (*must_not_sleep)(void *context);
@@ -32,19 +34,20 @@ struct tni_deaths {
 
 void tni_deaths_begin(struct tni_deaths *deaths);
 
-/* How long to sleep until the next look, where the last was `tick_ns`: behind a notice, which came `told_ns`, in proportion
- * to how long ago that is. */
+/* How long to sleep until the next look, where the last was `tick_ns`: behind a notice, which
+ * came `told_ns`, in proportion to how long ago that is. */
 int64_t tni_deaths_tick(int64_t tick_ns, int64_t told_ns);
 
-/* Falls asleep, announced, after a look for the dead if that is due, and looks for them when it was told of a
- * death.  0: something moved; TNI_WOKEN: perhaps in the place of somebody else; -ETIMEDOUT, -EINTR. */
+/* Falls asleep, announced, after a look for the dead if that is due, and looks for them when it was
+ * told of a death.  0: something moved; TNI_WOKEN: perhaps in the place of somebody else;
+ * -ETIMEDOUT, -EINTR. */
 int tni_deaths_sleep(struct tni_deaths *deaths, const struct tni_holders *holders,
 		     struct tni_sleep *sleep, int64_t deadline_ns);
 
 /*
- * Its parts, for who sleeps at several objects at once.  Before: 1: sleep, until `ret_until_ns` at most; 0: something
- * came back, look again; or an error.  After: `woken` by this object's words, as tni_sleep_wait(); `ticked`: its time was
- * up, and not the deadline.  0, or an error.
+ * Its parts, for who sleeps at several objects at once.  Before: 1: sleep, until `ret_until_ns` at
+ * most; 0: something came back, look again; or an error.  After: `woken` by this object's words, as
+ * tni_sleep_wait(); `ticked`: its time was up, and not the deadline.  0, or an error.
  */
 int tni_deaths_prepare(struct tni_deaths *deaths, const struct tni_holders *holders,
 		       struct tni_sleep *sleep, int64_t deadline_ns, int64_t *ret_until_ns);

@@ -11,7 +11,8 @@
 
 struct tenon_lock {
 	struct tni_sync sync; /* first */
-	/* The list entries of the threads that have acquired it, changed under the mutex of core/robust.c. */
+	/* The list entries of the threads that have acquired it, changed under the mutex of
+	 * core/robust.c. */
 	struct tni_apointer holds;
 	struct tni_apointer last;     /* of these: of who acquired it last */
 	struct tni_a32 holder_serial; /* of the thread that holds it by this handle; 0 none */
@@ -29,8 +30,8 @@ static inline struct tni_lock_words *tni_lock_words(const struct tenon_lock *loc
 	return &lock->sync.cell->lock;
 }
 
-/* Not by the word: another process may have written to it, and so may the kernel, for the death of a thread of
- * the same number in another pid namespace. */
+/* Not by the word: another process may have written to it, and so may the kernel, for the death of
+ * a thread of the same number in another pid namespace. */
 static inline bool tni_lock_is_held(const struct tenon_lock *lock, const struct tni_thread *thread)
 {
 	return tni_get32(&lock->holder_serial) == thread->serial;
@@ -66,8 +67,8 @@ static inline bool tni_lock_is_drained(struct tenon_lock *lock)
 	return true;
 }
 
-/* lock_inherit.c: as tni_gate_lock(), which see, but for the pending entry, which it sets; -ENOTSUP, -ENOMEM, -EBADMSG.  And
- * releases it. */
+/* lock_inherit.c: as tni_gate_lock(), which see, but for the pending entry, which it sets;
+ * -ENOTSUP, -ENOMEM, -EBADMSG.  And releases it. */
 int tni_lock_inherit(struct tenon_lock *lock, struct tni_thread *thread, int64_t deadline_ns);
 void tni_lock_inherit_release(struct tenon_lock *lock, struct tni_thread *thread);
 
@@ -76,8 +77,8 @@ static inline bool tni_lock_inherits(const struct tenon_lock *lock)
 	return lock->sync.house.is_inheriting;
 }
 
-/* It is held: waits until nobody shares it any more.  The pending entry may be anything, and is as it was.
- * -ETIMEDOUT; -EBADMSG, -ENOSPC. */
+/* It is held: waits until nobody shares it any more.  The pending entry may be anything, and is as
+ * it was.  -ETIMEDOUT; -EBADMSG, -ENOSPC. */
 int tni_lock_drain(struct tenon_lock *lock, struct tni_thread *thread, int64_t deadline_ns);
 
 /* Its last owner died: under the gate. */

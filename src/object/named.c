@@ -80,6 +80,23 @@ int tni_named_open(const struct tni_kind *kind, const char *namespace_path, cons
 	return result;
 }
 
+int tni_named_is_free(uint32_t kind, const char *namespace_path, const char *name)
+{
+	char file_name[TNI_NAME_MAX + 1];
+	const char *bare;
+	uint64_t inode;
+	int directory_fd, result = tni_name_check(name, &bare);
+
+	if (result == 0)
+		result = tni_namespace_open(namespace_path, 0, &directory_fd);
+	if (result != 0)
+		return result == -ENOENT ? 0 : result;
+	tni_namespace_file(kind, bare, file_name);
+	result = tni_file_inode(directory_fd, file_name, &inode);
+	close(directory_fd);
+	return result == 0 ? -EEXIST : result == -ENOENT ? 0 : result;
+}
+
 int tni_named_remove(uint32_t kind, const char *namespace_path, const char *name,
 		     void (*removed)(int directory_fd, int fd))
 {

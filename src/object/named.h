@@ -6,8 +6,8 @@
 
 #include "core/object.h"
 
-/* What a kind of object does about it.  `context` is the handle that is being opened, whose first member is
- * its struct tni_object. */
+/* What a kind of object does about it.  `context` is the handle that is being opened, whose first
+ * member is its struct tni_object. */
 struct tni_kind {
 	uint32_t kind; /* TENON_KIND_… */
 	/* Makes the file.  -EEXIST. */
@@ -22,6 +22,10 @@ struct tni_kind {
 /* Flags: TENON_CREATE, TENON_EXCLUSIVE.  -EINVAL: the name or other flags. */
 int tni_named_open(const struct tni_kind *kind, const char *namespace_path, const char *name,
 		   uint32_t flags, void *context);
+
+/* -EEXIST there is something of that name, whatever it is; 0 there is not, or no namespace
+ * either. */
+int tni_named_is_free(uint32_t kind, const char *namespace_path, const char *name);
 
 /* Takes the name away.  `removed` (may be NULL) is told of the file once that is done. */
 int tni_named_remove(uint32_t kind, const char *namespace_path, const char *name,

@@ -20,8 +20,8 @@ uint64_t tni_place_bytes(const struct tenon_region *region, const struct tni_syn
 /* For struct tni_sync: lets go of one that is placed. */
 void tni_place_close(struct tni_sync *sync);
 
-/* For the region: what a dead participant, or who lets go, held of all that is placed there; and in a child, of what
- * this process has open of it. */
+/* For the region: what a dead participant, or who lets go, held of all that is placed there; and in
+ * a child, of what this process has open of it. */
 int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t deadline_ns);
 void tni_places_renew(struct tenon_region *region);
 void tni_places_rouse(struct tenon_region *region);

@@ -2,8 +2,8 @@
 #ifndef TNI_OBJECT_QUEUE_DESCRIPTOR_H
 #define TNI_OBJECT_QUEUE_DESCRIPTOR_H
 
-/* What faces have of queues beside <tenon/queue.h>: a descriptor that is both readable and writable, and the notice
- * of a message that comes to the empty queue. */
+/* What faces have of queues beside <tenon/queue.h>: a descriptor that is both readable and
+ * writable, and the notice of a message that comes to the empty queue. */
 
 #include <stdbool.h>
 
@@ -13,8 +13,8 @@
 
 struct tni_call;
 
-/* tenon_queue_open() for a part of what can be done: `access` TENON_READABLE, TENON_WRITABLE.  The caller sees to it that
- * no more is done. */
+/* tenon_queue_open() for a part of what can be done: `access` TENON_READABLE, TENON_WRITABLE.  The
+ * caller sees to it that no more is done. */
 int tni_queue_open_for(const char *namespace_path, const char *name, uint32_t flags,
 		       uint32_t access, const struct tenon_queue_options *options,
 		       struct tenon_queue **ret_queue) TENON_MUST_USE;
@@ -23,28 +23,38 @@ int tni_queue_open_for(const char *namespace_path, const char *name, uint32_t fl
 int tni_queue_open_known(const char *namespace_path, uint64_t inode, uint64_t id, uint32_t access,
 			 struct tenon_queue **ret_queue) TENON_MUST_USE;
 
-/* Messages that could be received now, and which queue it is. */
+/* -EEXIST the name is an object's, sound or not, whoever may open it; else 0, or why that cannot be
+ * told. */
+int tni_queue_is_free(const char *namespace_path, const char *name) TENON_MUST_USE;
+
+/* Messages that could be received now, what it was made with, and which queue it is. */
 uint64_t tni_queue_messages(const struct tenon_queue *queue);
+void tni_queue_limits(const struct tenon_queue *queue, uint64_t *ret_capacity,
+		      uint64_t *ret_message_bytes);
 void tni_queue_identity(const struct tenon_queue *queue, uint64_t *ret_inode, uint64_t *ret_id);
 
 /* object/queue_pair.c */
 
-/* A descriptor of one's own (close-on-exec; the caller's to close) that is readable while there is a message and writable
- * while there is room, for all who poll it, once tni_pair_watch() was called by anybody.  It is not to be read or
- * written.  `flags` are as fcntl(2) sets them.  -ENOENT the queue was removed; as mkfifo(3), open(2). */
+/* A descriptor of one's own (close-on-exec; the caller's to close) that is readable while there is
+ * a message and writable while there is room, for all who poll it, once tni_pair_watch() was called
+ * by anybody.  It is not to be read or written.  `flags` are as fcntl(2) sets them.  -ENOENT the
+ * queue was removed; as mkfifo(3), open(2). */
 int tni_pair_open(struct tenon_queue *queue, int flags, int *ret_fd);
 /* From now on it tells. */
 int tni_pair_watch(struct tenon_queue *queue);
 bool tni_pair_is_watched(const struct tenon_queue *queue);
-/* Who changes O_NONBLOCK of such a descriptor, which is all processes' that have it, says so before and behind: what
- * fcntl(2) answered holds as long as the count is the same.  The count is odd while, and after, it cannot be relied on. */
+/* Who changes O_NONBLOCK of such a descriptor, which is all processes' that have it, says so
+ * before and behind: what fcntl(2) answered holds as long as the count is the same.  The count is
+ * odd while, and after, it cannot be relied on. */
 void tni_pair_flags_begin(struct tenon_queue *queue);
 void tni_pair_flags_end(struct tenon_queue *queue);
 uint32_t tni_pair_flags_count(const struct tenon_queue *queue);
-/* Whether it may be one: a pipe as small as those; a single system call, which looks at nothing else. */
+/* Whether it may be one: a pipe as small as those; a single system call, which looks at nothing
+ * else. */
 bool tni_pair_is_likely(int fd);
 
-/* Which queue a descriptor of that kind is of, and the folder of its namespace.  -EBADF it is none. */
+/* Which queue a descriptor of that kind is of, and the folder of its namespace.  -EBADF it is
+ * none. */
 int tni_pair_identify(int fd, char *ret_namespace, size_t capacity_bytes, uint64_t *ret_inode,
 		      uint64_t *ret_id);
 
@@ -54,7 +64,8 @@ int tni_pair_identify(int fd, char *ret_namespace, size_t capacity_bytes, uint64
 #define TNI_FIFO_PAIR 'm'
 #define TNI_FIFOS "rwm"
 
-/* Opens one of the FIFOs beside the queue's file; makes it if asked to.  A descriptor or a negative errno. */
+/* Opens one of the FIFOs beside the queue's file; makes it if asked to.  A descriptor or a negative
+ * errno. */
 int tni_poll_open_fifo(const struct tenon_queue *queue, char which, bool make);
 bool tni_poll_is_ready(const struct tenon_queue *queue, uint32_t side);
 
@@ -69,7 +80,8 @@ void tni_poll_confirm_returned(struct tenon_queue *queue);
 void tni_poll_lower(struct tni_call *call, uint32_t side);
 /* Removes the FIFOs of the queue whose file this is. */
 void tni_poll_remove(int directory_fd, int fd);
-/* The same before a handle is closed, in the place of one who removed the queue and died before he did it. */
+/* The same before a handle is closed, in the place of one who removed the queue and died before
+ * he did it. */
 void tni_poll_remove_left(const struct tenon_queue *queue);
 
 bool tni_pair_is_wanted(const struct tenon_queue *queue);
@@ -82,15 +94,17 @@ void tni_pair_close(struct tenon_queue *queue);
 
 /* object/queue_notice.c */
 
-/* Registers this process, and answers by which number.  `signal`: for who looks.  -EBUSY: a living process is. */
+/* Registers this process, and answers by which number.  `signal`: for who looks.  -EBUSY: a living
+ * process is. */
 int tni_notice_register(struct tenon_queue *queue, uint32_t signal, uint32_t *ret_serial);
 /* Ends the registration; 0 too if it is over. */
 int tni_notice_withdraw(struct tenon_queue *queue, uint32_t serial);
-/* Waits until a message has come, and the registration is over.  -ETIMEDOUT; -ECANCELED it was withdrawn. */
+/* Waits until a message has come, and the registration is over.  -ETIMEDOUT; -ECANCELED it was
+ * withdrawn. */
 int tni_notice_wait(struct tenon_queue *queue, uint32_t serial, int64_t deadline_ns);
-/* Takes the notice, once; -EAGAIN it has not come. */
-int tni_notice_take(struct tenon_queue *queue, uint32_t serial, int32_t *ret_sender_pid,
-		    uint32_t *ret_sender_uid);
+/* Takes the notice, once; -EAGAIN it has not come; -ETIMEDOUT somebody has the queue locked. */
+int tni_notice_take(struct tenon_queue *queue, uint32_t serial, int64_t deadline_ns,
+		    int32_t *ret_sender_pid, uint32_t *ret_sender_uid);
 /* Who is registered, for who looks: 0 nobody; and the signal. */
 int32_t tni_notice_holder(struct tenon_queue *queue, uint32_t *ret_signal);
 

@@ -280,11 +280,11 @@ static bool is_ours(struct tenon_queue *queue, uint32_t serial)
 	       tni_get32(&notice->serial) == serial;
 }
 
-static int begin(struct tni_call *call, struct tenon_queue *queue)
+static int begin(struct tni_call *call, struct tenon_queue *queue, int64_t deadline_ns)
 {
 	int result = tni_call_begin(call, queue);
 
-	return result == 0 ? tni_side_lock(call, TNI_SEND, INT64_MAX) : result;
+	return result == 0 ? tni_side_lock(call, TNI_SEND, deadline_ns) : result;
 }
 
 /* Whether it is counted as blocked, and nobody would be told of its death. */
@@ -366,7 +366,7 @@ int tni_notice_register(struct tenon_queue *queue, uint32_t signal, uint32_t *re
 int tni_notice_withdraw(struct tenon_queue *queue, uint32_t serial)
 {
 	struct tni_call call;
-	int result = begin(&call, queue);
+	int result = begin(&call, queue, INT64_MAX);
 
 	if (result == 0) {
 		if (is_ours(queue, serial))
@@ -380,7 +380,9 @@ int tni_notice_withdraw(struct tenon_queue *queue, uint32_t serial)
 
 void tni_notice_leave(struct tenon_queue *queue)
 {
+	/* A child's number is its parent's until it attaches. */
 	if (tni_notice_is_wanted(queue) &&
+	    tni_get32(&queue->object.generation) == tni_process_generation() &&
 	    tni_get32(&notice_of(queue)->participant) == queue->object.participant)
 		(void)!tni_notice_withdraw(queue, tni_get32(&notice_of(queue)->serial));
 }
@@ -410,12 +412,12 @@ static int look(struct tenon_queue *queue, uint32_t serial, struct tni_participa
 	return is_ours(queue, serial) ? 0 : -ECANCELED;
 }
 
-int tni_notice_take(struct tenon_queue *queue, uint32_t serial, int32_t *ret_sender_pid,
-		    uint32_t *ret_sender_uid)
+int tni_notice_take(struct tenon_queue *queue, uint32_t serial, int64_t deadline_ns,
+		    int32_t *ret_sender_pid, uint32_t *ret_sender_uid)
 {
 	struct tni_participant *entry;
 	struct tni_call call;
-	int result = begin(&call, queue);
+	int result = begin(&call, queue, deadline_ns);
 
 	if (result != 0)
 		return result;
@@ -485,7 +487,7 @@ int tni_notice_wait(struct tenon_queue *queue, uint32_t serial, int64_t deadline
 		int64_t blind_ns = look_for_dead(queue, &told_ns);
 		int result;
 
-		result = begin(&call, queue);
+		result = begin(&call, queue, INT64_MAX);
 		if (result != 0)
 			return result;
 		result = look(queue, serial, &entry);

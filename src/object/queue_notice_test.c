@@ -43,7 +43,7 @@ static int take_notice(struct tenon_queue *queue, uint32_t serial)
 	uint32_t uid;
 	int32_t pid;
 
-	return tni_notice_take(queue, serial, &pid, &uid);
+	return tni_notice_take(queue, serial, INT64_MAX, &pid, &uid);
 }
 
 static void send_one(struct tenon_queue *queue)

@@ -487,6 +487,18 @@ uint64_t tni_queue_messages(const struct tenon_queue *queue)
 	return tni_queue_available(queue);
 }
 
+void tni_queue_limits(const struct tenon_queue *queue, uint64_t *ret_capacity,
+		      uint64_t *ret_message_bytes)
+{
+	*ret_capacity = queue->attributes.capacity;
+	*ret_message_bytes = queue->attributes.max_message_bytes;
+}
+
+int tni_queue_is_free(const char *namespace_path, const char *name)
+{
+	return tni_named_is_free(TENON_KIND_QUEUE, namespace_path, name);
+}
+
 void tni_queue_identity(const struct tenon_queue *queue, uint64_t *ret_inode, uint64_t *ret_id)
 {
 	*ret_inode = queue->object.inode;

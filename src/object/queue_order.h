@@ -7,13 +7,15 @@
 #include "core/index.h"
 #include "object/queue_private.h"
 
-/* Nodes that a message of an ordered queue may need: a bucket of its own, and a fork in each tree. */
+/* Nodes that a message of an ordered queue may need: a bucket of its own, and a fork in each
+ * tree. */
 static inline uint64_t tni_order_nodes(const struct tni_queue_attributes *attributes)
 {
 	return attributes->order == TENON_QUEUE_TYPED ? 3 : 2;
 }
 
-/* Whether the front of the log is what a receiver with this selection gets, if there is anything. */
+/* Whether the front of the log is what a receiver with this selection gets, if there is
+ * anything. */
 bool tni_order_is_log(struct tenon_queue *queue, const struct tenon_receive_options *options);
 /* Moves the log into the index.  -ENOSPC: as far as there was memory for that. */
 int tni_order_drain(struct tenon_queue *queue);
@@ -23,13 +25,15 @@ int tni_order_insert(struct tenon_queue *queue, struct tni_txn *txn, uint64_t sl
 int tni_order_remove(struct tenon_queue *queue, struct tni_txn *txn, uint64_t slot);
 /* The slot that a receiver with this selection gets.  -EAGAIN none. */
 int tni_order_select(struct tenon_queue *queue, uint32_t select, uint64_t key, uint64_t *ret_slot);
-/* For queue_peek.c.  One of the two trees of buckets; the slot behind a link, or NULL; a bucket's first. */
+/* For queue_peek.c.  One of the two trees of buckets; the slot behind a link, or NULL; a bucket's
+ * first. */
 struct tni_index tni_order_index(struct tenon_queue *queue, uint32_t tree);
 struct tni_slot *tni_order_linked(struct tenon_queue *queue, uint64_t link);
 int tni_order_first(struct tenon_queue *queue, uint64_t node, uint64_t *ret_slot);
 
-/* The next message, number `sent`, is to have this key: said before it is written, and in this order.  Who dies in between, or
- * does not send it, has said too little of the messages that there are. */
+/* The next message, number `sent`, is to have this key: said before it is written, and in this
+ * order.  Who dies in between, or does not send it, has said too little of the messages that there
+ * are. */
 static inline void tni_order_note_key(struct tenon_queue *queue, uint64_t sent, uint64_t key)
 {
 	struct tni_queue_uniform *uniform = &queue->control->uniform;

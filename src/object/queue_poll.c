@@ -31,10 +31,12 @@
  * another user made: it stays.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -316,14 +318,39 @@ int tenon_queue_writable_fd(struct tenon_queue *queue, int *ret_fd)
 	return get_descriptor(queue, TNI_RECEIVE, ret_fd);
 }
 
+/* Of a file whose header says nothing: all that are called by its inode. */
+static void remove_by_inode(int directory_fd, uint64_t inode)
+{
+	const struct dirent *entry;
+	char beginning[32];
+	DIR *directory;
+	int bytes = snprintf(beginning, sizeof(beginning), ".q.%016llx.",
+			     (unsigned long long)inode);
+	int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	directory = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!directory) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((entry = readdir(directory)))
+		if (strncmp(entry->d_name, beginning, (size_t)bytes) == 0)
+			unlinkat(directory_fd, entry->d_name, 0);
+	closedir(directory);
+}
+
 void tni_poll_remove(int directory_fd, int fd)
 {
 	struct tni_object_header header;
-	struct stat status;
+	struct stat status = {.st_ino = 0};
 	char name[64];
 
-	if (fstat(fd, &status) != 0 || pread(fd, &header, sizeof(header), 0) != sizeof(header))
+	if (tni_object_check(fd, TENON_KIND_QUEUE, &header, &status) != 0) {
+		if (status.st_ino != 0)
+			remove_by_inode(directory_fd, status.st_ino);
 		return;
+	}
 	for (const char *which = TNI_FIFOS; *which; which++) {
 		file_name(status.st_ino, header.id, *which, name, sizeof(name));
 		unlinkat(directory_fd, name, 0);

@@ -49,17 +49,17 @@
 
 /* Up to this a message is copied under the lock; a longer one beside it. */
 #define TNI_COPY_UNDER_LOCK_BYTES 16384u
-/* Messages received one after the other without finding none, from which on a queue counts as busy. */
+/* Messages received in a row without finding none, from which on a queue counts as busy. */
 #define TNI_STREAK_MAX 4u
 #define TNI_RUN_MAX 1024u /* messages in one commit */
 
-/* How far a receiver has looked into the log of a priority queue: messages from one number to another,
- * all of one key, and where the next one is.  Under the receivers' lock. */
+/* How far a receiver has looked into the log of a priority queue: messages from one number to
+ * another, all of one key, and where the next one is.  Under the receivers' lock. */
 struct tni_scan {
 	uint64_t from, to, position, key;
 };
 
-/* Which message of a typed queue was looked at last, and at which version of the receivers' side. */
+/* Which message of a typed queue was looked at last, at which version of the receivers' side. */
 struct tni_peek {
 	uint64_t version, position, sequence;
 };
@@ -83,7 +83,7 @@ struct tenon_queue {
 	struct tni_peek peeked;
 	uint32_t pid;
 	uint32_t chunk_shift; /* log2 of chunk_bytes */
-	/* Ordered: so many messages have memory in the index, and outside the log; senders' lock. */
+	/* Ordered: messages with memory in the index, and outside the log; senders' lock. */
 	uint64_t backed_nodes, backed_held;
 	char *directory; /* of the namespace */
 	/* while it is opened */
@@ -99,7 +99,7 @@ struct tni_call {
 	struct tenon_queue *queue;
 	struct tni_thread *thread;
 	void *pending; /* of the thread, before */
-	/* The entry of this process in which it is counted, and which that is: object/queue_notice.c. */
+	/* This process's entry, in which it is counted, and its number: object/queue_notice.c. */
 	struct tni_participant *blocked;
 	uint32_t blocked_participant;
 	bool wake_all; /* a new stake, a lease without one, a death to look for: sleepers have to know */
@@ -141,8 +141,8 @@ static inline bool tni_call_quick(struct tni_call *call, struct tenon_queue *que
 int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns);
 /* Unlocks and wakes whom the state lets go on. */
 void tni_side_unlock(struct tni_call *call, uint32_t side);
-/* The two for one who belongs to the other side.  Who waits for this side goes by where it ran last: not by him, who may be
- * that one himself.  Who waits for the lock does. */
+/* The two for one who belongs to the other side.  Who waits for this side goes by where it ran
+ * last: not by him, who may be that one himself.  Who waits for the lock does. */
 int tni_side_visit(struct tni_call *call, uint32_t side, int64_t deadline_ns, uint32_t *ret_cpu);
 void tni_side_part(struct tni_call *call, uint32_t side, uint32_t cpu);
 /* Takes over gates whose owners died. */
@@ -168,8 +168,9 @@ static inline bool tni_is_watching(const struct tenon_queue *queue)
 /* Who holds leases, as far as that can be told without a lock. */
 void tni_queue_find_holders(struct tenon_queue *queue, uint64_t holders[TNI_BITMAP_WORDS]);
 
-/* Brings back what the dead have taken: to be called by who found nothing, before it says so or sleeps.
- * A deadline of 0: who does not wait.  1: something came back, look again; 0: nothing; an error. */
+/* Brings back what the dead have taken: to be called by who found nothing, before it says so or
+ * sleeps.  A deadline of 0: who does not wait.  1: something came back, look again; 0: nothing; an
+ * error. */
 int tni_queue_bring_back(struct tni_call *call, int64_t deadline_ns);
 /* The mark of damage. Answers -EBADMSG. */
 int tni_queue_damaged(struct tenon_queue *queue);
@@ -234,8 +235,8 @@ static inline void tni_receive_commit_log(struct tni_receive_side *side,
 
 int tni_receive_commit(struct tenon_queue *queue, const struct tni_receive_view *view);
 
-/* Room for up to `wanted` messages, under the senders' lock.  Looks at the receivers' words only when
- * it seems to be short. */
+/* Room for up to `wanted` messages, under the senders' lock.  Looks at the receivers' words only
+ * when it seems to be short. */
 static inline uint64_t tni_room_locked(struct tenon_queue *queue, uint64_t sent, uint64_t wanted)
 {
 	struct tni_send_side *side = &queue->control->send;
@@ -249,7 +250,7 @@ static inline uint64_t tni_room_locked(struct tenon_queue *queue, uint64_t sent,
 		tni_set64(&side->done_cache,
 			  tni_load_acquire64(&queue->control->receive.done_seen));
 		held = sent - tni_get64(&side->done_cache);
-		/* Less than none: what a dead sender published was received before it was counted. */
+		/* Below none: what a dead sender published was received, and then counted. */
 		if (held > capacity)
 			held = (int64_t)held < 0 ? 0 : capacity;
 	}
@@ -258,9 +259,9 @@ static inline uint64_t tni_room_locked(struct tenon_queue *queue, uint64_t sent,
 
 int tni_order_back_slow(struct tenon_queue *queue, uint64_t sent, uint64_t more, bool in_log);
 
-/* Makes sure that receivers have memory for `more` messages behind the `sent` ones, in the index and, for
- * those that lie in the log, outside it: what was sent can always be received.  Under the senders' lock,
- * before they are written.  -ENOSPC. */
+/* Makes sure that receivers have memory for `more` messages behind the `sent` ones, in the index
+ * and, for those that lie in the log, outside it: what was sent can always be received.  Under the
+ * senders' lock, before they are written.  -ENOSPC. */
 static inline int tni_order_back(struct tenon_queue *queue, uint64_t sent, uint64_t more,
 				 bool in_log)
 {
@@ -292,7 +293,7 @@ static inline void tni_note_idle(struct tenon_queue *queue)
 	tni_store_release64(&idle->done, view.done); /* ORD(seen) */
 }
 
-/* How many messages could be received now, and how many sent: exact under no lock, hints without. */
+/* How many messages could be received now, and how many sent: hints, exact under no lock. */
 uint64_t tni_queue_available(const struct tenon_queue *queue);
 uint64_t tni_queue_room(const struct tenon_queue *queue);
 
@@ -313,7 +314,7 @@ struct tni_walk {
 	uint64_t steps, most;
 };
 
-/* Whether to go on: there may be as many things as there is memory for, each as large as the smallest record. */
+/* Whether to go on: there may be so many things as the memory has room for smallest records. */
 bool tni_walk_on(const struct tenon_queue *queue, struct tni_walk *walk);
 
 /* queue_log.c */
@@ -440,8 +441,8 @@ int tni_item_of_lease(struct tenon_queue *queue, uint64_t lease, struct tni_item
 
 /* Ends it.  Commits. */
 int tni_item_finish(struct tenon_queue *queue, const struct tni_item *item, uint32_t outcome);
-/* Steps of that: counts it, and frees what it lay in; frees a lease's entry; commits, or undoes what was done if
- * `result` is an error, which it answers. */
+/* Steps of that: counts it, and frees what it lay in; frees a lease's entry; commits, or undoes
+ * what was done if `result` is an error, which it answers. */
 int tni_item_end(struct tenon_queue *queue, struct tni_txn *txn, struct tni_receive_view *view,
 		 const struct tni_item *item, uint32_t outcome);
 int tni_item_free_lease(struct tenon_queue *queue, struct tni_txn *txn, uint64_t index);
@@ -481,12 +482,13 @@ struct tni_reason {
 	struct tni_seen spun_seen;	   /* ... this had been seen before */
 };
 
-/* Spins for a while, if that promises anything.  True: look again.  Not twice about the same: where a
- * look finds nothing though the words say otherwise, only sleeping and its repairs get any further. */
+/* Spins for a while, if that promises anything.  True: look again.  Not twice about the same: where
+ * a look finds nothing though the words say otherwise, only sleeping and its repairs get any
+ * further. */
 bool tni_spin(struct tenon_queue *queue, struct tni_reason *reason, int64_t deadline_ns);
 
-/* Sleeps until the reason may be gone.  0: look again (the thread's pending entry stays at a gate: lock
- * one next, or call tni_wait_leave()).  -ETIMEDOUT, -EINTR, -EBADMSG. */
+/* Sleeps until the reason may be gone.  0: look again (the thread's pending entry stays at a gate:
+ * lock one next, or call tni_wait_leave()).  -ETIMEDOUT, -EINTR, -EBADMSG. */
 int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t deadline_ns);
 void tni_wait_leave(struct tni_call *call);
 void tni_queue_hand_on(struct tenon_queue *queue);
@@ -507,8 +509,8 @@ int tni_receipt_of_dropped(struct tenon_queue *queue, uint64_t *ret_receipt);
 void tni_receipt_finish(struct tenon_queue *queue, uint64_t slot, bool dropped);
 /* What tenon_queue_last_receipt() will answer. */
 void tni_receipt_remember(struct tenon_queue *queue, uint64_t receipt);
-/* Waits for the message of a RENDEZVOUS send; takes it back when the time is up.  `keep`: the receipt is
- * wanted if there was somebody to meet. */
+/* Waits for the message of a RENDEZVOUS send; takes it back when the time is up.  `keep`: the
+ * receipt is wanted if there was somebody to meet. */
 int tni_receipt_rendezvous(struct tni_call *call, uint64_t receipt, bool keep, int64_t deadline_ns);
 /* Whether a receiver is waiting that has no message coming. */
 bool tni_receipt_has_taker(struct tenon_queue *queue);
@@ -516,12 +518,12 @@ bool tni_receipt_has_taker(struct tenon_queue *queue);
 int tni_receipt_orphan_all(struct tenon_queue *queue, uint32_t participant);
 
 /* queue_fast.c */
-/* Sends as many of the messages as need nothing special.  How many; 0: nothing was done; -EAGAIN: there
- * is no room (call->looked_done says as of when). */
+/* Sends as many of the messages as need nothing special.  How many; 0: nothing was done; -EAGAIN:
+ * there is no room (call->looked_done says as of when). */
 int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint32_t count,
 		  uint64_t key);
-/* Receives up to `count` messages into one buffer, as above.  How many; 0: nothing was done; -EAGAIN:
- * there is none (call->looked_version, looked_head). */
+/* Receives up to `count` messages into one buffer, as above.  How many; 0: nothing was done;
+ * -EAGAIN: there is none (call->looked_version, looked_head). */
 int tni_fast_receive(struct tni_call *call, void *buffer, uint64_t capacity_bytes, uint32_t count,
 		     const struct tenon_receive_options *options, struct tenon_message *messages);
 /* Whether there is surely nothing to receive, as above.  Without a lock. */
@@ -576,7 +578,7 @@ static inline void tni_note_sent(struct tenon_queue *queue, const struct tni_sen
 /* queue_memory.c */
 /* Gives the memory of free slots and chunks back.  Under the senders' lock, outside a run. */
 void tni_memory_release(struct tenon_queue *queue);
-/* The same where a queue that is empty and keeps much is about to be closed.  Locks, if that is free. */
+/* The same where an empty queue that keeps much is about to be closed.  Locks, if that is free. */
 void tni_memory_leave(struct tenon_queue *queue);
 /* Makes sure of the memory of a chunk that was free; -ENOSPC. */
 int tni_chunk_fill(struct tenon_queue *queue, uint64_t index);

@@ -101,7 +101,8 @@ int tni_set_follow_note(struct tenon_semaphore_set *set);
 /* Takes the memory that it will need. */
 int tni_set_back_note(struct tenon_semaphore_set *set);
 
-/* Begins a call: attached, under the gate, not destroyed.  `deadline_ns`: for the gate.  -EIDRM, -ETIMEDOUT, …. */
+/* Begins a call: attached, under the gate, not destroyed.  `deadline_ns`: for the gate.  -EIDRM,
+ * -ETIMEDOUT, …. */
 int tni_set_enter(struct tenon_semaphore_set *set, struct tni_thread *thread, void *pending,
 		  int64_t deadline_ns);
 void tni_set_leave(struct tenon_semaphore_set *set, struct tni_thread *thread, void *pending);
@@ -130,7 +131,8 @@ bool tni_set_is_granted(struct tni_set_turn *turn);
 /* For its tni_turn: whether it is worth while to look once more. */
 bool tni_set_may_go_on(const struct tni_turn *turn, uint64_t word);
 
-/* Under the gate: grants who waits for nothing but a zero, and tells how many sleepers may go on. */
+/* Under the gate: grants who waits for nothing but a zero, and tells how many sleepers may go
+ * on. */
 uint32_t tni_set_plan(struct tni_sync *sync);
 /* Those of one who is dead, or lets go. */
 void tni_set_forget(struct tenon_semaphore_set *set, uint32_t participant);

@@ -19,20 +19,23 @@ struct tni_sync_kind {
 	uint32_t flags_known;
 	bool is_held_long; /* struct tni_gatehouse */
 	bool has_rows;
-	/* Whether it may be made, or has been made, like that: what `flags` and `limit` mean is the kind's. */
+	/* Whether it may be made, or has been made, like that: what `flags` and `limit` mean is the
+	 * kind's. */
 	bool (*is_possible)(uint32_t flags, uint32_t limit);
 	/* Gives back what a dead participant's row says.  May be NULL.  -ETIMEDOUT. */
 	int (*bury)(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
-	/* For turnstiles: what the word becomes by that; and whether claims count only while somebody waits. */
+	/* For turnstiles: what the word becomes by that; and whether claims count only while
+	 * somebody waits. */
 	bool claims_wait;
 	uint64_t (*give_back)(const struct tni_sync *sync, uint64_t word, uint64_t claim);
-	/* For kinds with memory of their own beside the cell: how much; its first contents, of an object that is
-	 * being made; and what an opener does with it.  All of it is zero where nothing was written. */
+	/* For kinds with memory of their own beside the cell: how much; its first contents, of an
+	 * object that is being made; and what an opener does with it.  All of it is zero where
+	 * nothing was written. */
 	uint64_t (*extra_bytes)(uint32_t participants, uint32_t limit);
 	int (*fill)(const struct tni_sync *sync, int fd, uint64_t offset, uint8_t *extra);
 	int (*map)(struct tni_sync *sync);
-	/* Under the gate, if not NULL: instead of what turnstiles do when its last owner died; and how many
-	 * sleepers can go on. */
+	/* Under the gate, if not NULL: instead of what turnstiles do when its last owner died; and
+	 * how many sleepers can go on. */
 	int (*repair)(struct tni_sync *sync);
 	uint32_t (*plan)(struct tni_sync *sync);
 };
@@ -56,7 +59,8 @@ struct tni_sync {
 	struct tni_row *row;	   /* own; NULL: there was no memory for it, or the kind has none */
 	struct tni_a32 rows_known; /* pages of rows whose memory is there */
 	struct tni_a32 spin_ns;	   /* how long to spin before sleeping: object/turnstile.c */
-	/* Bits of participants whose stake the kernel has marked since a thread of theirs ended: core/stake.c */
+	/* Bits of participants whose stake the kernel has marked since a thread of theirs ended:
+	 * core/stake.c */
 	struct tni_a64 outlives[TNI_BITMAP_WORDS];
 	uint32_t flags, limit; /* checked copies */
 	/* while it is opened */
@@ -81,14 +85,15 @@ void tni_sync_close(void *context);
 	}
 
 /*
- * Makes the handle of a kind, `bytes` long, whose first member is its struct tni_sync, and opens the object or makes
- * it: `limit` and the first `word` are the kind's own.
+ * Makes the handle of a kind, `bytes` long, whose first member is its struct tni_sync, and opens
+ * the object or makes it: `limit` and the first `word` are the kind's own.
  */
 int tni_sync_open_named(const struct tni_sync_kind *kind, size_t bytes, const char *namespace_path,
 			const char *name, uint32_t flags, const struct tenon_sync_options *options,
 			uint32_t limit, uint64_t word, void *ret_sync);
 
-/* Of one whose kind, object, cell and rows are set: the copies of its attributes, if they can be; and then the rest. */
+/* Of one whose kind, object, cell and rows are set: the copies of its attributes, if they can be;
+ * and then the rest. */
 int tni_sync_check(struct tni_sync *sync);
 void tni_sync_settle(struct tni_sync *sync);
 
@@ -99,8 +104,8 @@ void tni_sync_renew(struct tni_sync *sync);
 /* Closes and frees it; NULL is allowed.  Answers NULL. */
 void *tni_sync_free(struct tni_sync *sync);
 
-/* Takes memory for a range of its file before it is used.  What is placed in a region has the region's, which is
- * there. */
+/* Takes memory for a range of its file before it is used.  What is placed in a region has the
+ * region's, which is there. */
 int tni_sync_back(const struct tni_sync *sync, int fd, uint64_t offset, uint64_t bytes);
 
 /* A participant's row, whose memory is there then; NULL: there is none. */
@@ -112,8 +117,8 @@ static inline struct tni_row *tni_sync_own_row(struct tni_sync *sync)
 	return sync->row ? sync->row : tni_sync_row(sync, sync->object->participant);
 }
 
-/* Locks the gate, and repairs what its last owner left; `pending` as with tni_gate_lock().  -ETIMEDOUT;
- * -EBADMSG.  Unlocking puts the pending entry back. */
+/* Locks the gate, and repairs what its last owner left; `pending` as with tni_gate_lock().
+ * -ETIMEDOUT; -EBADMSG.  Unlocking puts the pending entry back. */
 int tni_sync_lock(struct tni_sync *sync, struct tni_thread *thread, void *pending,
 		  int64_t deadline_ns);
 void tni_sync_unlock(struct tni_sync *sync, struct tni_thread *thread, void *pending);
@@ -123,7 +128,8 @@ int tni_sync_heal(struct tni_sync *sync, struct tni_thread *thread, int64_t dead
 
 int tni_sync_damaged(struct tni_sync *sync);
 
-/* Of which classes a participant, of those that there can be, has a thread asleep, as TNI_CLASS_BIT(). */
+/* Of which classes a participant, of those that there can be, has a thread asleep, as
+ * TNI_CLASS_BIT(). */
 uint32_t tni_sync_asleep(const struct tni_sync *sync, uint32_t participant);
 
 /* A living process that has it open. */
@@ -137,7 +143,8 @@ struct tni_sync_user {
 /* Finds the next of them; the first when all of `user` is 0.  False: there are no more. */
 bool tni_sync_next_user(struct tni_sync *sync, struct tni_sync_user *user);
 
-/* What the status of every kind begins with: fields of `status` that are there have the same names. */
+/* What the status of every kind begins with: fields of `status` that are there have the same
+ * names. */
 struct tni_sync_status {
 	uint32_t mode, uid, gid, max_participants;
 	uint64_t id, memory_bytes;

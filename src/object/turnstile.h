@@ -24,14 +24,15 @@ static inline uint64_t tni_turnstile_word(const struct tni_sync *sync)
 void tni_turnstile_begin(struct tni_sync *sync);
 
 /*
- * A change of the word, with what the calling process's row says where that goes with it (else NULL).  Answers how
- * many can pass by it who may be asleep, 0 nobody, or a negative error; -EAGAIN: not now.  May be asked again.
+ * A change of the word, with what the calling process's row says where that goes with it (else
+ * NULL).  Answers how many can pass by it who may be asleep, 0 nobody, or a negative error;
+ * -EAGAIN: not now.  May be asked again.
  */
 typedef int64_t tni_turnstile_change(const struct tni_sync *sync, uint64_t word, uint64_t argument,
 				     uint64_t *ret_next, uint64_t *claim);
 
-/* Makes it, and wakes who sleeps.  `ret_before` (may be NULL): the word before.  Without a lock; async-signal-safe
- * if `change` is. */
+/* Makes it, and wakes who sleeps.  `ret_before` (may be NULL): the word before.  Without a lock;
+ * async-signal-safe if `change` is. */
 int tni_turnstile_let(struct tni_sync *sync, struct tni_thread *thread,
 		      tni_turnstile_change *change, uint64_t argument, uint64_t *ret_before);
 
@@ -40,7 +41,8 @@ int tni_turnstile_claim(struct tni_sync *sync, struct tni_thread *thread,
 			tni_turnstile_change *change, uint64_t argument, int64_t deadline_ns,
 			uint64_t *ret_before);
 
-/* Has the kernel tell sleepers of the calling process's death: when it attaches, and before it has a claim. */
+/* Has the kernel tell sleepers of the calling process's death: when it attaches, and before it has
+ * a claim. */
 void tni_turnstile_attach(struct tni_sync *sync);
 void tni_turnstile_stake(struct tni_sync *sync, struct tni_thread *thread);
 
@@ -59,16 +61,16 @@ struct tni_turn {
 	struct tni_row *row;
 };
 
-/* Says in the row that it waits, from before it may be given a wake.  For who has a claim before it waits;
- * tni_turnstile_wait() does so itself, and ends it, as does the other. */
+/* Says in the row that it waits, from before it may be given a wake.  For who has a claim before it
+ * waits; tni_turnstile_wait() does so itself, and ends it, as does the other. */
 void tni_turnstile_begin_waiting(struct tni_turn *turn);
 void tni_turnstile_end_waiting(struct tni_turn *turn);
 
 /* Waits until it has passed.  0; -ETIMEDOUT, -EINTR; or what pass() gives. */
 int tni_turnstile_wait(struct tni_turn *turn, int64_t deadline_ns);
 
-/* Its parts, for who sleeps at several objects at once.  Announces, behind tni_sleep_announce(); false: it may pass, or
- * somebody who died left something to repair, which is done. */
+/* Its parts, for who sleeps at several objects at once.  Announces, behind tni_sleep_announce();
+ * false: it may pass, or somebody who died left something to repair, which is done. */
 bool tni_turnstile_announce(struct tni_turn *turn);
 /* For object/deaths.c: whether there are claims, and whose. */
 bool tni_turnstile_are_there(struct tni_sync *sync);
@@ -77,8 +79,8 @@ void tni_turnstile_find(struct tni_sync *sync, uint64_t bits[TNI_BITMAP_WORDS]);
 /* Gives back what the dead held.  1: there was something; 0; or an error, but -ETIMEDOUT. */
 int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns);
 
-/* The same for who is about to go by the word: he bears for a moment with others who are giving back, and with who is
- * about to be dead. */
+/* The same for who is about to go by the word: he bears for a moment with others who are giving
+ * back, and with who is about to be dead. */
 int tni_turnstile_settle(struct tni_sync *sync, int64_t deadline_ns);
 
 /* How often all together passed, and let others pass. */
@@ -95,10 +97,12 @@ struct tni_turnstile_user {
 /* As tni_sync_next_user(). */
 bool tni_turnstile_next_user(struct tni_sync *sync, struct tni_turnstile_user *user);
 
-/* For struct tni_sync_kind: gives back one participant's claim.  For sync.c: repairs, under the gate. */
+/* For struct tni_sync_kind: gives back one participant's claim.  For sync.c: repairs, under the
+ * gate. */
 int tni_turnstile_give_back(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
 int tni_turnstile_repair(struct tni_sync *sync);
-/* Wakes whom a dead one owed a wake, or who was to have the one that it was given.  Under the gate. */
+/* Wakes whom a dead one owed a wake, or who was to have the one that it was given.  Under the
+ * gate. */
 void tni_turnstile_pay(struct tni_sync *sync, struct tni_row *row);
 
 #endif

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/quiet.h"
 #include "object/event.h"
 #include "object/lock.h"
 #include "object/queue_private.h"
@@ -544,12 +545,9 @@ int tenon_waitset_wait(struct tenon_waitset *set, int64_t deadline_ns,
 		       struct tenon_waitset_event *ret_events, uint32_t capacity,
 		       uint32_t *ret_count)
 {
-	int before, result;
+	TNI_NO_CANCEL;
 
 	if (!set || !ret_events || !ret_count || capacity == 0)
 		return -EINVAL;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
-	result = wait_for(set, deadline_ns, ret_events, capacity, ret_count);
-	pthread_setcancelstate(before, NULL);
-	return result;
+	return wait_for(set, deadline_ns, ret_events, capacity, ret_count);
 }

@@ -18,7 +18,8 @@
 #include "object/deaths.h"
 #include "object/turnstile.h"
 
-/* Gates and events that one thread sleeps on: so many go into the kernel's vector, and some stakes. */
+/* Gates and events that one thread sleeps on: so many go into the kernel's vector, and some
+ * stakes. */
 #define TNI_WAITSET_WORDS_A_THREAD 120u
 #define TNI_WAITSET_POLLIN 1u /* poll(2) */
 
@@ -29,8 +30,8 @@ struct tni_member;
 
 /* What a kind of member does.  `ticket`: what ticket() gave when the wait began. */
 struct tni_member_kind {
-	/* Before anything else: attaches anew in a child, has the kernel tell others of this process's death.  An
-	 * error is told as the member's result. */
+	/* Before anything else: attaches anew in a child, has the kernel tell others of this
+	 * process's death.  An error is told as the member's result. */
 	int (*begin)(struct tni_member *member, struct tni_thread *thread);
 	uint64_t (*ticket)(const struct tni_member *member); /* may be NULL */
 	bool (*is_ready)(const struct tni_member *member, uint64_t ticket);
@@ -150,8 +151,8 @@ bool tni_visit_is_ready(const struct tni_visit *visit);
 /* When the next timer is due, if it is before `deadline_ns`. */
 int64_t tni_waitset_next_ns(const struct tenon_waitset *set, int64_t deadline_ns);
 
-/* waitset_sleep.c: sleeps for the objects among the members from `first` on, until the set may be ready, or `order` (may be
- * NULL) is not `expected` any more.  0, -ETIMEDOUT, -EINTR, -ENOMEM. */
+/* waitset_sleep.c: sleeps for the objects among the members from `first` on, until the set may be
+ * ready, or `order` (may be NULL) is not `expected` any more.  0, -ETIMEDOUT, -EINTR, -ENOMEM. */
 int tni_visit_sleep(struct tni_visit *visit, uint32_t first, uint32_t end, struct tni_a32 *order,
 		    uint32_t expected, int64_t deadline_ns);
 

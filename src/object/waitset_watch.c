@@ -63,6 +63,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/quiet.h"
 #include "core/registry.h"
 #include "object/waitset.h"
 
@@ -80,9 +81,8 @@ bool tni_waitset_is_watched(const struct tenon_waitset *set)
  * back to unlock(). */
 static int lock(struct tenon_waitset *set)
 {
-	int before;
+	int before = tni_cancel_off();
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
 	pthread_mutex_lock(&set->mutex);
 	return before;
 }
@@ -90,7 +90,7 @@ static int lock(struct tenon_waitset *set)
 static void unlock(struct tenon_waitset *set, int before)
 {
 	pthread_mutex_unlock(&set->mutex);
-	pthread_setcancelstate(before, NULL);
+	tni_cancel_back(&before);
 }
 
 static struct tni_post *first_post(const struct tenon_waitset *set)

@@ -79,6 +79,15 @@ static void leave(void *context)
 	tni_mqd_leave(context);
 }
 
+/* The moment, for a call that only looks, and has to wait for a lock at most: a lock that is soon free is worth it, also if
+ * the moment has passed, since who looks may find what it came for. */
+static int64_t not_at_once(int64_t deadline_ns)
+{
+	int64_t grace_ns = tni_grace_ns();
+
+	return deadline_ns > grace_ns ? deadline_ns : grace_ns;
+}
+
 /* As a cancellation point, and until the moment at most. */
 EACH_WAY int wait_and_transfer(struct transfer *transfer, bool is_send, uint32_t flags,
 			       int64_t realtime_ns)
@@ -91,6 +100,8 @@ EACH_WAY int wait_and_transfer(struct transfer *transfer, bool is_send, uint32_t
 		manner.may_sleep = may_sleep;
 		manner.cancelled = leave;
 		manner.context = transfer->descriptor;
+		if (flags != 0 && realtime_ns != INT64_MAX)
+			manner.deadline_ns = not_at_once(manner.deadline_ns);
 		result = attempt(transfer, is_send, flags, manner.deadline_ns);
 		result = tni_manner_end(&manner, result);
 	} while (result == TNI_MANNER_AGAIN);
@@ -100,7 +111,7 @@ EACH_WAY int wait_and_transfer(struct transfer *transfer, bool is_send, uint32_t
 /* At a descriptor that was not to wait, or until a moment. */
 EACH_WAY int look_and_transfer(struct transfer *transfer, bool is_send, int64_t realtime_ns)
 {
-	int result = wait_and_transfer(transfer, is_send, TENON_NONBLOCK, INT64_MAX),
+	int result = wait_and_transfer(transfer, is_send, TENON_NONBLOCK, realtime_ns),
 	    is_nonblocking;
 
 	if (result != -EAGAIN || tni_mqd_stays_nonblocking(transfer->descriptor))

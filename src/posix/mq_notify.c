@@ -6,8 +6,9 @@
  * user.  Where this process has itself sent the message, the sending thread does it before its call returns;
  * whichever of the two sees the notice first.
  *
- * One registration of a process at a queue at a time.  Under the mutex of posix/mq_table.c; the waiting thread has a
- * reference to the queue, and so nobody waits for it.
+ * One registration of a process at a queue at a time, under a mutex of the queue's own: who has it may wait for the queue's
+ * locks, and so for whoever is stopped with one.  The waiting thread has a reference to the queue, and so nobody waits for
+ * it.
  */
 
 #include <errno.h>
@@ -18,6 +19,8 @@
 
 #include <tenon/posix.h>
 
+#include "core/clock.h"
+#include "core/quiet.h"
 #include "object/queue_descriptor.h"
 #include "posix/errmap.h"
 #include "posix/mq_table.h"
@@ -95,7 +98,7 @@ static void tell(const struct tni_mq_registration *registration, int32_t sender_
 }
 
 /* Under the mutex, so that who finds that another thread was faster finds that it has been told of, too. */
-static void take_and_tell(struct tni_mq *mq, uint32_t serial)
+static void take_and_tell(struct tni_mq *mq, uint32_t serial, int64_t deadline_ns)
 {
 	uint32_t uid;
 	int32_t pid;
@@ -103,9 +106,14 @@ static void take_and_tell(struct tni_mq *mq, uint32_t serial)
 
 	if (serial == 0 || tni_get32(&mq->serial) != serial)
 		return;
-	result = tni_notice_take(mq->queue, serial, &pid, &uid);
+	result = tni_notice_take(mq->queue, serial, deadline_ns, &pid, &uid);
 	if (result == -EAGAIN)
 		return;
+	/* The thread that waits does it when it can. */
+	if (result == -ETIMEDOUT) {
+		tni_notice_rouse(mq->queue);
+		return;
+	}
 	tni_set32(&mq->serial, 0);
 	if (result == 0)
 		tell(&mq->registration, pid, uid);
@@ -115,35 +123,64 @@ static void take_and_tell(struct tni_mq *mq, uint32_t serial)
 
 void tni_mq_tell(struct tni_mq *mq)
 {
-	tni_mq_lock();
-	take_and_tell(mq, tni_get32(&mq->serial));
-	tni_mq_unlock();
+	int64_t grace_ns = tni_grace_ns();
+	struct timespec grace = tni_timespec(grace_ns);
+	struct tni_quiet before;
+
+	tni_quiet_begin(&before);
+	/* The call that this ends may have a deadline. */
+	if (pthread_mutex_clocklock(&mq->registering, CLOCK_MONOTONIC, &grace) == 0) {
+		take_and_tell(mq, tni_get32(&mq->serial), grace_ns);
+		pthread_mutex_unlock(&mq->registering);
+	} else {
+		tni_notice_rouse(mq->queue);
+	}
+	tni_quiet_end(&before);
 }
 
-void tni_mq_withdraw(struct tni_mq *mq)
+static void lock(struct tni_mq *mq, struct tni_quiet *ret_before)
 {
-	uint32_t serial = tni_get32(&mq->serial);
+	tni_quiet_begin(ret_before);
+	pthread_mutex_lock(&mq->registering);
+}
 
-	if (serial == 0)
-		return;
+static void unlock(struct tni_mq *mq, const struct tni_quiet *before)
+{
+	pthread_mutex_unlock(&mq->registering);
+	tni_quiet_end(before);
+}
+
+static void withdraw(struct tni_mq *mq, uint32_t serial)
+{
 	tni_set32(&mq->serial, 0);
 	(void)!tni_notice_withdraw(mq->queue, serial);
+}
+
+void tni_mq_withdraw(struct tni_mq *mq, uint32_t serial)
+{
+	struct tni_quiet before;
+
+	lock(mq, &before);
+	if (serial != 0 && tni_get32(&mq->serial) == serial)
+		withdraw(mq, serial);
+	unlock(mq, &before);
 }
 
 static void *wait_for_notice(void *context)
 {
 	struct waiter waiter = *(struct waiter *)context;
 	struct tni_mq *mq = waiter.mq;
+	struct tni_quiet before;
 	int result;
 
 	free(context);
 	do
 		result = tni_notice_wait(mq->queue, waiter.serial, INT64_MAX);
 	while (result == -EINTR || result == -EAGAIN);
-	tni_mq_lock();
-	take_and_tell(mq, waiter.serial);
-	tni_mq_release(mq);
-	tni_mq_unlock();
+	lock(mq, &before);
+	take_and_tell(mq, waiter.serial, INT64_MAX);
+	unlock(mq, &before);
+	tni_mq_drop(mq);
 	return NULL;
 }
 
@@ -161,11 +198,11 @@ static int start_waiter(struct tni_mq *mq, uint32_t serial)
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, WAITER_STACK_BYTES);
-	mq->references++;
+	tni_mq_keep(mq);
 	result = pthread_create(&thread, &attributes, wait_for_notice, waiter);
 	pthread_attr_destroy(&attributes);
 	if (result != 0) {
-		mq->references--;
+		tni_mq_drop(mq);
 		free(waiter);
 	}
 	return -result;
@@ -178,9 +215,12 @@ static int enter(struct tni_mq *mq, const struct sigevent *how)
 
 	if (how->sigev_notify == SIGEV_SIGNAL)
 		shown |= (uint32_t)how->sigev_signo;
+	/* What has come for an earlier one is told of first; also what came just now, which has made room for this one. */
+	take_and_tell(mq, tni_get32(&mq->serial), INT64_MAX);
 	result = tni_notice_register(mq->queue, shown, &serial);
 	if (result != 0)
 		return result;
+	take_and_tell(mq, tni_get32(&mq->serial), INT64_MAX);
 	mq->registration = (struct tni_mq_registration){.how = *how};
 	if (how->sigev_notify == SIGEV_THREAD && how->sigev_notify_attributes) {
 		mq->registration.attributes = *how->sigev_notify_attributes;
@@ -190,7 +230,7 @@ static int enter(struct tni_mq *mq, const struct sigevent *how)
 	if (how->sigev_notify != SIGEV_NONE)
 		result = start_waiter(mq, serial);
 	if (result != 0)
-		tni_mq_withdraw(mq);
+		withdraw(mq, serial);
 	return result;
 }
 
@@ -210,6 +250,7 @@ static bool is_possible(const struct sigevent *how)
 int tenon_mq_notify(mqd_t queue, const struct sigevent *notification)
 {
 	struct tni_mqd *descriptor;
+	struct tni_quiet before;
 	int result = 0;
 
 	if (notification && !is_possible(notification))
@@ -218,16 +259,11 @@ int tenon_mq_notify(mqd_t queue, const struct sigevent *notification)
 	if (!descriptor)
 		return (int)tni_posix_result(-EBADF);
 	if (notification) {
-		/* What has come for an earlier one is told of first. */
-		if (tni_get32(&descriptor->mq->serial) != 0)
-			tni_mq_tell(descriptor->mq);
-		tni_mq_lock();
+		lock(descriptor->mq, &before);
 		result = enter(descriptor->mq, notification);
-		tni_mq_unlock();
+		unlock(descriptor->mq, &before);
 	} else {
-		tni_mq_lock();
-		tni_mq_withdraw(descriptor->mq);
-		tni_mq_unlock();
+		tni_mq_withdraw(descriptor->mq, tni_get32(&descriptor->mq->serial));
 	}
 	tni_mqd_leave(descriptor);
 	return (int)tni_posix_result(result);

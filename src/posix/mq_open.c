@@ -11,6 +11,7 @@
 
 #include <tenon/posix.h>
 
+#include "core/quiet.h"
 #include "object/queue_descriptor.h"
 #include "posix/errmap.h"
 #include "posix/mq.h"
@@ -86,16 +87,16 @@ static int open_queue(const char *name, int oflag, mode_t mode, const struct mq_
 	int result;
 
 	for (uint32_t i = 0; i < ATTEMPTS; i++) {
-		result = tni_queue_open_for(NULL, name, 0, access_of(oflag), NULL, ret_queue);
-		if (!(oflag & O_CREAT))
-			return result;
-		if (oflag & O_EXCL && result == 0) {
-			*ret_queue = tenon_queue_close(*ret_queue);
-			return -EEXIST;
+		if ((oflag & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) {
+			result = tni_queue_is_free(NULL, name);
+			if (result != 0)
+				return result;
+		} else {
+			result = tni_queue_open_for(NULL, name, 0, access_of(oflag), NULL,
+						    ret_queue);
+			if (result != -ENOENT || !(oflag & O_CREAT))
+				return result;
 		}
-		/* One that the caller may not open is there as well, and making it says so. */
-		if (result != -ENOENT && !(oflag & O_EXCL && result == -EACCES))
-			return result;
 		result = options_of(mode, attributes, &options);
 		if (result == 0)
 			result = tni_queue_open_for(NULL, name, TENON_CREATE | TENON_EXCLUSIVE,
@@ -133,13 +134,14 @@ static int open_descriptor(const char *name, int oflag, mode_t mode,
 			   const struct mq_attr *attributes, int *ret_fd)
 {
 	struct tenon_queue *queue;
+	struct tni_quiet before;
 	int result = name_check(name);
 
 	if (result == 0 && (oflag & O_ACCMODE) == O_ACCMODE)
 		result = -EINVAL;
 	if (result != 0)
 		return result;
-	tni_mq_lock();
+	tni_quiet_begin(&before);
 	tni_mqd_sweep();
 	for (uint32_t i = 0; i < ATTEMPTS; i++) {
 		result = open_queue(name, oflag, mode, attributes, &queue);
@@ -148,7 +150,7 @@ static int open_descriptor(const char *name, int oflag, mode_t mode,
 		if (result != -ENOENT || !(oflag & O_CREAT))
 			break;
 	}
-	tni_mq_unlock();
+	tni_quiet_end(&before);
 	return result;
 }
 
@@ -177,27 +179,22 @@ int tenon_close(int fd)
 
 int tenon_mq_close(mqd_t queue)
 {
+	TNI_NO_CANCEL;
 	struct tni_mqd *descriptor = tni_mqd_enter(queue);
-	int cancel, result;
 
 	if (!descriptor)
 		return (int)tni_posix_result(-EBADF);
 	tni_mqd_leave(descriptor);
-	/* Unlike close(2) it is no cancellation point. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	result = tenon_close(queue);
-	pthread_setcancelstate(cancel, NULL);
-	return result;
+	return tenon_close(queue);
 }
 
 int tenon_mq_unlink(const char *name)
 {
-	int result = name_check(name), cancel;
+	TNI_NO_CANCEL;
+	int result = name_check(name);
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	if (result == 0)
 		result = tenon_queue_remove(NULL, name);
-	pthread_setcancelstate(cancel, NULL);
 	/* The standard has one number for both. */
 	return (int)tni_posix_result(result == -EPERM ? -EACCES : result);
 }

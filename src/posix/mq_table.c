@@ -11,12 +11,15 @@
  * of their FIFO when they are first used (/proc has to be there).  Those that were closed without a word are found when
  * the number is used again, when a call is about to wait at one, and by a sweep whenever a queue is opened.
  *
- * A child of fork(2) has the table as its parent had it.  One of vfork(2) has the very same table, and must not
- * change it: it is told by its process id.
+ * Under the mutex nobody waits for a lock in shared memory: somebody may be stopped with that, and only who uses that very
+ * queue is to wait for him.  What needs one, opening, closing and the withdrawal of a registration, is done before
+ * locking or behind unlocking.
  *
- * ORD table: the table is there before its size says so.
+ * A child of fork(2) has the table as its parent had it, but for the calls and the threads that were the parent's: what only
+ * they kept open it lets go of.  One of vfork(2) has the very same table, and must not change it: it is told by its
+ * process id.
  *
- * Lock order: the mutex here, then those of the library's objects.
+ * Lock order: a queue's `registering`, the locks of the library's objects; either, and then the mutex here.
  */
 
 #include "posix/mq_table.h"
@@ -25,7 +28,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/single_threaded.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,119 +36,81 @@
 #include "core/thread.h"
 #include "object/queue_descriptor.h"
 #include "posix/mq.h"
+#include "posix/mq_numbers.h"
 
-/* Numbers above are not to be had: RLIMIT_NOFILE is rarely as high. */
-#define DESCRIPTORS_MOST (1u << 20)
-
-static struct tni_a64 no_entries[1];
-static struct tni_apointer table = {no_entries}; /* of struct tni_a64: addresses of entries */
-static struct tni_a32 table_top;		 /* 0 until the table is there */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static sigset_t mask_before; /* of the thread that has locked, and whether it may be cancelled */
-static int cancel_before;
+static struct tni_quiet quiet; /* of the thread that has locked */
 static struct tni_mq *queues;
 static struct tni_mqd *used, *unused;
+static struct tni_mqd *parted; /* closed, and calls are at them yet */
+/* What is put off until the mutex is unlocked, by who has it: queues to be closed, registrations to be withdrawn. */
+static struct tni_mq *ended;
+static struct tni_mqd *withdrawn;
+/* Of this thread, that are at a descriptor: a handler that interrupts one of them may fork. */
+static __thread uint32_t calls;
 static pid_t owner; /* the process whose table it is */
 static struct tni_a32 is_told_of_polls;
 
-void tni_mq_lock(void)
+/* What is done under the mutex has cancellation points; a signal handler of this thread may call in. */
+static void lock(void)
 {
-	sigset_t all, before;
-	int cancel;
+	struct tni_quiet before;
 
-	/* What is done under the mutex has cancellation points; a signal handler of this thread may call in. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	tni_quiet_begin(&before);
 	pthread_mutex_lock(&mutex);
-	mask_before = before;
-	cancel_before = cancel;
+	quiet = before;
 }
 
-void tni_mq_unlock(void)
+static void close_all(struct tni_mq *mq)
 {
-	sigset_t before = mask_before;
-	int cancel = cancel_before;
+	struct tni_mq *next;
 
-	pthread_mutex_unlock(&mutex);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_setcancelstate(cancel, NULL);
-}
-
-static void fork_parent(void)
-{
-	tni_mq_unlock();
-}
-
-/* The threads that waited for notice are the parent's, and so are the registrations. */
-static void fork_child(void)
-{
-	owner = getpid();
-	for (struct tni_mq *mq = queues; mq; mq = mq->next) {
-		mq->references = 0;
-		tni_set32(&mq->serial, 0);
+	for (; mq; mq = next) {
+		next = mq->next;
+		tenon_queue_close(mq->queue);
+		pthread_mutex_destroy(&mq->registering);
+		free(mq);
 	}
-	for (struct tni_mqd *descriptor = used; descriptor; descriptor = descriptor->next) {
-		descriptor->mq->references++;
-		tni_set64(&descriptor->users, 0);
+}
+
+static void let_go(struct tni_mqd *descriptor);
+
+static void withdraw_all(struct tni_mqd *first)
+{
+	struct tni_mqd *descriptor, *next;
+
+	for (descriptor = first; descriptor; descriptor = descriptor->next_withdrawn)
+		tni_mq_withdraw(descriptor->mq, descriptor->withdrawn);
+	pthread_mutex_lock(&mutex);
+	for (descriptor = first; descriptor; descriptor = next) {
+		next = descriptor->next_withdrawn;
+		tni_fetch_add_total64(&descriptor->users, UINT64_MAX);
+		let_go(descriptor);
 	}
-	tni_mq_unlock();
 }
 
-/* By one thread at a time. */
-static void map_table(void)
+/* And does what was put off. */
+static void unlock(void)
 {
-	void *entries = mmap(NULL, DESCRIPTORS_MOST * sizeof(struct tni_a64),
-			     PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			     -1, 0);
+	struct tni_quiet before = quiet;
+	struct tni_mqd *first;
+	struct tni_mq *closing;
 
-	if (entries == MAP_FAILED)
-		return;
-	tni_store_release_pointer(&table, entries); /* ORD(table) */
-	tni_store_release32(&table_top, DESCRIPTORS_MOST);
+	for (;;) {
+		first = withdrawn;
+		closing = ended;
+		withdrawn = NULL;
+		ended = NULL;
+		pthread_mutex_unlock(&mutex);
+		close_all(closing);
+		if (!first)
+			break;
+		withdraw_all(first);
+	}
+	tni_quiet_end(&before);
 }
 
-static void prepare(void)
-{
-	owner = getpid();
-	/* Whose handlers are registered later lock first. */
-	tni_registry_forks();
-	pthread_atfork(tni_mq_lock, fork_parent, fork_child);
-	map_table();
-}
-
-static bool has_table(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, prepare);
-	return tni_get32(&table_top) != 0;
-}
-
-static inline struct tni_a64 *entry_of(int fd)
-{
-	if (fd < 0 || (uint32_t)fd >= tni_load_acquire32(&table_top)) /* ORD(table) */
-		return NULL;
-	return (struct tni_a64 *)tni_load_acquire_pointer(&table) + fd;
-}
-
-static inline struct tni_mqd *known(int fd)
-{
-	const struct tni_a64 *entry = entry_of(fd);
-
-	return entry ? (struct tni_mqd *)(uintptr_t)tni_load_total64(entry) : NULL;
-}
-
-static void put(int fd, const struct tni_mqd *descriptor)
-{
-	struct tni_a64 *entry = entry_of(fd);
-	uint64_t before = tni_get64(entry);
-
-	while (!tni_cas_total64(entry, &before, (uintptr_t)descriptor))
-		;
-}
-
-void tni_mq_release(struct tni_mq *mq)
+static void release(struct tni_mq *mq)
 {
 	struct tni_mq **at = &queues;
 
@@ -155,8 +119,83 @@ void tni_mq_release(struct tni_mq *mq)
 	while (*at != mq)
 		at = &(*at)->next;
 	*at = mq->next;
-	tenon_queue_close(mq->queue);
-	free(mq);
+	mq->next = ended;
+	ended = mq;
+}
+
+void tni_mq_keep(struct tni_mq *mq)
+{
+	lock();
+	mq->references++;
+	unlock();
+}
+
+void tni_mq_drop(struct tni_mq *mq)
+{
+	lock();
+	release(mq);
+	unlock();
+}
+
+/* Of the calls at it those remain that the forking thread was in. */
+static void forget_calls(struct tni_mqd *descriptor)
+{
+	if (tni_get64(&descriptor->users) > calls)
+		tni_set64(&descriptor->users, calls);
+}
+
+/* The threads that waited for notice are the parent's, and so are the registrations. */
+static void fork_child(void)
+{
+	struct tni_mqd *descriptor, *next;
+	struct tni_mq *mq, *next_mq;
+
+	owner = getpid();
+	for (mq = queues; mq; mq = mq->next) {
+		mq->references = 1;
+		tni_set32(&mq->serial, 0);
+		pthread_mutex_init(&mq->registering, NULL);
+	}
+	for (descriptor = used; descriptor; descriptor = descriptor->next) {
+		descriptor->mq->references++;
+		forget_calls(descriptor);
+	}
+	for (descriptor = parted; descriptor; descriptor = descriptor->next)
+		descriptor->mq->references++;
+	for (descriptor = parted; descriptor; descriptor = next) {
+		next = descriptor->next;
+		forget_calls(descriptor);
+		let_go(descriptor);
+	}
+	for (mq = queues; mq; mq = next_mq) {
+		next_mq = mq->next;
+		release(mq);
+	}
+	unlock();
+}
+
+static void prepare(void)
+{
+	owner = getpid();
+	/* Whose handlers are registered later lock first. */
+	tni_registry_forks();
+	pthread_atfork(lock, unlock, fork_child);
+	tni_mq_numbers_map();
+}
+
+static bool has_table(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, prepare);
+	return tni_mq_numbers_are_there();
+}
+
+static void unlink_from(struct tni_mqd **at, const struct tni_mqd *descriptor)
+{
+	while (*at != descriptor)
+		at = &(*at)->next;
+	*at = descriptor->next;
 }
 
 /* Under the mutex: nobody is at it any more. */
@@ -167,30 +206,36 @@ static void let_go(struct tni_mqd *descriptor)
 	/* A late one may have looked it up in vain. */
 	if (!mq || tni_get32(&descriptor->closed) == 0 || tni_load_total64(&descriptor->users) != 0)
 		return;
+	unlink_from(&parted, descriptor);
 	descriptor->mq = NULL;
 	descriptor->next = unused;
 	unused = descriptor;
-	tni_mq_release(mq);
+	release(mq);
 }
 
 /* Takes it out of the table. */
 static void forget(struct tni_mqd *descriptor)
 {
-	struct tni_mqd **at = &used;
+	uint32_t serial = tni_get32(&descriptor->mq->serial);
 
-	while (*at != descriptor)
-		at = &(*at)->next;
-	*at = descriptor->next;
-	put(descriptor->fd, NULL);
-	/* As Linux does it, whichever descriptor was used to register. */
-	tni_mq_withdraw(descriptor->mq);
+	unlink_from(&used, descriptor);
+	tni_mq_put(descriptor->fd, NULL);
+	descriptor->next = parted;
+	parted = descriptor;
+	/* As Linux does it, whichever descriptor was used to register.  Who withdraws is at it until that is done. */
+	if (serial != 0) {
+		tni_fetch_add_total64(&descriptor->users, 1);
+		descriptor->withdrawn = serial;
+		descriptor->next_withdrawn = withdrawn;
+		withdrawn = descriptor;
+	}
 	tni_set32(&descriptor->closed, 1);
 	let_go(descriptor);
 }
 
 static int remember(int fd, int access, bool is_nonblocking, uint64_t inode, struct tni_mq *mq)
 {
-	struct tni_mqd *descriptor, *stale = known(fd);
+	struct tni_mqd *descriptor, *stale = tni_mq_known(fd);
 
 	if (stale)
 		forget(stale);
@@ -211,41 +256,45 @@ static int remember(int fd, int access, bool is_nonblocking, uint64_t inode, str
 	descriptor->next = used;
 	used = descriptor;
 	mq->references++;
-	put(fd, descriptor);
+	tni_mq_put(fd, descriptor);
 	return 0;
 }
 
-/* The queue of a handle, which is closed if the queue is open already. */
-static struct tni_mq *adopt(struct tenon_queue *queue)
+static struct tni_mq *find_queue(uint64_t inode, uint64_t id)
 {
-	struct tenon_queue_status status = {.size = sizeof(status)};
+	struct tni_mq *mq;
+
+	for (mq = queues; mq; mq = mq->next)
+		if (mq->inode == inode && mq->id == id)
+			return mq;
+	return NULL;
+}
+
+/* The queue of a handle, which is taken over unless the queue is open already.  NULL: there is no memory for it. */
+static struct tni_mq *adopt(struct tenon_queue **queue)
+{
 	uint64_t inode, id;
 	struct tni_mq *mq;
 
-	tni_queue_identity(queue, &inode, &id);
-	for (mq = queues; mq; mq = mq->next)
-		if (mq->inode == inode && mq->id == id)
-			break;
-	if (mq || tenon_queue_status(queue, &status) != 0) {
-		tenon_queue_close(queue);
+	tni_queue_identity(*queue, &inode, &id);
+	mq = find_queue(inode, id);
+	if (mq)
 		return mq;
-	}
 	mq = calloc(1, sizeof(*mq));
-	if (!mq) {
-		tenon_queue_close(queue);
+	if (!mq)
 		return NULL;
-	}
-	mq->queue = queue;
+	mq->queue = *queue;
+	*queue = NULL;
 	mq->inode = inode;
 	mq->id = id;
-	mq->capacity = status.capacity;
-	mq->message_bytes = status.max_message_bytes;
+	tni_queue_limits(mq->queue, &mq->capacity, &mq->message_bytes);
+	pthread_mutex_init(&mq->registering, NULL);
 	mq->next = queues;
 	queues = mq;
 	return mq;
 }
 
-int tni_mqd_add(int fd, int access, bool is_nonblocking, struct tenon_queue *queue)
+static int add(int fd, int access, bool is_nonblocking, struct tenon_queue **queue)
 {
 	struct tni_mq *mq = adopt(queue);
 	struct stat status;
@@ -255,17 +304,29 @@ int tni_mqd_add(int fd, int access, bool is_nonblocking, struct tenon_queue *que
 		return -ENOMEM;
 	mq->references++;
 	/* There may have been no memory for it before. */
-	if (!has_table())
-		map_table();
-	if (!has_table())
+	if (!tni_mq_numbers_are_there())
+		tni_mq_numbers_map();
+	if (!tni_mq_numbers_are_there())
 		result = -ENOMEM;
-	else if (!entry_of(fd))
+	else if (!tni_mq_number(fd))
 		result = -EMFILE;
 	else if (fstat(fd, &status) != 0)
 		result = -errno;
 	else
 		result = remember(fd, access, is_nonblocking, status.st_ino, mq);
-	tni_mq_release(mq);
+	release(mq);
+	return result;
+}
+
+int tni_mqd_add(int fd, int access, bool is_nonblocking, struct tenon_queue *queue)
+{
+	int result;
+
+	(void)!has_table();
+	lock();
+	result = add(fd, access, is_nonblocking, &queue);
+	unlock();
+	tenon_queue_close(queue);
 	return result;
 }
 
@@ -285,38 +346,67 @@ static int access_of(int flags)
 	return flags & CANNOT_RECEIVE ? O_WRONLY : O_RDWR;
 }
 
-/* A descriptor that came in a way that nobody told of.  Under the mutex. */
-static struct tni_mqd *recognize(int fd)
-{
-	char namespace_path[PATH_MAX];
-	struct tenon_queue *queue;
-	struct stat status;
-	struct tni_mq *mq;
+/* What /proc tells of a descriptor that came in a way that nobody told of. */
+struct arrival {
+	int fd, flags;
+	uint64_t fifo; /* its inode */
 	uint64_t inode, id;
-	int flags, access;
+	char namespace_path[PATH_MAX];
+};
 
-	if (!entry_of(fd) ||
-	    tni_pair_identify(fd, namespace_path, sizeof(namespace_path), &inode, &id) != 0 ||
+static bool look_at(int fd, struct arrival *ret_arrival)
+{
+	struct stat status;
+
+	ret_arrival->fd = fd;
+	if (!tni_mq_number(fd) ||
+	    tni_pair_identify(fd, ret_arrival->namespace_path, sizeof(ret_arrival->namespace_path),
+			      &ret_arrival->inode, &ret_arrival->id) != 0 ||
 	    fstat(fd, &status) != 0)
-		return NULL;
-	flags = fcntl(fd, F_GETFL);
-	if (flags < 0)
-		return NULL;
-	access = access_of(flags);
-	for (mq = queues; mq; mq = mq->next)
-		if (mq->inode == inode && mq->id == id)
-			break;
-	if (!mq) {
-		if (tni_queue_open_known(namespace_path, inode, id, 0, &queue) != 0)
-			return NULL;
-		mq = adopt(queue);
-		if (!mq)
-			return NULL;
+		return false;
+	ret_arrival->fifo = status.st_ino;
+	ret_arrival->flags = fcntl(fd, F_GETFL);
+	return ret_arrival->flags >= 0;
+}
+
+/* False: its queue has to be opened first. */
+static bool receive(const struct arrival *arrival, struct tenon_queue **queue)
+{
+	struct tni_mq *mq;
+	struct stat status;
+	bool is_done = true;
+
+	lock();
+	mq = *queue ? adopt(queue) : find_queue(arrival->inode, arrival->id);
+	if (mq) {
+		mq->references++;
+		/* Unless it was closed meanwhile, or another thread was faster. */
+		if (!tni_mq_known(arrival->fd) && fstat(arrival->fd, &status) == 0 &&
+		    status.st_ino == arrival->fifo)
+			(void)!remember(arrival->fd, access_of(arrival->flags),
+					(arrival->flags & O_NONBLOCK) != 0, arrival->fifo, mq);
+		release(mq);
+	} else {
+		is_done = *queue != NULL;
 	}
-	mq->references++;
-	(void)!remember(fd, access, (flags & O_NONBLOCK) != 0, status.st_ino, mq);
-	tni_mq_release(mq);
-	return known(fd);
+	unlock();
+	return is_done;
+}
+
+static void recognize(int fd)
+{
+	struct tenon_queue *queue = NULL;
+	struct arrival arrival;
+	struct tni_quiet before;
+
+	tni_quiet_begin(&before);
+	if (look_at(fd, &arrival) && !receive(&arrival, &queue) &&
+	    tni_queue_open_known(arrival.namespace_path, arrival.inode, arrival.id, 0, &queue) ==
+		    0) {
+		(void)!receive(&arrival, &queue);
+		tenon_queue_close(queue);
+	}
+	tni_quiet_end(&before);
 }
 
 /* A call more or less at the descriptor; how many there were.  Of a process's only thread nobody else needs to see it, and
@@ -325,6 +415,7 @@ static inline uint64_t count_user(struct tni_mqd *descriptor, uint64_t change)
 {
 	uint64_t before;
 
+	calls += (uint32_t)change;
 	if (!__libc_single_threaded)
 		return tni_fetch_add_total64(&descriptor->users, change);
 	before = tni_get64(&descriptor->users);
@@ -332,15 +423,15 @@ static inline uint64_t count_user(struct tni_mqd *descriptor, uint64_t change)
 	return before;
 }
 
-static inline struct tni_mqd *enter_known(int fd)
+struct tni_mqd *tni_mqd_enter_known(int fd)
 {
 	for (;;) {
-		struct tni_mqd *descriptor = known(fd);
+		struct tni_mqd *descriptor = tni_mq_known(fd);
 
 		if (__builtin_expect(!descriptor, 0))
 			return NULL;
 		count_user(descriptor, 1);
-		if (__builtin_expect(known(fd) == descriptor, 1))
+		if (__builtin_expect(tni_mq_known(fd) == descriptor, 1))
 			return descriptor;
 		tni_mqd_leave(descriptor);
 	}
@@ -348,28 +439,23 @@ static inline struct tni_mqd *enter_known(int fd)
 
 struct tni_mqd *tni_mqd_enter(int fd)
 {
-	struct tni_mqd *descriptor = enter_known(fd);
+	struct tni_mqd *descriptor = tni_mqd_enter_known(fd);
 
 	if (__builtin_expect(descriptor != NULL, 1) || fd < 0 || !has_table())
 		return descriptor;
-	tni_mq_lock();
 	recognize(fd);
-	tni_mq_unlock();
-	return enter_known(fd);
+	return tni_mqd_enter_known(fd);
 }
 
 void tni_mqd_leave(struct tni_mqd *descriptor)
 {
 	uint64_t before = count_user(descriptor, UINT64_MAX);
 
-	/* A child that was forked by a handler amid its call: it was counted in the parent. */
-	if (__builtin_expect(before == 0, 0))
-		count_user(descriptor, 1);
 	if (__builtin_expect(before != 1 || tni_get32(&descriptor->closed) == 0, 1))
 		return;
-	tni_mq_lock();
+	lock();
 	let_go(descriptor);
-	tni_mq_unlock();
+	unlock();
 }
 
 static bool is_stale(const struct tni_mqd *descriptor)
@@ -388,15 +474,17 @@ static bool is_owner(void)
 
 void tni_mqd_sweep(void)
 {
-	struct tni_mqd *descriptor = used, *next;
+	struct tni_mqd *descriptor, *next;
 
 	if (tni_get32(&is_told_of_polls) || !is_owner())
 		return;
-	for (; descriptor; descriptor = next) {
+	lock();
+	for (descriptor = used; descriptor; descriptor = next) {
 		next = descriptor->next;
 		if (is_stale(descriptor))
 			forget(descriptor);
 	}
+	unlock();
 }
 
 /* It was closed by a call that nobody told of.  Whether that was so; if it was closed meanwhile by one who told of it, who is
@@ -405,12 +493,12 @@ static bool forget_stale(struct tni_mqd *descriptor)
 {
 	bool is_gone = false;
 
-	tni_mq_lock();
+	lock();
 	if (tni_get32(&descriptor->closed) == 0 && is_stale(descriptor)) {
 		forget(descriptor);
 		is_gone = true;
 	}
-	tni_mq_unlock();
+	unlock();
 	return is_gone;
 }
 
@@ -463,113 +551,46 @@ bool tni_mq_is_told_of_polls(void)
 	return tni_get32(&is_told_of_polls);
 }
 
-bool tni_mq_is(int fd)
-{
-	return known(fd) != NULL;
-}
-
-bool tni_mq_is_named(int fd)
-{
-	char namespace_path[PATH_MAX];
-	uint64_t inode, id;
-
-	return tni_pair_is_likely(fd) &&
-	       tni_pair_identify(fd, namespace_path, sizeof(namespace_path), &inode, &id) == 0;
-}
-
-bool tni_mq_meet(int fd)
-{
-	struct tni_mqd *descriptor = tni_mqd_enter(fd);
-
-	if (!descriptor)
-		return false;
-	tni_mqd_leave(descriptor);
-	return true;
-}
-
 bool tni_mq_is_still(int fd)
 {
 	struct tni_mqd *descriptor;
 	bool is_gone = false;
 
-	if (!known(fd) || !is_owner())
-		return known(fd) != NULL;
-	tni_mq_lock();
-	descriptor = known(fd);
+	if (!tni_mq_known(fd) || !is_owner())
+		return tni_mq_known(fd) != NULL;
+	lock();
+	descriptor = tni_mq_known(fd);
 	if (descriptor && is_stale(descriptor)) {
 		forget(descriptor);
 		is_gone = true;
 	}
-	tni_mq_unlock();
+	unlock();
 	return descriptor && !is_gone;
-}
-
-void tni_mq_watch(int fd)
-{
-	struct tni_mqd *descriptor = enter_known(fd);
-
-	if (!descriptor)
-		return;
-	if (!tni_pair_is_watched(descriptor->mq->queue))
-		(void)!tni_pair_watch(descriptor->mq->queue);
-	tni_mqd_leave(descriptor);
-}
-
-void tni_mq_flags_changing(int fd)
-{
-	struct tni_mqd *descriptor = enter_known(fd);
-
-	if (descriptor) {
-		tni_pair_flags_begin(descriptor->mq->queue);
-		tni_mqd_leave(descriptor);
-	}
-}
-
-void tni_mq_flags_changed(int fd)
-{
-	struct tni_mqd *descriptor = enter_known(fd);
-
-	if (descriptor) {
-		tni_pair_flags_end(descriptor->mq->queue);
-		tni_mqd_leave(descriptor);
-	}
 }
 
 void tni_mq_closing(int fd)
 {
 	struct tni_mqd *descriptor;
 
-	if (!known(fd) || !is_owner())
+	if (!tni_mq_known(fd) || !is_owner())
 		return;
-	tni_mq_lock();
-	descriptor = known(fd);
+	lock();
+	descriptor = tni_mq_known(fd);
 	if (descriptor)
 		forget(descriptor);
-	tni_mq_unlock();
+	unlock();
 }
 
 void tni_mq_copied(int fd, int copy)
 {
 	struct tni_mqd *descriptor;
 
-	if (!known(fd) || !is_owner() || !entry_of(copy))
+	if (!tni_mq_known(fd) || !is_owner() || !tni_mq_number(copy))
 		return;
-	tni_mq_lock();
-	descriptor = known(fd);
+	lock();
+	descriptor = tni_mq_known(fd);
 	if (descriptor)
 		(void)!remember(copy, descriptor->access, tni_get32(&descriptor->is_nonblocking),
 				descriptor->inode, descriptor->mq);
-	tni_mq_unlock();
-}
-
-int tni_mq_access(int fd)
-{
-	struct tni_mqd *descriptor = enter_known(fd);
-	int access;
-
-	if (!descriptor)
-		return -EBADF;
-	access = descriptor->access;
-	tni_mqd_leave(descriptor);
-	return access;
+	unlock();
 }

@@ -2,7 +2,8 @@
 #ifndef TNI_POSIX_NAME_H
 #define TNI_POSIX_NAME_H
 
-/* Names as glibc's sem_open and shm_open take them: with any number of slashes in front, or none. */
+/* Names as glibc's sem_open and shm_open take them: with any number of slashes in front, or
+ * none. */
 
 #include "core/namespace.h"
 

@@ -15,6 +15,7 @@
 
 #include "core/clock.h"
 #include "core/manner.h"
+#include "core/quiet.h"
 #include "posix/errmap.h"
 #include "posix/name.h"
 #include "posix/semaphore_memory.h"
@@ -35,10 +36,11 @@ static struct tni_posix_semaphore *in_memory(sem_t *semaphore)
 
 sem_t *tenon_sem_open(const char *name, int flags, ...)
 {
+	TNI_NO_CANCEL;
 	struct tni_named_semaphore *named;
 	uint32_t value = 0;
 	mode_t mode = 0;
-	int result, state;
+	int result;
 	va_list rest;
 
 	if (flags & O_CREAT) {
@@ -47,10 +49,7 @@ sem_t *tenon_sem_open(const char *name, int flags, ...)
 		value = va_arg(rest, unsigned);
 		va_end(rest);
 	}
-	/* It is none of the cancellation points, and what it calls are. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	result = tni_named_semaphore_open(name, flags, mode, value, &named);
-	pthread_setcancelstate(state, NULL);
 	if (answer(result) != 0)
 		return SEM_FAILED;
 	return (sem_t *)(void *)named;
@@ -58,25 +57,20 @@ sem_t *tenon_sem_open(const char *name, int flags, ...)
 
 int tenon_sem_close(sem_t *semaphore)
 {
+	TNI_NO_CANCEL;
 	struct tni_named_semaphore *named = tni_named_semaphore(semaphore);
-	int result = -EINVAL, state;
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	if (named)
-		result = tni_named_semaphore_close(named);
-	pthread_setcancelstate(state, NULL);
-	return answer(result);
+	return answer(named ? tni_named_semaphore_close(named) : -EINVAL);
 }
 
 int tenon_sem_unlink(const char *name)
 {
+	TNI_NO_CANCEL;
 	const char *bare;
-	int result = tni_posix_name(name, &bare), state;
+	int result = tni_posix_name(name, &bare);
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	if (result == 0)
 		result = tenon_semaphore_remove(NULL, bare);
-	pthread_setcancelstate(state, NULL);
 	/* Nothing can have a name that is none; and the standard has no EPERM here. */
 	return answer(result == -EINVAL ? -ENOENT : result == -EPERM ? -EACCES : result);
 }

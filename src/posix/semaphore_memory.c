@@ -47,6 +47,9 @@
  *	- `sleepers` is never too low: who is asleep has counted itself before W3.  After somebody was killed asleep it
  *	  is too high, which costs posts a wake in vain from then on, as it does with glibc's semaphores.
  *
+ * `test/model/semaphore_memory.pml` is a model of all this, with deaths before every step; each of W1's count, W2 before W3, the
+ * epoch, P1, P2 before P3, W6 and W7, also of who gives up, is left out there once, and missed.
+ *
  * P4 touches nothing but the address of `event`: as soon as P3 is done, somebody may have taken the one and freed the memory.
  *
  * Where another call interrupts one of these, in a signal handler, the thread has the pending entry of the inner one

@@ -35,8 +35,8 @@ static inline bool tni_posix_semaphore_give(struct tni_posix_semaphore *semaphor
 	return false;
 }
 
-/* Takes one; waits for it in the manner of the thread's call (core/manner.h), which has begun.  0; -ETIMEDOUT, -EINTR,
- * -ECANCELED. */
+/* Takes one; waits for it in the manner of the thread's call (core/manner.h), which has begun.  0;
+ * -ETIMEDOUT, -EINTR, -ECANCELED. */
 int tni_posix_semaphore_wait(struct tni_posix_semaphore *semaphore, int64_t deadline_ns);
 
 /* Gives one.  -EOVERFLOW.  Async-signal-safe. */

@@ -10,11 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <tenon/posix.h>
 
+#include "core/quiet.h"
 #include "posix/errmap.h"
 #include "posix/name.h"
 
@@ -79,24 +79,18 @@ static int unlink_named(const char *name)
 	return result;
 }
 
-/* Neither is a cancellation point, and what they call is. */
 int tenon_shm_open(const char *name, int flags, mode_t mode)
 {
-	int result, state;
+	TNI_NO_CANCEL;
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	result = open_named(name, flags, mode);
-	pthread_setcancelstate(state, NULL);
-	return (int)tni_posix_result(result);
+	return (int)tni_posix_result(open_named(name, flags, mode));
 }
 
 int tenon_shm_unlink(const char *name)
 {
-	int result, state;
+	TNI_NO_CANCEL;
+	int result = unlink_named(name);
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	result = unlink_named(name);
-	pthread_setcancelstate(state, NULL);
 	/* Another's in a sticky folder. */
 	return (int)tni_posix_result(result == -EPERM ? -EACCES : result);
 }

@@ -26,6 +26,7 @@
 #include "core/guard.h"
 #include "core/namespace.h"
 #include "core/object.h"
+#include "core/quiet.h"
 
 /* Out of the way of programs that count on the lowest numbers. */
 #define DESCRIPTOR_LEAST 256
@@ -206,14 +207,14 @@ static void change(uintptr_t from, uintptr_t to,
 
 static void begin(int *ret_state)
 {
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, ret_state);
+	*ret_state = tni_cancel_off();
 	lock();
 }
 
 static void end(int state)
 {
 	unlock();
-	pthread_setcancelstate(state, NULL);
+	tni_cancel_back(&state);
 }
 
 void tni_shm_mapped(int fd, off_t offset, void *address, size_t bytes, int protection)

@@ -3,8 +3,8 @@
 #define TNI_PRELOAD_NEXT_H
 
 /*
- * libc's own functions, behind those that stand in for them.  All are looked up when the library is loaded; what
- * is called before, by the constructor of another library, is looked up then.
+ * libc's own functions, behind those that stand in for them.  All are looked up when the library is
+ * loaded; what is called before, by the constructor of another library, is looked up then.
  */
 
 #include <fcntl.h>

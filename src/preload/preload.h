@@ -38,12 +38,12 @@ static inline bool tni_face_is_on(uint32_t face)
 	return (faces & face) != 0;
 }
 
-/* Whether this process may have a descriptor of a message queue: it has called mq_….  What is done to descriptors needs
- * one load as long as it has not. */
+/* Whether this process may have a descriptor of a message queue: it has called mq_….  What is done
+ * to descriptors needs one load as long as it has not. */
 extern struct tni_a32 tni_has_queues_;
 
-/* inherited.c: those from before the program began are found; whether one is of a queue, which then gets known; and it is
- * not one of them any more, as it goes, or another takes the number. */
+/* inherited.c: those from before the program began are found; whether one is of a queue, which
+ * then gets known; and it is not one of them any more, as it goes, or another takes the number. */
 void tni_inherited_find(void);
 bool tni_inherited_is(int fd);
 bool tni_inherited_take(int fd);
@@ -85,15 +85,16 @@ int tni_own_top(void);	   /* no number from here on is one */
 /* descriptor.c: it is one of a queue. */
 void tni_queue_note(int fd);
 
-/* file.c: whether it is one of a queue, where speed does not matter: libc may have closed it by itself.  And whether it
- * is open for more than `other`. */
+/* file.c: whether it is one of a queue, where speed does not matter: libc may have closed it by
+ * itself.  And whether it is open for more than `other`. */
 #define TNI_FILE_BYTES 80
 bool tni_is_still_queue(int fd);
 /* file.c: how much of it is left to be read. */
 int tni_file_left(int fd);
 bool tni_queue_may(int fd, int other);
 
-/* The place in what reading an mqd gives; a copy begins where that stood of which it was made. */
+/* file.c: the place in what reading an mqd gives; a copy begins where that stood of which it was
+ * made. */
 void tni_offset_reset(int fd);
 void tni_offset_copy(int fd, int copy);
 
@@ -102,10 +103,11 @@ void tni_watch(int fd);
 void tni_watch_entries(const struct pollfd *entries, nfds_t count);
 void tni_watch_sets(int count, const fd_set *readable, const fd_set *writable);
 
-/* pointer.c: whether it leads nowhere; NULL is not given, and as it should be.  Not inline, where libc's headers say that it
- * cannot be NULL. */
+/* pointer.c: whether it leads nowhere; NULL is not given, and as it should be.  Not inline, where
+ * libc's headers say that it cannot be NULL. */
 bool tni_pointer_is_bad(const void *pointer);
-/* For the handler of SIGSEGV: whether that was asked just there; it goes on, and knows the answer. */
+/* For the handler of SIGSEGV: whether that was asked just there; it goes on, and knows the
+ * answer. */
 bool tni_pointer_mend(void *context);
 
 /* signal.c: the handler of SIGSEGV is ours from now on. */

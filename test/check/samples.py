@@ -113,6 +113,10 @@ SAMPLES = (
     ('limits', 'as long as allowed', None, {
         'src/core/a.c': SPDX + FUNCTION % ('\tg();\n' * 99),
         'src/core/b.c': SPDX + '\n' * 599}),
+    ('limits', 'comment as wide as allowed, and a wide table', None, {
+        'src/core/a.h': SPDX + '\t/* ' + 'a' * 86 + ' */\n/*\n * a\t\t' + 'b' * 100 + '\n */\n'}),
+    ('limits', 'wide comment', 'src/core/a.h:2: comment of 101 columns', {
+        'src/core/a.h': SPDX + '\t/* ' + 'a' * 87 + ' */\n'}),
     ('limits', 'long function', 'function of 101 lines', {
         'src/core/a.c': SPDX + FUNCTION % ('\tg();\n' * 100)}),
     ('limits', 'long file', 'has 601 lines', {

@@ -3,10 +3,10 @@
 #define TEST_CONFORM_CONFORM_H
 
 /*
- * The frame of the conformance suites.  A requirement is one sentence of a standard or of a manual, with
- * the section where it stands and a function that shows it.  Each runs in a process of its own, under
- * a watchdog, and is one line of TAP: it fails if it, or a process that it started, has expected something
- * that is not so, if it crashes, or if it does not end.
+ * The frame of the conformance suites.  A requirement is one sentence of a standard or of a manual,
+ * with the section where it stands and a function that shows it.  Each runs in a process of its
+ * own, under a watchdog, and is one line of TAP: it fails if it, or a process that it started, has
+ * expected something that is not so, if it crashes, or if it does not end.
  *
  * The same source runs against the system's own implementation and against Tenon: nothing here or
  * in the requirements names a thing of Tenon's, but for the folder of the objects (conform.c).

@@ -72,7 +72,8 @@ static inline bool is_timed(enum call call)
 	return call == TIMEDSEND || call == TIMEDRECEIVE;
 }
 
-/* Makes the call; of the timed ones until the deadline.  Sends are of "sent" with priority 1.  May fail. */
+/* Makes the call; of the timed ones until the deadline.  Sends are of "sent" with priority 1.  May
+ * fail. */
 ssize_t call_until(enum call call, mqd_t queue, const struct timespec *deadline);
 /* The same with a deadline that is far. */
 ssize_t make_call(enum call call, mqd_t queue);
@@ -131,7 +132,8 @@ uint32_t callers_await_one(struct caller *callers, uint32_t count);
 extern volatile sig_atomic_t handled;
 void handle(int signal, int flags);
 
-/* For a process that a requirement starts and that makes one of the calls; see blocking_process(). */
+/* For a process that a requirement starts and that makes one of the calls; see
+ * blocking_process(). */
 struct process {
 	enum call call;
 	mqd_t queue;
@@ -157,7 +159,8 @@ bool take_signal(siginfo_t *ret_info, int wait_ms);
 		siginfo_t told;                          \
 		EXPECT(!take_signal(&told, NOTHING_MS)); \
 	} while (0)
-/* To be started with the address of an mqd_t: expects that it can register now, and gives it up again; or that it cannot. */
+/* To be started with the address of an mqd_t: expects that it can register now, and gives it up
+ * again; or that it cannot. */
 void process_registers(void *queue);
 void process_finds_busy(void *queue);
 /* Sends "told" with priority 1. */

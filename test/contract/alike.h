@@ -14,8 +14,8 @@ struct alike {
 		    void **ret_object);
 	void *(*close)(void *object);
 	int (*remove)(const char *name);
-	/* Something is held between the calls of it; the object is as before when it is through.  The first answer
-	 * that is not what it has to be, or 0. */
+	/* Something is held between the calls of it; the object is as before when it is through.
+	 * The first answer that is not what it has to be, or 0. */
 	int (*use)(void *object);
 	/* From here on others have to wait.  May be NULL. */
 	int (*bar)(void *object);

@@ -4,8 +4,8 @@
 
 /*
  * What the contract's tests share.  Each case runs in a process and a namespace of its own, under a
- * watchdog, and is one line of TAP.  It fails when it, or a child of whose end it asks, has expected
- * something that is not so.
+ * watchdog, and is one line of TAP.  It fails when it, or a child of whose end it asks, has
+ * expected something that is not so.
  */
 
 #include <stdbool.h>
@@ -79,7 +79,8 @@ void contract_kill(pid_t child);
 /* Memory that a case and its children share, zeroed. */
 void *contract_share(size_t bytes);
 
-/* Opens or makes a queue of the namespace, which must succeed.  Without a mode it is the default one. */
+/* Opens or makes a queue of the namespace, which must succeed.  Without a mode it is the default
+ * one. */
 struct tenon_queue *contract_open(const char *name);
 struct tenon_queue *contract_create(const char *name, const struct tenon_queue_options *options);
 

@@ -3,9 +3,9 @@
 #define TEST_CONTRACT_MODEL_H
 
 /*
- * A queue as simple as can be: an array of messages in the order in which they were sent, searched from
- * one end to the other.  What a queue has to answer is worked out here; what it does answer is compared
- * in model_test.c.
+ * A queue as simple as can be: an array of messages in the order in which they were sent, searched
+ * from one end to the other.  What a queue has to answer is worked out here; what it does answer is
+ * compared in model_test.c.
  */
 
 #include <stdbool.h>

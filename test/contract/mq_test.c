@@ -10,9 +10,11 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <tenon/posix.h>
+#include <tenon/semaphore.h>
 
 #include "contract.h"
 #include "object/queue_private.h"
@@ -247,6 +249,163 @@ static void test_no_standard_descriptor(void)
 	tenon_queue_close(queue);
 }
 
+/* What is wrong with the one that is there: it is spoilt, or as many are attached as may be. */
+static void spoil(void)
+{
+	char path[300];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/q.mq", contract_folder);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	REQUIRE(fd >= 0);
+	REQUIRE(pwrite(fd, "spoilt", 6, 0) == 6);
+	close(fd);
+}
+
+static void expect_there(void)
+{
+	struct mq_attr wrong = {.mq_maxmsg = -1};
+
+	errno = 0;
+	EXPECT_IS(tenon_mq_open(NAME, O_RDWR | O_CREAT | O_EXCL, 0600, NULL), -1);
+	EXPECT_IS(errno, EEXIST);
+	/* As Linux has it, before what would be made is looked at. */
+	EXPECT_IS(tenon_mq_open(NAME, O_RDWR | O_CREAT | O_EXCL, 0600, &wrong), -1);
+	EXPECT_IS(errno, EEXIST);
+}
+
+/* The bug: O_EXCL opened what was there, and said what was wrong with that. */
+static void test_exclusive(void)
+{
+	struct tenon_queue_options options = {.size = sizeof(options), .max_participants = 1};
+	struct tenon_queue *queue = contract_create(NAME, &options);
+
+	EXPECT_IS(tenon_mq_open(NAME, O_RDWR), -1);
+	EXPECT_IS(errno, EUSERS);
+	expect_there();
+	queue = tenon_queue_close(queue);
+	spoil();
+	EXPECT_IS(tenon_mq_open(NAME, O_RDWR), -1);
+	EXPECT_IS(errno, EBADMSG);
+	expect_there();
+}
+
+/* The same of those that never did. */
+static void test_exclusive_beside(void)
+{
+	struct tenon_semaphore_options options = {.size = sizeof(options), .max_participants = 1};
+	struct tenon_semaphore *semaphore;
+
+	REQUIRE(tenon_semaphore_open(NULL, NAME, TENON_CREATE, &options, &semaphore) == 0);
+	EXPECT(tenon_sem_open(NAME, 0) == SEM_FAILED);
+	EXPECT_IS(errno, EUSERS);
+	EXPECT(tenon_sem_open(NAME, O_CREAT | O_EXCL, 0600, 0) == SEM_FAILED);
+	EXPECT_IS(errno, EEXIST);
+	tenon_semaphore_close(semaphore);
+	EXPECT(tenon_shm_open(NAME, O_RDWR | O_CREAT, 0) >= 0);
+	EXPECT_IS(tenon_shm_open(NAME, O_RDWR | O_CREAT | O_EXCL, 0600), -1);
+	EXPECT_IS(errno, EEXIST);
+}
+
+/* A call that is at a descriptor when that is closed. */
+static void *receive_at(void *context)
+{
+	EXPECT_IS(receive_one(*(mqd_t *)context), 8);
+	return NULL;
+}
+
+static uint32_t attached_to(struct tenon_queue *queue)
+{
+	struct tenon_queue_status status = {.size = sizeof(status)};
+
+	EXPECT_IS(tenon_queue_status(queue, &status), 0);
+	return status.participants;
+}
+
+static bool is_mapped(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[1024];
+	bool found = false;
+
+	REQUIRE(maps);
+	while (!found && fgets(line, sizeof(line), maps))
+		found = strstr(line, "q.mq") != NULL;
+	fclose(maps);
+	return found;
+}
+
+static void expect_not_mapped(void *context)
+{
+	(void)context;
+	EXPECT(!is_mapped());
+}
+
+/* The bug: a child of fork(2) kept, for good, the queue whose descriptor its parent had closed while a thread was at it. */
+static void test_fork_beside_closed(void)
+{
+	struct tenon_queue *native;
+	mqd_t queue = open_queue(O_RDWR, 1), same = queue;
+	pthread_t thread;
+
+	REQUIRE(pthread_create(&thread, NULL, receive_at, &same) == 0);
+	await_blocked(1);
+	EXPECT_IS(tenon_mq_close(queue), 0);
+	EXPECT(is_mapped());
+	contract_await(contract_start(expect_not_mapped, NULL));
+	native = look_in();
+	EXPECT_IS(contract_send(native, 1, 0), 0);
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	EXPECT_IS(attached_to(native), 1);
+	native = tenon_queue_close(native);
+	EXPECT(!is_mapped());
+}
+
+static pid_t forked; /* 0 in the child */
+
+static void fork_amid(int number)
+{
+	(void)number;
+	forked = fork();
+	if (forked == 0)
+		contract_child_begins();
+}
+
+struct fork_amid {
+	pthread_t receiver;
+	mqd_t queue;
+};
+
+static void *close_and_interrupt(void *context)
+{
+	struct fork_amid *amid = context;
+
+	await_blocked(1);
+	EXPECT_IS(tenon_mq_close(amid->queue), 0);
+	pthread_kill(amid->receiver, SIGUSR2);
+	return NULL;
+}
+
+/* The child comes back from the call, too, and then lets go of the queue as its parent does. */
+static void test_fork_amid_closed(void)
+{
+	struct sigaction action = {.sa_handler = fork_amid};
+	struct fork_amid amid = {.receiver = pthread_self(), .queue = open_queue(O_RDWR, 2)};
+	pthread_t thread;
+
+	sigaction(SIGUSR2, &action, NULL);
+	REQUIRE(pthread_create(&thread, NULL, close_and_interrupt, &amid) == 0);
+	EXPECT_IS(receive_one(amid.queue), -1);
+	EXPECT_IS(errno, EINTR);
+	if (forked == 0) {
+		EXPECT(!is_mapped());
+		contract_child_ends();
+	}
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	contract_await(forked);
+	EXPECT(!is_mapped());
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -257,6 +416,10 @@ int main(void)
 		{"a queue that fails when it is full", test_queue_that_fails_when_full, NULL},
 		{"threads that are cancelled have done nothing", test_cancelled, NULL},
 		{"what is kept is no standard descriptor", test_no_standard_descriptor, NULL},
+		{"a queue that is there is not opened to say so", test_exclusive, NULL},
+		{"nor are a semaphore and shared memory", test_exclusive_beside, NULL},
+		{"a fork beside a call at a closed descriptor", test_fork_beside_closed, NULL},
+		{"a fork amid a call at a closed descriptor", test_fork_amid_closed, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));

@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -308,6 +309,32 @@ static void test_put_back_beside_lookers(void)
 	queue = tenon_queue_close(queue);
 }
 
+/* The bug: what lies beside a queue was found by what stands in its file, and stayed where somebody had overwritten that. */
+static void test_removed_spoilt(void)
+{
+	struct tenon_queue *queue = contract_create(NAME, NULL), *other;
+	char path[300];
+	int fd;
+
+	other = contract_create("/beside", NULL);
+	EXPECT_IS(tenon_queue_readable_fd(queue, &fd), 0);
+	EXPECT_IS(tenon_queue_writable_fd(queue, &fd), 0);
+	EXPECT_IS(tenon_queue_readable_fd(other, &fd), 0);
+	EXPECT_IS((int64_t)files_left(), 5);
+	queue = tenon_queue_close(queue);
+	snprintf(path, sizeof(path), "%s/q.polled", contract_folder);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	REQUIRE(fd >= 0);
+	for (uint32_t i = 0; i < 100; i++)
+		REQUIRE(pwrite(fd, "spoilt", 6, 6 * i) == 6);
+	close(fd);
+	EXPECT_IS(tenon_queue_remove(contract_folder, NAME), 0);
+	EXPECT_IS((int64_t)files_left(), 2);
+	other = tenon_queue_close(other);
+	EXPECT_IS(tenon_queue_remove(contract_folder, "/beside"), 0);
+	EXPECT_IS((int64_t)files_left(), 0);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -320,6 +347,7 @@ int main(void)
 		{"another queue has the name", test_name_is_anothers, NULL},
 		{"a queue is removed at each step of its first poll", test_removed_meanwhile, NULL},
 		{"its poller is killed at each step, and it is removed", test_poller_dies, NULL},
+		{"the FIFOs of a spoilt queue go with it", test_removed_spoilt, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));

@@ -2,7 +2,8 @@
 #ifndef TEST_CONTRACT_SEMAPHORE_SET_H
 #define TEST_CONTRACT_SEMAPHORE_SET_H
 
-/* What the tests of sets of semaphores share.  With the argument --placed their set is in a region. */
+/* What the tests of sets of semaphores share.  With the argument --placed their set is in a
+ * region. */
 
 #include <tenon/region.h>
 #include <tenon/semaphore_set.h>
@@ -19,7 +20,8 @@
 #define WAIT_NS (SECOND_NS / 50)
 #define LIMIT_NS (10 * SECOND_NS)
 
-/* Whether it is in a region, of which each handle of the set has one of its own, which ends with it. */
+/* Whether it is in a region, of which each handle of the set has one of its own, which ends with
+ * it. */
 static bool set_is_placed;
 
 static inline int open_placed(uint32_t flags, const struct tenon_semaphore_set_options *options,

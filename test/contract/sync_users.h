@@ -2,8 +2,8 @@
 #ifndef TEST_CONTRACT_SYNC_USERS_H
 #define TEST_CONTRACT_SYNC_USERS_H
 
-/* Locks, events, conditions, barriers, onces and semaphores, named and placed in a region, and what is told of who uses
- * them.  PLACED is which of the cases is the first with what is placed. */
+/* Locks, events, conditions, barriers, onces and semaphores, named and placed in a region, and what
+ * is told of who uses them.  PLACED is which of the cases is the first with what is placed. */
 
 #include <errno.h>
 #include <sched.h>

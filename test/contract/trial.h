@@ -5,10 +5,10 @@
 /*
  * One call, what it has to answer, and that it changed nothing.
  *
- * Each trial is a line of TAP.  It runs in a process and a namespace of its own, in which the queues
- * below lie, each with a handle.  A call that is refused leaves as it was: what every queue tells of
- * itself and all its messages, which files lie in the folder, and everything that the call would have
- * written through its pointers.
+ * Each trial is a line of TAP.  It runs in a process and a namespace of its own, in which the
+ * queues below lie, each with a handle.  A call that is refused leaves as it was: what every queue
+ * tells of itself and all its messages, which files lie in the folder, and everything that the call
+ * would have written through its pointers.
  */
 
 #include <stdbool.h>
@@ -23,8 +23,8 @@
 /* What the call of a trial may use.  Made anew for each. */
 extern struct things {
 	const char *folder;
-	/* /fifo holds three messages of 1, 2 and 3 bytes and room for more, of at most SHORT_BYTES; one
-	 * more is under lease.  Of all the others:  */
+	/* /fifo holds three messages of 1, 2 and 3 bytes and room for more, of at most SHORT_BYTES;
+	 * one more is under lease.  Of all the others:  */
 	struct tenon_queue *fifo;
 	struct tenon_queue *full;     /* /full holds as many as it may */
 	struct tenon_queue *empty;    /* /empty holds none */
@@ -92,7 +92,8 @@ int trials_end(void);
 	(&(struct tenon_receive_options){.size = sizeof(struct tenon_receive_options), __VA_ARGS__})
 #define SLICES(...) ((struct tenon_slice[]){__VA_ARGS__})
 
-/* Options of a later version: as many bytes behind those that are known, the last one being this. */
+/* Options of a later version: as many bytes behind those that are known, the last one being
+ * this. */
 #define LATER_BYTES 16u
 #define LATER(kind, last)                                                                      \
 	(&(struct {                                                                            \

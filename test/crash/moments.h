@@ -3,13 +3,13 @@
 #define TEST_CRASH_MOMENTS_H
 
 /*
- * Kills at random moments: workers use an object, or some, and the main process kills one after the other with SIGKILL
- * and starts another in its slot.  What the workers do leaves its traces in a ledger that all share, so that each kind
- * says what must not be found there.
+ * Kills at random moments: workers use an object, or some, and the main process kills one after the
+ * other with SIGKILL and starts another in its slot.  What the workers do leaves its traces in a
+ * ledger that all share, so that each kind says what must not be found there.
  *
- * The frame sees to it that somebody goes on behind each kill.  If all sleep for a while, the kind says whether that may
- * be: if what they wait for is there, or has to be, a wake was lost.  Who has no processor is not asleep, so this does
- * not depend on how fast the machine is.
+ * The frame sees to it that somebody goes on behind each kill.  If all sleep for a while, the kind
+ * says whether that may be: if what they wait for is there, or has to be, a wake was lost.  Who has
+ * no processor is not asleep, so this does not depend on how fast the machine is.
  */
 
 #include <stdatomic.h>
@@ -53,7 +53,8 @@ struct moments_kind {
 	void (*work)(uint32_t index);
 	/* One worker is dead and reaped.  May be NULL. */
 	bool (*bury)(uint32_t index);
-	/* All sleep: looks whether that is right, and gives what went down with the dead.  NULL: it never is. */
+	/* All sleep: looks whether that is right, and gives what went down with the dead.  NULL: it
+	 * never is. */
 	bool (*feed)(void);
 	/* All are dead. */
 	bool (*prove)(void);
@@ -81,8 +82,8 @@ void moments_dally(void);
 bool moments_is_asleep(int32_t pid);
 bool moments_is_dead(int32_t pid);
 
-/* What one has at a time: the caller has got it, whoever had it; and lets go of it.  False, and said: somebody else has
- * got it meanwhile.  Who died with it is not asked. */
+/* What one has at a time: the caller has got it, whoever had it; and lets go of it.  False, and
+ * said: somebody else has got it meanwhile.  Who died with it is not asked. */
 void moments_own(_Atomic uint64_t *word);
 bool moments_disown(_Atomic uint64_t *word, const char *what);
 

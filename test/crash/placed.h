@@ -3,8 +3,8 @@
 #define TEST_CRASH_PLACED_H
 
 /*
- * A region for objects to be placed in, of which each has a handle of its own: by one handle each is opened once.  What
- * is in a table of this process, by the object's handle.
+ * A region for objects to be placed in, of which each has a handle of its own: by one handle each
+ * is opened once.  What is in a table of this process, by the object's handle.
  */
 
 #include <stdbool.h>

@@ -3,13 +3,15 @@
 #define TEST_CRASH_POINTS_H
 
 /*
- * Kills processes at the instructions of operations of one kind of object, and puts the survivors to the proof.
+ * Kills processes at the instructions of operations of one kind of object, and puts the survivors
+ * to the proof.
  *
- * The cast of one run: this process has the object open all the time; the victim is stepped and killed; a sleeper, in
- * half of the scenarios, is asleep for the object when the victim begins, or comes when the victim sleeps, or, a rival,
- * when it is at its last instruction.  Afterwards the sleeper must go on, at once if what it waits for is there, else when this process
- * gives it; then this process, and whom it starts, find the object as it has to be; and nothing is left, neither in the
- * object nor in the namespace.
+ * The cast of one run: this process has the object open all the time; the victim is stepped and
+ * killed; a sleeper, in half of the scenarios, is asleep for the object when the victim begins, or
+ * comes when the victim sleeps, or, a rival, when it is at its last instruction.  Afterwards the
+ * sleeper must go on, at once if what it waits for is there, else when this process gives it; then
+ * this process, and whom it starts, find the object as it has to be; and nothing is left, neither
+ * in the object nor in the namespace.
  */
 
 #include <stdbool.h>
@@ -30,7 +32,8 @@ struct points_case {
 	const char *(*obstacle)(const struct points_case *one);
 	/* In this process: makes the object, and what the victim is to find. */
 	bool (*set_stage)(const struct points_case *one);
-	/* In the victim: up to the operation, and the operation.  A negative answer: it cannot be. */
+	/* In the victim: up to the operation, and the operation.  A negative answer: it cannot
+	 * be. */
 	int (*prepare)(const struct points_case *one);
 	/* In this process, when the victim is at its marker.  May be NULL. */
 	bool (*disturb)(const struct points_case *one);
@@ -40,7 +43,8 @@ struct points_case {
 	bool (*is_right)(const struct points_case *one, int answer);
 	/* In this process: whether the sleeper can go on; NULL: always, when the victim is dead. */
 	bool (*is_due)(const struct points_case *one, bool finished);
-	/* In this process: gives what is waited for; once, or `helps_again`, where the victim may have died with it. */
+	/* In this process: gives what is waited for; once, or `helps_again`, where the victim may
+	 * have died with it. */
 	bool helps_again;
 	int (*help)(const struct points_case *one);
 	/* In this process, when all is over.  `answer` is the sleeper's. */

@@ -11,9 +11,9 @@
  * after the kill the worker attaches once more, as the *fresh* process, and puts the queue to the
  * proof.
  *
- * Where somebody died before, sleepers are stopped (SIGSTOP) until the victim is dead as well: so it
- * is the victim who finds what the first one left, and not they.  Where the victim itself sleeps in
- * its call, the first one is stopped half-way, and its death is what wakes the victim.
+ * Where somebody died before, sleepers are stopped (SIGSTOP) until the victim is dead as well: so
+ * it is the victim who finds what the first one left, and not they.  Where the victim itself sleeps
+ * in its call, the first one is stopped half-way, and its death is what wakes the victim.
  */
 
 #include <stdbool.h>
@@ -235,7 +235,8 @@ void message_write(void *data, uint32_t bytes, uint32_t number);
 int message_read(const void *data, uint64_t bytes, uint32_t expected_bytes);
 /* The same by a few of the words: for victims, each of whose instructions is a step. */
 int message_glance(const void *data, uint64_t bytes, uint32_t expected_bytes);
-/* The number of the message that leaves i-th of those that the queue was filled with; NUMBERS: none. */
+/* The number of the message that leaves i-th of those that the queue was filled with; NUMBERS:
+ * none. */
 uint32_t message_leaving(const struct run *run, uint32_t position);
 /* The same for a receiver that selects. */
 uint32_t message_chosen(const struct run *run, struct selection selection, uint32_t position);

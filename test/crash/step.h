@@ -7,8 +7,8 @@
  *
  * A victim is a fork of the caller.  It prepares itself at full speed, stops at a marker, and from
  * there the caller lets it execute one instruction after another.  Every n needs a victim of its
- * own; to make that cheap, step_record() notes the addresses of one whole run, and later victims run
- * at full speed to the last address before the n-th that comes only once in the run.
+ * own; to make that cheap, step_record() notes the addresses of one whole run, and later victims
+ * run at full speed to the last address before the n-th that comes only once in the run.
  *
  * Not thread-safe; one process may have a few victims at a time.  x86-64 only; see
  * step_obstacle().
@@ -24,8 +24,8 @@ struct step_plan {
 	/* In the victim.  A negative answer of prepare ends the victim before its marker. */
 	int (*prepare)(void *context);
 	void (*operate)(void *context);
-	/* In the caller, once, when the victim has gone to sleep in the middle of the operation: does
-	 * what wakes it.  NULL: such a victim is left asleep. */
+	/* In the caller, once, when the victim has gone to sleep in the middle of the operation:
+	 * does what wakes it.  NULL: such a victim is left asleep. */
 	int (*on_sleep)(void *context);
 	void *context;
 	bool may_sleep;	     /* the operation may sleep: look for that at every step */
@@ -75,8 +75,8 @@ int step_start(struct step_victim *victim, const struct step_plan *plan);
 /* Goes on until `steps` instructions in all are executed. */
 enum step_end step_to(struct step_victim *victim, uint64_t steps);
 
-/* The same, by the addresses of an earlier run; for the first call on a victim only.  Fast, unless the
- * operation may sleep and the plan does not say that it jumps. */
+/* The same, by the addresses of an earlier run; for the first call on a victim only.  Fast, unless
+ * the operation may sleep and the plan does not say that it jumps. */
 enum step_end step_jump(struct step_victim *victim, const struct step_trace *trace, uint64_t steps);
 
 /* Steps to the end of the operation, or to `limit`, and notes the addresses. */
@@ -98,8 +98,8 @@ bool step_is_asleep(pid_t pid, char *ret_state);
 
 int64_t step_now_ns(void);
 
-/* Lets others run until `word` is not 0 any more, or for a moment that grows with `*rounds`: at first
- * only the other processes of this CPU, at last a millisecond. */
+/* Lets others run until `word` is not 0 any more, or for a moment that grows with `*rounds`: at
+ * first only the other processes of this CPU, at last a millisecond. */
 void step_give_way(_Atomic uint32_t *word, uint32_t *rounds);
 /* Sets the word to 1 and ends such a moment in another process. */
 void step_notify(_Atomic uint32_t *word);

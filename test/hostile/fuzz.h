@@ -2,8 +2,8 @@
 #ifndef TEST_HOSTILE_FUZZ_H
 #define TEST_HOSTILE_FUZZ_H
 
-/* What both fuzz targets stand on.  The first byte of an input chooses the kind of queue; a place is
- * 4 bytes, little endian: with the top bit one of the words that are in use, else any byte. */
+/* What both fuzz targets stand on.  The first byte of an input chooses the kind of queue; a place
+ * is 4 bytes, little endian: with the top bit one of the words that are in use, else any byte. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -28,11 +28,11 @@ struct fuzz_case {
 
 /* Puts a good queue of a kind under FUZZ_NAME.  Aborts if it cannot: then the test is broken. */
 void fuzz_begin(struct fuzz_case *fuzz, uint8_t kind);
-/* Writes over the queue's file.  Owners of gates are taken out again: one that does not exist costs a
- * second, and is for attacks and scribble. */
+/* Writes over the queue's file.  Owners of gates are taken out again: one that does not exist costs
+ * a second, and is for attacks and scribble. */
 void fuzz_write(struct fuzz_case *fuzz, const uint8_t *place, const uint8_t *data, uint64_t bytes);
-/* As if the owner of a gate had died with so many words in its journal: repair undoes what stands there,
- * which chance finds rarely. */
+/* As if the owner of a gate had died with so many words in its journal: repair undoes what stands
+ * there, which chance finds rarely. */
 void fuzz_kill_owner(struct fuzz_case *fuzz, uint32_t side, uint64_t count);
 /* Takes the queue away; aborts if a promise was broken. */
 void fuzz_end(struct fuzz_case *fuzz);

@@ -2,8 +2,8 @@
 #ifndef TEST_HOSTILE_MQ_CALLS_H
 #define TEST_HOSTILE_MQ_CALLS_H
 
-/* The calls of message queues by a process whose queue others spoil.  An answer that tenon/posix.h does not name, one that
- * cannot be, and one that comes too late end the process. */
+/* The calls of message queues by a process whose queue others spoil.  An answer that tenon/posix.h
+ * does not name, one that cannot be, and one that comes too late end the process. */
 
 #include <mqueue.h>
 
@@ -13,7 +13,8 @@
 
 /* Opens it for both; -errno. */
 int mq_calls_open(int oflag);
-/* Makes it anew, by the other interface, with few participants and a mode of its own; negative errno. */
+/* Makes it anew, by the other interface, with few participants and a mode of its own; negative
+ * errno. */
 int mq_calls_make(void);
 
 /* Once to be told of the next message, in a thread of the library. */

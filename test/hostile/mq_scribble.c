@@ -2,7 +2,8 @@
 
 /*
  * Scribbles over what message queues of the POSIX face rely on, beside what every queue does: the notice, who is blocked,
- * the levels of the descriptor, from where on all priorities are one, who may do what.  See scribbler.h.
+ * the levels of the descriptor, from where on all priorities are one, who may do what; and over the locks (mq_gate.c has
+ * those that seem to be held).  See scribbler.h.
  */
 
 #include <errno.h>
@@ -97,6 +98,8 @@ _Static_assert((CONTROL_AT(poll_wanted)) % 8 == 0, "words of the sweep");
 static const struct scribbled_range ranges[] = {
 	{0, sizeof(struct tni_object_header), false},
 	{TNI_PARTICIPANTS_OFFSET, 2 * sizeof(struct tni_participant), false},
+	{CONTROL_AT(send.gate.word), 8, true},
+	{CONTROL_AT(receive.gate.word), 8, true},
 	{CONTROL_AT(poll_wanted), NOTICED_BYTES, false},
 	{CONTROL_AT(uniform), offsetof(struct tni_queue_uniform, reserved), false},
 	{CONTROL_AT(waitroom.asleep[TNI_CLASS_MESSAGE][0]), 8, false},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What the kernel does: futexes, robust lists' pending entries, deaths.  For gate.pml and turnstile.pml, which say
+ * What the kernel does: futexes, robust lists' pending entries, deaths.  For the models beside it, which say
  * before how many threads there are (N, 4 at most), how many may die (DEATHS) and how many gates there are (GATES).
  *
  * Threads are numbered from 1 and stand for processes of one thread.  Each has a variable `me`, and for waking n, x

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -230,13 +232,32 @@ static void children(void)
 	waitpid(child, NULL, 0);
 }
 
-/* A blocked call, with a handler that runs meanwhile. */
-static void *send_soon(void *context)
+static volatile int is_over; /* the call */
+
+/* Whether the main thread is asleep in a call that waits for a message, the kernel's or the library's. */
+static int is_asleep(void)
+{
+	char path[64], text[32] = "";
+	long number;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", getpid());
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		abort();
+	close(fd);
+	number = strtol(text, NULL, 10); /* "running" */
+	return number == SYS_mq_timedreceive || number == SYS_futex || number == SYS_futex_waitv;
+}
+
+/* A blocked call, with a handler that runs meanwhile.  A call that a handler has ended is not waited for again. */
+static void *send_when_asleep(void *context)
 {
 	pthread_t *thread = context;
 
 	for (int i = 0; i < 3; i++) {
-		nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+		while (!is_asleep() && !is_over)
+			sched_yield();
 		pthread_kill(*thread, SIGUSR1);
 		/* Of two that are pending only one would be handled. */
 		sem_wait(&ran);
@@ -259,9 +280,11 @@ static void blocked(int flags)
 	sigaction(SIGUSR1, &action, NULL);
 	clock_gettime(CLOCK_REALTIME, &deadline);
 	deadline.tv_sec += 1;
-	pthread_create(&thread, NULL, send_soon, &self);
+	is_over = 0;
+	pthread_create(&thread, NULL, send_when_asleep, &self);
 	errno = 0;
 	result = (int)mq_timedreceive(queue, (char[8]){0}, 8, NULL, &deadline);
+	is_over = 1;
 	printf("blocked: %d %s\n", result, strerrorname_np(errno));
 	pthread_join(thread, NULL);
 	printf("runs: %d\n", (int)runs);

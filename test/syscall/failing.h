@@ -27,14 +27,16 @@ struct failing_hit {
 /* What stands between these two is what can fail. */
 void failing_begin(void);
 void failing_end(void);
-/* The `nth` call (from 0) gives its `variant`th error.  `ret_variants` (of that call) is for going on. */
+/* The `nth` call (from 0) gives its `variant`th error.  `ret_variants` (of that call) is for going
+ * on. */
 enum failing_end failing_run(void (*run)(void *context), void *context, uint32_t nth,
 			     uint32_t variant, struct failing_hit *ret_hit, uint32_t *ret_variants);
 
 /* failing_memory.c: calls of malloc(3) and its kind, counted between the same two. */
 void failing_memory_begin(void);
 void failing_memory_end(void);
-/* Shared with the traced process: which of them fails (from 0; FAILING_NONE), and whether it did. */
+/* Shared with the traced process: which of them fails (from 0; FAILING_NONE), and whether it
+ * did. */
 #define FAILING_NONE UINT32_MAX
 extern struct failing_memory {
 	uint32_t nth;
@@ -57,8 +59,8 @@ struct state {
 	pid_t helper; /* another process of the queue, 0: none */
 };
 
-/* `before` runs first, through the watching handle where that is possible; `deltas` are of messages,
- * leases, loans, participants and descriptors. */
+/* `before` runs first, through the watching handle where that is possible; `deltas` are of
+ * messages, leases, loans, participants and descriptors. */
 struct operation {
 	const char *name;
 	int (*before)(struct state *state);

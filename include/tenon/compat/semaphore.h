@@ -4,7 +4,8 @@
 
 #pragma GCC system_header
 
-/* <semaphore.h> on Tenon: see tenon/posix.h.  With -I.../tenon/compat in front of the system's folders. */
+/* <semaphore.h> on Tenon: see tenon/posix.h.  With -I.../tenon/compat in front of the system's
+ * folders. */
 
 #include_next <semaphore.h>
 
