@@ -89,9 +89,9 @@ void tni_queue_note(int fd);
  * itself.  And whether it is open for more than `other`. */
 #define TNI_FILE_BYTES 80
 bool tni_is_still_queue(int fd);
-/* file.c: how much of it is left to be read. */
-int tni_file_left(int fd);
 bool tni_queue_may(int fd, int other);
+/* How much of it is left to be read. */
+int tni_file_left(int fd);
 
 /* file.c: the place in what reading an mqd gives; a copy begins where that stood of which it was
  * made. */

@@ -201,7 +201,7 @@ static int64_t cancel_one(mqd_t queue, uint32_t round)
 
 	for (uint32_t i = 0; i < 2; i++)
 		REQUIRE(pthread_create(&threads[i], NULL, work, &works[i]) == 0);
-	for (uint32_t i = 0; i < round * 7 % 100; i++)
+	for (uint32_t i = 0; i < round * 7 % 20; i++)
 		sched_yield();
 	for (uint32_t i = 0; i < 2; i++) {
 		uint32_t which = i ^ first;
