@@ -502,18 +502,20 @@ static bool forget_stale(struct tni_mqd *descriptor)
 	return is_gone;
 }
 
-/* What `asked` says: O_NONBLOCK was set when the changes of flags (the upper half) were so many; and, below that, how often
- * nobody asked since. */
-#define ASKED_NONBLOCKING 1u
-#define ASKED_USE 2u
+/* What `asked` says: whether O_NONBLOCK was set when the changes of flags (the upper half) were so many; and, below that, how
+ * often nobody asked since. */
+#define ASKED_SURE 1u
+#define ASKED_NONBLOCKING 2u
+#define ASKED_USE 4u
 #define ASKED_USES_MOST (ASKED_USE << 4)
 
-bool tni_mqd_stays_nonblocking(struct tni_mqd *descriptor)
+bool tni_mqd_stays(struct tni_mqd *descriptor, bool nonblocking)
 {
 	uint64_t asked = tni_get64(&descriptor->asked);
 
 	/* Once in a while all the same: somebody may have a way that nobody knows of. */
-	if (!(asked & ASKED_NONBLOCKING) || (uint32_t)asked >= ASKED_USES_MOST ||
+	if (!(asked & ASKED_SURE) || nonblocking != ((asked & ASKED_NONBLOCKING) != 0) ||
+	    (uint32_t)asked >= ASKED_USES_MOST ||
 	    asked >> 32 != tni_pair_flags_count(descriptor->mq->queue))
 		return false;
 	return tni_cas64(&descriptor->asked, &asked, asked + ASKED_USE);
@@ -532,11 +534,13 @@ int tni_mqd_is_nonblocking(struct tni_mqd *descriptor)
 	if (is_doubtful && is_stale(descriptor) && forget_stale(descriptor))
 		return -EBADF;
 	if (flags >= 0 && tni_get32(&descriptor->closed) == 0) {
-		bool is_sure = flags & O_NONBLOCK && !(changes & 1);
+		bool is_set = flags & O_NONBLOCK;
 
-		tni_set32(&descriptor->is_nonblocking, (flags & O_NONBLOCK) != 0);
-		tni_set64(&descriptor->asked,
-			  is_sure ? (uint64_t)changes << 32 | ASKED_NONBLOCKING : 0);
+		tni_set32(&descriptor->is_nonblocking, is_set);
+		tni_set64(&descriptor->asked, changes & 1
+						      ? 0
+						      : (uint64_t)changes << 32 | ASKED_SURE |
+								(is_set ? ASKED_NONBLOCKING : 0));
 	}
 	return (int)tni_get32(&descriptor->is_nonblocking);
 }

@@ -62,8 +62,8 @@ void tni_mqd_leave(struct tni_mqd *descriptor);
  * somebody else, and is now here, too. */
 int tni_mqd_is_nonblocking(struct tni_mqd *descriptor);
 
-/* Whether it is not to wait, for sure and without asking. */
-bool tni_mqd_stays_nonblocking(struct tni_mqd *descriptor);
+/* Whether it is still so, for sure and without asking. */
+bool tni_mqd_stays(struct tni_mqd *descriptor, bool nonblocking);
 
 /* Makes a descriptor known, which has just been opened; takes `queue` over, also on an error. */
 int tni_mqd_add(int fd, int access, bool is_nonblocking, struct tenon_queue *queue);
