@@ -435,26 +435,23 @@ int tni_notice_take(struct tenon_queue *queue, uint32_t serial, int64_t deadline
 }
 
 /* For no longer than `blind_ns`, where nobody would tell. */
-static int sleep_once(struct tenon_queue *queue, uint32_t event, int64_t blind_ns,
-		      int64_t deadline_ns)
+static int sleep_once(struct tenon_queue *queue, const struct tni_sleep *sleep, uint32_t event,
+		      int64_t blind_ns, int64_t deadline_ns)
 {
 	struct futex_waitv words[TNI_SLEEP_STAKES_MOST + 1];
-	struct tni_sleep sleep;
 	int64_t until_ns = deadline_ns;
 	uint32_t count = 0;
 	int result;
 
-	tni_sleep_set(&sleep, 0);
-	tni_object_add_stakes(&queue->object, &sleep);
-	if (blind_ns == 0 && sleep.stakes == TNI_SLEEP_STAKES_MOST)
+	if (blind_ns == 0 && sleep->stakes == TNI_SLEEP_STAKES_MOST)
 		blind_ns = BLIND_NS;
 	if (blind_ns != 0)
 		until_ns = tni_clock_ns(CLOCK_MONOTONIC) + blind_ns;
 	if (until_ns > deadline_ns)
 		until_ns = deadline_ns;
-	for (uint32_t i = 0; i < sleep.stakes; i++)
-		words[count++] = (struct futex_waitv){.val = sleep.stake[i].value,
-						      .uaddr = (uintptr_t)sleep.stake[i].word,
+	for (uint32_t i = 0; i < sleep->stakes; i++)
+		words[count++] = (struct futex_waitv){.val = sleep->stake[i].value,
+						      .uaddr = (uintptr_t)sleep->stake[i].word,
 						      .flags = FUTEX_32};
 	words[count++] = (struct futex_waitv){
 		.val = event, .uaddr = (uintptr_t)&notice_of(queue)->event, .flags = FUTEX_32};
@@ -477,6 +474,7 @@ static int64_t look_for_dead(struct tenon_queue *queue, int64_t *told_ns)
 
 int tni_notice_wait(struct tenon_queue *queue, uint32_t serial, int64_t deadline_ns)
 {
+	struct tni_sleep sleep;
 	int64_t told_ns = 0;
 
 	for (;;) {
@@ -484,9 +482,13 @@ int tni_notice_wait(struct tenon_queue *queue, uint32_t serial, int64_t deadline
 		struct tni_call call;
 		/* ORD(notice): read before looking. */
 		uint32_t event = tni_load_acquire32(&notice_of(queue)->event);
-		int64_t blind_ns = look_for_dead(queue, &told_ns);
+		int64_t blind_ns;
 		int result;
 
+		/* Who has died before is found dead, and the stake of who dies behind is another than it was here. */
+		tni_sleep_set(&sleep, 0);
+		tni_object_add_stakes(&queue->object, &sleep);
+		blind_ns = look_for_dead(queue, &told_ns);
 		result = begin(&call, queue, INT64_MAX);
 		if (result != 0)
 			return result;
@@ -496,7 +498,7 @@ int tni_notice_wait(struct tenon_queue *queue, uint32_t serial, int64_t deadline
 			return result > 0 ? 0 : result;
 		if (tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
 			return -ETIMEDOUT;
-		result = sleep_once(queue, event, blind_ns, deadline_ns);
+		result = sleep_once(queue, &sleep, event, blind_ns, deadline_ns);
 		if (result == -ENOSYS)
 			syscall(SYS_futex, &notice_of(queue)->event, FUTEX_WAIT, event,
 				&(struct timespec){.tv_nsec = BLIND_NS}, NULL, 0);
