@@ -357,15 +357,23 @@ void tni_poll_remove(int directory_fd, int fd)
 	}
 }
 
+/* Whether a FIFO is open here (a descriptor, + 1) and has its name. */
+static bool is_named(const struct tni_a32 *fd)
+{
+	struct stat status;
+
+	return tni_get32(fd) != 0 && fstat((int)tni_get32(fd) - 1, &status) == 0 &&
+	       status.st_nlink > 0;
+}
+
 void tni_poll_remove_left(const struct tenon_queue *queue)
 {
-	bool has_any = tni_get32(&queue->pair_fd) != 0 ||
-		       tni_get32(&queue->poll_fd[TNI_SEND]) != 0 ||
-		       tni_get32(&queue->poll_fd[TNI_RECEIVE]) != 0;
 	struct stat status;
 	int directory;
 
-	if (!has_any || look_at_file(queue, &status) != -ENOENT)
+	if (!(is_named(&queue->pair_fd) || is_named(&queue->poll_fd[TNI_SEND]) ||
+	      is_named(&queue->poll_fd[TNI_RECEIVE])) ||
+	    look_at_file(queue, &status) != -ENOENT)
 		return;
 	directory = open(queue->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (directory < 0)
