@@ -218,7 +218,7 @@ const struct cli_memory_calls cli_memory_region = {
 
 static int grow(const struct cli_memory_request *request)
 {
-	CLI_CLEANUP(cli_cleanup_memory) struct cli_memory memory = {NULL};
+	CLI_CLEANUP(cli_cleanup_memory) struct cli_memory memory = {.calls = NULL};
 	int error = open_region(request, true, &memory);
 
 	return error ? cli_memory_error(request, error)
@@ -227,7 +227,7 @@ static int grow(const struct cli_memory_request *request)
 
 static int seal(const struct cli_memory_request *request)
 {
-	CLI_CLEANUP(cli_cleanup_memory) struct cli_memory memory = {NULL};
+	CLI_CLEANUP(cli_cleanup_memory) struct cli_memory memory = {.calls = NULL};
 	uint32_t seals = (request->grow ? TENON_REGION_SEAL_GROW : 0) |
 			 (request->write ? TENON_REGION_SEAL_WRITE : 0);
 	int error = open_region(request, true, &memory);

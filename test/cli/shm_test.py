@@ -100,6 +100,14 @@ def test_hole(namespace):
     equal(namespace.run('shm', 'dump', 's', '--offset', '524287', '-n', '3'), b'\0x\0')
 
 
+def test_size_of_a_few_bytes(namespace):
+    """A number of bytes is said once."""
+    for size, shown in (('49', '49 B'), ('2K', '2.0 KiB (2048 bytes)')):
+        namespace.run('create', 'shm', 's', '--size', size)
+        contains(namespace.run('stat', 's').decode(), f'size         {shown}\n')
+        namespace.run('rm', 's')
+
+
 def test_terminal(namespace):
     """A terminal gets the listing, unless the bytes are asked for."""
     from terminal_test import on_terminal
