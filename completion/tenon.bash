@@ -2,7 +2,7 @@
 #
 # Completion of tenon(1) for bash: commands, their options and values, and the names of objects.
 
-_tenon_commands='create rm ls stat send recv peek work run lock sem event barrier once region bench doctor help version'
+_tenon_commands='create rm ls stat send recv peek work run lock sem event barrier once region shm bench doctor help version'
 
 _tenon_kinds='queue lock semaphore semaphore-set event condition barrier once region shm'
 
@@ -33,6 +33,13 @@ _tenon_region_options()
 	[[ $1 == @(|load|seal) ]] && echo '--grow'
 	[[ $1 == @(|seal) ]] && echo '--write'
 	[[ $1 == @(|load|grow|seal) ]] && echo '--timeout'
+}
+
+_tenon_shm_options()
+{
+	[[ $1 == @(|dump|load) ]] && echo '--offset'
+	[[ $1 == @(|dump) ]] && echo '--length --output --hex --raw'
+	[[ $1 == @(|load) ]] && echo '--create --grow'
 }
 
 # Of a command; `what`, which may be empty, is the kind to be made, or what is to be done.
@@ -66,6 +73,7 @@ _tenon_options()
 		;;
 	once) echo '--nonblock --timeout --conflict-exit-code --quiet --if-dead' ;;
 	region) _tenon_region_options "$what" ;;
+	shm) _tenon_shm_options "$what" ;;
 	bench) echo '--duration --json' ;;
 	doctor | version) echo '--json' ;;
 	esac
@@ -159,11 +167,13 @@ _tenon_operand()
 	barrier:1) _tenon_names "$namespace" "$word" barrier ;;
 	region:0) _tenon_words "$word" dump load grow seal ;;
 	region:1) _tenon_names "$namespace" "$word" region ;;
+	shm:0) _tenon_words "$word" dump load ;;
+	shm:1) _tenon_names "$namespace" "$word" shm ;;
 	rm:* | stat:*) _tenon_names "$namespace" "$word" "$kind" ;;
 	run:0 | work:1 | lock:1 | once:1 | sem:2)
 		mapfile -t COMPREPLY < <(compgen -c -- "$word")
 		;;
-	run:* | work:* | lock:* | once:* | sem:* | region:2 | doctor:0)
+	run:* | work:* | lock:* | once:* | sem:* | region:2 | shm:2 | doctor:0)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		;;

@@ -50,8 +50,8 @@ struct cli_command {
 extern const struct cli_command cli_command_create, cli_command_rm, cli_command_ls,
 	cli_command_stat, cli_command_send, cli_command_recv, cli_command_peek, cli_command_work,
 	cli_command_run, cli_command_lock, cli_command_sem, cli_command_event, cli_command_barrier,
-	cli_command_once, cli_command_region, cli_command_bench, cli_command_doctor,
-	cli_command_help, cli_command_version;
+	cli_command_once, cli_command_region, cli_command_shm, cli_command_bench,
+	cli_command_doctor, cli_command_help, cli_command_version;
 
 /* The table of commands, ended by NULL, and the one that runs (NULL before it is known). */
 extern const struct cli_command *const cli_commands[];

@@ -261,6 +261,8 @@ static void report_cut_off(const struct cli_kind *kind, const char *name)
 			      "memory of it is gone: somebody has made its file shorter, or taken "
 			      "memory from it; 'tenon rm --kind %s %s' removes it",
 			      kind->name, name);
+	else if (kind == &cli_kind_shm)
+		cli_kind_warn(kind, name, "somebody has made it shorter meanwhile");
 	else
 		cli_kind_warn(kind, name, "%s", strerror(EIO));
 }

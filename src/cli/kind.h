@@ -286,6 +286,8 @@ void cli_stat_process(const struct cli_object *object, int32_t pid);
 /* A line of `tenon stat`, and those that every kind has: by whom and when it was made. */
 void cli_stat_row(const char *label, const char *format, ...) CLI_PRINTF(2, 3);
 void cli_stat_made(const struct cli_object *object);
+/* Short, and exactly where that is something else; `before` stands in front. */
+void cli_stat_size(const char *label, const char *before, uint64_t bytes);
 /* What it takes, how many are attached, and how many of these sleep: of a kind where all wait for
  * the same. */
 void cli_stat_attached(const struct cli_object *object, uint32_t waiting);

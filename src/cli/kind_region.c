@@ -97,23 +97,13 @@ static const char *seals_meaning(uint32_t seals)
 	return cli_word(meanings, seals);
 }
 
-/* Short, and exactly where that is something else. */
-static void print_size(const char *title, const char *before, uint64_t bytes)
-{
-	if (bytes < 1024)
-		cli_stat_row(title, "%s%s", before, cli_format_bytes(bytes));
-	else
-		cli_stat_row(title, "%s%s (%llu bytes)", before, cli_format_bytes(bytes),
-			     (unsigned long long)bytes);
-}
-
 static void print(const struct cli_object *object)
 {
 	const struct tenon_region_status *status = &object->status.region;
 
-	print_size("made as", "of at most ", status->max_bytes);
+	cli_stat_size("made as", "of at most ", status->max_bytes);
 	cli_stat_made(object);
-	print_size("size", "", status->bytes);
+	cli_stat_size("size", "", status->bytes);
 	cli_stat_row("seals", "%s", seals_meaning(status->seals));
 	cli_stat_row("grown", "%s", cli_format_count(status->grown, "time", "times"));
 	cli_stat_row("repairs", "%llu", (unsigned long long)status->repairs);

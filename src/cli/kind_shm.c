@@ -112,8 +112,7 @@ static void print(const struct cli_object *object)
 
 	cli_stat_made(object);
 	cli_stat_row("changed", "%s", cli_format_time(status->changed_ns));
-	cli_stat_row("size", "%s (%llu bytes)", cli_format_bytes(status->bytes),
-		     (unsigned long long)status->bytes);
+	cli_stat_size("size", "", status->bytes);
 	cli_stat_row("memory", "%s", cli_format_bytes(object->memory_bytes));
 	if (object->unseen)
 		cli_stat_row("used by", "%s; of %s you may not know",

@@ -16,11 +16,13 @@
 #include <unistd.h>
 
 const struct cli_command *const cli_commands[] = {
-	&cli_command_create,  &cli_command_rm,	 &cli_command_ls,      &cli_command_stat,
-	&cli_command_send,    &cli_command_recv, &cli_command_peek,    &cli_command_work,
-	&cli_command_run,     &cli_command_lock, &cli_command_sem,     &cli_command_event,
-	&cli_command_barrier, &cli_command_once, &cli_command_region,  &cli_command_bench,
-	&cli_command_doctor,  &cli_command_help, &cli_command_version, NULL,
+	&cli_command_create,  &cli_command_rm,	    &cli_command_ls,
+	&cli_command_stat,    &cli_command_send,    &cli_command_recv,
+	&cli_command_peek,    &cli_command_work,    &cli_command_run,
+	&cli_command_lock,    &cli_command_sem,	    &cli_command_event,
+	&cli_command_barrier, &cli_command_once,    &cli_command_region,
+	&cli_command_shm,     &cli_command_bench,   &cli_command_doctor,
+	&cli_command_help,    &cli_command_version, NULL,
 };
 
 const struct cli_command *cli_current;
@@ -29,17 +31,17 @@ const struct cli_command *cli_current;
 static const char *find_synonym(const char *name)
 {
 	static const char *const synonyms[][2] = {
-		{"new", "create"},    {"make", "create"},   {"mk", "create"},
-		{"remove", "rm"},     {"delete", "rm"},	    {"del", "rm"},
-		{"unlink", "rm"},     {"destroy", "rm"},    {"list", "ls"},
-		{"status", "stat"},   {"info", "stat"},	    {"show", "stat"},
-		{"push", "send"},     {"put", "send"},	    {"write", "send"},
-		{"enqueue", "send"},  {"receive", "recv"},  {"get", "recv"},
-		{"pop", "recv"},      {"read", "recv"},	    {"dequeue", "recv"},
-		{"cat", "peek"},      {"preload", "run"},   {"worker", "work"},
-		{"check", "doctor"},  {"flock", "lock"},    {"acquire", "lock"},
-		{"semaphore", "sem"}, {"fsck", "doctor"},   {"benchmark", "bench"},
-		{"shm", "region"},    {"memory", "region"}, {"exec", "run"},
+		{"new", "create"},    {"make", "create"},  {"mk", "create"},
+		{"remove", "rm"},     {"delete", "rm"},	   {"del", "rm"},
+		{"unlink", "rm"},     {"destroy", "rm"},   {"list", "ls"},
+		{"status", "stat"},   {"info", "stat"},	   {"show", "stat"},
+		{"push", "send"},     {"put", "send"},	   {"write", "send"},
+		{"enqueue", "send"},  {"receive", "recv"}, {"get", "recv"},
+		{"pop", "recv"},      {"read", "recv"},	   {"dequeue", "recv"},
+		{"cat", "peek"},      {"preload", "run"},  {"worker", "work"},
+		{"check", "doctor"},  {"flock", "lock"},   {"acquire", "lock"},
+		{"semaphore", "sem"}, {"fsck", "doctor"},  {"benchmark", "bench"},
+		{"memory", "region"}, {"exec", "run"},
 	};
 	size_t i;
 

@@ -217,13 +217,16 @@ static bool follow_script(int fd, char path[static PATH_MAX])
 void cli_program_look(const char *program, struct cli_program *ret_program)
 {
 	ret_program->obstacle = CLI_PROGRAM_SUITABLE;
+	ret_program->is_script = false;
 	find(program, ret_program->path);
 	for (int i = 0; i < SCRIPTS_MOST; ++i) {
 		CLI_CLEANUP(cli_cleanup_fd)
 		int fd = open(ret_program->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-		if (fd >= 0 && follow_script(fd, ret_program->path))
+		if (fd >= 0 && follow_script(fd, ret_program->path)) {
+			ret_program->is_script = true;
 			continue;
+		}
 		/* Of a script these bits mean nothing; and who may run a program may not always read it. */
 		if (is_privileged(ret_program->path))
 			ret_program->obstacle = CLI_PROGRAM_PRIVILEGED;

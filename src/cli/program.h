@@ -21,6 +21,7 @@ enum cli_program_obstacle {
 struct cli_program {
 	char path[PATH_MAX]; /* of the program, or of the interpreter of a script */
 	enum cli_program_obstacle obstacle;
+	bool is_script; /* is the program */
 };
 
 /* Looks at it, in a folder of PATH or where the path says; follows the first lines of scripts. */

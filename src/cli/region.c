@@ -2,10 +2,11 @@
 
 /*
  * tenon region: copies a region's bytes out of it and into it, makes it longer and seals it.  The
- * copying is in region_dump.c and region_load.c.
+ * copying is in memory_dump.c and memory_load.c, for tenon shm as well, whose command line is read
+ * here, too.
  */
 
-#include "region.h"
+#include "memory.h"
 
 #include "verb.h"
 
@@ -32,40 +33,50 @@ static const struct {
 	int option;
 	const char *text;
 	uint32_t verbs;
+	bool is_of_regions;
 } uses[] = {
-	{OPTION_OFFSET, "--offset", FOR(VERB_DUMP) | FOR(VERB_LOAD)},
-	{'n', "--length", FOR(VERB_DUMP)},
-	{'o', "--output", FOR(VERB_DUMP)},
-	{'x', "--hex", FOR(VERB_DUMP)},
-	{OPTION_RAW, "--raw", FOR(VERB_DUMP)},
-	{OPTION_CREATE, "--create", FOR(VERB_LOAD)},
-	{OPTION_MAX_SIZE, "--max-size", FOR(VERB_LOAD)},
-	{OPTION_GROW, "--grow", FOR(VERB_LOAD) | FOR(VERB_SEAL)},
-	{OPTION_WRITE, "--write", FOR(VERB_SEAL)},
-	{'w', "--timeout", FOR(VERB_LOAD) | FOR(VERB_GROW) | FOR(VERB_SEAL)},
+	{OPTION_OFFSET, "--offset", FOR(VERB_DUMP) | FOR(VERB_LOAD), false},
+	{'n', "--length", FOR(VERB_DUMP), false},
+	{'o', "--output", FOR(VERB_DUMP), false},
+	{'x', "--hex", FOR(VERB_DUMP), false},
+	{OPTION_RAW, "--raw", FOR(VERB_DUMP), false},
+	{OPTION_CREATE, "--create", FOR(VERB_LOAD), false},
+	{OPTION_MAX_SIZE, "--max-size", FOR(VERB_LOAD), true},
+	{OPTION_GROW, "--grow", FOR(VERB_LOAD) | FOR(VERB_SEAL), false},
+	{OPTION_WRITE, "--write", FOR(VERB_SEAL), true},
+	{'w', "--timeout", FOR(VERB_LOAD) | FOR(VERB_GROW) | FOR(VERB_SEAL), true},
 };
 
 #define USES (sizeof(uses) / sizeof(uses[0]))
 
-struct region_line {
-	struct cli_region_request request;
+struct memory_line {
+	struct cli_memory_request request;
+	const char *const *verbs;
 	bool has_verb, has_operand;
 	uint32_t verb;
 	uint32_t given; /* bits of places in `uses` */
 };
 
-void cli_cleanup_region(struct tenon_region **region)
+void cli_cleanup_memory(struct cli_memory *memory)
 {
-	*region = tenon_region_close(*region);
+	if (memory->calls)
+		memory->calls->close(memory);
 }
 
-int64_t cli_region_deadline(const struct cli_region_request *request)
+int cli_memory_error(const struct cli_memory_request *request, int error)
+{
+	return cli_kind_error(request->calls->kind, request->name, error);
+}
+
+/* Until when others are waited for who grow or seal it. */
+static int64_t deadline(const struct cli_memory_request *request)
 {
 	return request->timeout_ns < 0 ? TENON_NO_DEADLINE
 				       : tenon_deadline_after(request->timeout_ns);
 }
 
-int cli_region_error(const struct cli_region_request *request, int error, const char *what)
+/* As cli_memory_error(), where -EPERM is that it is sealed against `what`: "writing". */
+static int report(const struct cli_memory_request *request, int error, const char *what)
 {
 	const char *name = request->name;
 
@@ -83,22 +94,92 @@ int cli_region_error(const struct cli_region_request *request, int error, const 
 			      cli_format_exactly(request->timeout_ns));
 		return CLI_NOTHING;
 	default:
-		return cli_kind_error(&cli_kind_region, name, error);
+		return cli_memory_error(request, error);
 	}
 }
 
-int cli_region_open(const struct cli_region_request *request, struct tenon_region **ret_region)
+static int open_region(const struct cli_memory_request *request, bool for_writing,
+		       struct cli_memory *ret_memory)
 {
-	int error = tenon_region_open(NULL, request->name, TENON_REGION_GUARD, NULL, ret_region);
+	struct tenon_region *region;
+	int error = tenon_region_open(NULL, request->name, TENON_REGION_GUARD, NULL, &region);
 
-	return error ? cli_kind_error(&cli_kind_region, request->name, error) : CLI_OK;
+	(void)for_writing;
+	if (!error)
+		*ret_memory = (struct cli_memory){.calls = &cli_memory_region, .region = region};
+	return error;
 }
 
-int cli_region_grow(const struct cli_region_request *request, struct tenon_region *region,
-		    uint64_t bytes)
+static int make_region(const struct cli_memory_request *request, uint64_t bytes,
+		       struct cli_memory *ret_memory)
+{
+	struct tenon_region_options options = {
+		.size = sizeof(options),
+		.bytes = bytes,
+		.max_bytes = request->max_bytes,
+	};
+	struct tenon_region *region;
+	int error = tenon_region_open(NULL, request->name, TENON_CREATE | TENON_REGION_GUARD,
+				      &options, &region);
+
+	if (!error)
+		*ret_memory = (struct cli_memory){.calls = &cli_memory_region, .region = region};
+	return error;
+}
+
+static void close_region(struct cli_memory *memory)
+{
+	memory->region = tenon_region_close(memory->region);
+}
+
+static int measure_region(const struct cli_memory *memory, uint64_t *ret_bytes,
+			  uint64_t *ret_max_bytes)
 {
 	struct tenon_region_status status = {.size = sizeof(status)};
-	int error = tenon_region_grow(region, bytes, cli_region_deadline(request));
+	int error = tenon_region_status(memory->region, &status);
+
+	if (error)
+		return error;
+	*ret_bytes = status.bytes;
+	*ret_max_bytes = status.max_bytes;
+	return 0;
+}
+
+static int prepare_region(const struct cli_memory_request *request, struct cli_memory *memory,
+			  bool for_writing, uint64_t *ret_bytes)
+{
+	void *address;
+	int error = tenon_region_map(memory->region,
+				     for_writing ? TENON_REGION_WRITE : TENON_REGION_READ, &address,
+				     &memory->data_bytes);
+
+	if (error)
+		return for_writing ? report(request, error, "writing")
+				   : cli_memory_error(request, error);
+	memory->data = address;
+	*ret_bytes = memory->data_bytes;
+	return CLI_OK;
+}
+
+static int read_region(const struct cli_memory *memory, uint64_t offset, uint8_t *chunk,
+		       size_t bytes)
+{
+	memcpy(chunk, memory->data + offset, bytes);
+	return tenon_region_check(memory->region);
+}
+
+static int write_region(const struct cli_memory *memory, uint64_t offset, const uint8_t *chunk,
+			size_t bytes)
+{
+	memcpy(memory->data + offset, chunk, bytes);
+	return tenon_region_check(memory->region);
+}
+
+static int grow_region(const struct cli_memory_request *request, struct tenon_region *region,
+		       uint64_t bytes)
+{
+	struct tenon_region_status status = {.size = sizeof(status)};
+	int error = tenon_region_grow(region, bytes, deadline(request));
 
 	if (!error)
 		return CLI_OK;
@@ -111,27 +192,49 @@ int cli_region_grow(const struct cli_region_request *request, struct tenon_regio
 			(unsigned long long)bytes, (unsigned long long)status.max_bytes);
 		return CLI_TOO_LONG;
 	}
-	return cli_region_error(request, error, "growing");
+	return report(request, error, "growing");
 }
 
-static int grow(const struct cli_region_request *request)
+/* A region has taken the memory for all of its bytes. */
+static int take_region(const struct cli_memory_request *request, struct cli_memory *memory,
+		       uint64_t bytes)
 {
-	CLI_CLEANUP(cli_cleanup_region) struct tenon_region *region = NULL;
-	int status = cli_region_open(request, &region);
+	uint64_t end = request->offset + bytes;
 
-	return status ? status : cli_region_grow(request, region, request->size);
+	return end <= memory->data_bytes ? CLI_OK : grow_region(request, memory->region, end);
 }
 
-static int seal(const struct cli_region_request *request)
+const struct cli_memory_calls cli_memory_region = {
+	.kind = &cli_kind_region,
+	.open = open_region,
+	.make = make_region,
+	.close = close_region,
+	.measure = measure_region,
+	.prepare = prepare_region,
+	.take = take_region,
+	.read = read_region,
+	.write = write_region,
+};
+
+static int grow(const struct cli_memory_request *request)
 {
-	CLI_CLEANUP(cli_cleanup_region) struct tenon_region *region = NULL;
+	CLI_CLEANUP(cli_cleanup_memory) struct cli_memory memory = {.calls = NULL};
+	int error = open_region(request, true, &memory);
+
+	return error ? cli_memory_error(request, error)
+		     : grow_region(request, memory.region, request->size);
+}
+
+static int seal(const struct cli_memory_request *request)
+{
+	CLI_CLEANUP(cli_cleanup_memory) struct cli_memory memory = {.calls = NULL};
 	uint32_t seals = (request->grow ? TENON_REGION_SEAL_GROW : 0) |
 			 (request->write ? TENON_REGION_SEAL_WRITE : 0);
-	int status = cli_region_open(request, &region), error;
+	int error = open_region(request, true, &memory);
 
-	if (status)
-		return status;
-	error = tenon_region_seal(region, seals, cli_region_deadline(request));
+	if (error)
+		return cli_memory_error(request, error);
+	error = tenon_region_seal(memory.region, seals, deadline(request));
 	if (error == -EBUSY) {
 		cli_kind_warn(&cli_kind_region, request->name,
 			      "a process has mapped it for writing, and nothing was sealed; 'tenon "
@@ -139,7 +242,7 @@ static int seal(const struct cli_region_request *request)
 			      request->name);
 		return CLI_NOTHING;
 	}
-	return error ? cli_region_error(request, error, "that") : CLI_OK;
+	return error ? report(request, error, "that") : CLI_OK;
 }
 
 static int parse_size(const char *option, uint64_t *ret_bytes)
@@ -150,7 +253,7 @@ static int parse_size(const char *option, uint64_t *ret_bytes)
 	return CLI_OK;
 }
 
-static int parse_value(struct cli_region_request *request, int option)
+static int parse_value(struct cli_memory_request *request, int option)
 {
 	switch (option) {
 	case OPTION_OFFSET:
@@ -171,8 +274,8 @@ static int parse_value(struct cli_region_request *request, int option)
 
 static int parse_option(void *context, int option)
 {
-	struct region_line *line = context;
-	struct cli_region_request *request = &line->request;
+	struct memory_line *line = context;
+	struct cli_memory_request *request = &line->request;
 	size_t i;
 
 	for (i = 0; i < USES; ++i) {
@@ -203,13 +306,13 @@ static int parse_option(void *context, int option)
 /* VERB NAME, and behind that what is read, or how long it is to be. */
 static int parse_operand(void *context, const char *text, bool ended)
 {
-	struct region_line *line = context;
-	struct cli_region_request *request = &line->request;
+	struct memory_line *line = context;
+	struct cli_memory_request *request = &line->request;
 
 	(void)ended;
 	if (!line->has_verb) {
 		line->has_verb = true;
-		return cli_verb_find(text, &cli_kind_region, verbs, &line->verb);
+		return cli_verb_find(text, request->calls->kind, line->verbs, &line->verb);
 	}
 	if (!request->name[0])
 		return cli_parse_name(text, request->name);
@@ -225,17 +328,20 @@ static int parse_operand(void *context, const char *text, bool ended)
 	return CLI_OK;
 }
 
-static int check(const struct region_line *line)
+static int check(const struct memory_line *line)
 {
-	const struct cli_region_request *request = &line->request;
+	const struct cli_memory_request *request = &line->request;
+	const struct cli_kind *kind = request->calls->kind;
 	size_t i;
 
 	if (!line->has_verb)
-		return cli_usage("what to do is missing: 'tenon region dump NAME'");
+		return cli_usage("what to do is missing: 'tenon %s dump NAME'", kind->name);
 	if (!request->name[0])
-		return cli_usage("the name of a region is missing");
+		return cli_usage("the name of %s %s is missing", cli_article(kind->name),
+				 kind->name);
 	for (i = 0; i < USES; ++i) {
-		if (line->given & 1u << i && !(uses[i].verbs & FOR(line->verb)))
+		if (line->given & 1u << i && (!(uses[i].verbs & FOR(line->verb)) ||
+					      (uses[i].is_of_regions && kind != &cli_kind_region)))
 			return cli_usage("'%s' has no %s", verbs[line->verb], uses[i].text);
 	}
 	if (request->hex && request->raw)
@@ -250,7 +356,8 @@ static int check(const struct region_line *line)
 	return CLI_OK;
 }
 
-static int run(int argc, char **argv)
+int cli_memory_run(int argc, char **argv, const struct cli_memory_calls *calls,
+		   const char *const *its_verbs)
 {
 	static const struct option options[] = {
 		{"offset", required_argument, NULL, OPTION_OFFSET},
@@ -266,30 +373,38 @@ static int run(int argc, char **argv)
 		CLI_COMMON_OPTIONS,
 		{NULL, 0, NULL, 0},
 	};
-	static const struct cli_line calls = {
+	static const struct cli_line reading = {
 		.shorts = "-n:o:xw:",
 		.longs = options,
 		.option = parse_option,
 		.operand = parse_operand,
 	};
-	struct region_line line = {.request = {.length = CLI_REGION_REST, .timeout_ns = -1}};
+	struct memory_line line = {
+		.request = {.calls = calls, .length = CLI_MEMORY_REST, .timeout_ns = -1},
+		.verbs = its_verbs,
+	};
 	int status;
 
-	if (!cli_parse_line(argc, argv, &calls, &line, &status))
+	if (!cli_parse_line(argc, argv, &reading, &line, &status))
 		return status;
 	status = check(&line);
 	if (status)
 		return status;
 	switch (line.verb) {
 	case VERB_DUMP:
-		return cli_region_dump(&line.request);
+		return cli_memory_dump(&line.request);
 	case VERB_LOAD:
-		return cli_region_load(&line.request);
+		return cli_memory_load(&line.request);
 	case VERB_GROW:
 		return grow(&line.request);
 	default:
 		return seal(&line.request);
 	}
+}
+
+static int run(int argc, char **argv)
+{
+	return cli_memory_run(argc, argv, &cli_memory_region, verbs);
 }
 
 const struct cli_command cli_command_region = {

@@ -263,12 +263,12 @@ static void remark(const struct cli_program *seen)
 		return;
 	case CLI_PROGRAM_STATIC:
 		cli_warn("'%s' is linked statically: nothing can be preloaded into it, and its "
-			 "calls go to the kernel; what it starts is not concerned",
+			 "calls go to the kernel; what it starts has the library all the same",
 			 seen->path);
 		return;
 	case CLI_PROGRAM_GO:
 		cli_warn("'%s' is a Go program, which makes its system calls by itself: they go to "
-			 "the kernel; what it starts is not concerned",
+			 "the kernel; what it starts has the library all the same",
 			 seen->path);
 		return;
 	case CLI_PROGRAM_CGO:
@@ -288,6 +288,15 @@ static void remark(const struct cli_program *seen)
 			 seen->path);
 		return;
 	}
+}
+
+/* Of a program that is there the kernel says the same as of one that is not. */
+static void report_missing(const char *name, const struct cli_program *seen)
+{
+	if (seen->is_script && access(seen->path, F_OK))
+		cli_warn("cannot run '%s': its interpreter '%s' is missing", name, seen->path);
+	else
+		cli_warn("cannot run '%s': the dynamic linker that it names is missing", name);
 }
 
 static int run(int argc, char **argv)
@@ -331,6 +340,10 @@ static int run(int argc, char **argv)
 		cli_leave_as_found();
 		execvp(arguments[0], arguments);
 		error = -errno;
+		if (error == -ENOENT) {
+			report_missing(arguments[0], &program);
+			return 127;
+		}
 	}
 	cli_warn("cannot run '%s': %s", arguments[0], strerror(-error));
 	return error == -ENOENT ? 127 : 126;
@@ -351,7 +364,8 @@ const struct cli_command cli_command_run = {
 		"  -q, --quiet        say nothing of a program that is out of reach (static, Go,\n"
 		"                     set-uid, 32 bits), nor of a namespace on a disk\n"
 		"\n"
-		"Ends as the program does; 127 if there is no such program, 126 if it cannot be "
-		"run.\n",
+		"Ends as the program does; 127 if it, or what it needs to start, is missing, 126 "
+		"if\n"
+		"it cannot be run.\n",
 	.run = run,
 };

@@ -31,6 +31,15 @@ void cli_stat_process(const struct cli_object *object, int32_t pid)
 	printf("%sprocess %-8d", object->is_placed ? "        " : "    ", pid);
 }
 
+void cli_stat_size(const char *label, const char *before, uint64_t bytes)
+{
+	if (bytes < 1024)
+		cli_stat_row(label, "%s%s", before, cli_format_bytes(bytes));
+	else
+		cli_stat_row(label, "%s%s (%llu bytes)", before, cli_format_bytes(bytes),
+			     (unsigned long long)bytes);
+}
+
 void cli_stat_made(const struct cli_object *object)
 {
 	cli_stat_row("owner", "uid %u, gid %u, mode %04o", object->uid, object->gid, object->mode);

@@ -38,7 +38,7 @@ def complete(namespace, *words):
 
 def test_commands(namespace):
     equal(complete(namespace, 'st'), ['stat'])
-    equal(complete(namespace, 's'), ['sem', 'send', 'stat'])
+    equal(complete(namespace, 's'), ['sem', 'send', 'shm', 'stat'])
     equal(complete(namespace, '--namespace', '/dev/shm', 're'), ['recv', 'region'])
     equal(complete(namespace, 'help', 'pe'), ['peek'])
 
@@ -109,7 +109,7 @@ def test_names_of_kinds(namespace):
 def test_verbs(namespace):
     """What is to be done comes first, then an object of that kind."""
     for kind, *options in (('semaphore',), ('event',), ('barrier', '--count', '1'), ('once',),
-                           ('region', '--size', '1')):
+                           ('region', '--size', '1'), ('shm', '--size', '1')):
         namespace.run('create', kind, kind[:3] + '1', *options)
     equal(complete(namespace, 'sem', ''), ['acquire', 'get', 'release'])
     equal(complete(namespace, 'sem', 'acquire', ''), ['sem1'])
@@ -117,6 +117,12 @@ def test_verbs(namespace):
     equal(complete(namespace, 'sem', '--value', '3', 'acq'), ['acquire'])
     equal(complete(namespace, 'region', ''), ['dump', 'grow', 'load', 'seal'])
     equal(complete(namespace, 'region', 'dump', '-n', '3', '--offset', '1', ''), ['reg1'])
+    equal(complete(namespace, 'shm', ''), ['dump', 'load'])
+    equal(complete(namespace, 'shm', 'load', '--offset', '1', ''), ['shm1'])
+    image = os.path.join(namespace.scratch, 'image')
+    with open(image, 'wb'):
+        pass
+    equal(complete(namespace, 'shm', 'load', 'shm1', image[:-2]), [image])
     equal(complete(namespace, 'event', ''), ['pulse', 'reset', 'set', 'wait'])
     equal(complete(namespace, 'event', 'wait', '-n', 'e'), ['eve1'])
     equal(complete(namespace, 'barrier', 'w'), ['wait'])
@@ -145,6 +151,9 @@ def test_options_of_what_is_done(namespace):
             'dump': ['--hex', '--length', '--offset', '--output', '--raw'],
             'load': ['--create', '--grow', '--max-size', '--offset', '--timeout'],
             'grow': ['--timeout'], 'seal': ['--grow', '--timeout', '--write']}),
+        'shm': (['--help', '--namespace'], {
+            'dump': ['--hex', '--length', '--offset', '--output', '--raw'],
+            'load': ['--create', '--grow', '--offset']}),
     }
     for command, (usual, rows) in table.items():
         equal(sorted(rows), complete(namespace, command, ''))

@@ -76,6 +76,17 @@ def test_statuses(namespace):
     namespace.run('run', '/etc', status=126, error='Permission denied')
     namespace.run('run', '/etc/passwd', status=126, error='Permission denied')
     namespace.run('run', '', status=127, error='cannot run')
+    script = os.path.join(namespace.scratch, 'script')
+    for line, shown in (('/nonexistent/interpreter -x', '/nonexistent/interpreter'),
+                        ('/bin/sh\r', r'/bin/sh\x0d')):
+        with open(script, 'w', encoding='ascii', newline='') as file:
+            file.write(f'#!{line}\n')
+            os.chmod(script, 0o700)
+        namespace.run('run', script, status=127,
+                      error=f"cannot run '{script}': its interpreter '{shown}' is missing\n")
+    program = patched(copy_of(namespace, 'true', 'program'), b'/ld-', b'/no-')
+    namespace.run('run', '-q', program, status=127,
+                  error=f"cannot run '{program}': the dynamic linker that it names is missing\n")
     child = namespace.start('run', 'sh', '-c', 'kill -TERM $$')
     harness.finish(child, -signal.SIGTERM)
 

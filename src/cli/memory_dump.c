@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * tenon region dump: the bytes of a region to a descriptor, or a listing of them.
+ * tenon region dump, tenon shm dump: the bytes of shared memory to a descriptor, or a listing of
+ * them.
  *
  * They are copied before they are written: write(2) would be told of memory that is gone, and not
- * the guard.  What the guard had to make up is never written.
+ * the guard of a region.  What the guard had to make up is never written.
  */
 
-#include "region.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,9 +21,8 @@
 #define LINE_BYTES 16u
 
 struct dump {
-	const struct cli_region_request *request;
-	struct tenon_region *region;
-	const uint8_t *data;
+	const struct cli_memory_request *request;
+	struct cli_memory memory;
 	uint64_t begin, end;
 	int fd;
 	bool hex;
@@ -106,7 +106,7 @@ static int put(struct dump *dump, uint64_t offset, const uint8_t *data, size_t b
 		return error ? report_output(dump, error) : CLI_OK;
 	}
 	if (list(dump, offset, data, bytes))
-		return cli_kind_error(&cli_kind_region, dump->request->name, -ENOMEM);
+		return cli_memory_error(dump->request, -ENOMEM);
 	error = cli_write_all(dump->fd, dump->text, dump->text_bytes);
 	return error ? report_output(dump, error) : CLI_OK;
 }
@@ -114,7 +114,7 @@ static int put(struct dump *dump, uint64_t offset, const uint8_t *data, size_t b
 /* What is there no more is not written, and what was before stays. */
 static int report_gone(const struct dump *dump, uint64_t offset, int error)
 {
-	int status = cli_kind_error(&cli_kind_region, dump->request->name, error);
+	int status = cli_memory_error(dump->request, error);
 
 	cli_warn("%llu of %llu bytes were written", (unsigned long long)(offset - dump->begin),
 		 (unsigned long long)(dump->end - dump->begin));
@@ -123,22 +123,21 @@ static int report_gone(const struct dump *dump, uint64_t offset, int error)
 
 static int copy(struct dump *dump)
 {
-	CLI_CLEANUP(cli_cleanup_free) uint8_t *chunk = malloc(CLI_REGION_CHUNK_BYTES);
+	CLI_CLEANUP(cli_cleanup_free) uint8_t *chunk = malloc(CLI_MEMORY_CHUNK_BYTES);
 	struct cli_progress progress;
 	uint64_t offset;
 	size_t bytes;
 	int error, status = CLI_OK;
 
 	if (!chunk)
-		return cli_kind_error(&cli_kind_region, dump->request->name, -ENOMEM);
+		return cli_memory_error(dump->request, -ENOMEM);
 	cli_progress_begin(&progress, "dumped", CLI_PROGRESS_DATA, dump->end - dump->begin,
 			   isatty(dump->fd));
 	for (offset = dump->begin; !status && offset < dump->end; offset += bytes) {
-		bytes = CLI_REGION_CHUNK_BYTES;
+		bytes = CLI_MEMORY_CHUNK_BYTES;
 		if (bytes > dump->end - offset)
 			bytes = (size_t)(dump->end - offset);
-		memcpy(chunk, dump->data + offset, bytes);
-		error = tenon_region_check(dump->region);
+		error = dump->memory.calls->read(&dump->memory, offset, chunk, bytes);
 		if (error) {
 			status = report_gone(dump, offset, error);
 			break;
@@ -154,19 +153,19 @@ static int copy(struct dump *dump)
 /* Which bytes; nothing has been written yet. */
 static int find_range(struct dump *dump, uint64_t bytes)
 {
-	const struct cli_region_request *request = dump->request;
+	const struct cli_memory_request *request = dump->request;
 	uint64_t length = request->length;
 
 	if (request->offset > bytes) {
-		cli_kind_warn(&cli_kind_region, request->name,
+		cli_kind_warn(request->calls->kind, request->name,
 			      "it has %llu bytes, and none from --offset %llu on",
 			      (unsigned long long)bytes, (unsigned long long)request->offset);
 		return CLI_NOTHING;
 	}
-	if (length == CLI_REGION_REST)
+	if (length == CLI_MEMORY_REST)
 		length = bytes - request->offset;
 	if (length > bytes - request->offset) {
-		cli_kind_warn(&cli_kind_region, request->name,
+		cli_kind_warn(request->calls->kind, request->name,
 			      "it has %llu bytes from offset %llu on, and not %llu",
 			      (unsigned long long)(bytes - request->offset),
 			      (unsigned long long)request->offset, (unsigned long long)length);
@@ -197,24 +196,20 @@ static int dump_to(struct dump *dump)
 	return status;
 }
 
-int cli_region_dump(const struct cli_region_request *request)
+int cli_memory_dump(const struct cli_memory_request *request)
 {
-	CLI_CLEANUP(cli_cleanup_region) struct tenon_region *region = NULL;
 	struct dump dump = {.request = request};
-	uint64_t bytes;
-	void *address;
-	int status = cli_region_open(request, &region), error;
+	uint64_t bytes = 0;
+	int error = request->calls->open(request, false, &dump.memory), status;
 
-	if (status)
-		return status;
-	error = tenon_region_map(region, TENON_REGION_READ, &address, &bytes);
 	if (error)
-		return cli_kind_error(&cli_kind_region, request->name, error);
-	dump.region = region;
-	dump.data = address;
-	status = find_range(&dump, bytes);
+		return cli_memory_error(request, error);
+	status = request->calls->prepare(request, &dump.memory, false, &bytes);
+	if (!status)
+		status = find_range(&dump, bytes);
 	if (!status)
 		status = dump_to(&dump);
+	cli_cleanup_memory(&dump.memory);
 	free(dump.text);
 	return status;
 }

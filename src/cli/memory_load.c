@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * tenon region load: bytes of a file into a region.
+ * tenon region load, tenon shm load: bytes of a file into shared memory.
  *
  * How many they are is known before the first is written: a file says so, and what comes from a pipe
- * is read to its end before.  So the region is as long as it has to be, and its memory taken, or
+ * is read to its end before.  So the memory is as long as it has to be, and all of it taken, or
  * nothing was changed.
  *
- *	L1 open the region, or make it		dies: it is there, of zeros
+ *	L1 open it, or make it			dies: it is there, of zeros; shm: of no bytes
  *	L2 grow it				dies: it has grown, or not
  *	L3 copy					dies: some of the bytes are there
  */
 
-#include "region.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,13 +22,12 @@
 #include <unistd.h>
 
 struct load {
-	const struct cli_region_request *request;
-	struct tenon_region *region; /* NULL: there is none, and it is to be made */
-	const char *name;	     /* of the input, for messages */
+	const struct cli_memory_request *request;
+	struct cli_memory memory; /* not open: there is none, and it is to be made */
+	const char *name;	  /* of the input, for messages */
 	int fd;
 	char *data; /* what was read before; NULL: it is read as it is copied */
 	uint64_t bytes;
-	uint8_t *target;
 };
 
 /* Of a file that can tell, how much is left in it. */
@@ -49,37 +48,37 @@ static bool knows_length(struct load *load)
 
 static int report_too_long(const struct load *load, uint64_t room, bool may_grow)
 {
-	cli_kind_warn(&cli_kind_region, load->request->name,
+	cli_kind_warn(load->request->calls->kind, load->request->name,
 		      "%s has more than the %llu bytes that are %s from offset %llu on%s; nothing "
 		      "was written",
 		      load->name, (unsigned long long)room, may_grow ? "possible" : "there",
 		      (unsigned long long)load->request->offset,
-		      may_grow ? "" : "; --grow makes the region longer");
+		      may_grow ? "" : "; --grow makes it longer");
 	return CLI_TOO_LONG;
 }
 
-/* How far the region reaches, or could. */
+/* How far it reaches, or could. */
 static int find_room(const struct load *load, uint64_t *ret_end)
 {
-	struct tenon_region_status status = {.size = sizeof(status)};
-	const struct cli_region_request *request = load->request;
+	const struct cli_memory_request *request = load->request;
+	uint64_t bytes, max_bytes;
 	int error;
 
-	if (!load->region) {
+	if (!load->memory.calls) {
 		*ret_end = request->max_bytes ? request->max_bytes : TENON_REGION_BYTES_MOST;
 		return CLI_OK;
 	}
-	error = tenon_region_status(load->region, &status);
+	error = request->calls->measure(&load->memory, &bytes, &max_bytes);
 	if (error)
-		return cli_kind_error(&cli_kind_region, request->name, error);
-	*ret_end = request->grow ? status.max_bytes : status.bytes;
+		return cli_memory_error(request, error);
+	*ret_end = request->grow ? max_bytes : bytes;
 	return CLI_OK;
 }
 
 static int measure(struct load *load)
 {
 	uint64_t end = 0, room, offset = load->request->offset;
-	bool may_grow = load->request->grow || !load->region, known = knows_length(load);
+	bool may_grow = load->request->grow || !load->memory.calls, known = knows_length(load);
 	size_t bytes;
 	int error, status = find_room(load, &end);
 
@@ -103,59 +102,48 @@ static int measure(struct load *load)
 /* L1, of one that is missing. */
 static int make(struct load *load, uint64_t end)
 {
-	const struct cli_region_request *request = load->request;
-	struct tenon_region_options options = {
-		.size = sizeof(options),
-		.bytes = end,
-		.max_bytes = request->max_bytes,
-	};
+	const struct cli_memory_request *request = load->request;
 	int error;
 
-	if (!end && !request->max_bytes) {
+	if (!end && !request->max_bytes && request->calls == &cli_memory_region) {
 		cli_kind_warn(&cli_kind_region, request->name,
 			      "%s is empty, and a region of no bytes needs --max-size", load->name);
 		return CLI_USAGE;
 	}
-	error = tenon_region_open(NULL, request->name, TENON_CREATE | TENON_REGION_GUARD, &options,
-				  &load->region);
+	error = request->calls->make(request, end, &load->memory);
 	if (error == -ENOENT) {
-		cli_kind_warn(&cli_kind_region, request->name,
+		cli_kind_warn(request->calls->kind, request->name,
 			      "there is no namespace folder '%s'; %s", cli_namespace(),
 			      cli_namespace_remedy());
 		return CLI_MISSING;
 	}
-	return error ? cli_kind_error(&cli_kind_region, request->name, error) : CLI_OK;
+	return error ? cli_memory_error(request, error) : CLI_OK;
 }
 
 /* L1 and L2: afterwards it has memory for all. */
 static int prepare(struct load *load)
 {
-	const struct cli_region_request *request = load->request;
-	uint64_t end = request->offset + load->bytes, bytes;
-	int error, status = load->region ? CLI_OK : make(load, end);
-	void *address;
+	const struct cli_memory_request *request = load->request;
+	uint64_t end = request->offset + load->bytes, bytes = 0;
+	int status = load->memory.calls ? CLI_OK : make(load, end);
 
+	/* Before it grows: for one that is sealed against writing it would do so for nothing. */
+	if (!status)
+		status = request->calls->prepare(request, &load->memory, true, &bytes);
 	if (status)
 		return status;
-	/* Before it grows: for one that is sealed against writing it would do so for nothing. */
-	error = tenon_region_map(load->region, TENON_REGION_WRITE, &address, &bytes);
-	if (error)
-		return cli_region_error(request, error, "writing");
-	load->target = (uint8_t *)address + request->offset;
-	if (end <= bytes)
-		return CLI_OK;
 	/* Somebody else has made it meanwhile, shorter. */
-	if (!request->grow)
+	if (end > bytes && !request->grow && !load->memory.is_made)
 		return report_too_long(load, bytes > request->offset ? bytes - request->offset : 0,
 				       false);
-	return cli_region_grow(request, load->region, end);
+	return request->calls->take(request, &load->memory, load->bytes);
 }
 
 /* The next bytes of the input; 0 at its end.  A negative errno. */
 static ssize_t next_bytes(const struct load *load, uint64_t done, uint8_t *chunk)
 {
 	uint64_t left = load->bytes - done;
-	size_t most = left < CLI_REGION_CHUNK_BYTES ? (size_t)left : CLI_REGION_CHUNK_BYTES;
+	size_t most = left < CLI_MEMORY_CHUNK_BYTES ? (size_t)left : CLI_MEMORY_CHUNK_BYTES;
 	ssize_t got;
 
 	if (load->data) {
@@ -175,17 +163,17 @@ static int report_half(const struct load *load, uint64_t done, int status)
 	return status;
 }
 
-/* L3.  Not read into the region itself: the guard does not learn of what read(2) finds gone. */
+/* L3.  Not read into a region itself: the guard does not learn of what read(2) finds gone. */
 static int copy(const struct load *load)
 {
-	CLI_CLEANUP(cli_cleanup_free) uint8_t *chunk = malloc(CLI_REGION_CHUNK_BYTES);
+	CLI_CLEANUP(cli_cleanup_free) uint8_t *chunk = malloc(CLI_MEMORY_CHUNK_BYTES);
 	struct cli_progress progress;
 	uint64_t done;
 	ssize_t got;
 	int error;
 
 	if (!chunk)
-		return cli_kind_error(&cli_kind_region, load->request->name, -ENOMEM);
+		return cli_memory_error(load->request, -ENOMEM);
 	cli_progress_begin(&progress, "loaded", CLI_PROGRESS_DATA, load->bytes, isatty(load->fd));
 	for (done = 0; done < load->bytes; done += (uint64_t)got) {
 		got = next_bytes(load, done, chunk);
@@ -195,36 +183,32 @@ static int copy(const struct load *load)
 			cli_warn("%s: it has become shorter meanwhile", load->name);
 			return report_half(load, done, CLI_FAILED);
 		}
-		memcpy(load->target + done, chunk, (size_t)got);
-		error = tenon_region_check(load->region);
+		error = load->memory.calls->write(&load->memory, load->request->offset + done,
+						  chunk, (size_t)got);
 		if (error)
-			return report_half(load, done,
-					   cli_kind_error(&cli_kind_region, load->request->name,
-							  error));
+			return report_half(load, done, cli_memory_error(load->request, error));
 		cli_progress_add(&progress, 0, (uint64_t)got);
 	}
 	cli_progress_end(&progress);
 	return CLI_OK;
 }
 
-/* A region that exists is looked for before the input, which may take its time. */
+/* What exists is looked for before the input, which may take its time. */
 static int load_from(struct load *load)
 {
-	const struct cli_region_request *request = load->request;
+	const struct cli_memory_request *request = load->request;
 	int error, status;
 
-	error = tenon_region_open(NULL, request->name, TENON_REGION_GUARD, NULL, &load->region);
-	if (error == -ENOENT && request->create)
-		load->region = NULL;
-	else if (error)
-		return cli_kind_error(&cli_kind_region, request->name, error);
+	error = request->calls->open(request, true, &load->memory);
+	if (error && (error != -ENOENT || !request->create))
+		return cli_memory_error(request, error);
 	status = measure(load);
 	if (!status)
 		status = prepare(load);
 	return status ? status : copy(load);
 }
 
-int cli_region_load(const struct cli_region_request *request)
+int cli_memory_load(const struct cli_memory_request *request)
 {
 	CLI_CLEANUP(cli_cleanup_fd) int fd = -1;
 	struct load load = {
@@ -241,7 +225,7 @@ int cli_region_load(const struct cli_region_request *request)
 		load.fd = fd;
 	}
 	status = load_from(&load);
-	tenon_region_close(load.region);
+	cli_cleanup_memory(&load.memory);
 	free(load.data);
 	return status;
 }
