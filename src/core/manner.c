@@ -59,8 +59,9 @@ static __attribute__((__noinline__)) long wait_cancellable(struct tni_manner *ma
 		return -1;
 	}
 	__pthread_register_cancel(&manner->unwind);
-	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	/* In this order: of who is cancelled by the other one glibc 2.36 says to who joins it that it returned NULL. */
 	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
 	woken = wait_words(words, count, until, clock);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	error = errno;

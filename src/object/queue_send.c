@@ -435,10 +435,12 @@ static inline int send_quick(struct tenon_queue *queue, const struct tenon_slice
 	result = tni_fast_send(&call, slices, count, options ? options->key : 0);
 	if (result != -EAGAIN)
 		return result;
-	return options && options->flags & TENON_NONBLOCK &&
-			       queue->attributes.full <= TENON_QUEUE_FAIL
-		       ? -EAGAIN
-		       : 0;
+	if (!options || !(options->flags & TENON_NONBLOCK) ||
+	    queue->attributes.full > TENON_QUEUE_FAIL)
+		return 0;
+	/* Who made it full may have died before telling. */
+	tni_poll_lower(&call, TNI_SEND);
+	return -EAGAIN;
 }
 
 int tenon_queue_send(struct tenon_queue *queue, const void *data, uint64_t bytes,

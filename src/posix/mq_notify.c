@@ -226,7 +226,7 @@ static int enter(struct tni_mq *mq, const struct sigevent *how)
 		mq->registration.attributes = *how->sigev_notify_attributes;
 		mq->registration.has_attributes = true;
 	}
-	tni_set32(&mq->serial, serial);
+	tni_store_total32(&mq->serial, serial); /* ORD(parted) */
 	if (how->sigev_notify != SIGEV_NONE)
 		result = start_waiter(mq, serial);
 	if (result != 0)
@@ -261,6 +261,9 @@ int tenon_mq_notify(mqd_t queue, const struct sigevent *notification)
 	if (notification) {
 		lock(descriptor->mq, &before);
 		result = enter(descriptor->mq, notification);
+		/* Who closed it meanwhile has found nothing to withdraw. */
+		if (result == 0 && tni_load_total32(&descriptor->closed) != 0) /* ORD(parted) */
+			withdraw(descriptor->mq, tni_get32(&descriptor->mq->serial));
 		unlock(descriptor->mq, &before);
 	} else {
 		tni_mq_withdraw(descriptor->mq, tni_get32(&descriptor->mq->serial));

@@ -16,8 +16,10 @@
  * locking or behind unlocking.
  *
  * A child of fork(2) has the table as its parent had it, but for the calls and the threads that were the parent's: what only
- * they kept open it lets go of.  One of vfork(2) has the very same table, and must not change it: it is told by its
- * process id.
+ * they kept open it lets go of.  One of vfork(2) has the very same table, and must not change it: it has another process id.
+ *
+ * ORD parted: who closes says so, and then looks whether anybody is counted at it or has registered; who leaves, or has
+ * registered, does that and then looks whether it was closed.  One of them sees the other.
  *
  * Lock order: a queue's `registering`, the locks of the library's objects; either, and then the mutex here.
  */
@@ -203,7 +205,7 @@ static void let_go(struct tni_mqd *descriptor)
 {
 	struct tni_mq *mq = descriptor->mq;
 
-	/* A late one may have looked it up in vain. */
+	/* A late one may have looked it up in vain.  ORD(parted) */
 	if (!mq || tni_get32(&descriptor->closed) == 0 || tni_load_total64(&descriptor->users) != 0)
 		return;
 	unlink_from(&parted, descriptor);
@@ -216,20 +218,18 @@ static void let_go(struct tni_mqd *descriptor)
 /* Takes it out of the table. */
 static void forget(struct tni_mqd *descriptor)
 {
-	uint32_t serial = tni_get32(&descriptor->mq->serial);
-
 	unlink_from(&used, descriptor);
 	tni_mq_put(descriptor->fd, NULL);
 	descriptor->next = parted;
 	parted = descriptor;
+	tni_store_total32(&descriptor->closed, 1); /* ORD(parted) */
 	/* As Linux does it, whichever descriptor was used to register.  Who withdraws is at it until that is done. */
-	if (serial != 0) {
+	descriptor->withdrawn = tni_load_total32(&descriptor->mq->serial); /* ORD(parted) */
+	if (descriptor->withdrawn != 0) {
 		tni_fetch_add_total64(&descriptor->users, 1);
-		descriptor->withdrawn = serial;
 		descriptor->next_withdrawn = withdrawn;
 		withdrawn = descriptor;
 	}
-	tni_set32(&descriptor->closed, 1);
 	let_go(descriptor);
 }
 
@@ -451,8 +451,8 @@ void tni_mqd_leave(struct tni_mqd *descriptor)
 {
 	uint64_t before = count_user(descriptor, UINT64_MAX);
 
-	if (__builtin_expect(before != 1 || tni_get32(&descriptor->closed) == 0, 1))
-		return;
+	if (__builtin_expect(before != 1 || tni_load_total32(&descriptor->closed) == 0, 1))
+		return; /* ORD(parted) */
 	lock();
 	let_go(descriptor);
 	unlock();

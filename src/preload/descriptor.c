@@ -171,6 +171,18 @@ static int queue_flags(int fd, int command, int flags)
 	return access < 0 ? fail(-access) : access | (now & O_NONBLOCK);
 }
 
+/* Also one that has come over a socket, and that no call of queues has met yet: who has it as well is to be told. */
+static bool is_queue_from_anywhere(int fd)
+{
+	int error = errno;
+	bool is_queue = tni_is_queue(fd);
+
+	if (!is_queue && tni_face_is_on(TNI_FACE_POSIX_MQ) && !tni_memory_is_borrowed())
+		is_queue = tni_mq_is_named(fd) && tni_queue_begin() && TNI_CALL(tni_mq_meet(fd));
+	errno = error;
+	return is_queue;
+}
+
 TNI_STAND_IN int fcntl(int fd, int command, ...)
 {
 	va_list more;
@@ -185,14 +197,14 @@ TNI_STAND_IN int fcntl(int fd, int command, ...)
 		return copied(fd, TNI_NEXT(fcntl)(fd, command, argument));
 	if ((command == F_GETPIPE_SZ || command == F_SETPIPE_SZ) && tni_is_queue(fd))
 		return fail(EBADF);
-	if ((command == F_GETFL || command == F_SETFL) && tni_is_queue(fd))
+	if ((command == F_GETFL || command == F_SETFL) && is_queue_from_anywhere(fd))
 		return queue_flags(fd, command, (int)(intptr_t)argument);
 	return TNI_NEXT(fcntl)(fd, command, argument);
 }
 
 TNI_STAND_IN int ioctl(int fd, unsigned long request, ...)
 {
-	bool is_flag = request == FIONBIO && tni_is_queue(fd);
+	bool is_flag = request == FIONBIO && is_queue_from_anywhere(fd);
 	va_list more;
 	void *argument;
 	int result;

@@ -457,6 +457,33 @@ REQUIREMENT(descriptor_passed_unlinked, SECTION "unix(7), SCM_RIGHTS",
 	take(queue, "after", 2);
 }
 
+static void waits_received(void *context)
+{
+	int queue = receive_descriptor(pair[1]), flags = fcntl(queue, F_GETFL);
+
+	(void)context;
+	EXPECT_IS(flags & (O_ACCMODE | O_NONBLOCK), O_RDWR | O_NONBLOCK);
+	EXPECT_IS(fcntl(queue, F_SETFL, flags & ~O_NONBLOCK), 0);
+}
+
+/* The bug: nobody was told of flags that were changed before the descriptor was used as a queue. */
+REQUIREMENT(descriptor_passed_flags, SECTION "unix(7), SCM_RIGHTS; mq_setattr(3)",
+	    "O_NONBLOCK is changed by another process that was sent it over a socket")
+{
+	struct timespec soon;
+	mqd_t queue;
+	pid_t child;
+
+	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+	child = conform_start(waits_received, NULL);
+	queue = make_queue(O_RDWR | O_NONBLOCK);
+	EXPECT_ERROR(make_call(RECEIVE, queue), EAGAIN);
+	send_descriptor(pair[0], queue);
+	conform_await(child);
+	soon = after_ms(1);
+	EXPECT_ERROR(call_until(TIMEDRECEIVE, queue, &soon), ETIMEDOUT);
+}
+
 REQUIREMENT(descriptor_spawned, SECTION "posix_spawn(3)",
 	    "a process that posix_spawn starts uses what it inherits")
 {

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -47,15 +48,24 @@ static int register_silently(mqd_t queue)
 	return tenon_mq_notify(queue, &how);
 }
 
-static void hold_and_stop(void *context)
+static void hold_side_and_stop(struct tenon_queue *queue, uint32_t side)
 {
-	struct tenon_queue *queue = context;
 	struct tni_call call;
 
 	REQUIRE(tni_call_begin(&call, queue) == 0);
-	REQUIRE(tni_side_lock(&call, TNI_SEND, INT64_MAX) == 0);
+	REQUIRE(tni_side_lock(&call, side, INT64_MAX) == 0);
 	raise(SIGSTOP);
-	tni_side_unlock(&call, TNI_SEND);
+	tni_side_unlock(&call, side);
+}
+
+static void hold_and_stop(void *context)
+{
+	hold_side_and_stop(context, TNI_SEND);
+}
+
+static void hold_receivers_and_stop(void *context)
+{
+	hold_side_and_stop(context, TNI_RECEIVE);
 }
 
 /* A case: what is done to the held queue by another thread, which has to wait. */
@@ -217,6 +227,59 @@ static void test_opening_beside_dead(void)
 	tenon_queue_close(look);
 }
 
+/* The bug: what was registered at a descriptor that was closed meanwhile was nobody's to withdraw: others were refused, and
+ * a thread waited for ever. */
+static void test_closing_while_registering(void)
+{
+	mqd_t queue = open_queue(HELD), other = open_queue(HELD);
+	struct held held = {queue, register_signal};
+	struct tenon_queue *look = contract_open(HELD);
+	pid_t holder = contract_start(hold_and_stop, look);
+	pthread_t thread;
+	siginfo_t info;
+
+	EXPECT_IS(waitid(P_PID, (id_t)holder, &info, WSTOPPED | WNOWAIT), 0);
+	REQUIRE(pthread_create(&thread, NULL, call_it, &held) == 0);
+	while (tni_gatehouse_count(&look->house, TNI_CLASS_LOCK_0) == 0)
+		sched_yield();
+	EXPECT_IS(tenon_mq_close(queue), 0);
+	kill(holder, SIGCONT);
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	contract_await(holder);
+	EXPECT_IS(register_silently(other), 0);
+	EXPECT_IS(tenon_mq_close(other), 0);
+	tenon_queue_close(look);
+}
+
+static int polled(mqd_t queue)
+{
+	struct pollfd one = {.fd = queue, .events = POLLIN | POLLOUT};
+
+	EXPECT(poll(&one, 1, 0) >= 0);
+	return one.revents;
+}
+
+/* The bug: who made it full could not say so, and who found it full did not look: it was writable for good, and who polls and
+ * sends went round and round. */
+static void test_full_beside_dead(void)
+{
+	mqd_t queue = tenon_mq_open(HELD, O_RDWR | O_CREAT | O_NONBLOCK, 0600, NULL);
+	struct tenon_queue *look = contract_open(HELD);
+	pid_t holder = contract_start(hold_receivers_and_stop, look);
+	siginfo_t info;
+
+	EXPECT_IS(waitid(P_PID, (id_t)holder, &info, WSTOPPED | WNOWAIT), 0);
+	while (tenon_mq_send(queue, "1", 1, 0) == 0)
+		;
+	EXPECT_IS(errno, EAGAIN);
+	contract_kill(holder);
+	EXPECT_IS(tenon_mq_send(queue, "1", 1, 0), -1);
+	EXPECT_IS(errno, EAGAIN);
+	EXPECT_IS(polled(queue), POLLIN);
+	EXPECT_IS(tenon_mq_close(queue), 0);
+	tenon_queue_close(look);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -228,6 +291,9 @@ int main(void)
 		 NULL},
 		{"another goes on beside the last mq_close", test_closing_last, NULL},
 		{"another goes on beside a descriptor that came by dup", test_recognizing, NULL},
+		{"a registration at what is closed meanwhile ends", test_closing_while_registering,
+		 NULL},
+		{"a queue that is full ceases to be writable", test_full_beside_dead, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include <tenon/semaphore.h>
 
 #include "contract.h"
+#include "core/manner.h"
 #include "object/queue_private.h"
 
 #define NAME "/mq"
@@ -234,6 +236,30 @@ static void test_cancelled(void)
 	EXPECT_IS(tenon_mq_close(queue), 0);
 }
 
+/* Is cancelled when it is about to sleep, and not before. */
+static void *sleep_cancelled(void *context)
+{
+	static struct tni_a32 word;
+	struct futex_waitv words = {.uaddr = (uintptr_t)&word, .flags = FUTEX_32};
+	struct tni_manner manner;
+
+	tni_manner_begin(&manner, INT64_MAX, true);
+	REQUIRE(pthread_cancel(pthread_self()) == 0);
+	(void)!tni_manner_end(&manner, tni_words_wait(&words, 1, INT64_MAX, true));
+	return context;
+}
+
+/* The bug: who joined a thread that was cancelled just before it slept was told that it had returned NULL. */
+static void test_cancelled_before_sleep(void)
+{
+	pthread_t thread;
+	void *end;
+
+	REQUIRE(pthread_create(&thread, NULL, sleep_cancelled, NULL) == 0);
+	REQUIRE(pthread_join(thread, &end) == 0);
+	EXPECT(end == PTHREAD_CANCELED);
+}
+
 /* The bug: a program without standard descriptors printed into its queue. */
 static void test_no_standard_descriptor(void)
 {
@@ -406,6 +432,48 @@ static void test_fork_amid_closed(void)
 	EXPECT(!is_mapped());
 }
 
+struct close_amid {
+	pthread_barrier_t begin, end;
+	mqd_t queue; /* -1: no round any more */
+};
+
+/* Comes to many calls at the descriptor, and leaves the last one about when that is closed. */
+static void *receive_until_closed(void *context)
+{
+	struct close_amid *amid = context;
+
+	for (;;) {
+		pthread_barrier_wait(&amid->begin);
+		if (amid->queue < 0)
+			return NULL;
+		while (receive_one(amid->queue) < 0 && errno == EAGAIN)
+			;
+		pthread_barrier_wait(&amid->end);
+	}
+}
+
+/* The bug: who closed and who left the descriptor each took the other for the one to let go of the queue. */
+static void test_close_amid_calls(void)
+{
+	struct close_amid amid = {.queue = -1};
+	pthread_t thread;
+
+	pthread_barrier_init(&amid.begin, NULL, 2);
+	pthread_barrier_init(&amid.end, NULL, 2);
+	REQUIRE(pthread_create(&thread, NULL, receive_until_closed, &amid) == 0);
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		amid.queue = open_queue(O_RDWR | O_NONBLOCK, 2);
+		pthread_barrier_wait(&amid.begin);
+		EXPECT_IS(receive_one(amid.queue), -1);
+		EXPECT_IS(tenon_mq_close(amid.queue), 0);
+		pthread_barrier_wait(&amid.end);
+	}
+	amid.queue = -1;
+	pthread_barrier_wait(&amid.begin);
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	EXPECT(!is_mapped());
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -415,11 +483,13 @@ int main(void)
 		 NULL},
 		{"a queue that fails when it is full", test_queue_that_fails_when_full, NULL},
 		{"threads that are cancelled have done nothing", test_cancelled, NULL},
+		{"a thread that is cancelled before it sleeps", test_cancelled_before_sleep, NULL},
 		{"what is kept is no standard descriptor", test_no_standard_descriptor, NULL},
 		{"a queue that is there is not opened to say so", test_exclusive, NULL},
 		{"nor are a semaphore and shared memory", test_exclusive_beside, NULL},
 		{"a fork beside a call at a closed descriptor", test_fork_beside_closed, NULL},
 		{"a fork amid a call at a closed descriptor", test_fork_amid_closed, NULL},
+		{"a descriptor is closed amid calls at it", test_close_amid_calls, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
