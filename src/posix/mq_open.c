@@ -114,7 +114,7 @@ static int add_descriptor(struct tenon_queue *queue, int oflag, int *ret_fd)
 	bool is_nonblocking = (oflag & O_NONBLOCK) != 0;
 	int result = 0;
 
-	if (!tni_mq_is_told_of_polls() && !(oflag & TENON_MQ_UNPOLLED))
+	if (!tni_mq_is_told_all() && !(oflag & TENON_MQ_UNPOLLED))
 		result = tni_pair_watch(queue);
 	if (result == 0)
 		result = tni_pair_open(queue, tni_mqd_flags(access, is_nonblocking), &fd);

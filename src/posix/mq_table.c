@@ -49,7 +49,6 @@ static struct tni_mqd *withdrawn;
 /* Of this thread, that are at a descriptor: a handler that interrupts one of them may fork. */
 static __thread uint32_t calls;
 static pid_t owner; /* the process whose table it is */
-static struct tni_a32 is_told_of_polls;
 
 /* What is done under the mutex has cancellation points; a signal handler of this thread may call in. */
 static void lock(void)
@@ -476,7 +475,7 @@ void tni_mqd_sweep(void)
 {
 	struct tni_mqd *descriptor, *next;
 
-	if (tni_get32(&is_told_of_polls) || !is_owner())
+	if (tni_mq_is_told_all() || !is_owner())
 		return;
 	lock();
 	for (descriptor = used; descriptor; descriptor = next) {
@@ -524,12 +523,10 @@ bool tni_mqd_stays(struct tni_mqd *descriptor, bool nonblocking)
 int tni_mqd_is_nonblocking(struct tni_mqd *descriptor)
 {
 	/* Where not all calls of the program are seen, it may change at any time. */
-	uint32_t changes = tni_get32(&is_told_of_polls)
-				   ? tni_pair_flags_count(descriptor->mq->queue)
-				   : 1;
+	uint32_t changes = tni_mq_is_told_all() ? tni_pair_flags_count(descriptor->mq->queue) : 1;
 	int flags = fcntl(descriptor->fd, F_GETFL);
 	/* Who does not wait learns of it with the next message at the latest; who waits might wait for ever. */
-	bool is_doubtful = flags < 0 || (!(flags & O_NONBLOCK) && !tni_get32(&is_told_of_polls));
+	bool is_doubtful = flags < 0 || (!(flags & O_NONBLOCK) && !tni_mq_is_told_all());
 
 	if (is_doubtful && is_stale(descriptor) && forget_stale(descriptor))
 		return -EBADF;
@@ -543,16 +540,6 @@ int tni_mqd_is_nonblocking(struct tni_mqd *descriptor)
 								(is_set ? ASKED_NONBLOCKING : 0));
 	}
 	return (int)tni_get32(&descriptor->is_nonblocking);
-}
-
-void tni_mq_tell_of_polls(void)
-{
-	tni_set32(&is_told_of_polls, 1);
-}
-
-bool tni_mq_is_told_of_polls(void)
-{
-	return tni_get32(&is_told_of_polls);
 }
 
 bool tni_mq_is_still(int fd)

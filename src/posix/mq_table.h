@@ -79,8 +79,8 @@ void tni_mq_drop(struct tni_mq *mq);
 /* Forgets what was closed by a call that nobody told of. */
 void tni_mqd_sweep(void);
 
-/* Whether polls are told of: posix/mq.h. */
-bool tni_mq_is_told_of_polls(void);
+/* Whether all is told that is done to descriptors: posix/mq.h. */
+bool tni_mq_is_told_all(void);
 
 /* posix/mq_notify.c: tells of what has come, if a registration of this process is over; ends the
  * one of that serial, if there is one.  The latter waits for the queue's locks. */

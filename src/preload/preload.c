@@ -116,7 +116,7 @@ static __attribute__((constructor(101))) void begin(void)
 	tni_memory_find();
 	tni_memory_is_borrowed();
 	if (tni_face_is_on(TNI_FACE_POSIX_MQ)) {
-		tni_mq_tell_of_polls();
+		tni_mq_tell_all();
 		tni_inherited_find();
 	}
 }
