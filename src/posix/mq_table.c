@@ -67,6 +67,7 @@ static void close_all(struct tni_mq *mq)
 	for (; mq; mq = next) {
 		next = mq->next;
 		tenon_queue_close(mq->queue);
+		tni_mq_forget_attributes(&mq->registration);
 		pthread_mutex_destroy(&mq->registering);
 		free(mq);
 	}

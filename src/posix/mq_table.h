@@ -18,7 +18,7 @@
 /* This process's registration at a queue for notice. */
 struct tni_mq_registration {
 	struct sigevent how;
-	pthread_attr_t attributes; /* of the thread to be made */
+	pthread_attr_t attributes; /* of the thread to be made; its own */
 	bool has_attributes;
 };
 
@@ -86,6 +86,8 @@ bool tni_mq_is_told_all(void);
  * one of that serial, if there is one.  The latter waits for the queue's locks. */
 void tni_mq_tell(struct tni_mq *mq);
 void tni_mq_withdraw(struct tni_mq *mq, uint32_t serial);
+/* The registration is over; of one that never was, too. */
+void tni_mq_forget_attributes(struct tni_mq_registration *registration);
 
 /* posix/mq_limits.c: whether the kernel's limits hold, and what they say of a new queue.  0,
  * -EINVAL, -EMFILE, -ENOSPC. */
