@@ -357,15 +357,25 @@ void tni_poll_remove(int directory_fd, int fd)
 	}
 }
 
+/* Whether one that this process has open may still have its name.  The pair's is the last to go, and tells so without a look at
+ * the folder, which a program may have forbidden itself (seccomp(2)). */
+static bool may_be_left(const struct tenon_queue *queue)
+{
+	int pair = (int)tni_get32(&queue->pair_fd) - 1;
+	struct stat status;
+
+	if (tni_get32(&queue->poll_fd[TNI_SEND]) != 0 ||
+	    tni_get32(&queue->poll_fd[TNI_RECEIVE]) != 0)
+		return true;
+	return pair >= 0 && fstat(pair, &status) == 0 && status.st_nlink > 0;
+}
+
 void tni_poll_remove_left(const struct tenon_queue *queue)
 {
-	bool has_any = tni_get32(&queue->pair_fd) != 0 ||
-		       tni_get32(&queue->poll_fd[TNI_SEND]) != 0 ||
-		       tni_get32(&queue->poll_fd[TNI_RECEIVE]) != 0;
 	struct stat status;
 	int directory;
 
-	if (!has_any || look_at_file(queue, &status) != -ENOENT)
+	if (!may_be_left(queue) || look_at_file(queue, &status) != -ENOENT)
 		return;
 	directory = open(queue->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (directory < 0)
