@@ -10,6 +10,7 @@
  *	stream.c poll.c
  *	inherited.c		those that were there before
  *	direct.c		the same by syscall(2)
+ *	mapping.c		what is mapped of shared memory objects, for its guard
  *	pointer.c		EFAULT
  *	signal.c		handlers, which wait until the library is at rest
  *	own.c memory.c		what the library in here calls itself, and its descriptors
