@@ -6,7 +6,7 @@
  * Whether a call may wait is a property of the open file description, which other processes may change.  To ask the
  * kernel each time would cost more than the message, so it is asked only when it matters: before a thread sleeps, and
  * when it would not wait because of what was known last.  Where all calls of the program are seen, those that change it are
- * counted, and as long as there was none it is not asked even then.
+ * counted, and as long as there was none it is asked once in a while only (tni_mqd_stays()).
  */
 
 #include <errno.h>

@@ -195,6 +195,5 @@ int tenon_mq_unlink(const char *name)
 
 	if (result == 0)
 		result = tenon_queue_remove(NULL, name);
-	/* The standard has one number for both. */
-	return (int)tni_posix_result(result == -EPERM ? -EACCES : result);
+	return tni_posix_removed(result);
 }

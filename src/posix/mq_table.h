@@ -62,7 +62,8 @@ void tni_mqd_leave(struct tni_mqd *descriptor);
  * somebody else, and is now here, too. */
 int tni_mqd_is_nonblocking(struct tni_mqd *descriptor);
 
-/* Whether it is still so, for sure and without asking. */
+/* Whether it is still so, without asking; false: ask.  True only where all who change it are
+ * counted (object/queue_pair.c), and none has. */
 bool tni_mqd_stays(struct tni_mqd *descriptor, bool nonblocking);
 
 /* Makes a descriptor known, which has just been opened; takes `queue` over, also on an error. */
