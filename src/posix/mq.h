@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 /* From now on all that this process does to its descriptors is told by the calls below.  So nobody
- * looks for what was closed without a word, what fcntl(2) says of O_NONBLOCK holds until a change is
- * told, and what is opened need not be ready for a poll before one is told. */
+ * looks for what was closed without a word, what fcntl(2) says of O_NONBLOCK holds until a change
+ * is told, and what is opened need not be ready for a poll before one is told. */
 void tni_mq_tell_all(void);
 
 /* Whether it is known as one: some nanoseconds, and no system call. */

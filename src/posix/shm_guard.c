@@ -5,8 +5,8 @@
  * a part, or whose protection changes, becomes up to three; the new guards are there before the old one goes.
  *
  * A guard asks its descriptor how long the file is, to tell a file that was made shorter from a memory that is full.
- * A program may close all descriptors, and another file may get the number: so a descriptor is used, and closed, only while it is of the
- * same file.
+ * A program may close all descriptors, and another file may get the number: so a descriptor is used, and closed,
+ * only while it is of the same file.
  */
 
 #include "posix/shm.h"
