@@ -43,8 +43,9 @@ extern "C" {
  * does.  Copies by dup(2), and those that came over exec(3) or a socket, become known with their
  * first use; one that came so finds its queue by the queue's name, and is EBADF if that was
  * removed.  Close it with tenon_mq_close or tenon_close: after a bare close(2) the queue stays open
- * until the number is used for another, a call is about to wait at it, another queue is opened, or
- * the process ends.
+ * until the number is used for another queue, a call is about to wait at it, another queue is
+ * opened, or the process ends.  Each queue that is open takes two descriptors more, which are the
+ * library's.
  *
  * Limits.  None of the kernel's: mq_maxmsg up to 2^32, mq_msgsize up to 2^30, as many queues as
  * there is memory for, of which each takes what it has held at once and 96 KiB.  1024 processes may
@@ -82,8 +83,8 @@ extern "C" {
  *
  * (mqd_t)-1 and EACCES the mode does not allow it, or the name has a second slash; EEXIST; EINVAL a
  * name without its slash, or attributes that are not positive or too large; EMFILE, ENFILE;
- * ENAMETOOLONG; ENOENT; ENOMEM; ENOSPC; EPERM also if in the place of the FIFO that is to be polled
- * lies what is none.
+ * ENAMETOOLONG; ENOENT, also of a slash alone; ENOMEM; ENOSPC; EPERM also if in the place of the
+ * FIFO that is to be polled lies what is none.
  */
 TENON_PUBLIC mqd_t tenon_mq_open(const char *name, int oflag, ...);
 
@@ -120,8 +121,10 @@ TENON_PUBLIC ssize_t tenon_mq_timedreceive(mqd_t queue, char *buffer, size_t cap
 /*
  * mq_notify(3): registers this process to be told when a message comes to the empty queue and
  * nobody is blocked in mq_receive; once.  NULL: not any more.  SIGEV_NONE, SIGEV_SIGNAL (si_code
- * SI_MESGQ, si_pid and si_uid the sender's, si_value), SIGEV_THREAD. Gone with any close of a
- * descriptor of that queue in this process, with exec(3) and with its end.
+ * SI_MESGQ, si_pid and si_uid the sender's, si_value), SIGEV_THREAD (a detached thread that blocks
+ * no signal, with the stack, the scheduling and the processors of the attributes, which may be
+ * destroyed once the call has returned).  Gone with any close of a descriptor of that queue in this
+ * process, with exec(3) and with its end, however that comes; a child of fork(2) is not registered.
  *
  * A thread of the library waits for it, all signals blocked; of whichever user the sender is.  The
  * signal is there when the call that sent the message has returned only if this process sent it.
@@ -139,7 +142,8 @@ TENON_PUBLIC int tenon_mq_getattr(mqd_t queue, struct mq_attr *ret_attributes);
 TENON_PUBLIC int tenon_mq_setattr(mqd_t queue, const struct mq_attr *attributes,
 				  struct mq_attr *ret_before);
 
-/* close(2), for descriptors of every kind. */
+/* close(2), for descriptors of every kind, with its errors; of a queue's it is tenon_mq_close.  In
+ * a child of vfork(2) the parent's queue stays open. */
 TENON_PUBLIC int tenon_close(int fd);
 
 /*
@@ -225,7 +229,12 @@ TENON_PUBLIC int tenon_sem_getvalue(sem_t *semaphore, int *ret_value);
  * A shared memory object is a plain file in the namespace that NULL stands for, and what
  * tenon_shm_open gives is a descriptor of it: ftruncate(2), mmap(2), fstat(2), fchmod(2) and
  * close(2) are the system's.  Names as of semaphores.  It is not a region of tenon/region.h, which
- * has a header, liveness and seals; names of the two do not meet.
+ * has a header, liveness and seals; names of the two do not meet.  Nobody attaches to it: it is
+ * there until its name is removed and the last descriptor and mapping are gone, however their
+ * processes end.
+ *
+ * All of these calls are thread-safe, none is async-signal-safe, and none waits for another
+ * process.  tenon_shm_open and _unlink are no cancellation points.
  *
  * Under `tenon run --only shm` what a program has mapped is guarded: where somebody makes the file
  * shorter, it reads zeros.

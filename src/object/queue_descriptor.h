@@ -62,6 +62,7 @@ int tni_pair_identify(int fd, char *ret_namespace, size_t capacity_bytes, uint64
 #define TNI_FIFO_READABLE 'r'
 #define TNI_FIFO_WRITABLE 'w'
 #define TNI_FIFO_PAIR 'm'
+/* In the order in which they are removed. */
 #define TNI_FIFOS "rwm"
 
 /* Opens one of the FIFOs beside the queue's file; makes it if asked to.  A descriptor or a negative

@@ -20,7 +20,10 @@
  *		L2 one step	dies here: as above
  *		L3 look once more, since what is put back is so under the other lock
  *	count	C1 epoch + 1	who repairs, who begins to poll, and who has the FIFO open anew
+ *				dies here: the lock that it has is taken over by who repairs, and counts; or the next
+ *				one who begins to poll, or opens it, counts
  *		C2 packets as they are to be, until no one else has counted meanwhile
+ *				dies here: the same
  *
  * Who counts cannot know whether another's step is yet to come; so whoever steps looks at the epoch before and behind, and
  * counts too if somebody did.  What is wrong for another reason (a stranger has read the FIFO) shows when a step finds it full

@@ -25,3 +25,9 @@ long tni_posix_result(long result)
 	}
 	return -1;
 }
+
+int tni_posix_removed(int result)
+{
+	/* Another user's, in a sticky folder: the standard has one number for all that is not allowed. */
+	return (int)tni_posix_result(result == -EPERM ? -EACCES : result);
+}

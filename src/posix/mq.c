@@ -6,7 +6,8 @@
  * Whether a call may wait is a property of the open file description, which other processes may change.  To ask the
  * kernel each time would cost more than the message, so it is asked only when it matters: before a thread sleeps, and
  * when it would not wait because of what was known last.  Where all calls of the program are seen, those that change it are
- * counted, and as long as there was none it is not asked even then.
+ * counted, and as long as there was none the latter is asked once in a while only (tni_mqd_stays_nonblocking()).  A sleep
+ * pays for the question, and would not end were it wrong: programs that nobody sees may have the descriptor, too.
  */
 
 #include <errno.h>
@@ -34,11 +35,8 @@ static int moment_of(const struct timespec *deadline, int64_t *ret_ns)
 /* For struct tni_manner. */
 static int may_sleep(void *context)
 {
-	int is_nonblocking;
+	int is_nonblocking = tni_mqd_is_nonblocking(context);
 
-	if (tni_mqd_stays(context, false))
-		return 0;
-	is_nonblocking = tni_mqd_is_nonblocking(context);
 	if (is_nonblocking < 0)
 		return is_nonblocking;
 	return is_nonblocking ? -ENODATA : 0;
@@ -118,7 +116,7 @@ EACH_WAY int look_and_transfer(struct transfer *transfer, bool is_send, int64_t 
 	int result = wait_and_transfer(transfer, is_send, TENON_NONBLOCK, realtime_ns),
 	    is_nonblocking;
 
-	if (result != -EAGAIN || tni_mqd_stays(transfer->descriptor, true))
+	if (result != -EAGAIN || tni_mqd_stays_nonblocking(transfer->descriptor))
 		return result;
 	is_nonblocking = tni_mqd_is_nonblocking(transfer->descriptor);
 	if (is_nonblocking < 0)

@@ -8,9 +8,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* From now on whoever polls one of this process's is told of by tni_mq_watch(): what is opened need
- * not be ready for polls that nobody tells of. */
-void tni_mq_tell_of_polls(void);
+/* From now on all that this process does to its descriptors is told by the calls below.  So nobody
+ * looks for what was closed without a word, what fcntl(2) says of O_NONBLOCK holds until a change
+ * is told, and what is opened need not be ready for a poll before one is told. */
+void tni_mq_tell_all(void);
 
 /* Whether it is known as one: some nanoseconds, and no system call. */
 bool tni_mq_is(int fd);

@@ -69,23 +69,70 @@ static void *run(void *context)
 static void make_thread(const struct tni_mq_registration *registration)
 {
 	struct start *start = malloc(sizeof(*start));
-	pthread_attr_t attributes;
 	pthread_t thread;
 
 	if (!start)
 		return;
 	*start = (struct start){registration->how.sigev_notify_function,
 				registration->how.sigev_value};
-	if (registration->has_attributes)
-		attributes = registration->attributes;
-	else
-		pthread_attr_init(&attributes);
-	/* Nobody knows of it who could join it. */
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&thread, &attributes, run, start) != 0)
+	if (pthread_create(&thread, &registration->attributes, run, start) != 0)
 		free(start);
-	if (!registration->has_attributes)
-		pthread_attr_destroy(&attributes);
+}
+
+/* What was said of its stack, its scheduling and its processors; its signals are not blocked, whatever was said (run()). */
+static int copy_attributes(pthread_attr_t *copy, const pthread_attr_t *given)
+{
+	struct sched_param parameters;
+	size_t guard_bytes, stack_bytes;
+	int inherits, policy, result;
+	cpu_set_t processors;
+	void *stack;
+
+	pthread_attr_getguardsize(given, &guard_bytes);
+	pthread_attr_getstack(given, &stack, &stack_bytes);
+	pthread_attr_getinheritsched(given, &inherits);
+	pthread_attr_getschedpolicy(given, &policy);
+	pthread_attr_getschedparam(given, &parameters);
+	result = pthread_attr_setguardsize(copy, guard_bytes);
+	/* It ends at 0 where none was given. */
+	if (result == 0 && (uintptr_t)stack + stack_bytes != 0)
+		result = pthread_attr_setstack(copy, stack, stack_bytes);
+	else if (result == 0 && stack_bytes != 0)
+		result = pthread_attr_setstacksize(copy, stack_bytes);
+	if (result == 0)
+		result = pthread_attr_setinheritsched(copy, inherits);
+	if (result == 0)
+		result = pthread_attr_setschedpolicy(copy, policy);
+	if (result == 0)
+		result = pthread_attr_setschedparam(copy, &parameters);
+	/* All that there could be where none were given. */
+	if (result == 0 &&
+	    pthread_attr_getaffinity_np(given, sizeof(processors), &processors) == 0 &&
+	    CPU_COUNT(&processors) < CPU_SETSIZE)
+		result = pthread_attr_setaffinity_np(copy, sizeof(processors), &processors);
+	return result;
+}
+
+/* The program may destroy its attributes as soon as it is registered, and a copy of the struct would share what it points
+ * to. */
+static int take_attributes(struct tni_mq_registration *registration)
+{
+	const pthread_attr_t *given = registration->how.sigev_notify_attributes;
+	int result = pthread_attr_init(&registration->attributes);
+
+	if (result != 0)
+		return -result;
+	registration->has_attributes = true;
+	/* Nobody knows of the thread who could join it. */
+	pthread_attr_setdetachstate(&registration->attributes, PTHREAD_CREATE_DETACHED);
+	return given ? -copy_attributes(&registration->attributes, given) : 0;
+}
+
+void tni_mq_forget_attributes(struct tni_mq_registration *registration)
+{
+	if (registration->has_attributes)
+		pthread_attr_destroy(&registration->attributes);
+	registration->has_attributes = false;
 }
 
 static void tell(const struct tni_mq_registration *registration, int32_t sender_pid,
@@ -210,22 +257,26 @@ static int start_waiter(struct tni_mq *mq, uint32_t serial)
 
 static int enter(struct tni_mq *mq, const struct sigevent *how)
 {
+	struct tni_mq_registration registration = {.how = *how};
 	uint32_t shown = (uint32_t)how->sigev_notify << 16, serial;
-	int result;
+	int result = 0;
 
 	if (how->sigev_notify == SIGEV_SIGNAL)
 		shown |= (uint32_t)how->sigev_signo;
-	/* What has come for an earlier one is told of first; also what came just now, which has made room for this one. */
-	take_and_tell(mq, tni_get32(&mq->serial), INT64_MAX);
-	result = tni_notice_register(mq->queue, shown, &serial);
-	if (result != 0)
-		return result;
-	take_and_tell(mq, tni_get32(&mq->serial), INT64_MAX);
-	mq->registration = (struct tni_mq_registration){.how = *how};
-	if (how->sigev_notify == SIGEV_THREAD && how->sigev_notify_attributes) {
-		mq->registration.attributes = *how->sigev_notify_attributes;
-		mq->registration.has_attributes = true;
+	if (how->sigev_notify == SIGEV_THREAD)
+		result = take_attributes(&registration);
+	if (result == 0) {
+		/* What has come for an earlier one is told of first; also what came just now, which has made room for this one. */
+		take_and_tell(mq, tni_get32(&mq->serial), INT64_MAX);
+		result = tni_notice_register(mq->queue, shown, &serial);
 	}
+	if (result != 0) {
+		tni_mq_forget_attributes(&registration);
+		return result;
+	}
+	take_and_tell(mq, tni_get32(&mq->serial), INT64_MAX);
+	tni_mq_forget_attributes(&mq->registration);
+	mq->registration = registration;
 	tni_store_total32(&mq->serial, serial); /* ORD(parted) */
 	if (how->sigev_notify != SIGEV_NONE)
 		result = start_waiter(mq, serial);

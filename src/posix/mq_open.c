@@ -114,7 +114,7 @@ static int add_descriptor(struct tenon_queue *queue, int oflag, int *ret_fd)
 	bool is_nonblocking = (oflag & O_NONBLOCK) != 0;
 	int result = 0;
 
-	if (!tni_mq_is_told_of_polls() && !(oflag & TENON_MQ_UNPOLLED))
+	if (!tni_mq_is_told_all() && !(oflag & TENON_MQ_UNPOLLED))
 		result = tni_pair_watch(queue);
 	if (result == 0)
 		result = tni_pair_open(queue, tni_mqd_flags(access, is_nonblocking), &fd);
@@ -195,6 +195,5 @@ int tenon_mq_unlink(const char *name)
 
 	if (result == 0)
 		result = tenon_queue_remove(NULL, name);
-	/* The standard has one number for both. */
-	return (int)tni_posix_result(result == -EPERM ? -EACCES : result);
+	return tni_posix_removed(result);
 }

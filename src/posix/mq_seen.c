@@ -9,6 +9,18 @@
 #include "posix/mq.h"
 #include "posix/mq_numbers.h"
 
+static struct tni_a32 is_told_all;
+
+void tni_mq_tell_all(void)
+{
+	tni_set32(&is_told_all, 1);
+}
+
+bool tni_mq_is_told_all(void)
+{
+	return tni_get32(&is_told_all);
+}
+
 bool tni_mq_is(int fd)
 {
 	return tni_mq_known(fd) != NULL;

@@ -51,7 +51,6 @@ static struct tni_mqd *withdrawn;
 /* Of this thread, that are at a descriptor: a handler that interrupts one of them may fork. */
 static __thread uint32_t calls;
 static pid_t owner; /* the process whose table it is */
-static struct tni_a32 is_told_of_polls;
 
 /* What is done under the mutex has cancellation points; a signal handler of this thread may call in. */
 static void lock(void)
@@ -70,6 +69,7 @@ static void close_all(struct tni_mq *mq)
 	for (; mq; mq = next) {
 		next = mq->next;
 		tenon_queue_close(mq->queue);
+		tni_mq_forget_attributes(&mq->registration);
 		pthread_mutex_destroy(&mq->registering);
 		free(mq);
 	}
@@ -476,7 +476,7 @@ void tni_mqd_sweep(void)
 {
 	struct tni_mqd *descriptor, *next;
 
-	if (tni_get32(&is_told_of_polls) || !is_owner())
+	if (tni_mq_is_told_all() || !is_owner())
 		return;
 	lock();
 	for (descriptor = used; descriptor; descriptor = next) {
@@ -502,20 +502,18 @@ static bool forget_stale(struct tni_mqd *descriptor)
 	return is_gone;
 }
 
-/* What `asked` says: whether O_NONBLOCK was set when the changes of flags (the upper half) were so many; and, below that, how
- * often nobody asked since. */
-#define ASKED_SURE 1u
-#define ASKED_NONBLOCKING 2u
-#define ASKED_USE 4u
+/* What `asked` says: O_NONBLOCK was set when the changes of flags (the upper half) were so many; and, below that, how often
+ * nobody asked since. */
+#define ASKED_NONBLOCKING 1u
+#define ASKED_USE 2u
 #define ASKED_USES_MOST (ASKED_USE << 4)
 
-bool tni_mqd_stays(struct tni_mqd *descriptor, bool nonblocking)
+bool tni_mqd_stays_nonblocking(struct tni_mqd *descriptor)
 {
 	uint64_t asked = tni_get64(&descriptor->asked);
 
 	/* Once in a while all the same: somebody may have a way that nobody knows of. */
-	if (!(asked & ASKED_SURE) || nonblocking != ((asked & ASKED_NONBLOCKING) != 0) ||
-	    (uint32_t)asked >= ASKED_USES_MOST ||
+	if (!(asked & ASKED_NONBLOCKING) || (uint32_t)asked >= ASKED_USES_MOST ||
 	    asked >> 32 != tni_pair_flags_count(descriptor->mq->queue))
 		return false;
 	return tni_cas64(&descriptor->asked, &asked, asked + ASKED_USE);
@@ -524,12 +522,10 @@ bool tni_mqd_stays(struct tni_mqd *descriptor, bool nonblocking)
 int tni_mqd_is_nonblocking(struct tni_mqd *descriptor)
 {
 	/* Where not all calls of the program are seen, it may change at any time. */
-	uint32_t changes = tni_get32(&is_told_of_polls)
-				   ? tni_pair_flags_count(descriptor->mq->queue)
-				   : 1;
+	uint32_t changes = tni_mq_is_told_all() ? tni_pair_flags_count(descriptor->mq->queue) : 1;
 	int flags = fcntl(descriptor->fd, F_GETFL);
 	/* Who does not wait learns of it with the next message at the latest; who waits might wait for ever. */
-	bool is_doubtful = flags < 0 || (!(flags & O_NONBLOCK) && !tni_get32(&is_told_of_polls));
+	bool is_doubtful = flags < 0 || (!(flags & O_NONBLOCK) && !tni_mq_is_told_all());
 
 	if (is_doubtful && is_stale(descriptor) && forget_stale(descriptor))
 		return -EBADF;
@@ -537,22 +533,11 @@ int tni_mqd_is_nonblocking(struct tni_mqd *descriptor)
 		bool is_set = flags & O_NONBLOCK;
 
 		tni_set32(&descriptor->is_nonblocking, is_set);
-		tni_set64(&descriptor->asked, changes & 1
-						      ? 0
-						      : (uint64_t)changes << 32 | ASKED_SURE |
-								(is_set ? ASKED_NONBLOCKING : 0));
+		tni_set64(&descriptor->asked, is_set && !(changes & 1)
+						      ? (uint64_t)changes << 32 | ASKED_NONBLOCKING
+						      : 0);
 	}
 	return (int)tni_get32(&descriptor->is_nonblocking);
-}
-
-void tni_mq_tell_of_polls(void)
-{
-	tni_set32(&is_told_of_polls, 1);
-}
-
-bool tni_mq_is_told_of_polls(void)
-{
-	return tni_get32(&is_told_of_polls);
 }
 
 bool tni_mq_is_still(int fd)

@@ -18,7 +18,7 @@
 /* This process's registration at a queue for notice. */
 struct tni_mq_registration {
 	struct sigevent how;
-	pthread_attr_t attributes; /* of the thread to be made */
+	pthread_attr_t attributes; /* of the thread to be made; its own */
 	bool has_attributes;
 };
 
@@ -62,8 +62,9 @@ void tni_mqd_leave(struct tni_mqd *descriptor);
  * somebody else, and is now here, too. */
 int tni_mqd_is_nonblocking(struct tni_mqd *descriptor);
 
-/* Whether it is still so, for sure and without asking. */
-bool tni_mqd_stays(struct tni_mqd *descriptor, bool nonblocking);
+/* Whether it is still not to wait, without asking; false: ask.  True only where those who change it
+ * are counted (object/queue_pair.c), and none has. */
+bool tni_mqd_stays_nonblocking(struct tni_mqd *descriptor);
 
 /* Makes a descriptor known, which has just been opened; takes `queue` over, also on an error. */
 int tni_mqd_add(int fd, int access, bool is_nonblocking, struct tenon_queue *queue);
@@ -79,13 +80,15 @@ void tni_mq_drop(struct tni_mq *mq);
 /* Forgets what was closed by a call that nobody told of. */
 void tni_mqd_sweep(void);
 
-/* Whether polls are told of: posix/mq.h. */
-bool tni_mq_is_told_of_polls(void);
+/* Whether all is told that is done to descriptors: posix/mq.h. */
+bool tni_mq_is_told_all(void);
 
 /* posix/mq_notify.c: tells of what has come, if a registration of this process is over; ends the
  * one of that serial, if there is one.  The latter waits for the queue's locks. */
 void tni_mq_tell(struct tni_mq *mq);
 void tni_mq_withdraw(struct tni_mq *mq, uint32_t serial);
+/* The registration is over; of one that never was, too. */
+void tni_mq_forget_attributes(struct tni_mq_registration *registration);
 
 /* posix/mq_limits.c: whether the kernel's limits hold, and what they say of a new queue.  0,
  * -EINVAL, -EMFILE, -ENOSPC. */

@@ -71,8 +71,8 @@ int tenon_sem_unlink(const char *name)
 
 	if (result == 0)
 		result = tenon_semaphore_remove(NULL, bare);
-	/* Nothing can have a name that is none; and the standard has no EPERM here. */
-	return answer(result == -EINVAL ? -ENOENT : result == -EPERM ? -EACCES : result);
+	/* Nothing can have a name that is none. */
+	return tni_posix_removed(result == -EINVAL ? -ENOENT : result);
 }
 
 int tenon_sem_init(sem_t *semaphore, int is_shared, unsigned value)

@@ -89,8 +89,6 @@ int tenon_shm_open(const char *name, int flags, mode_t mode)
 int tenon_shm_unlink(const char *name)
 {
 	TNI_NO_CANCEL;
-	int result = unlink_named(name);
 
-	/* Another's in a sticky folder. */
-	return (int)tni_posix_result(result == -EPERM ? -EACCES : result);
+	return tni_posix_removed(unlink_named(name));
 }

@@ -5,8 +5,8 @@
  * a part, or whose protection changes, becomes up to three; the new guards are there before the old one goes.
  *
  * A guard asks its descriptor how long the file is, to tell a file that was made shorter from a memory that is full.
- * A program may close all descriptors, and another file may get the number: so a descriptor is used, and closed, only while it is of the
- * same file.
+ * A program may close all descriptors, and another file may get the number: so a descriptor is used, and closed,
+ * only while it is of the same file.
  */
 
 #include "posix/shm.h"
@@ -178,11 +178,11 @@ static void add_part(const struct mapping *whole, uintptr_t from, uintptr_t to, 
 }
 
 /* Takes every mapping of the range apart: what lies before and behind it stays as it is, and what lies in it becomes what
- * `inside` makes of it. */
-static void change(uintptr_t from, uintptr_t to,
-		   void (*inside)(const struct mapping *mapping, uintptr_t from, uintptr_t to,
-				  const void *context),
-		   const void *context)
+ * `inside` makes of it.  Locked. */
+static void change_locked(uintptr_t from, uintptr_t to,
+			  void (*inside)(const struct mapping *mapping, uintptr_t from,
+					 uintptr_t to, const void *context),
+			  const void *context)
 {
 	struct mapping **link = &mappings, *mapping, *old = NULL;
 
@@ -205,31 +205,38 @@ static void change(uintptr_t from, uintptr_t to,
 	}
 }
 
-static void begin(int *ret_state)
+static void change(const void *address, size_t bytes,
+		   void (*inside)(const struct mapping *mapping, uintptr_t from, uintptr_t to,
+				  const void *context),
+		   const void *context)
 {
-	*ret_state = tni_cancel_off();
-	lock();
-}
+	uintptr_t from = (uintptr_t)address;
 
-static void end(int state)
-{
-	unlock();
-	tni_cancel_back(&state);
+	if (tni_get32(&count) != 0) {
+		TNI_NO_CANCEL;
+		int error = errno;
+
+		lock();
+		change_locked(from, from + tni_page_up(bytes), inside, context);
+		unlock();
+		errno = error;
+	}
 }
 
 void tni_shm_mapped(int fd, off_t offset, void *address, size_t bytes, int protection)
 {
+	TNI_NO_CANCEL;
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct mapping mapping = {.from = (uintptr_t)address,
 				  .to = (uintptr_t)address + tni_page_up(bytes),
 				  .offset = (uint64_t)offset,
 				  .protection = protection};
-	int error = errno, state;
+	int error = errno;
 	struct stat status;
 	uint64_t there;
 
 	pthread_once(&once, register_fork_handlers);
-	begin(&state);
+	lock();
 	if (is_object(fd, &status) && status.st_size > offset) {
 		there = tni_page_up((uint64_t)(status.st_size - offset));
 		if (there < mapping.to - mapping.from)
@@ -238,21 +245,13 @@ void tni_shm_mapped(int fd, off_t offset, void *address, size_t bytes, int prote
 		mapping.inode = status.st_ino;
 		add(&mapping, fd);
 	}
-	end(state);
+	unlock();
 	errno = error;
 }
 
 void tni_shm_unmapped(const void *address, size_t bytes)
 {
-	uintptr_t from = (uintptr_t)address;
-	int error = errno, state;
-
-	if (tni_get32(&count) == 0)
-		return;
-	begin(&state);
-	change(from, from + tni_page_up(bytes), NULL, NULL);
-	end(state);
-	errno = error;
+	change(address, bytes, NULL, NULL);
 }
 
 /* What context is: where the range has gone to, and how much of it has room there. */
@@ -270,16 +269,10 @@ static void move(const struct mapping *mapping, uintptr_t from, uintptr_t to, co
 
 void tni_shm_moved(const void *old_address, size_t old_bytes, void *address, size_t bytes)
 {
-	uintptr_t from = (uintptr_t)old_address;
-	struct move to = {.shift = (uintptr_t)address - from, .room = tni_page_up(bytes)};
-	int error = errno, state;
+	struct move to = {.shift = (uintptr_t)address - (uintptr_t)old_address,
+			  .room = tni_page_up(bytes)};
 
-	if (tni_get32(&count) == 0)
-		return;
-	begin(&state);
-	change(from, from + tni_page_up(old_bytes), move, &to);
-	end(state);
-	errno = error;
+	change(old_address, old_bytes, move, &to);
 }
 
 static void protect(const struct mapping *mapping, uintptr_t from, uintptr_t to,
@@ -290,13 +283,5 @@ static void protect(const struct mapping *mapping, uintptr_t from, uintptr_t to,
 
 void tni_shm_protected(void *address, size_t bytes, int protection)
 {
-	uintptr_t from = (uintptr_t)address;
-	int error = errno, state;
-
-	if (tni_get32(&count) == 0)
-		return;
-	begin(&state);
-	change(from, from + tni_page_up(bytes), protect, &protection);
-	end(state);
-	errno = error;
+	change(address, bytes, protect, &protection);
 }

@@ -28,9 +28,7 @@ static void closing(int fd)
 {
 	if (tni_get32(&tni_has_queues_) != 0 && fd >= 0 && !tni_inherited_take(fd) &&
 	    tni_mq_is(fd)) {
-		tni_defer_begin();
-		tni_mq_closing(fd);
-		tni_defer_end();
+		TNI_CALL_VOID(tni_mq_closing(fd));
 	}
 }
 
@@ -46,24 +44,16 @@ static int copied(int fd, int copy)
 {
 	if (copy >= 0 && copy != fd && tni_is_queue(fd)) {
 		tni_queue_note(copy);
-		tni_defer_begin();
-		tni_mq_copied(fd, copy);
-		tni_defer_end();
+		TNI_CALL_VOID(tni_mq_copied(fd, copy));
 		tni_offset_copy(fd, copy);
 	}
 	return copy;
 }
 
-static int fail(int error)
-{
-	errno = error;
-	return -1;
-}
-
 TNI_STAND_IN int close(int fd)
 {
 	if (is_hidden(fd))
-		return fail(EBADF);
+		return tni_fail(EBADF);
 	closing(fd);
 	return TNI_NEXT(close)(fd);
 }
@@ -110,7 +100,7 @@ TNI_STAND_IN void closefrom(int first)
 
 TNI_STAND_IN int dup(int fd)
 {
-	return is_hidden(fd) ? fail(EBADF) : copied(fd, TNI_NEXT(dup)(fd));
+	return is_hidden(fd) ? tni_fail(EBADF) : copied(fd, TNI_NEXT(dup)(fd));
 }
 
 /* 0: `copy` may become another. */
@@ -132,24 +122,14 @@ TNI_STAND_IN int dup2(int fd, int copy)
 {
 	int error = make_way(fd, copy);
 
-	return error ? fail(error) : copied(fd, TNI_NEXT(dup2)(fd, copy));
+	return error ? tni_fail(error) : copied(fd, TNI_NEXT(dup2)(fd, copy));
 }
 
 TNI_STAND_IN int dup3(int fd, int copy, int flags)
 {
 	int error = flags & ~O_CLOEXEC ? 0 : make_way(fd, copy);
 
-	return error ? fail(error) : copied(fd, TNI_NEXT(dup3)(fd, copy, flags));
-}
-
-static void tell_of_flags(int fd, bool is_before)
-{
-	tni_defer_begin();
-	if (is_before)
-		tni_mq_flags_changing(fd);
-	else
-		tni_mq_flags_changed(fd);
-	tni_defer_end();
+	return error ? tni_fail(error) : copied(fd, TNI_NEXT(dup3)(fd, copy, flags));
 }
 
 /* Of the flags of the queue's own descriptor the program sees and changes O_NONBLOCK alone. */
@@ -161,14 +141,14 @@ static int queue_flags(int fd, int command, int flags)
 		return now;
 	if (command == F_SETFL) {
 		if (flags & O_DIRECT)
-			return fail(EINVAL);
-		tell_of_flags(fd, true);
+			return tni_fail(EINVAL);
+		TNI_CALL_VOID(tni_mq_flags_changing(fd));
 		result = TNI_NEXT(fcntl)(fd, F_SETFL, (now & ~O_NONBLOCK) | (flags & O_NONBLOCK));
-		tell_of_flags(fd, false);
+		TNI_CALL_VOID(tni_mq_flags_changed(fd));
 		return result;
 	}
 	access = TNI_CALL(tni_mq_access(fd));
-	return access < 0 ? fail(-access) : access | (now & O_NONBLOCK);
+	return access < 0 ? tni_fail(-access) : access | (now & O_NONBLOCK);
 }
 
 /* Also one that has come over a socket, and that no call of queues has met yet: who has it as well is to be told. */
@@ -192,11 +172,11 @@ TNI_STAND_IN int fcntl(int fd, int command, ...)
 	argument = va_arg(more, void *);
 	va_end(more);
 	if (is_hidden(fd))
-		return fail(EBADF);
+		return tni_fail(EBADF);
 	if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
 		return copied(fd, TNI_NEXT(fcntl)(fd, command, argument));
 	if ((command == F_GETPIPE_SZ || command == F_SETPIPE_SZ) && tni_is_queue(fd))
-		return fail(EBADF);
+		return tni_fail(EBADF);
 	if ((command == F_GETFL || command == F_SETFL) && is_queue_from_anywhere(fd))
 		return queue_flags(fd, command, (int)(intptr_t)argument);
 	return TNI_NEXT(fcntl)(fd, command, argument);
@@ -213,17 +193,17 @@ TNI_STAND_IN int ioctl(int fd, unsigned long request, ...)
 	argument = va_arg(more, void *);
 	va_end(more);
 	if (is_hidden(fd))
-		return fail(EBADF);
+		return tni_fail(EBADF);
 	/* How much there is to be read: to Linux it is a file of some size. */
 	if (request == FIONREAD && tni_is_still_queue(fd)) {
 		*(int *)argument = tni_file_left(fd);
 		return 0;
 	}
 	if (is_flag)
-		tell_of_flags(fd, true);
+		TNI_CALL_VOID(tni_mq_flags_changing(fd));
 	result = TNI_NEXT(ioctl)(fd, request, argument);
 	if (is_flag)
-		tell_of_flags(fd, false);
+		TNI_CALL_VOID(tni_mq_flags_changed(fd));
 	return result;
 }
 

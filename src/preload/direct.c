@@ -18,12 +18,6 @@ struct arguments {
 	long a, b, c, d, e, f;
 };
 
-static long fail(int error)
-{
-	errno = error;
-	return -1;
-}
-
 /* The kernel's calls have names without the slash. */
 static bool add_slash(long text, char ret_name[static NAME_MAX + 3])
 {
@@ -44,7 +38,7 @@ static long open_queue(const struct arguments *given)
 
 	/* The attributes are looked at whether there is something to be made or not. */
 	if (!add_slash(given->a, name) || tni_pointer_is_bad((const void *)given->d))
-		return fail(EFAULT);
+		return tni_fail(EFAULT);
 	return mq_open(name, (int)given->b, (mode_t)given->c, (struct mq_attr *)given->d);
 }
 
@@ -52,7 +46,7 @@ static long unlink_queue(const struct arguments *given)
 {
 	char name[NAME_MAX + 3];
 
-	return add_slash(given->a, name) ? mq_unlink(name) : fail(EFAULT);
+	return add_slash(given->a, name) ? mq_unlink(name) : tni_fail(EFAULT);
 }
 
 /* mq_getsetattr(2) is both. */
@@ -214,7 +208,7 @@ static bool call_refused(long number, const struct arguments *given, long *ret_a
 	switch (number) {
 	case SYS_fadvise64:
 		error = posix_fadvise((int)given->a, given->b, given->c, (int)given->d);
-		*ret_answer = error ? fail(error) : 0;
+		*ret_answer = error ? tni_fail(error) : 0;
 		return true;
 	case SYS_fallocate:
 		*ret_answer = fallocate((int)given->a, (int)given->b, given->c, given->d);

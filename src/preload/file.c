@@ -19,12 +19,6 @@
 
 static struct tni_a64 offsets[OFFSETS];
 
-static int fail(int error)
-{
-	errno = error;
-	return -1;
-}
-
 static int64_t offset_of(int fd)
 {
 	return fd < OFFSETS ? (int64_t)tni_get64(&offsets[fd]) : 0;
@@ -46,11 +40,18 @@ void tni_offset_copy(int fd, int copy)
 	set_offset(copy, offset_of(fd));
 }
 
-bool tni_queue_may(int fd, int other)
+bool tni_queue_may_read(int fd)
 {
 	int access = TNI_CALL(tni_mq_access(fd));
 
-	return access >= 0 && access != other;
+	return access == O_RDONLY || access == O_RDWR;
+}
+
+bool tni_queue_may_write(int fd)
+{
+	int access = TNI_CALL(tni_mq_access(fd));
+
+	return access == O_WRONLY || access == O_RDWR;
 }
 
 bool tni_is_still_queue(int fd)
@@ -64,13 +65,13 @@ static ssize_t read_text(int fd, const struct iovec *parts, int count, int64_t o
 	int bytes;
 	ssize_t total = 0;
 
-	if (!tni_queue_may(fd, O_WRONLY))
-		return fail(EBADF);
+	if (!tni_queue_may_read(fd))
+		return tni_fail(EBADF);
 	if (offset < 0)
-		return fail(EINVAL);
+		return tni_fail(EINVAL);
 	bytes = TNI_CALL(tni_mq_describe(fd, text, sizeof(text)));
 	if (bytes < 0)
-		return fail(-bytes);
+		return tni_fail(-bytes);
 	for (int i = 0; i < count && offset + total < bytes; i++) {
 		size_t left = (size_t)(bytes - offset - total);
 		size_t part = parts[i].iov_len < left ? parts[i].iov_len : left;
@@ -133,7 +134,7 @@ TNI_STAND_IN ssize_t __pread_chk(int fd, void *buffer, size_t bytes, off_t offse
 TNI_STAND_IN ssize_t preadv(int fd, const struct iovec *parts, int count, off_t offset)
 {
 	if (tni_is_still_queue(fd))
-		return count < 0 || count > IOV_MAX ? fail(EINVAL)
+		return count < 0 || count > IOV_MAX ? tni_fail(EINVAL)
 						    : read_text(fd, parts, count, offset);
 	return TNI_NEXT(preadv)(fd, parts, count, offset);
 }
@@ -143,49 +144,49 @@ TNI_STAND_IN ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t
 	if (!tni_is_still_queue(fd))
 		return TNI_NEXT(preadv2)(fd, parts, count, offset, flags);
 	if (count < 0 || count > IOV_MAX)
-		return fail(EINVAL);
-	if (flags & ~FLAGS_USUAL && tni_queue_may(fd, O_WRONLY))
-		return fail(EOPNOTSUPP);
+		return tni_fail(EINVAL);
+	if (flags & ~FLAGS_USUAL && tni_queue_may_read(fd))
+		return tni_fail(EOPNOTSUPP);
 	return offset == -1 ? read_on(fd, parts, count) : read_text(fd, parts, count, offset);
 }
 
-static int refuse_write(int fd)
+int tni_refuse_write(int fd)
 {
-	return fail(tni_queue_may(fd, O_RDONLY) ? EINVAL : EBADF);
+	return tni_fail(tni_queue_may_write(fd) ? EINVAL : EBADF);
 }
 
 TNI_STAND_IN ssize_t write(int fd, const void *data, size_t bytes)
 {
 	if (tni_is_still_queue(fd))
-		return refuse_write(fd);
+		return tni_refuse_write(fd);
 	return TNI_NEXT(write)(fd, data, bytes);
 }
 
 TNI_STAND_IN ssize_t writev(int fd, const struct iovec *parts, int count)
 {
 	if (tni_is_still_queue(fd))
-		return refuse_write(fd);
+		return tni_refuse_write(fd);
 	return TNI_NEXT(writev)(fd, parts, count);
 }
 
 TNI_STAND_IN ssize_t pwrite(int fd, const void *data, size_t bytes, off_t offset)
 {
 	if (tni_is_still_queue(fd))
-		return offset < 0 ? fail(EINVAL) : refuse_write(fd);
+		return offset < 0 ? tni_fail(EINVAL) : tni_refuse_write(fd);
 	return TNI_NEXT(pwrite)(fd, data, bytes, offset);
 }
 
 TNI_STAND_IN ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset)
 {
 	if (tni_is_still_queue(fd))
-		return offset < 0 ? fail(EINVAL) : refuse_write(fd);
+		return offset < 0 ? tni_fail(EINVAL) : tni_refuse_write(fd);
 	return TNI_NEXT(pwritev)(fd, parts, count, offset);
 }
 
 TNI_STAND_IN ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
 {
 	if (tni_is_still_queue(fd))
-		return offset < -1 ? fail(EINVAL) : refuse_write(fd);
+		return offset < -1 ? tni_fail(EINVAL) : tni_refuse_write(fd);
 	return TNI_NEXT(pwritev2)(fd, parts, count, offset, flags);
 }
 
@@ -207,15 +208,15 @@ TNI_STAND_IN off_t lseek(int fd, off_t offset, int whence)
 	case SEEK_DATA:
 	case SEEK_HOLE:
 		if (offset < 0 || offset >= TNI_FILE_BYTES)
-			return fail(ENXIO);
+			return tni_fail(ENXIO);
 		if (whence == SEEK_HOLE)
 			to = TNI_FILE_BYTES;
 		break;
 	default:
-		return fail(EINVAL);
+		return tni_fail(EINVAL);
 	}
 	if (to < 0)
-		return fail(EINVAL);
+		return tni_fail(EINVAL);
 	set_offset(fd, to);
 	return to;
 }

@@ -20,7 +20,8 @@ static int answer(int fd, enum need need, int error)
 {
 	if (!tni_is_still_queue(fd))
 		return NO_QUEUE;
-	if (need != NEEDS_NOTHING && !tni_queue_may(fd, need == NEEDS_READ ? O_WRONLY : O_RDONLY))
+	if ((need == NEEDS_READ && !tni_queue_may_read(fd)) ||
+	    (need == NEEDS_WRITE && !tni_queue_may_write(fd)))
 		return EBADF;
 	return error;
 }
@@ -35,10 +36,7 @@ static int answer_pair(int from, int to, int error)
 
 static int as_result(int error)
 {
-	if (error == 0)
-		return 0;
-	errno = error;
-	return -1;
+	return error == 0 ? 0 : tni_fail(error);
 }
 
 /* How the answer is given, the type, the name, its parameters, what is handed on, and the answer. */

@@ -6,12 +6,6 @@
 
 #include <errno.h>
 
-static int fail(int error)
-{
-	errno = error;
-	return -1;
-}
-
 /* What fstat(2) said of the queue's own descriptor. */
 static int describe(int fd, struct stat *status)
 {
@@ -19,7 +13,7 @@ static int describe(int fd, struct stat *status)
 	int result = TNI_CALL(tni_mq_owner(fd, &mode, &uid, &gid));
 
 	if (result != 0)
-		return fail(-result);
+		return tni_fail(-result);
 	status->st_mode = S_IFREG | (mode & 07777);
 	status->st_uid = uid;
 	status->st_gid = gid;
@@ -91,17 +85,17 @@ TNI_STAND_IN int statx(int folder, const char *path, int flags, unsigned wanted,
 /* The mode of a queue is that which it was made with: what this would change is the file of what one polls. */
 TNI_STAND_IN int fchmod(int fd, mode_t mode)
 {
-	return tni_is_still_queue(fd) ? fail(EPERM) : TNI_NEXT(fchmod)(fd, mode);
+	return tni_is_still_queue(fd) ? tni_fail(EPERM) : TNI_NEXT(fchmod)(fd, mode);
 }
 
 TNI_STAND_IN int fchown(int fd, uid_t uid, gid_t gid)
 {
-	return tni_is_still_queue(fd) ? fail(EPERM) : TNI_NEXT(fchown)(fd, uid, gid);
+	return tni_is_still_queue(fd) ? tni_fail(EPERM) : TNI_NEXT(fchown)(fd, uid, gid);
 }
 
 TNI_STAND_IN int fchownat(int folder, const char *path, uid_t uid, gid_t gid, int flags)
 {
-	return is_meant(folder, path, flags) ? fail(EPERM)
+	return is_meant(folder, path, flags) ? tni_fail(EPERM)
 					     : TNI_NEXT(fchownat)(folder, path, uid, gid, flags);
 }
 

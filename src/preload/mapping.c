@@ -11,27 +11,18 @@ TNI_STAND_IN void *mmap(void *address, size_t bytes, int protection, int flags, 
 	bool is_on = tni_face_is_on(TNI_FACE_POSIX_SHM);
 	void *mapped;
 
-	if (is_on && flags & MAP_FIXED) {
-		tni_defer_begin();
-		tni_shm_unmapped(address, bytes);
-		tni_defer_end();
-	}
+	if (is_on && flags & MAP_FIXED)
+		TNI_CALL_VOID(tni_shm_unmapped(address, bytes));
 	mapped = TNI_NEXT(mmap)(address, bytes, protection, flags, fd, offset);
-	if (is_on && fd >= 0 && !(flags & MAP_ANONYMOUS) && mapped != MAP_FAILED) {
-		tni_defer_begin();
-		tni_shm_mapped(fd, offset, mapped, bytes, protection);
-		tni_defer_end();
-	}
+	if (is_on && fd >= 0 && !(flags & MAP_ANONYMOUS) && mapped != MAP_FAILED)
+		TNI_CALL_VOID(tni_shm_mapped(fd, offset, mapped, bytes, protection));
 	return mapped;
 }
 
 TNI_STAND_IN int munmap(void *address, size_t bytes)
 {
-	if (tni_face_is_on(TNI_FACE_POSIX_SHM)) {
-		tni_defer_begin();
-		tni_shm_unmapped(address, bytes);
-		tni_defer_end();
-	}
+	if (tni_face_is_on(TNI_FACE_POSIX_SHM))
+		TNI_CALL_VOID(tni_shm_unmapped(address, bytes));
 	return TNI_NEXT(munmap)(address, bytes);
 }
 
@@ -44,11 +35,8 @@ TNI_STAND_IN void *mremap(void *address, size_t old_bytes, size_t bytes, int fla
 	wanted = va_arg(more, void *);
 	va_end(more);
 	moved = TNI_NEXT(mremap)(address, old_bytes, bytes, flags, wanted);
-	if (tni_face_is_on(TNI_FACE_POSIX_SHM) && moved != MAP_FAILED) {
-		tni_defer_begin();
-		tni_shm_moved(address, old_bytes, moved, bytes);
-		tni_defer_end();
-	}
+	if (tni_face_is_on(TNI_FACE_POSIX_SHM) && moved != MAP_FAILED)
+		TNI_CALL_VOID(tni_shm_moved(address, old_bytes, moved, bytes));
 	return moved;
 }
 
@@ -56,11 +44,8 @@ TNI_STAND_IN int mprotect(void *address, size_t bytes, int protection)
 {
 	int result = TNI_NEXT(mprotect)(address, bytes, protection);
 
-	if (result == 0 && tni_face_is_on(TNI_FACE_POSIX_SHM)) {
-		tni_defer_begin();
-		tni_shm_protected(address, bytes, protection);
-		tni_defer_end();
-	}
+	if (result == 0 && tni_face_is_on(TNI_FACE_POSIX_SHM))
+		TNI_CALL_VOID(tni_shm_protected(address, bytes, protection));
 	return result;
 }
 

@@ -19,12 +19,6 @@ bool tni_queue_begin(void)
 	return true;
 }
 
-static int fault(void)
-{
-	errno = EFAULT;
-	return -1;
-}
-
 /* NULL in the place of what leads nowhere: the face looks at it in its turn. */
 #define GOOD(pointer) (tni_pointer_is_bad(pointer) ? NULL : (pointer))
 
@@ -54,7 +48,7 @@ TNI_STAND_IN mqd_t mq_open(const char *name, int flags, ...)
 	if (!tni_queue_begin())
 		return TNI_NEXT(mq_open)(name, flags, mode, attributes);
 	if (tni_pointer_is_bad(attributes))
-		return fault();
+		return tni_fail(EFAULT);
 	return opened(TNI_CALL(tenon_mq_open(name, flags & ~TENON_MQ_UNPOLLED, mode, attributes)));
 }
 
@@ -89,14 +83,14 @@ TNI_STAND_IN int mq_timedsend(mqd_t queue, const char *data, size_t bytes, unsig
 	if (!tni_queue_begin())
 		return TNI_NEXT(mq_timedsend)(queue, data, bytes, priority, deadline);
 	if (tni_pointer_is_bad(deadline))
-		return fault();
+		return tni_fail(EFAULT);
 	return TNI_CALL(tenon_mq_timedsend(queue, GOOD(data), bytes, priority, deadline));
 }
 
 /* Who may not be told of the priority has received the message, as on Linux. */
 static ssize_t received(ssize_t bytes, const unsigned *ret_priority)
 {
-	return bytes >= 0 && tni_pointer_is_bad(ret_priority) ? fault() : bytes;
+	return bytes >= 0 && tni_pointer_is_bad(ret_priority) ? tni_fail(EFAULT) : bytes;
 }
 
 TNI_STAND_IN ssize_t mq_receive(mqd_t queue, char *buffer, size_t bytes, unsigned *ret_priority)
@@ -113,7 +107,7 @@ TNI_STAND_IN ssize_t mq_timedreceive(mqd_t queue, char *buffer, size_t bytes,
 	if (!tni_queue_begin())
 		return TNI_NEXT(mq_timedreceive)(queue, buffer, bytes, ret_priority, deadline);
 	if (tni_pointer_is_bad(deadline))
-		return fault();
+		return tni_fail(EFAULT);
 	return received(TNI_CALL(tenon_mq_timedreceive(queue, GOOD(buffer), bytes,
 						       GOOD(ret_priority), deadline)),
 			ret_priority);
@@ -124,14 +118,14 @@ TNI_STAND_IN int mq_notify(mqd_t queue, const struct sigevent *notification)
 	if (!tni_queue_begin())
 		return TNI_NEXT(mq_notify)(queue, notification);
 	if (tni_pointer_is_bad(notification))
-		return fault();
+		return tni_fail(EFAULT);
 	return TNI_CALL(tenon_mq_notify(queue, notification));
 }
 
 /* What the old attributes are written to is looked at behind the call, as on Linux. */
 static int told(int result, const struct mq_attr *ret_attributes)
 {
-	return result == 0 && tni_pointer_is_bad(ret_attributes) ? fault() : result;
+	return result == 0 && tni_pointer_is_bad(ret_attributes) ? tni_fail(EFAULT) : result;
 }
 
 TNI_STAND_IN int mq_getattr(mqd_t queue, struct mq_attr *ret_attributes)
@@ -147,6 +141,6 @@ TNI_STAND_IN int mq_setattr(mqd_t queue, const struct mq_attr *attributes,
 	if (!tni_queue_begin())
 		return TNI_NEXT(mq_setattr)(queue, attributes, ret_before);
 	if (tni_pointer_is_bad(attributes))
-		return fault();
+		return tni_fail(EFAULT);
 	return told(TNI_CALL(tenon_mq_setattr(queue, attributes, GOOD(ret_before))), ret_before);
 }

@@ -12,9 +12,7 @@ void tni_watch(int fd)
 {
 	if (!tni_is_queue(fd))
 		return;
-	tni_defer_begin();
-	tni_mq_watch(fd);
-	tni_defer_end();
+	TNI_CALL_VOID(tni_mq_watch(fd));
 }
 
 static inline bool is_needed(void)

@@ -10,6 +10,7 @@
  *	stream.c poll.c
  *	inherited.c		those that were there before
  *	direct.c		the same by syscall(2)
+ *	mapping.c		what is mapped of shared memory objects, for its guard
  *	pointer.c		EFAULT
  *	signal.c		handlers, which wait until the library is at rest
  *	own.c memory.c		what the library in here calls itself, and its descriptors
@@ -116,7 +117,7 @@ static __attribute__((constructor(101))) void begin(void)
 	tni_memory_find();
 	tni_memory_is_borrowed();
 	if (tni_face_is_on(TNI_FACE_POSIX_MQ)) {
-		tni_mq_tell_of_polls();
+		tni_mq_tell_all();
 		tni_inherited_find();
 	}
 }

@@ -4,6 +4,7 @@
 
 /* What the files of the preload library share.  See preload.c. */
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -77,6 +78,21 @@ extern __typeof__(write) __real_write;
 		answer_;                        \
 	})
 
+/* The same of one that answers nothing. */
+#define TNI_CALL_VOID(expression)  \
+	do {                       \
+		tni_defer_begin(); \
+		expression;        \
+		tni_defer_end();   \
+	} while (0)
+
+/* Ends a call that has failed. */
+static inline int tni_fail(int error)
+{
+	errno = error;
+	return -1;
+}
+
 /* own.c: descriptors that are the library's, and that the program knows nothing of. */
 bool tni_own_is(int fd);
 void tni_own_give(int fd); /* it is the program's */
@@ -85,11 +101,17 @@ int tni_own_top(void);	   /* no number from here on is one */
 /* descriptor.c: it is one of a queue. */
 void tni_queue_note(int fd);
 
-/* file.c: whether it is one of a queue, where speed does not matter: libc may have closed it by
- * itself.  And whether it is open for more than `other`. */
+/* How long Linux says that a queue's file is. */
 #define TNI_FILE_BYTES 80
+
+/* file.c: whether it is one of a queue, where speed does not matter: libc may have closed it by
+ * itself. */
 bool tni_is_still_queue(int fd);
-bool tni_queue_may(int fd, int other);
+/* What the queue's descriptor is open for. */
+bool tni_queue_may_read(int fd);
+bool tni_queue_may_write(int fd);
+/* The answer to who writes to it. */
+int tni_refuse_write(int fd);
 /* How much of it is left to be read. */
 int tni_file_left(int fd);
 

@@ -11,12 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int fail(int error)
-{
-	errno = error;
-	return -1;
-}
-
 static ssize_t read_stream(void *cookie, char *buffer, size_t bytes)
 {
 	return __real_read((int)(intptr_t)cookie, buffer, bytes);
@@ -54,8 +48,8 @@ TNI_STAND_IN FILE *fdopen(int fd, const char *mode)
 	if (!tni_is_still_queue(fd))
 		return TNI_NEXT(fdopen)(fd, mode);
 	is_both = strchr(mode, '+') != NULL;
-	if (((is_both || mode[0] == 'r') && !tni_queue_may(fd, O_WRONLY)) ||
-	    ((is_both || mode[0] != 'r') && !tni_queue_may(fd, O_RDONLY))) {
+	if (((is_both || mode[0] == 'r') && !tni_queue_may_read(fd)) ||
+	    ((is_both || mode[0] != 'r') && !tni_queue_may_write(fd))) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -66,14 +60,9 @@ TNI_STAND_IN FILE *fdopen(int fd, const char *mode)
 	return stream;
 }
 
-static int refuse_print(int fd)
-{
-	return fail(tni_queue_may(fd, O_RDONLY) ? EINVAL : EBADF);
-}
-
 TNI_STAND_IN int vdprintf(int fd, const char *format, va_list more)
 {
-	return tni_is_still_queue(fd) ? refuse_print(fd) : TNI_NEXT(vdprintf)(fd, format, more);
+	return tni_is_still_queue(fd) ? tni_refuse_write(fd) : TNI_NEXT(vdprintf)(fd, format, more);
 }
 
 TNI_STAND_IN int dprintf(int fd, const char *format, ...)
@@ -89,7 +78,7 @@ TNI_STAND_IN int dprintf(int fd, const char *format, ...)
 
 TNI_STAND_IN int __vdprintf_chk(int fd, int checks, const char *format, va_list more)
 {
-	return tni_is_still_queue(fd) ? refuse_print(fd)
+	return tni_is_still_queue(fd) ? tni_refuse_write(fd)
 				      : TNI_NEXT(__vdprintf_chk)(fd, checks, format, more);
 }
 

@@ -3,6 +3,7 @@
 /* mq_getattr, mq_setattr, and whose O_NONBLOCK it is. */
 
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 
 #include "mq.h"
 
@@ -205,6 +206,32 @@ REQUIREMENT(setattr_fork_clear, "fork(2); fcntl(2), F_SETFL",
 	conform_act(child_clears, &queue);
 	find_nothing_in_time(queue);
 }
+
+#ifdef __x86_64__
+/* By a system call that no library can see, as a program without the C library makes it. */
+static void child_sets_unseen(void *context)
+{
+	long result = SYS_fcntl;
+
+	__asm__ volatile("syscall"
+			 : "+a"(result)
+			 : "D"((long)*(mqd_t *)context), "S"((long)F_SETFL), "d"((long)O_NONBLOCK)
+			 : "rcx", "r11", "memory");
+	EXPECT_IS(result, 0);
+}
+
+REQUIREMENT(
+	setattr_unseen, "fork(2); fcntl(2), F_SETFL",
+	"a call does not wait, whoever has set O_NONBLOCK of the description, and by whatever way")
+{
+	mqd_t queue = make_queue(O_RDWR);
+
+	put(queue, "x", 1);
+	take(queue, "x", 1);
+	conform_act(child_sets_unseen, &queue);
+	find_nothing(queue);
+}
+#endif
 
 REQUIREMENT(setattr_ioctl, "ioctl(2), FIONBIO",
 	    "what ioctl sets and takes away mq_getattr tells, and calls heed it")

@@ -348,7 +348,7 @@ REQUIREMENT(notify_none, "sigevent(7), SIGEV_NONE",
 /* Of the thread that is told. */
 static struct {
 	mqd_t queue;
-	int value, tid, detached;
+	int value, tid, detached, processors;
 	size_t stack_bytes;
 	pthread_t thread;
 	int done;
@@ -357,7 +357,10 @@ static struct {
 static void thread_is_told(union sigval value)
 {
 	pthread_attr_t attributes;
+	cpu_set_t processors;
 
+	EXPECT_IS(pthread_getaffinity_np(pthread_self(), sizeof(processors), &processors), 0);
+	told.processors = CPU_COUNT(&processors);
 	told.value = value.sival_int;
 	told.tid = (int)syscall(SYS_gettid);
 	told.thread = pthread_self();
@@ -404,6 +407,40 @@ REQUIREMENT(notify_thread_attributes, "XSH 2.4.1, SIGEV_THREAD",
 	put(queue, "x", 1);
 	(void)conform_await_word(&told.done);
 	EXPECT_IS(told.stack_bytes, bytes);
+}
+
+/* The first processor that this process may run on; -1: there is no other. */
+static int first_processor(void)
+{
+	cpu_set_t all;
+	int first = 0;
+
+	REQUIRE(sched_getaffinity(0, sizeof(all), &all) == 0);
+	while (!CPU_ISSET(first, &all))
+		first++;
+	return CPU_COUNT(&all) > 1 ? first : -1;
+}
+
+REQUIREMENT(notify_thread_attributes_gone, "XSH 2.4.1, SIGEV_THREAD",
+	    "the attributes may be destroyed and used anew once mq_notify has returned")
+{
+	mqd_t queue = make_queue(O_RDWR);
+	int processor = first_processor();
+	pthread_attr_t attributes;
+	cpu_set_t one;
+
+	if (processor < 0)
+		conform_skip("there is one processor");
+	CPU_ZERO(&one);
+	CPU_SET(processor, &one);
+	EXPECT_IS(pthread_attr_init(&attributes), 0);
+	EXPECT_IS(pthread_attr_setaffinity_np(&attributes, sizeof(one), &one), 0);
+	EXPECT_IS(notify_by_thread(queue, 1, &attributes), 0);
+	EXPECT_IS(pthread_attr_destroy(&attributes), 0);
+	memset(&attributes, -1, sizeof(attributes));
+	put(queue, "x", 1);
+	(void)conform_await_word(&told.done);
+	EXPECT_IS(told.processors, 1);
 }
 
 static void thread_registers_again(union sigval value)

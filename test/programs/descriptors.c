@@ -2,7 +2,7 @@
 
 /*
  * What Linux lets one do with the descriptor of a message queue besides mq_…: prints an answer a line.
- * descriptors_test.py runs it with the kernel's queues and with Tenon's, and compares.
+ * alike_test.py runs it with the kernel's queues and with Tenon's, and compares.
  *
  *	descriptors NAME
  */

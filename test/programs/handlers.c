@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What a program sees of its signal handlers: prints an answer a line.  descriptors_test.py runs it with and without the
+ * What a program sees of its signal handlers: prints an answer a line.  alike_test.py runs it with and without the
  * preload library, and compares.
  */
 
