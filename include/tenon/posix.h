@@ -244,8 +244,8 @@ TENON_PUBLIC int tenon_sem_getvalue(sem_t *semaphore, int *ret_value);
  * shm_open(3): O_RDONLY or O_RDWR, and any of O_CREAT, O_EXCL, O_TRUNC.  The descriptor has
  * FD_CLOEXEC.  Does not wait.
  *
- * -1 and EACCES; EEXIST; EINVAL the name; EMFILE, ENFILE; ENAMETOOLONG; ENOENT; ENOSPC; EPERM the
- * namespace belongs to somebody unexpected.
+ * -1 and EACCES; EEXIST; EINVAL the name, or something else than a file has it; EMFILE, ENFILE;
+ * ENAMETOOLONG; ENOENT; ENOSPC; EPERM the namespace belongs to somebody unexpected.
  */
 TENON_PUBLIC int tenon_shm_open(const char *name, int flags, mode_t mode);
 

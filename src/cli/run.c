@@ -183,6 +183,21 @@ static int check_library(const char *path)
 	return CLI_OK;
 }
 
+/* Of a list as LD_PRELOAD is one. */
+static bool is_in_list(const char *list, const char *path)
+{
+	size_t bytes = strlen(path);
+
+	for (list += strspn(list, " :"); list[0]; list += strspn(list, " :")) {
+		size_t length = strcspn(list, " :");
+
+		if (length == bytes && !memcmp(list, path, bytes))
+			return true;
+		list += length;
+	}
+	return false;
+}
+
 static int set_preload(void)
 {
 	CLI_CLEANUP(cli_cleanup_free) char *list = NULL;
@@ -195,7 +210,7 @@ static int set_preload(void)
 	if (status)
 		return status;
 	/* One `tenon run` under another. */
-	if (before && strstr(before, path))
+	if (before && is_in_list(before, path))
 		return CLI_OK;
 	if (asprintf(&list, "%s%s%s", before ? before : "", before && before[0] ? ":" : "", path) <
 	    0) {

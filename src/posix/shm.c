@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <tenon/posix.h>
@@ -17,6 +19,14 @@
 #include "core/quiet.h"
 #include "posix/errmap.h"
 #include "posix/name.h"
+
+/* Whoever may write beside it may have put something else there: a FIFO, for which an open would wait. */
+static bool is_memory(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
 
 static int open_in(int directory_fd, const char *name, int flags, mode_t mode)
 {
@@ -26,10 +36,16 @@ static int open_in(int directory_fd, const char *name, int flags, mode_t mode)
 	tni_namespace_file(TENON_KIND_MEMORY, name, file_name);
 	if ((flags & O_CREAT) && tni_namespace_link(file_name, name, link_name))
 		(void)!symlinkat(name, directory_fd, link_name);
-	fd = openat(directory_fd, file_name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
-	if (fd >= 0)
-		return fd;
-	return errno == EISDIR ? -EINVAL : -errno;
+	fd = openat(directory_fd, file_name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode);
+	if (fd < 0)
+		return errno == EISDIR || errno == ENXIO ? -EINVAL : -errno;
+	if (!is_memory(fd)) {
+		close(fd);
+		return -EINVAL;
+	}
+	if (!(flags & O_NONBLOCK))
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	return fd;
 }
 
 /* The standard wants the lowest number, which the folder had. */

@@ -19,6 +19,7 @@
 #include <tenon/posix.h>
 
 #include "core/clock.h"
+#include "core/quiet.h"
 #include "object/options.h"
 #include "posix/name.h"
 
@@ -54,6 +55,7 @@ int tenon_shm_status(const char *name, struct tenon_shm_status *ret_status)
 {
 	struct tenon_shm_status status = {.size = sizeof(status)};
 	struct statx file;
+	TNI_NO_CANCEL;
 	int result = tni_status_check(ret_status);
 
 	if (result == 0)
@@ -155,6 +157,7 @@ int tenon_shm_users(const char *name,
 	uint32_t unseen = 0;
 	struct statx file;
 	DIR *proc;
+	TNI_NO_CANCEL;
 	int result = visit ? look_at(name, &file) : -EINVAL;
 
 	if (result != 0)

@@ -120,6 +120,11 @@ def test_what_is_preloaded_already_comes_first(namespace):
     equal(seen['LD_PRELOAD'], f'{libc}:{library(namespace)}')
     seen = json.loads(namespace.run('run', '--', namespace.command, 'run', *ENVIRONMENT))
     equal(seen['LD_PRELOAD'], library(namespace))
+    # A path that has it in it is another's.
+    other = shutil.copy(library(namespace), os.path.join(namespace.scratch, 'other.so'))
+    longer = shutil.copy(other, other + '.1')
+    seen = environment_of(namespace, environment={'LD_PRELOAD': longer, 'TENON_PRELOAD_LIBRARY': other})
+    equal(seen['LD_PRELOAD'], f'{longer}:{other}')
 
 
 def test_namespace_is_absolute(namespace):

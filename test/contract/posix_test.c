@@ -196,6 +196,24 @@ static void long_name(void)
 	close(fd);
 }
 
+/* The bug: shm_open waited for a writer of what somebody had put into its place. */
+static void not_memory(void)
+{
+	char path[200];
+	int fd = tenon_shm_open("/m", O_RDWR | O_CREAT, 0600);
+
+	REQUIRE(fd >= 0);
+	EXPECT_IS(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+	close(fd);
+	snprintf(path, sizeof(path), "%s/m.m", contract_folder);
+	REQUIRE(unlink(path) == 0 && mkfifo(path, 0600) == 0);
+	EXPECT_IS(tenon_shm_open("/m", O_RDONLY, 0), -1);
+	EXPECT_IS(errno, EINVAL);
+	EXPECT_IS(tenon_shm_open("/m", O_RDWR, 0), -1);
+	EXPECT_IS(errno, EINVAL);
+	EXPECT_IS(tenon_shm_unlink("/m"), 0);
+}
+
 static int find_own(const struct tenon_shm_user *user, void *context)
 {
 	if (user->pid == getpid())
@@ -319,6 +337,7 @@ int main(void)
 		{"a hostile writer", hostile_writer, NULL},
 		{"freed at once", freed_at_once, NULL},
 		{"a long name", long_name, NULL},
+		{"what is no memory", not_memory, NULL},
 		{"who uses shared memory", users, NULL},
 		{"the guard", guard, NULL},
 		{"the guard of parts", guard_parts, NULL},
