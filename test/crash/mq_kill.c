@@ -582,7 +582,7 @@ int main(int argc, char **argv)
 		CASE("poll-full/polled", 28, .is_rival = true),
 		CASE("close-descriptor/polled", 29),
 		CASE("copy-over/polled", 30),
-		CASE("fork/polled", 31, .has_threads = true),
+		CASE("fork/polled", 31, .has_threads = true, .forks = true),
 		ALONE("send/own-registered", 32, NO_SLEEPER),
 		ALONE("receive-blocked/own-registered", 33, NO_SLEEPER, .may_wait = true,
 		      .help = help),

@@ -284,8 +284,8 @@ static bool survive(struct step_victim *victim, const struct step_trace *trace, 
 	right = is_possible(end) && fault[0] == '\0';
 	if (sleeper)
 		right = prove_sleeper(finished, since_ns, &answer) && right;
-	/* Whom the victim had started. */
-	while (waitpid(-1, NULL, 0) > 0)
+	/* Whom the victim has started, and whose parent this is now. */
+	while (current->forks && waitpid(-1, NULL, 0) > 0)
 		;
 	return right && current->prove(current, finished, answer);
 }

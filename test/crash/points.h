@@ -27,6 +27,7 @@ struct points_case {
 	bool is_second;	  /* it comes when the victim sleeps, which is woken first then */
 	bool may_wait;	  /* the victim has to be helped, or is left asleep */
 	bool is_long;	  /* its loops are: a quarter of the points, and of no loop all rounds */
+	bool forks;	  /* the victim does, and nobody else has children here */
 	bool has_threads; /* the victim's are not stepped: all of its instructions are */
 	/* Why it cannot be run here, or NULL.  May be NULL. */
 	const char *(*obstacle)(const struct points_case *one);
