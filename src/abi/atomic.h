@@ -158,6 +158,12 @@ static inline bool tni_cas_total64(struct tni_a64 *word, uint64_t *expected, uin
 						       memory_order_seq_cst, memory_order_acquire);
 }
 
+static inline bool tni_cas_total32(struct tni_a32 *word, uint32_t *expected, uint32_t value)
+{
+	return atomic_compare_exchange_strong_explicit(&word->v, expected, value,
+						       memory_order_seq_cst, memory_order_acquire);
+}
+
 static inline void tni_step(void)
 {
 	atomic_signal_fence(memory_order_seq_cst);

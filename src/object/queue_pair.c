@@ -36,6 +36,9 @@
  * So what somebody waits for is told before it is there, and who dies leaves a descriptor that promises too much, never
  * one that promises too little.  A queue that was never polled has none of this.
  *
+ * ORD epoch: who steps changes the level and then looks at the epoch; who counts changes the epoch and then looks at the levels.
+ * One of them sees the other.
+ *
  * ORD flags: who sees a change of O_NONBLOCK as done asks fcntl(2) behind it, and sees it as begun as well.
  *
  * Known fault: if one is killed between its step and its look at the epoch, in the same instants in which another one counts
@@ -124,13 +127,15 @@ static int packets_wanted(const struct tenon_queue *queue)
 {
 	const struct tni_a32 *level = queue->control->pair_level;
 
-	return (tni_get32(&level[TNI_SEND]) != 0) + (tni_get32(&level[TNI_RECEIVE]) == 0);
+	/* ORD(epoch) */
+	return (tni_load_total32(&level[TNI_SEND]) != 0) +
+	       (tni_load_total32(&level[TNI_RECEIVE]) == 0);
 }
 
 void tni_pair_count(struct tenon_queue *queue)
 {
 	struct tni_a32 *epoch = &queue->control->pair_epoch;
-	uint32_t own = tni_fetch_add32(epoch, 1) + 1;
+	uint32_t own = tni_fetch_add_total32(epoch, 1) + 1; /* ORD(epoch) */
 	int fd = own_descriptor(queue, false), packets;
 	char packet;
 
@@ -153,17 +158,20 @@ void tni_pair_count(struct tenon_queue *queue)
  * tells, who has. */
 static void change(struct tenon_queue *queue, uint32_t side, uint32_t to)
 {
-	struct tni_a32 *epoch = &queue->control->pair_epoch;
+	struct tni_a32 *epoch = &queue->control->pair_epoch, *level;
 	int fd = own_descriptor(queue, false);
-	uint32_t before = tni_get32(epoch), from = !to;
+	uint32_t before = tni_get32(epoch), from;
 	ssize_t bytes;
 	char packet;
 
-	if (fd < 0 || !tni_cas32(&queue->control->pair_level[side], &from, to))
+	level = &queue->control->pair_level[side];
+	from = tni_get32(level);
+	/* Whatever else than 0 somebody may have written there is 1. */
+	if (fd < 0 || (from != 0) == to || !tni_cas_total32(level, &from, to)) /* ORD(epoch) */
 		return;
 	/* A packet more when it becomes readable, or ceases to be writable. */
 	bytes = to == (side == TNI_SEND) ? write(fd, "", 1) : read(fd, &packet, 1);
-	if (bytes != 1 || tni_get32(epoch) != before)
+	if (bytes != 1 || tni_load_total32(epoch) != before) /* ORD(epoch) */
 		tni_pair_count(queue);
 }
 

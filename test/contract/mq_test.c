@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -474,6 +475,27 @@ static void test_close_amid_calls(void)
 	EXPECT(!is_mapped());
 }
 
+/* The bug: a level that is neither 0 nor 1 was taken for raised, and never lowered: who polls was told of nothing for good. */
+static void test_scribbled_level(void)
+{
+	mqd_t queue = open_queue(O_RDWR | O_NONBLOCK, 1);
+	struct tenon_queue *native = look_in();
+	struct pollfd entry = {.fd = queue, .events = POLLIN | POLLOUT};
+
+	for (uint32_t side = 0; side < TNI_GATES; side++) {
+		EXPECT_IS(send_one(queue), 0);
+		tni_set32(&native->control->pair_level[side], 7);
+		EXPECT_IS(send_one(queue), -1);
+		EXPECT(poll(&entry, 1, 0) == 1 && entry.revents == POLLIN);
+		EXPECT_IS(receive_one(queue), 8);
+		tni_set32(&native->control->pair_level[side], 7);
+		EXPECT_IS(receive_one(queue), -1);
+		EXPECT(poll(&entry, 1, 0) == 1 && entry.revents == POLLOUT);
+	}
+	tenon_queue_close(native);
+	EXPECT_IS(tenon_mq_close(queue), 0);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -484,6 +506,7 @@ int main(void)
 		{"a queue that fails when it is full", test_queue_that_fails_when_full, NULL},
 		{"threads that are cancelled have done nothing", test_cancelled, NULL},
 		{"a thread that is cancelled before it sleeps", test_cancelled_before_sleep, NULL},
+		{"a level that was scribbled upon falls", test_scribbled_level, NULL},
 		{"what is kept is no standard descriptor", test_no_standard_descriptor, NULL},
 		{"a queue that is there is not opened to say so", test_exclusive, NULL},
 		{"nor are a semaphore and shared memory", test_exclusive_beside, NULL},
