@@ -2,7 +2,8 @@
 
 /*
  * Semaphores of the POSIX face, killed at the instructions of their calls: points.h.  Those of sem_init lie in a page that all
- * share, which has nothing else; the named ones are Tenon's semaphores, and only what the face adds is new.
+ * share, which has nothing else; the named ones are Tenon's semaphores, and only what the face adds is new.  And its shared
+ * memory: a file, which is there whole or not, and which others use meanwhile.
  */
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <semaphore.h>
 
@@ -19,6 +21,7 @@
 
 #define NAME "/victim"
 #define FAR_S 600
+#define MEMORY_BYTES 8192
 
 enum operation {
 	POST,
@@ -35,11 +38,15 @@ enum operation {
 	NAMED_WAIT,
 	NAMED_ASLEEP,
 	NAMED_CLOSE,
+	MEMORY_MAKE,
+	MEMORY_USE,
+	MEMORY_UNLINK,
 };
 
 static sem_t *shared; /* the page */
 static sem_t *own, *victims;
 static uint32_t given;
+static char *memory; /* mapped here before */
 
 static bool is_named(const struct points_case *one)
 {
@@ -235,6 +242,83 @@ static void clear_stage(const struct points_case *one)
 	sem_unlink(NAME);
 }
 
+/* Opens it, made or not, as long as it is to be, and maps it; NULL: it cannot. */
+static char *map_memory(int flags)
+{
+	int fd = shm_open(NAME, O_RDWR | flags, 0600);
+	char *bytes = NULL;
+
+	if (fd >= 0 && ftruncate(fd, MEMORY_BYTES) == 0)
+		bytes = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (fd >= 0)
+		close(fd);
+	return bytes == MAP_FAILED ? NULL : bytes;
+}
+
+static bool set_memory(const struct points_case *one)
+{
+	memory = one->number == MEMORY_MAKE ? NULL : map_memory(O_CREAT | O_EXCL);
+	if (memory)
+		memory[0] = 'm';
+	return memory || one->number == MEMORY_MAKE;
+}
+
+static int prepare_memory(const struct points_case *one)
+{
+	(void)one;
+	return 0;
+}
+
+static void operate_memory(const struct points_case *one)
+{
+	char *bytes;
+
+	if (one->number == MEMORY_UNLINK) {
+		shm_unlink(NAME);
+		return;
+	}
+	bytes = map_memory(one->number == MEMORY_MAKE ? O_CREAT | O_EXCL : 0);
+	if (bytes) {
+		bytes[1] = 'v';
+		munmap(bytes, MEMORY_BYTES);
+	}
+}
+
+/* What is there is whole; what was mapped before is as it was. */
+static bool prove_memory(const struct points_case *one, bool finished, int answer)
+{
+	bool is_there = shm_unlink(NAME) == 0;
+	char *bytes;
+
+	(void)answer;
+	if (one->number != MEMORY_MAKE && memory[0] != 'm')
+		return points_wrong("the bytes", memory[0]);
+	if (one->number == MEMORY_USE ? !is_there
+				      : finished && is_there != (one->number == MEMORY_MAKE))
+		return points_wrong("whether it is there", is_there);
+	bytes = map_memory(O_CREAT | O_EXCL);
+	if (!bytes || bytes[0] != 0)
+		return points_wrong("a new one", errno);
+	munmap(bytes, MEMORY_BYTES);
+	return true;
+}
+
+static void clear_memory(const struct points_case *one)
+{
+	(void)one;
+	shm_unlink(NAME);
+	if (memory)
+		munmap(memory, MEMORY_BYTES);
+	memory = NULL;
+}
+
+#define MEMORY_CASE(text, operation)                                                           \
+	{                                                                                      \
+		.name = (text), .number = (operation), .no_sleeper = true,                     \
+		.set_stage = set_memory, .prepare = prepare_memory, .operate = operate_memory, \
+		.prove = prove_memory, .clear_stage = clear_memory,                            \
+	}
+
 #define CASE(text, operation, ...)                                                                 \
 	{                                                                                          \
 		.name = (text), .number = (operation), .set_stage = set_stage, .prepare = prepare, \
@@ -260,6 +344,9 @@ int main(int argc, char **argv)
 		CASE("named-wait", NAMED_WAIT, .no_sleeper = true),
 		CASE("named-wait-asleep", NAMED_ASLEEP, .may_wait = true),
 		CASE("named-close", NAMED_CLOSE, ),
+		MEMORY_CASE("memory-make", MEMORY_MAKE),
+		MEMORY_CASE("memory-use", MEMORY_USE),
+		MEMORY_CASE("memory-unlink", MEMORY_UNLINK),
 	};
 
 	return points_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
