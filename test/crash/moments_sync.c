@@ -520,15 +520,27 @@ static void inherit_work(uint32_t index)
 	moments_wrong("the lock, or what it protects", result);
 }
 
-/* They may be at rest; who waits does so for one who has it. */
+/*
+ * They may be at rest, and come from there at any moment: who sleeps between two looks at an owner
+ * that is none, while nobody goes on, waits for nobody.
+ */
+static bool sleeps_for_nobody(uint32_t index)
+{
+	struct tenon_lock_status before = {.size = sizeof(before)},
+				 after = {.size = sizeof(after)};
+	uint64_t progress = atomic_load(&moments->progress);
+
+	return tenon_lock_status(inherit, &before) == 0 && before.owner_pid == 0 &&
+	       atomic_load(&moments->slot[index].state) &&
+	       moments_is_asleep(atomic_load(&moments->slot[index].pid)) &&
+	       tenon_lock_status(inherit, &after) == 0 && after.owner_pid == 0 &&
+	       atomic_load(&moments->progress) == progress;
+}
+
 static bool inherit_feed(void)
 {
-	struct tenon_lock_status status = {.size = sizeof(status)};
-
-	if (tenon_lock_status(inherit, &status) != 0)
-		return moments_wrong("status", 0);
 	for (uint32_t i = 0; i < MOMENTS_WORKERS; i++)
-		if (atomic_load(&moments->slot[i].state) && status.owner_pid == 0)
+		if (sleeps_for_nobody(i))
 			return moments_wrong("somebody sleeps, and nobody has it", i);
 	return true;
 }
