@@ -86,7 +86,8 @@ TENON_PUBLIC int tenon_namespace_path(char *ret_path, uint64_t capacity_bytes);
 #define TENON_KIND_BARRIER 7u
 #define TENON_KIND_ONCE 8u
 #define TENON_KIND_SEMAPHORE_SET 10u
-#define TENON_KIND_MEMORY 11u /* a shared memory object: tenon/posix.h */
+#define TENON_KIND_MEMORY 11u  /* a shared memory object: tenon/posix.h */
+#define TENON_KIND_SEGMENT 12u /* shared memory of System V: tenon/sysv.h */
 
 /* Flags of opening by name, of any kind. */
 #define TENON_CREATE 1u	   /* make it if it is missing */

@@ -19,6 +19,7 @@
 #include "abi/region.h"
 #include "abi/semaphore_set.h"
 #include "abi/sync.h"
+#include "abi/sysv.h"
 #include "core/index.h"
 
 /* M(structure, member) for each member; S(structure, its list) for each structure. */
@@ -190,6 +191,16 @@
 	M(tni_set_head, operated_ns) M(tni_set_head, operations) M(tni_set_head, changed_ns) \
 	M(tni_set_head, undone) M(tni_set_head, reserved2)
 
+#define TNI_LAYOUT_SYSV_PERMISSION(M) \
+	M(tni_sysv_permission, uid) M(tni_sysv_permission, gid) M(tni_sysv_permission, mode) \
+	M(tni_sysv_permission, reserved) M(tni_sysv_permission, changed_ns)
+
+#define TNI_LAYOUT_SYSV_PART(M) \
+	M(tni_sysv_part, kind) M(tni_sysv_part, key) M(tni_sysv_part, creator_uid) \
+	M(tni_sysv_part, creator_gid) M(tni_sysv_part, size) M(tni_sysv_part, id) \
+	M(tni_sysv_part, state) M(tni_sysv_part, version) M(tni_sysv_part, reserved) \
+	M(tni_sysv_part, permission)
+
 #define TNI_LAYOUT(S) \
 	S(tni_object_header, TNI_LAYOUT_OBJECT_HEADER) \
 	S(tni_participant, TNI_LAYOUT_PARTICIPANT) \
@@ -221,7 +232,9 @@
 	S(tni_region_control, TNI_LAYOUT_REGION_CONTROL) \
 	S(tni_set_entry, TNI_LAYOUT_SET_ENTRY) \
 	S(tni_set_waiter, TNI_LAYOUT_SET_WAITER) \
-	S(tni_set_head, TNI_LAYOUT_SET_HEAD)
+	S(tni_set_head, TNI_LAYOUT_SET_HEAD) \
+	S(tni_sysv_permission, TNI_LAYOUT_SYSV_PERMISSION) \
+	S(tni_sysv_part, TNI_LAYOUT_SYSV_PART)
 
 /* What the words that have parts are made of, and the numbers that stand in them. */
 #define TNI_LAYOUT_PARTS \
@@ -238,7 +251,8 @@
 	TNI_LEASE_IN_SLOT, TNI_RECEIPT_FREE, TNI_RECEIPT_OPEN, TNI_RECEIPT_DONE, \
 	TNI_RECEIPT_CANCELLED, TNI_RECEIPT_STATE_MASK, TNI_RECEIPT_ORPHAN, TNI_TREE_KEY, \
 	TNI_TREE_AGE, TNI_WANTED_PAIR, TNI_PAIR_SETTLED, TNI_WANTED_NOTICE, TNI_NOTICE_NONE, TNI_NOTICE_ARMED, \
-	TNI_NOTICE_WITHHELD, TNI_NOTICE_FIRING, TNI_ACCESS_GIVEN, TNI_FORK_BIT, TNI_LOCK_SOUND, TNI_LOCK_OWNER_DIED, TNI_LOCK_LOST, TNI_LOCK_DONE, \
+	TNI_NOTICE_WITHHELD, TNI_NOTICE_FIRING, TNI_ACCESS_GIVEN, TNI_SYSV_OFFSET, TNI_SYSV_INDEX_BITS, \
+	TNI_SYSV_BORN, TNI_SYSV_REMOVING, TNI_SYSV_REMOVED, TNI_FORK_BIT, TNI_LOCK_SOUND, TNI_LOCK_OWNER_DIED, TNI_LOCK_LOST, TNI_LOCK_DONE, \
 	TNI_TURNSTILE_VALUE, TNI_TURNSTILE_CLAIMING, TNI_TURNSTILE_WIDE, TNI_TURNSTILE_OWED, \
 	TNI_TURNSTILE_EPOCH_ONE, TNI_TURNSTILE_EPOCH, TNI_TURNSTILE_SLEEPERS, TNI_EVENT_SET, TNI_EVENT_TOKEN, \
 	TNI_EVENT_PULSE_ONE, TNI_EVENT_PULSES, TNI_BARRIER_ARRIVED, TNI_BARRIER_ROUND_ONE, \

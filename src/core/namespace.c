@@ -101,10 +101,10 @@ int tni_namespace_open(const char *path, int make, int *ret_directory_fd)
 
 /* By kind. */
 static const char letters[] = {
-	[TENON_KIND_QUEUE] = 'q',     [TENON_KIND_LOCK] = 'l',	[TENON_KIND_REGION] = 'r',
-	[TENON_KIND_SEMAPHORE] = 's', [TENON_KIND_EVENT] = 'e', [TENON_KIND_CONDITION] = 'c',
-	[TENON_KIND_BARRIER] = 'b',   [TENON_KIND_ONCE] = 'o',	[TENON_KIND_SEMAPHORE_SET] = 'a',
-	[TENON_KIND_MEMORY] = 'm'};
+	[TENON_KIND_QUEUE] = 'q',     [TENON_KIND_LOCK] = 'l',	 [TENON_KIND_REGION] = 'r',
+	[TENON_KIND_SEMAPHORE] = 's', [TENON_KIND_EVENT] = 'e',	 [TENON_KIND_CONDITION] = 'c',
+	[TENON_KIND_BARRIER] = 'b',   [TENON_KIND_ONCE] = 'o',	 [TENON_KIND_SEMAPHORE_SET] = 'a',
+	[TENON_KIND_MEMORY] = 'm',    [TENON_KIND_SEGMENT] = 'g'};
 
 /* 0: no kind has this letter. */
 static uint32_t kind_of(char letter)
@@ -135,6 +135,11 @@ void tni_namespace_file(uint32_t kind, const char *name, char *file_name)
 	}
 	snprintf(file_name, TNI_NAME_MAX + 1, "%c.%016llx%016llx", hashed(letters[kind]),
 		 (unsigned long long)hash[0], (unsigned long long)hash[1]);
+}
+
+void tni_namespace_key_file(uint32_t kind, uint32_t key, char *file_name)
+{
+	snprintf(file_name, TNI_NAME_MAX + 1, "%c-key.%08x", letters[kind], key);
 }
 
 bool tni_namespace_link(const char *file_name, const char *name, char *link_name)

@@ -20,6 +20,10 @@ int tni_namespace_open(const char *path, int make, int *ret_directory_fd);
  * + 1. */
 void tni_namespace_file(uint32_t kind, const char *name, char *file_name);
 
+/* What a second name of such a file is called that stands for a key of System V, and is no
+ * object's. */
+void tni_namespace_key_file(uint32_t kind, uint32_t key, char *file_name);
+
 /* What a symbolic link beside that file is called which has the whole name, of a kind whose files
  * have no header; false: the file's name has it.  `link_name` has room for TNI_NAME_LINK_MAX +
  * 1. */

@@ -19,6 +19,10 @@ int tni_queue_open_for(const char *namespace_path, const char *name, uint32_t fl
 		       uint32_t access, const struct tenon_queue_options *options,
 		       struct tenon_queue **ret_queue) TENON_MUST_USE;
 
+/* Makes the file of a queue without a name, which is open then. */
+int tni_queue_make_nameless(int directory_fd, const struct tenon_queue_options *options,
+			    int *ret_fd) TENON_MUST_USE;
+
 /* By inode and identity, of whatever name.  -ENOENT. */
 int tni_queue_open_known(const char *namespace_path, uint64_t inode, uint64_t id, uint32_t access,
 			 struct tenon_queue **ret_queue) TENON_MUST_USE;

@@ -211,22 +211,49 @@ static int fill(int fd, uint8_t *base, const void *context)
 	return 0;
 }
 
-static int create(int directory_fd, const char *file_name, const char *name,
-		  const struct tenon_queue_options *options, uint64_t *ret_inode)
+static int prepare(const struct tenon_queue_options *options, struct tni_object_header *ret_header,
+		   struct birth *ret_birth)
 {
-	struct tni_object_header header = {
-		.kind = TENON_KIND_QUEUE,
-		.participants_max = options->max_participants,
-		.access = options->flags & TENON_QUEUE_SPLIT_MODE ? TNI_ACCESS_GIVEN : 0};
-	struct birth birth;
-	int result = attributes_from(options, &birth.attributes);
+	int result = attributes_from(options, &ret_birth->attributes);
 
 	if (result != 0)
 		return result;
-	header.extent_bytes = tables_of(&birth.attributes, options->max_participants,
-					&birth.control_offset, &birth.tables);
+	*ret_header = (struct tni_object_header){
+		.kind = TENON_KIND_QUEUE,
+		.participants_max = options->max_participants,
+		.access = options->flags & TENON_QUEUE_SPLIT_MODE ? TNI_ACCESS_GIVEN : 0,
+		.extent_bytes = tables_of(&ret_birth->attributes, options->max_participants,
+					  &ret_birth->control_offset, &ret_birth->tables)};
+	return 0;
+}
+
+static int create(int directory_fd, const char *file_name, const char *name,
+		  const struct tenon_queue_options *options, uint64_t *ret_inode)
+{
+	struct tni_object_header header;
+	struct birth birth;
+	int result = prepare(options, &header, &birth);
+
+	if (result != 0)
+		return result;
 	return tni_object_make(directory_fd, file_name, name, (mode_t)options->mode, &header, fill,
 			       &birth, ret_inode);
+}
+
+int tni_queue_make_nameless(int directory_fd, const struct tenon_queue_options *options,
+			    int *ret_fd)
+{
+	struct tenon_queue_options checked;
+	struct tni_object_header header;
+	struct birth birth;
+	int result = options_check(options, &checked);
+
+	if (result == 0)
+		result = prepare(&checked, &header, &birth);
+	if (result != 0)
+		return result;
+	return tni_object_make_nameless(directory_fd, (mode_t)checked.mode, &header, fill, &birth,
+					ret_fd);
 }
 
 /* The attributes in the file, if this library would have written them. */

@@ -369,6 +369,20 @@ int tenon_semaphore_set_open(const char *namespace_path, const char *name, uint3
 					     full.maximum | (uint64_t)full.value << 32, ret_set);
 }
 
+int tni_set_make_nameless(int directory_fd, const struct tenon_semaphore_set_options *options,
+			  int *ret_fd)
+{
+	struct tenon_semaphore_set_options full;
+	struct tenon_sync_options general;
+	int result = complete(TENON_CREATE, options, &general, &full);
+
+	return result != 0
+		       ? result
+		       : tni_sync_make_nameless(&tni_semaphore_set_kind, directory_fd, &general,
+						full.count,
+						full.maximum | (uint64_t)full.value << 32, ret_fd);
+}
+
 int tenon_semaphore_set_open_at(struct tenon_region *region, uint64_t offset, uint32_t flags,
 				const struct tenon_semaphore_set_options *options,
 				struct tenon_semaphore_set **ret_set)

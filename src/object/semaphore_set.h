@@ -92,6 +92,10 @@ static inline void tni_set_count_operation(struct tenon_semaphore_set *set)
 	tni_set64(&set->head->operations, tni_get64(&set->head->operations) + 1);
 }
 
+/* Makes the file of a set without a name, which is open then. */
+int tni_set_make_nameless(int directory_fd, const struct tenon_semaphore_set_options *options,
+			  int *ret_fd);
+
 /* Does what touched semaphores become, all or nothing.  Under the gate; the memory is there. */
 void tni_set_commit(struct tenon_semaphore_set *set, const struct tni_set_touched *touched,
 		    uint32_t count);

@@ -65,19 +65,57 @@ static int fill(int fd, uint8_t *base, const void *context)
 	return 0;
 }
 
+static int options_check(const struct tenon_sync_options *options, uint32_t flags_known,
+			 struct tenon_sync_options *checked)
+{
+	int result = tni_options_copy(checked, sizeof(*checked), options, flags_known);
+
+	if (result != 0)
+		return result;
+	if (checked->mode == 0)
+		checked->mode = MODE_DEFAULT;
+	if (checked->max_participants == 0)
+		checked->max_participants = PARTICIPANTS_DEFAULT;
+	if (checked->max_participants > TNI_PARTICIPANTS_MAX || checked->mode & ~0777u)
+		return -EINVAL;
+	return 0;
+}
+
+static struct tni_object_header header_of(const struct tni_sync *sync)
+{
+	uint32_t participants = sync->making.max_participants;
+
+	return (struct tni_object_header){
+		.kind = sync->kind->named.kind,
+		.participants_max = participants,
+		.extent_bytes = layout_of(sync->kind, participants, sync->making_limit).end};
+}
+
 int tni_sync_make(int directory_fd, const char *file_name, const char *name, void *context,
 		  uint64_t *ret_inode)
 {
 	const struct tni_sync *sync = context;
-	const struct tenon_sync_options *making = &sync->making;
-	struct tni_object_header header = {
-		.kind = sync->kind->named.kind,
-		.participants_max = making->max_participants,
-		.extent_bytes =
-			layout_of(sync->kind, making->max_participants, sync->making_limit).end};
+	struct tni_object_header header = header_of(sync);
 
-	return tni_object_make(directory_fd, file_name, name, (mode_t)making->mode, &header, fill,
-			       sync, ret_inode);
+	return tni_object_make(directory_fd, file_name, name, (mode_t)sync->making.mode, &header,
+			       fill, sync, ret_inode);
+}
+
+int tni_sync_make_nameless(const struct tni_sync_kind *kind, int directory_fd,
+			   const struct tenon_sync_options *options, uint32_t limit, uint64_t word,
+			   int *ret_fd)
+{
+	struct tni_sync sync = {.kind = kind, .making_limit = limit, .making_word = word};
+	struct tni_object_header header;
+	int result = options_check(options, kind->flags_known, &sync.making);
+
+	if (result == 0 && !kind->is_possible(sync.making.flags, limit))
+		result = -EINVAL;
+	if (result != 0)
+		return result;
+	header = header_of(&sync);
+	return tni_object_make_nameless(directory_fd, (mode_t)sync.making.mode, &header, fill,
+					&sync, ret_fd);
 }
 
 int tni_sync_back(const struct tni_sync *sync, int fd, uint64_t offset, uint64_t bytes)
@@ -307,22 +345,6 @@ void tni_sync_close(void *context)
 		tni_place_close(sync);
 	else
 		tni_object_close(sync->object);
-}
-
-static int options_check(const struct tenon_sync_options *options, uint32_t flags_known,
-			 struct tenon_sync_options *checked)
-{
-	int result = tni_options_copy(checked, sizeof(*checked), options, flags_known);
-
-	if (result != 0)
-		return result;
-	if (checked->mode == 0)
-		checked->mode = MODE_DEFAULT;
-	if (checked->max_participants == 0)
-		checked->max_participants = PARTICIPANTS_DEFAULT;
-	if (checked->max_participants > TNI_PARTICIPANTS_MAX || checked->mode & ~0777u)
-		return -EINVAL;
-	return 0;
 }
 
 int tni_sync_open_named(const struct tni_sync_kind *kind, size_t bytes, const char *namespace_path,

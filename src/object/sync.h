@@ -75,6 +75,10 @@ bool tni_sync_is_inheriting(const struct tni_sync *sync);
 /* For a kind's struct tni_kind. */
 int tni_sync_make(int directory_fd, const char *file_name, const char *name, void *context,
 		  uint64_t *ret_inode);
+/* Makes the file of one without a name, which is open then; what it is given is as below. */
+int tni_sync_make_nameless(const struct tni_sync_kind *kind, int directory_fd,
+			   const struct tenon_sync_options *options, uint32_t limit, uint64_t word,
+			   int *ret_fd);
 int tni_sync_open(int directory_fd, const char *file_name, void *context);
 void tni_sync_close(void *context);
 

@@ -526,8 +526,7 @@ static void inherit_work(uint32_t index)
  */
 static bool sleeps_for_nobody(uint32_t index)
 {
-	struct tenon_lock_status before = {.size = sizeof(before)},
-				 after = {.size = sizeof(after)};
+	struct tenon_lock_status before = {.size = sizeof(before)}, after = {.size = sizeof(after)};
 	uint64_t progress = atomic_load(&moments->progress);
 
 	return tenon_lock_status(inherit, &before) == 0 && before.owner_pid == 0 &&

@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The table of identifiers and keys is the namespace's folder, and the kernel decides who comes first:
+ *
+ *	identifier	the object's name, "sysv-" and the index of the identifier, of which the upper half is a random number
+ *			that tells it from earlier ones
+ *	key		another name of the same file, which is no object's: a letter for the kind, "-key.", the key
+ *
+ *	make	M1 a whole file without a name	dies: the kernel frees it
+ *		M2 its key's name		dies: whoever finds the key goes on at M3; exclusive: one of those who come at once
+ *		M3 its identifier's name	dies: whoever finds the key goes on at M4
+ *		M4 BORN
+ *	remove	R1 REMOVING			dies: it is not removed; who finds the key asks the object
+ *		R2 the object is ended		dies: those who sleep are woken; who finds the key goes on at R3, and so does who
+ *						learns of the end
+ *		R3 the key's name away		dies: the same, and who had the identifier
+ *		R4 the identifier's name away	dies: there is nobody who could find it
+ *		R5 REMOVED
+ *
+ * M3 and M4, R3 to R5, and changes of permissions are done with a lock on a byte of the file, which the kernel drops when its
+ * holder dies.  A name is taken away under the lock of the file that it is a name of, and given only where there is
+ * none; so what was looked up under the lock stays so.
+ *
+ * Who changes permissions writes those that do not hold, and then says that they do:
+ *
+ * ORD permission: they are written before the version that makes them hold; who has read them looks whether it is still the
+ * same.
+ */
+
+#include "sysv/identity.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <tenon/tenon.h>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/namespace.h"
+#include "sysv/permission.h"
+
+#define ATTEMPTS 1000
+#define FILE_NAME_BYTES (TNI_NAME_MAX + 1)
+
+void tni_sysv_name(uint32_t id, char name[static TNI_SYSV_NAME_BYTES])
+{
+	snprintf(name, TNI_SYSV_NAME_BYTES, "/sysv-%04x", id & TNI_SYSV_INDEX);
+}
+
+static void id_file(uint32_t kind, uint32_t id, char *file_name)
+{
+	char name[TNI_SYSV_NAME_BYTES];
+
+	tni_sysv_name(id, name);
+	tni_namespace_file(kind, name + 1, file_name);
+}
+
+static int lock(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK,
+			     .l_whence = SEEK_SET,
+			     .l_start = TNI_SYSV_LOCK_OFFSET,
+			     .l_len = 1};
+	int result;
+
+	do
+		result = fcntl(fd, F_OFD_SETLKW, &lock);
+	while (result != 0 && errno == EINTR);
+	return result == 0 ? 0 : -errno;
+}
+
+/* A file of the folder, and the page of its header. */
+struct look {
+	int directory_fd, fd;
+	uint32_t kind;
+	uint64_t inode;
+	uint8_t *page;
+	struct tni_sysv_part *part;
+};
+
+static void look_end(struct look *look)
+{
+	munmap(look->page, TNI_PAGE_BYTES);
+	close(look->fd);
+}
+
+/* Takes `fd` over. */
+static int look_at(int directory_fd, uint32_t kind, int fd, struct look *ret_look)
+{
+	struct look look = {.directory_fd = directory_fd, .fd = fd, .kind = kind};
+	struct tni_object_header header;
+	struct stat status;
+	int result = tni_object_check(fd, kind, &header, &status);
+
+	if (result == 0) {
+		look.inode = status.st_ino;
+		look.page = mmap(NULL, TNI_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (look.page == MAP_FAILED)
+			result = -errno;
+	}
+	if (result != 0) {
+		close(fd);
+		return result;
+	}
+	look.part = (struct tni_sysv_part *)(look.page + TNI_SYSV_OFFSET);
+	*ret_look = look;
+	if (*(const volatile uint32_t *)&look.part->kind == kind)
+		return 0;
+	look_end(&look);
+	return -EBADMSG;
+}
+
+static int look_up(int directory_fd, uint32_t kind, const char *file_name, struct look *ret_look)
+{
+	int fd = openat(directory_fd, file_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return errno == ELOOP || errno == ENXIO ? -EACCES : -errno;
+	return look_at(directory_fd, kind, tni_file_lift(fd), ret_look);
+}
+
+/* Whether a name is this file's. */
+static bool is_named(const struct look *look, const char *file_name)
+{
+	uint64_t inode;
+
+	return tni_file_inode(look->directory_fd, file_name, &inode) == 0 && inode == look->inode;
+}
+
+static int take_name(const struct look *look, const char *file_name)
+{
+	if (!is_named(look, file_name) || unlinkat(look->directory_fd, file_name, 0) == 0)
+		return 0;
+	return errno == ENOENT ? 0 : errno == EPERM ? -EACCES : -errno;
+}
+
+/* Locked. */
+static int take_names(const struct look *look, bool keep_id)
+{
+	char file_name[FILE_NAME_BYTES];
+	int result = 0;
+
+	if (look->part->key != IPC_PRIVATE) {
+		tni_namespace_key_file(look->kind, look->part->key, file_name);
+		result = take_name(look, file_name);
+	}
+	if (keep_id)
+		return result;
+	id_file(look->kind, tni_get32(&look->part->id), file_name);
+	if (result == 0)
+		result = take_name(look, file_name);
+	if (result == 0)
+		tni_fetch_or32(&look->part->state, TNI_SYSV_REMOVED);
+	return result;
+}
+
+int tni_sysv_take_names(uint32_t kind, int fd, struct tni_sysv_part *part, bool keep_id)
+{
+	struct look look = {.kind = kind, .part = part};
+	int result = tni_file_inode(fd, "", &look.inode);
+
+	/* A description of its own: threads of one process exclude each other, too. */
+	if (result == 0)
+		result = tni_file_reopen(fd, &look.fd);
+	if (result != 0)
+		return result;
+	result = tni_namespace_open(NULL, 0, &look.directory_fd);
+	if (result == 0) {
+		result = lock(look.fd);
+		if (result == 0)
+			result = take_names(&look, keep_id);
+		close(look.directory_fd);
+	}
+	close(look.fd);
+	return result;
+}
+
+static uint32_t random_id(void)
+{
+	uint32_t id;
+
+	if (getrandom(&id, sizeof(id), GRND_NONBLOCK) != sizeof(id))
+		id = (uint32_t)tni_clock_ns(CLOCK_MONOTONIC) * UINT32_C(0x9e3779b1);
+	return id & TNI_SYSV_ID;
+}
+
+/* Gives the file the name of its identifier, or of another that is free.  Locked, or not yet known to others. */
+static int name_id(const struct look *look)
+{
+	char file_name[FILE_NAME_BYTES];
+
+	for (int attempts = 0; attempts < ATTEMPTS; attempts++) {
+		int result;
+
+		id_file(look->kind, tni_get32(&look->part->id), file_name);
+		result = tni_file_name(look->fd, look->directory_fd, file_name);
+		if (result == 0 || (result == -EEXIST && is_named(look, file_name)))
+			return 0;
+		if (result != -EEXIST)
+			return result;
+		tni_set32(&look->part->id, random_id());
+	}
+	return -ENOSPC;
+}
+
+static int bear(const struct look *look)
+{
+	int result = lock(look->fd);
+
+	if (result != 0 || tni_get32(&look->part->state) & TNI_SYSV_BORN)
+		return result;
+	result = name_id(look);
+	if (result == 0)
+		tni_fetch_or32(&look->part->state, TNI_SYSV_BORN);
+	return result;
+}
+
+static int set_up(const struct look *look, uint32_t key, uint64_t size, uint32_t mode)
+{
+	struct tni_sysv_part *part = look->part;
+	mode_t file_mode = 0600;
+
+	*part = (struct tni_sysv_part){.kind = look->kind,
+				       .key = key,
+				       .creator_uid = geteuid(),
+				       .creator_gid = getegid(),
+				       .size = size};
+	tni_set32(&part->id, random_id());
+	tni_set32(&part->permission[0].uid, part->creator_uid);
+	tni_set32(&part->permission[0].gid, part->creator_gid);
+	tni_set32(&part->permission[0].mode, mode & 0777);
+	tni_set64(&part->permission[0].changed_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
+	for (mode_t class = 0; class < 9; class += 3)
+		if (mode >> class & 6)
+			file_mode |= (mode_t)(6u << class);
+	return fchmod(look->fd, file_mode) == 0 ? 0 : -errno;
+}
+
+/* A file whose identity is not known to anybody else yet. */
+static int make(const struct tni_sysv_kind *kind, int directory_fd, uint32_t key, uint64_t size,
+		int flags, struct look *ret_look)
+{
+	struct look look = {.directory_fd = directory_fd, .kind = kind->kind};
+	int result = kind->make(directory_fd, size, flags, 0600, &look.fd);
+
+	if (result != 0)
+		return result;
+	look.page = mmap(NULL, TNI_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, look.fd, 0);
+	if (look.page == MAP_FAILED) {
+		result = -errno;
+		close(look.fd);
+		return result;
+	}
+	look.part = (struct tni_sysv_part *)(look.page + TNI_SYSV_OFFSET);
+	result = tni_file_inode(look.fd, "", &look.inode);
+	if (result == 0)
+		result = set_up(&look, key, size, (uint32_t)flags);
+	if (result != 0)
+		look_end(&look);
+	else
+		*ret_look = look;
+	return result;
+}
+
+static int make_private(const struct tni_sysv_kind *kind, int directory_fd, uint64_t size,
+			int flags)
+{
+	struct look look;
+	int result = make(kind, directory_fd, IPC_PRIVATE, size, flags, &look);
+
+	if (result != 0)
+		return result;
+	tni_set32(&look.part->state, TNI_SYSV_BORN);
+	result = name_id(&look);
+	if (result == 0)
+		result = (int)tni_get32(&look.part->id);
+	look_end(&look);
+	return result;
+}
+
+/* -EAGAIN: the key has another by now. */
+static int make_keyed(const struct tni_sysv_kind *kind, int directory_fd, uint32_t key,
+		      uint64_t size, int flags)
+{
+	char file_name[FILE_NAME_BYTES];
+	struct look look;
+	int result = make(kind, directory_fd, key, size, flags, &look);
+
+	if (result != 0)
+		return result;
+	tni_namespace_key_file(kind->kind, key, file_name);
+	result = tni_file_name(look.fd, directory_fd, file_name);
+	if (result == 0) {
+		result = bear(&look);
+		if (result != 0)
+			take_names(&look, false);
+	} else if (result == -EEXIST) {
+		result = -EAGAIN;
+	}
+	if (result == 0)
+		result = (int)tni_get32(&look.part->id);
+	look_end(&look);
+	return result;
+}
+
+/* Of one that somebody has begun to end: whether it is.  To be known it has to be opened. */
+static bool is_ended(const struct tni_sysv_kind *kind, uint32_t id)
+{
+	char name[TNI_SYSV_NAME_BYTES];
+	void *object;
+	bool answer;
+	int result;
+
+	tni_sysv_name(id, name);
+	result = kind->open(name, &object);
+	if (result != 0)
+		return result == -EIDRM;
+	answer = kind->is_ended(object);
+	kind->close(object);
+	return answer;
+}
+
+/* Whether what has the key is not there any more; also if the name of its identifier was removed as that of any object is. */
+static bool is_gone(const struct tni_sysv_kind *kind, const struct look *look)
+{
+	uint32_t state = tni_get32(&look->part->state), id = tni_get32(&look->part->id);
+	char file_name[FILE_NAME_BYTES];
+
+	if (state & TNI_SYSV_REMOVED)
+		return true;
+	id_file(kind->kind, id, file_name);
+	if (state & TNI_SYSV_BORN && !is_named(look, file_name))
+		return true;
+	return state & TNI_SYSV_REMOVING && is_ended(kind, id);
+}
+
+/* -EAGAIN: it was gone, and its key is free now. */
+static int use(const struct tni_sysv_kind *kind, const struct look *look, uint64_t size, int flags)
+{
+	struct tni_sysv_identity identity;
+	uint32_t wanted;
+	int result;
+
+	if (is_gone(kind, look)) {
+		result = lock(look->fd);
+		if (result == 0)
+			result = take_names(look, false);
+		return result == 0 ? -EAGAIN : result;
+	}
+	if ((flags & (IPC_CREAT | IPC_EXCL)) == (IPC_CREAT | IPC_EXCL))
+		return -EEXIST;
+	result = tni_sysv_read(look->part, &identity);
+	if (result == 0)
+		result = kind->fits(identity.size, size);
+	wanted = (uint32_t)(flags >> 6 | flags >> 3 | flags) & 7;
+	if (result == 0 && !tni_sysv_is_granted(&identity, wanted))
+		result = -EACCES;
+	if (result == 0 && !(tni_get32(&look->part->state) & TNI_SYSV_BORN))
+		result = bear(look);
+	return result == 0 ? (int)(tni_get32(&look->part->id) & TNI_SYSV_ID) : result;
+}
+
+static int get_keyed(const struct tni_sysv_kind *kind, int directory_fd, uint32_t key,
+		     uint64_t size, int flags)
+{
+	char file_name[FILE_NAME_BYTES];
+	int result = -EAGAIN;
+
+	tni_namespace_key_file(kind->kind, key, file_name);
+	for (int attempts = 0; result == -EAGAIN && attempts < ATTEMPTS; attempts++) {
+		struct look look;
+
+		result = look_up(directory_fd, kind->kind, file_name, &look);
+		if (result == 0) {
+			result = use(kind, &look, size, flags);
+			look_end(&look);
+		} else if (result == -ENOENT && flags & IPC_CREAT) {
+			result = make_keyed(kind, directory_fd, key, size, flags);
+		}
+	}
+	return result;
+}
+
+int tni_sysv_get(const struct tni_sysv_kind *kind, key_t key, uint64_t size, int flags)
+{
+	int directory_fd, result = tni_namespace_open(NULL, key == IPC_PRIVATE || flags & IPC_CREAT,
+						      &directory_fd);
+
+	if (result != 0)
+		return result;
+	if (key == IPC_PRIVATE)
+		result = make_private(kind, directory_fd, size, flags);
+	else
+		result = get_keyed(kind, directory_fd, (uint32_t)key, size, flags);
+	close(directory_fd);
+	return result;
+}
+
+int tni_sysv_part_of(const struct tni_object *object, uint32_t kind,
+		     struct tni_sysv_part **ret_part)
+{
+	struct tni_sysv_part *part = (struct tni_sysv_part *)(object->base + TNI_SYSV_OFFSET);
+
+	if (*(const volatile uint32_t *)&part->kind != kind)
+		return -EINVAL;
+	*ret_part = part;
+	return 0;
+}
+
+int tni_sysv_read(const struct tni_sysv_part *part, struct tni_sysv_identity *ret_identity)
+{
+	const volatile struct tni_sysv_part *fixed = part;
+
+	for (int attempts = 0; attempts < ATTEMPTS; attempts++) {
+		uint32_t version = tni_load_acquire32(&part->version); /* ORD(permission) */
+		const struct tni_sysv_permission *permission = &part->permission[version & 1];
+		struct tni_sysv_identity identity = {
+			.key = fixed->key,
+			.id = tni_get32(&part->id) & TNI_SYSV_ID,
+			.state = tni_get32(&part->state),
+			.uid = tni_get32(&permission->uid),
+			.gid = tni_get32(&permission->gid),
+			.creator_uid = fixed->creator_uid,
+			.creator_gid = fixed->creator_gid,
+			.mode = tni_get32(&permission->mode) & 0777,
+			.size = fixed->size,
+			.changed_ns = (int64_t)tni_get64(&permission->changed_ns),
+		};
+
+		atomic_thread_fence(memory_order_acquire);
+		if (tni_get32(&part->version) != version)
+			continue;
+		*ret_identity = identity;
+		return 0;
+	}
+	return -EBADMSG;
+}
+
+static int change(const struct look *look, uint32_t uid, uint32_t gid, uint32_t mode)
+{
+	struct tni_sysv_part *part = look->part;
+	uint32_t version = tni_get32(&part->version);
+	struct tni_sysv_permission *next = &part->permission[(version + 1) & 1];
+	const struct tni_sysv_permission *now = &part->permission[version & 1];
+	mode_t file_mode = 0600;
+
+	/* Whom the object has now may be let in by the file's mode alone. */
+	if ((uid != tni_get32(&now->uid) || gid != tni_get32(&now->gid)) &&
+	    fchown(look->fd, uid, gid) != 0 && errno != EPERM)
+		return -errno;
+	for (mode_t class = 0; class < 9; class += 3)
+		if (mode >> class & 6)
+			file_mode |= (mode_t)(6u << class);
+	if (fchmod(look->fd, file_mode) != 0 && errno != EPERM)
+		return -errno;
+	tni_set32(&next->uid, uid);
+	tni_set32(&next->gid, gid);
+	tni_set32(&next->mode, mode & 0777);
+	tni_set64(&next->changed_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
+	tni_store_release32(&part->version, version + 1); /* ORD(permission) */
+	return 0;
+}
+
+int tni_sysv_set(struct tni_object *object, struct tni_sysv_part *part, uint32_t uid, uint32_t gid,
+		 uint32_t mode)
+{
+	struct look look = {.part = part};
+	int result = tni_file_reopen(object->fd, &look.fd);
+
+	if (result != 0)
+		return result;
+	result = lock(look.fd);
+	if (result == 0)
+		result = change(&look, uid, gid, mode);
+	close(look.fd);
+	return result;
+}
+
+int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part)
+{
+	const struct tni_object *file = object;
+	int result;
+
+	tni_fetch_or32(&part->state, TNI_SYSV_REMOVING);
+	tni_step();
+	result = kind->end(object);
+	return result == 0 ? tni_sysv_take_names(kind->kind, file->fd, part, false) : result;
+}
+
+int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)
+{
+	char file_name[FILE_NAME_BYTES];
+	struct look look;
+	int directory_fd, result = tni_namespace_open(NULL, 0, &directory_fd);
+
+	if (result != 0)
+		return result;
+	id_file(kind->kind, index, file_name);
+	result = look_up(directory_fd, kind->kind, file_name, &look);
+	if (result == 0) {
+		result = is_gone(kind, &look) ? lock(look.fd) : -EEXIST;
+		if (result == 0)
+			result = take_names(&look, false);
+		look_end(&look);
+	}
+	close(directory_fd);
+	return result;
+}
+
+struct walk {
+	uint32_t kind;
+	int (*visit)(uint32_t index, void *context);
+	void *context;
+};
+
+static int visit_name(uint32_t kind, const char *name, void *context)
+{
+	const struct walk *walk = context;
+	unsigned long index;
+	char *end;
+
+	if (kind != walk->kind || strncmp(name, "/sysv-", 6) != 0 || strlen(name) != 10)
+		return 0;
+	index = strtoul(name + 6, &end, 16);
+	return *end == '\0' && index <= TNI_SYSV_INDEX ? walk->visit((uint32_t)index, walk->context)
+						       : 0;
+}
+
+int tni_sysv_list(uint32_t kind, int (*visit)(uint32_t index, void *context), void *context)
+{
+	struct walk walk = {.kind = kind, .visit = visit, .context = context};
+
+	return tenon_namespace_list(NULL, visit_name, &walk);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TNI_SYSV_IDENTITY_H
+#define TNI_SYSV_IDENTITY_H
+
+/* Keys and identifiers: which files they stand for, how these get their names and lose them.  See
+ * sysv/identity.c.  Everything answers a negative errno value. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/ipc.h>
+#include <sys/types.h>
+
+#include "abi/sysv.h"
+#include "core/object.h"
+
+#define TNI_SYSV_NAME_BYTES 16u
+
+/* A kind of System V objects. */
+struct tni_sysv_kind {
+	uint32_t kind; /* TENON_KIND_… */
+	/* Makes the file, without a name, of a new object: `size` as in struct tni_sysv_part. */
+	int (*make)(int directory_fd, uint64_t size, int flags, mode_t mode, int *ret_fd);
+	/* Opens by name. */
+	int (*open)(const char *name, void **ret_object);
+	void (*close)(void *object);
+	/* Ends it for all: the point of removing it. */
+	int (*end)(void *object);
+	/* Whether somebody has. */
+	bool (*is_ended)(void *object);
+	/* msgget and so on of one that is there: 0, or what is wrong with that size. */
+	int (*fits)(uint64_t size, uint64_t wanted);
+};
+
+extern const struct tni_sysv_kind tni_sysv_msg, tni_sysv_sem, tni_sysv_shm;
+
+/* What there is to know of an object. */
+struct tni_sysv_identity {
+	uint32_t key, id, state;
+	uint32_t uid, gid, creator_uid, creator_gid, mode;
+	uint64_t size;
+	int64_t changed_ns;
+};
+
+/* The object's name, as the other interfaces have it: "/sysv-" and the index, hexadecimal. */
+void tni_sysv_name(uint32_t id, char name[static TNI_SYSV_NAME_BYTES]);
+
+/* The part of an open object.  -EINVAL: it is none of System V. */
+int tni_sysv_part_of(const struct tni_object *object, uint32_t kind,
+		     struct tni_sysv_part **ret_part);
+
+/* Reads it, all of one moment; -EBADMSG: it never is. */
+int tni_sysv_read(const struct tni_sysv_part *part, struct tni_sysv_identity *ret_identity);
+
+/* msgget, semget, shmget: the identifier. */
+int tni_sysv_get(const struct tni_sysv_kind *kind, key_t key, uint64_t size, int flags);
+
+/* Changes uid, gid and the lower nine bits of mode; the caller may. */
+int tni_sysv_set(struct tni_object *object, struct tni_sysv_part *part, uint32_t uid, uint32_t gid,
+		 uint32_t mode);
+
+/* IPC_RMID: ends it, and takes its names away; the caller may. */
+int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part);
+
+/* Takes the names of one away that is ended: what a remover who died has left, too.  `keep_id`: not
+ * the identifier's, of memory that is attached. */
+int tni_sysv_take_names(uint32_t kind, int fd, struct tni_sysv_part *part, bool keep_id);
+
+/* Takes the names of what has this index away if it is ended; -EEXIST it is not. */
+int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index);
+
+/* The indices that are in use, in no particular order; a non-zero answer ends the walk and is
+ * returned. */
+int tni_sysv_list(uint32_t kind, int (*visit)(uint32_t index, void *context), void *context);
+
+#endif

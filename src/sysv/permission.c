@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The caller's identity costs some system calls, and the permission is asked at every call: so it is kept.  It is looked at
+ * anew in a child, whenever something is refused, and when tenon_sysv_credentials() says so, which the preload library and
+ * <tenon/compat/unistd.h> do wherever the program changes it.
+ */
+
+#include "sysv/permission.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <tenon/sysv.h>
+
+#include "core/quiet.h"
+#include "core/thread.h"
+
+#define GROUPS_MOST 65536
+
+static struct tni_a32 changes = {1};
+
+void tenon_sysv_credentials(void)
+{
+	tni_fetch_add32(&changes, 1);
+}
+
+uint32_t tni_sysv_credentials(void)
+{
+	/* Mixed, so that neither counts the other's. */
+	return (tni_get32(&changes) * UINT32_C(0x9e3779b1) + tni_thread_self()->generation) | 1;
+}
+
+static bool is_in_groups(const gid_t *groups, int count, uint32_t first, uint32_t second)
+{
+	for (int i = 0; i < count; i++)
+		if (groups[i] == first || groups[i] == second)
+			return true;
+	return false;
+}
+
+/* Of either group: the class of the mode is the same. */
+static bool is_member(uint32_t first, uint32_t second)
+{
+	gid_t few[64], *groups = few, own = getegid();
+	int count;
+	bool found;
+
+	if (own == first || own == second)
+		return true;
+	count = getgroups(sizeof(few) / sizeof(few[0]), few);
+	if (count < 0) {
+		count = getgroups(0, NULL);
+		groups = count > 0 && count <= GROUPS_MOST ? calloc((size_t)count, sizeof(*groups))
+							   : NULL;
+		if (!groups)
+			return false;
+		count = getgroups(count, groups);
+	}
+	found = is_in_groups(groups, count, first, second);
+	if (groups != few)
+		free(groups);
+	return found;
+}
+
+bool tni_sysv_is_capable(uint32_t capability)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	memset(data, 0, sizeof(data));
+	if (syscall(SYS_capget, &header, data) != 0)
+		return geteuid() == 0;
+	return data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
+}
+
+bool tni_sysv_is_granted(const struct tni_sysv_identity *identity, uint32_t wanted)
+{
+	uid_t self = geteuid();
+	uint32_t bits = identity->mode;
+
+	if (self == identity->creator_uid || self == identity->uid)
+		bits >>= 6;
+	else if (is_member(identity->creator_gid, identity->gid))
+		bits >>= 3;
+	return (wanted & ~bits & 7) == 0 || tni_sysv_is_capable(CAP_IPC_OWNER);
+}
+
+bool tni_sysv_is_owner(const struct tni_sysv_identity *identity)
+{
+	uid_t self = geteuid();
+
+	return self == identity->creator_uid || self == identity->uid ||
+	       tni_sysv_is_capable(CAP_SYS_ADMIN);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "sysv/status.h"
+
+#include <errno.h>
+
+#include <tenon/sysv.h>
+
+#include "core/namespace.h"
+#include "object/options.h"
+
+void tni_sysv_fill(const struct tni_sysv_identity *identity, struct ipc_perm *ret_permission)
+{
+	ret_permission->__key = (key_t)identity->key;
+	ret_permission->uid = identity->uid;
+	ret_permission->gid = identity->gid;
+	ret_permission->cuid = identity->creator_uid;
+	ret_permission->cgid = identity->creator_gid;
+	ret_permission->mode = (unsigned short)identity->mode;
+	ret_permission->__seq = (unsigned short)(identity->id >> TNI_SYSV_INDEX_BITS);
+}
+
+int tni_sysv_change(struct tni_sysv_handle *handle, const struct ipc_perm *permission)
+{
+	struct tni_sysv_identity identity;
+	int result = tni_sysv_read(handle->part, &identity);
+
+	if (result == 0 && !tni_sysv_is_owner(&identity))
+		result = -EPERM;
+	if (result == 0 && (permission->uid == UINT32_MAX || permission->gid == UINT32_MAX))
+		result = -EINVAL;
+	if (result != 0)
+		return result;
+	return tni_sysv_set(handle->object, handle->part, permission->uid, permission->gid,
+			    permission->mode & 0777);
+}
+
+int tni_sysv_end(struct tni_sysv_handle *handle)
+{
+	struct tni_sysv_identity identity;
+	int result = tni_sysv_read(handle->part, &identity);
+
+	if (result == 0 && !tni_sysv_is_owner(&identity))
+		result = -EPERM;
+	if (result == 0)
+		result = tni_sysv_remove(handle->kind, handle->object, handle->part);
+	if (result == 0 && handle->kind->is_ended(handle->object))
+		tni_sysv_forget(handle);
+	return result;
+}
+
+int tni_sysv_look(const struct tni_sysv_kind *kind, int id, bool by_index, bool is_any,
+		  struct tni_sysv_handle **ret_handle, struct tni_sysv_identity *ret_identity)
+{
+	int result = by_index ? tni_sysv_enter_index(kind, (uint32_t)id, ret_handle)
+			      : tni_sysv_enter(kind, id, ret_handle);
+
+	if (result != 0)
+		return result;
+	result = tni_sysv_read((*ret_handle)->part, ret_identity);
+	if (result == 0 && !is_any)
+		result = tni_sysv_admit(*ret_handle, TNI_SYSV_READ);
+	if (result != 0) {
+		tni_sysv_leave(*ret_handle);
+		return result;
+	}
+	return by_index ? (int)(*ret_handle)->id : 0;
+}
+
+struct count {
+	uint32_t count, highest;
+};
+
+static int count_one(uint32_t index, void *context)
+{
+	struct count *count = context;
+
+	count->count++;
+	if (index > count->highest)
+		count->highest = index;
+	return 0;
+}
+
+int tni_sysv_count(uint32_t kind, uint32_t *ret_count)
+{
+	struct count count = {.count = 0};
+	int result = tni_sysv_list(kind, count_one, &count);
+
+	if (result != 0)
+		return result;
+	*ret_count = count.count;
+	return (int)count.highest;
+}
+
+int tni_sysv_learn(struct tni_sysv_handle *handle, int result)
+{
+	if (__builtin_expect(result == -EIDRM, 0)) {
+		(void)!tni_sysv_tidy(handle->kind, handle->id & TNI_SYSV_INDEX);
+		tni_sysv_forget(handle);
+	}
+	return result;
+}
+
+int tenon_sysv_name(int id, char ret_name[TENON_SYSV_NAME_BYTES])
+{
+	if (id < 0 || !ret_name)
+		return -EINVAL;
+	tni_sysv_name((uint32_t)id, ret_name);
+	return 0;
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What objects this process has used, by kind and index: System V has no closing, so they stay open until they are removed,
+ * or the process ends.  Calls look into the table without a lock, as in posix/mq_table.c: a call counts itself at the
+ * entry that it has found, and looks once more whether the entry is still in the table; who takes it out then looks whether
+ * anybody is counted.
+ *
+ * ORD left: who forgets says so, and then looks whether anybody is counted at it; who leaves does that and then looks
+ * whether it was forgotten.  One of them sees the other, and closes the object.
+ *
+ * Under the mutex nobody waits for a lock in shared memory: opening and closing are done outside.
+ */
+
+#include "sysv/table.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/single_threaded.h>
+
+#include <tenon/tenon.h>
+
+#include "core/quiet.h"
+#include "core/registry.h"
+#include "core/thread.h"
+
+#define KINDS 3u
+#define INDICES (TNI_SYSV_INDEX + 1)
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct tni_quiet quiet; /* of the thread that has locked */
+static struct tni_apointer *table;
+static struct tni_sysv_handle *used, *unused, *parted;
+/* Of this thread, that are at an object: a handler that interrupts one of them may fork. */
+static __thread uint32_t calls;
+
+static void lock(void)
+{
+	struct tni_quiet before;
+
+	tni_quiet_begin(&before);
+	pthread_mutex_lock(&mutex);
+	quiet = before;
+}
+
+static void unlock(void)
+{
+	struct tni_quiet before = quiet;
+
+	pthread_mutex_unlock(&mutex);
+	tni_quiet_end(&before);
+}
+
+static void forget_calls(struct tni_sysv_handle *handle)
+{
+	if (tni_get64(&handle->users) > calls)
+		tni_set64(&handle->users, calls);
+}
+
+/* Calls of other threads are the parent's.  What only they kept stays open: it is no harm. */
+static void fork_child(void)
+{
+	struct tni_sysv_handle *handle;
+
+	for (handle = used; handle; handle = handle->next)
+		forget_calls(handle);
+	for (handle = parted; handle; handle = handle->next)
+		forget_calls(handle);
+	unlock();
+}
+
+static void prepare(void)
+{
+	void *memory;
+
+	/* Whose handlers are registered later lock first. */
+	tni_registry_forks();
+	pthread_atfork(lock, unlock, fork_child);
+	memory = mmap(NULL, KINDS * INDICES * sizeof(*table), PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	table = memory == MAP_FAILED ? NULL : memory;
+}
+
+static struct tni_apointer *entry_of(const struct tni_sysv_kind *kind, uint32_t index)
+{
+	uint32_t row = kind->kind == TENON_KIND_QUEUE		? 0
+		       : kind->kind == TENON_KIND_SEMAPHORE_SET ? 1
+								: 2;
+
+	return &table[row * INDICES + (index & TNI_SYSV_INDEX)];
+}
+
+static bool has_table(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, prepare);
+	return table != NULL;
+}
+
+static void unlink_from(struct tni_sysv_handle **at, const struct tni_sysv_handle *handle)
+{
+	while (*at && *at != handle)
+		at = &(*at)->next;
+	if (*at)
+		*at = handle->next;
+}
+
+/* Closes what nobody is at any more. */
+static void let_go(struct tni_sysv_handle *handle)
+{
+	const struct tni_sysv_kind *kind;
+	void *object = NULL;
+
+	lock();
+	/* ORD(left) */
+	if (handle->object && tni_get32(&handle->closed) && tni_load_total64(&handle->users) == 0) {
+		object = handle->object;
+		handle->object = NULL;
+		unlink_from(&parted, handle);
+		handle->next = unused;
+		unused = handle;
+	}
+	kind = handle->kind;
+	unlock();
+	if (object)
+		kind->close(object);
+}
+
+static void count(struct tni_sysv_handle *handle)
+{
+	calls++;
+	tni_fetch_add_total64(&handle->users, 1); /* ORD(left) */
+}
+
+void tni_sysv_leave(struct tni_sysv_handle *handle)
+{
+	calls--;
+	tni_fetch_add_total64(&handle->users, UINT64_MAX);	    /* ORD(left) */
+	if (__builtin_expect(tni_load_total32(&handle->closed), 0)) /* ORD(left) */
+		let_go(handle);
+}
+
+/* What the table has, counted at. */
+static struct tni_sysv_handle *find(const struct tni_sysv_kind *kind, uint32_t index)
+{
+	struct tni_apointer *entry = entry_of(kind, index);
+	struct tni_sysv_handle *handle = tni_load_acquire_pointer(entry); /* ORD(entry) */
+
+	if (!handle)
+		return NULL;
+	count(handle);
+	if (__builtin_expect(tni_load_acquire_pointer(entry) == handle, 1)) /* ORD(entry) */
+		return handle;
+	tni_sysv_leave(handle);
+	return NULL;
+}
+
+void tni_sysv_forget(struct tni_sysv_handle *handle)
+{
+	struct tni_apointer *entry = entry_of(handle->kind, handle->id);
+
+	lock();
+	if (!tni_get32(&handle->closed)) {
+		/* ORD(entry) */
+		if (tni_load_acquire_pointer(entry) == handle)
+			tni_store_release_pointer(entry, NULL); /* ORD(entry) */
+		unlink_from(&used, handle);
+		handle->next = parted;
+		parted = handle;
+		tni_store_total32(&handle->closed, 1); /* ORD(left) */
+	}
+	unlock();
+}
+
+/* Opens what has the name now. */
+static int open_index(const struct tni_sysv_kind *kind, uint32_t index, void **ret_object,
+		      struct tni_sysv_identity *ret_identity, struct tni_sysv_part **ret_part)
+{
+	char name[TNI_SYSV_NAME_BYTES];
+	struct tni_sysv_part *part;
+	void *object;
+	int result;
+
+	tni_sysv_name(index, name);
+	result = kind->open(name, &object);
+	if (result == -EIDRM)
+		(void)!tni_sysv_tidy(kind, index);
+	if (result != 0)
+		return result == -ENOENT || result == -EIDRM ? -EINVAL : result;
+	result = tni_sysv_part_of(object, kind->kind, &part);
+	if (result == 0)
+		result = tni_sysv_read(part, ret_identity);
+	if (result == 0 && kind->is_ended(object)) {
+		(void)!tni_sysv_tidy(kind, index);
+		result = -EINVAL;
+	}
+	if (result == 0 && (ret_identity->id & TNI_SYSV_INDEX) != index)
+		result = -EINVAL;
+	if (result != 0) {
+		kind->close(object);
+		return result;
+	}
+	*ret_object = object;
+	*ret_part = part;
+	return 0;
+}
+
+/* Puts what was opened into the table, in the place of one that is over; another thread may have been faster. */
+static int remember(const struct tni_sysv_kind *kind, uint32_t index, void *object,
+		    const struct tni_sysv_identity *identity, struct tni_sysv_part *part)
+{
+	struct tni_apointer *entry = entry_of(kind, index);
+	struct tni_sysv_handle *handle, *other;
+
+	lock();
+	other = tni_load_acquire_pointer(entry); /* ORD(entry) */
+	handle = unused;
+	if (!other && handle)
+		unused = handle->next;
+	else if (!other)
+		handle = calloc(1, sizeof(*handle));
+	if (other || !handle) {
+		unlock();
+		kind->close(object);
+		return other ? 0 : -ENOMEM;
+	}
+	tni_set32(&handle->closed, 0);
+	tni_set64(&handle->granted, 0);
+	handle->kind = kind;
+	handle->object = object;
+	handle->part = part;
+	handle->id = identity->id;
+	handle->size = identity->size;
+	handle->next = used;
+	used = handle;
+	tni_store_release_pointer(entry, handle); /* ORD(entry) */
+	unlock();
+	return 0;
+}
+
+/* The one in the table may be of an identifier that is not any more. */
+static bool is_over(const struct tni_sysv_handle *handle)
+{
+	return tni_get32(&handle->part->state) & TNI_SYSV_REMOVED ||
+	       handle->kind->is_ended(handle->object);
+}
+
+int tni_sysv_enter_index(const struct tni_sysv_kind *kind, uint32_t index,
+			 struct tni_sysv_handle **ret_handle)
+{
+	if (index > TNI_SYSV_INDEX)
+		return -EINVAL;
+	if (!has_table())
+		return -ENOMEM;
+	for (int attempts = 0; attempts < 100; attempts++) {
+		struct tni_sysv_handle *handle = find(kind, index);
+		struct tni_sysv_identity identity;
+		struct tni_sysv_part *part;
+		void *object;
+		int result;
+
+		if (handle && !is_over(handle)) {
+			*ret_handle = handle;
+			return 0;
+		}
+		if (handle) {
+			tni_sysv_forget(handle);
+			tni_sysv_leave(handle);
+		}
+		result = open_index(kind, index, &object, &identity, &part);
+		if (result == 0)
+			result = remember(kind, index, object, &identity, part);
+		if (result != 0)
+			return result;
+	}
+	return -EAGAIN;
+}
+
+int tni_sysv_enter_slow(const struct tni_sysv_kind *kind, int id,
+			struct tni_sysv_handle **ret_handle)
+{
+	int result = id < 0 ? -EINVAL
+			    : tni_sysv_enter_index(kind, (uint32_t)id & TNI_SYSV_INDEX, ret_handle);
+
+	if (result == 0 && (*ret_handle)->id != (uint32_t)id) {
+		tni_sysv_leave(*ret_handle);
+		result = -EINVAL;
+	}
+	return result;
+}
+
+int tni_sysv_enter(const struct tni_sysv_kind *kind, int id, struct tni_sysv_handle **ret_handle)
+{
+	struct tni_sysv_handle *handle;
+
+	if (__builtin_expect(table && id >= 0, 1)) {
+		handle = find(kind, (uint32_t)id);
+		/* Of one that somebody has begun to end it has to be looked whether it is. */
+		if (__builtin_expect(handle && handle->id == (uint32_t)id &&
+					     tni_get32(&handle->part->state) == TNI_SYSV_BORN,
+				     1)) {
+			*ret_handle = handle;
+			return 0;
+		}
+		if (handle)
+			tni_sysv_leave(handle);
+	}
+	return tni_sysv_enter_slow(kind, id, ret_handle);
+}
+
+int tni_sysv_admit_slow(struct tni_sysv_handle *handle, uint32_t wanted)
+{
+	uint64_t grant = tni_sysv_grant(handle);
+	struct tni_sysv_identity identity;
+	int result = tni_sysv_read(handle->part, &identity);
+	uint32_t granted = 0;
+
+	if (result != 0)
+		return result;
+	if (tni_sysv_is_granted(&identity, TNI_SYSV_READ))
+		granted |= TNI_SYSV_READ;
+	if (tni_sysv_is_granted(&identity, TNI_SYSV_WRITE))
+		granted |= TNI_SYSV_WRITE;
+	tni_set64(&handle->granted, grant | granted);
+	return (granted & wanted) == wanted ? 0 : -EACCES;
+}
