@@ -215,6 +215,21 @@ void need_alone(void)
 		conform_skip("only root has a namespace of its own");
 }
 
+bool has_capability(int number)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	unsigned long long all = 0;
+	char line[200];
+
+	REQUIRE(file);
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "CapEff: %llx", &all) == 1)
+			break;
+	}
+	fclose(file);
+	return all >> number & 1;
+}
+
 int operate(int id, int number, int operation, int flags)
 {
 	struct sembuf one = {.sem_num = (unsigned short)number,

@@ -10,6 +10,7 @@
  */
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,6 +92,11 @@ void *make_nowhere(void);
 void need_direct(void);
 /* Skips the requirement if others' objects are seen, too. */
 void need_alone(void);
+
+/* Whether this process has it (capabilities(7)). */
+#define CAPABILITY_LOCK 14
+#define CAPABILITY_RESOURCE 24
+bool has_capability(int number);
 
 /* The semop of one operation. */
 int operate(int id, int number, int operation, int flags);
