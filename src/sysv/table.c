@@ -251,6 +251,9 @@ static bool is_over(const struct tni_sysv_handle *handle)
 int tni_sysv_enter_index(const struct tni_sysv_kind *kind, uint32_t index,
 			 struct tni_sysv_handle **ret_handle)
 {
+	/* Opening has cancellation points. */
+	TNI_NO_CANCEL;
+
 	if (index > TNI_SYSV_INDEX)
 		return -EINVAL;
 	if (!has_table())
