@@ -39,6 +39,10 @@ int tni_file_reopen_at_once(int fd, int access, int *ret_fd);
  * closed them prints: the same by another number then.  Negative: as it is, errno too. */
 int tni_file_lift(int fd);
 
+/* Locks a byte of the file, which whoever has another open file description of it waits for; the
+ * kernel unlocks it with the last descriptor of this one. */
+int tni_file_lock(int fd, int64_t offset);
+
 /* The inode of the file of that name, or of the descriptor itself if the name is empty. */
 int tni_file_inode(int directory_fd, const char *name, uint64_t *ret_inode);
 
