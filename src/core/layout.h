@@ -17,6 +17,7 @@
 
 #include "abi/queue.h"
 #include "abi/region.h"
+#include "abi/segment.h"
 #include "abi/semaphore_set.h"
 #include "abi/sync.h"
 #include "abi/sysv.h"
@@ -40,7 +41,8 @@
 	M(tni_participant, staked) M(tni_participant, attached_ns) \
 	M(tni_participant, pid_namespace) M(tni_participant, blocked) \
 	M(tni_participant, notice_serial) M(tni_participant, notice_pid) \
-	M(tni_participant, notice_uid) M(tni_participant, reserved2)
+	M(tni_participant, notice_uid) M(tni_participant, attachments) \
+	M(tni_participant, data_fd) M(tni_participant, reserved2)
 
 #define TNI_LAYOUT_GATE(M) \
 	M(tni_gate, word) M(tni_gate, cpu) M(tni_gate, repairs)
@@ -194,6 +196,11 @@
 	M(tni_set_head, operated_ns) M(tni_set_head, operations) M(tni_set_head, changed_ns) \
 	M(tni_set_head, undone) M(tni_set_head, reserved2)
 
+#define TNI_LAYOUT_SEGMENT_CONTROL(M) \
+	M(tni_segment_control, flags) M(tni_segment_control, creator_pid) \
+	M(tni_segment_control, state) M(tni_segment_control, last_pid) \
+	M(tni_segment_control, attached_ns) M(tni_segment_control, detached_ns)
+
 #define TNI_LAYOUT_SYSV_PERMISSION(M) \
 	M(tni_sysv_permission, uid) M(tni_sysv_permission, gid) M(tni_sysv_permission, mode) \
 	M(tni_sysv_permission, reserved) M(tni_sysv_permission, changed_ns)
@@ -237,6 +244,7 @@
 	S(tni_set_entry, TNI_LAYOUT_SET_ENTRY) \
 	S(tni_set_waiter, TNI_LAYOUT_SET_WAITER) \
 	S(tni_set_head, TNI_LAYOUT_SET_HEAD) \
+	S(tni_segment_control, TNI_LAYOUT_SEGMENT_CONTROL) \
 	S(tni_sysv_permission, TNI_LAYOUT_SYSV_PERMISSION) \
 	S(tni_sysv_part, TNI_LAYOUT_SYSV_PART)
 
@@ -256,7 +264,8 @@
 	TNI_RECEIPT_CANCELLED, TNI_RECEIPT_STATE_MASK, TNI_RECEIPT_ORPHAN, TNI_TREE_KEY, \
 	TNI_TREE_AGE, TNI_WANTED_PAIR, TNI_PAIR_SETTLED, TNI_WANTED_NOTICE, TNI_BYTES_LIMITED, TNI_QUEUE_DESTROYED, TNI_NOTICE_NONE, TNI_NOTICE_ARMED, \
 	TNI_NOTICE_WITHHELD, TNI_NOTICE_FIRING, TNI_ACCESS_GIVEN, TNI_SYSV_OFFSET, TNI_SYSV_INDEX_BITS, \
-	TNI_SYSV_BORN, TNI_SYSV_REMOVING, TNI_SYSV_REMOVED, TNI_FORK_BIT, TNI_LOCK_SOUND, TNI_LOCK_OWNER_DIED, TNI_LOCK_LOST, TNI_LOCK_DONE, \
+	TNI_SYSV_BORN, TNI_SYSV_REMOVING, TNI_SYSV_REMOVED, TNI_SEGMENT_OFFSET, TNI_SEGMENT_SPARSE, \
+	TNI_SEGMENT_HUGE, TNI_SEGMENT_REMOVED, TNI_SEGMENT_LOCKED, TNI_FORK_BIT, TNI_LOCK_SOUND, TNI_LOCK_OWNER_DIED, TNI_LOCK_LOST, TNI_LOCK_DONE, \
 	TNI_TURNSTILE_VALUE, TNI_TURNSTILE_CLAIMING, TNI_TURNSTILE_WIDE, TNI_TURNSTILE_OWED, \
 	TNI_TURNSTILE_EPOCH_ONE, TNI_TURNSTILE_EPOCH, TNI_TURNSTILE_SLEEPERS, TNI_EVENT_SET, TNI_EVENT_TOKEN, \
 	TNI_EVENT_PULSE_ONE, TNI_EVENT_PULSES, TNI_BARRIER_ARRIVED, TNI_BARRIER_ROUND_ONE, \

@@ -61,14 +61,22 @@ int tni_registry_renew(struct tni_object *object)
 
 static void fork_prepare(void)
 {
+	TNI_NO_CANCEL;
+
 	pthread_mutex_lock(&mutex);
 	forks++;
+	for (struct tni_object *object = registry; object; object = object->next)
+		tni_object_lend(object);
 	tni_robust_lock();
 }
 
 static void fork_parent(void)
 {
+	TNI_NO_CANCEL;
+
 	tni_robust_unlock();
+	for (struct tni_object *object = registry; object; object = object->next)
+		tni_object_lent(object);
 	pthread_mutex_unlock(&mutex);
 }
 
@@ -78,7 +86,12 @@ static void fork_child(void)
 {
 	for (struct tni_object *object = registry; object; object = object->next) {
 		pthread_mutex_init(&object->burying, NULL);
+		if (tni_object_borrow(object))
+			continue;
 		if (tni_registry_renew(object) != 0) {
+			/* One who may not open it any more, and has it attached, shares the lock with its parent. */
+			if (object->lend)
+				continue;
 			/* Without one of its own the child must do without the object. */
 			close(object->fd);
 			object->fd = -1;

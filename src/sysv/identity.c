@@ -10,15 +10,18 @@
  *	make	M1 a whole file without a name	dies: the kernel frees it
  *		M2 its key's name		dies: whoever finds the key goes on at M3; exclusive: one of those who come at once
  *		M3 its identifier's name	dies: whoever finds the key goes on at M4
- *		M4 BORN
+ *		M4 the name of its memory, if it has	dies: who wants the memory makes it
+ *		M5 BORN
+ *		All of them locked, so that who goes on waits for who lives
  *	remove	R1 REMOVING			dies: it is not removed; who finds the key asks the object
  *		R2 the object is ended		dies: those who sleep are woken; who finds the key goes on at R3, and so does who
  *						learns of the end
- *		R3 the key's name away		dies: the same, and who had the identifier
+ *		R3 the key's name away, the memory's		dies: the same, and who had the identifier
  *		R4 the identifier's name away	dies: there is nobody who could find it
  *		R5 REMOVED
+ *		   R4 and R5 of memory that is attached: when it is not any more (object/segment.c)
  *
- * M3 and M4, R3 to R5, and changes of permissions are done with a lock on a byte of the file, which the kernel drops when its
+ * M2 to M5, R3 to R5, and changes of permissions are done with a lock on a byte of the file, which the kernel drops when its
  * holder dies.  A name is taken away under the lock of the file that it is a name of, and given only where there is
  * none; so what was looked up under the lock stays so.
  *
@@ -66,16 +69,7 @@ static void id_file(uint32_t kind, uint32_t id, char *file_name)
 
 static int lock(int fd)
 {
-	struct flock lock = {.l_type = F_WRLCK,
-			     .l_whence = SEEK_SET,
-			     .l_start = TNI_SYSV_LOCK_OFFSET,
-			     .l_len = 1};
-	int result;
-
-	do
-		result = fcntl(fd, F_OFD_SETLKW, &lock);
-	while (result != 0 && errno == EINTR);
-	return result == 0 ? 0 : -errno;
+	return tni_file_lock(fd, TNI_SYSV_LOCK_OFFSET);
 }
 
 /* A file of the folder, and the page of its header. */
@@ -143,13 +137,32 @@ static int take_name(const struct look *look, const char *file_name)
 	return errno == ENOENT ? 0 : errno == EPERM ? -EACCES : -errno;
 }
 
+/* The random number in the header of the object. */
+static uint64_t object_id(const struct look *look)
+{
+	const uint8_t *page = (const uint8_t *)look->part - TNI_SYSV_OFFSET;
+
+	return *(const volatile uint64_t *)(page + offsetof(struct tni_object_header, id));
+}
+
+/* Of the memory beside it, if there is any: it cannot be another object's, since the name says the inode of this one. */
+static int take_memory_name(const struct look *look)
+{
+	char file_name[FILE_NAME_BYTES];
+
+	tni_namespace_data_file(look->kind, look->inode, object_id(look), file_name);
+	if (unlinkat(look->directory_fd, file_name, 0) == 0 || errno == ENOENT)
+		return 0;
+	return errno == EPERM ? -EACCES : -errno;
+}
+
 /* Locked. */
 static int take_names(const struct look *look, bool keep_id)
 {
 	char file_name[FILE_NAME_BYTES];
-	int result = 0;
+	int result = look->kind == TENON_KIND_SEGMENT ? take_memory_name(look) : 0;
 
-	if (look->part->key != IPC_PRIVATE) {
+	if (result == 0 && look->part->key != IPC_PRIVATE) {
 		tni_namespace_key_file(look->kind, look->part->key, file_name);
 		result = take_name(look, file_name);
 	}
@@ -163,21 +176,23 @@ static int take_names(const struct look *look, bool keep_id)
 	return result;
 }
 
-int tni_sysv_take_names(uint32_t kind, int fd, struct tni_sysv_part *part, bool keep_id)
+int tni_sysv_clear(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part)
 {
-	struct look look = {.kind = kind, .part = part};
-	int result = tni_file_inode(fd, "", &look.inode);
+	struct look look = {.kind = kind->kind, .part = part};
+	const struct tni_object *file = object;
+	int result = tni_file_inode(file->fd, "", &look.inode);
 
 	/* A description of its own: threads of one process exclude each other, too. */
 	if (result == 0)
-		result = tni_file_reopen(fd, &look.fd);
+		result = tni_file_reopen(file->fd, &look.fd);
 	if (result != 0)
 		return result;
 	result = tni_namespace_open(NULL, 0, &look.directory_fd);
 	if (result == 0) {
 		result = lock(look.fd);
+		/* Asked under the lock: who attaches what is removed asks under it, too. */
 		if (result == 0)
-			result = take_names(&look, keep_id);
+			result = take_names(&look, !kind->is_ended(object));
 		close(look.directory_fd);
 	}
 	close(look.fd);
@@ -267,89 +282,122 @@ static int make(const struct tni_sysv_kind *kind, int directory_fd, uint32_t key
 	return result;
 }
 
-static int make_private(const struct tni_sysv_kind *kind, int directory_fd, uint64_t size,
-			int flags)
-{
-	struct look look;
-	int result = make(kind, directory_fd, IPC_PRIVATE, size, flags, &look);
-
-	if (result != 0)
-		return result;
-	tni_set32(&look.part->state, TNI_SYSV_BORN);
-	result = name_id(&look);
-	if (result == 0)
-		result = (int)tni_get32(&look.part->id);
-	look_end(&look);
-	return result;
-}
-
-/* -EAGAIN: the key has another by now. */
-static int make_keyed(const struct tni_sysv_kind *kind, int directory_fd, uint32_t key,
-		      uint64_t size, int flags)
+/* Gives it its names, that of its key first, if it has one.  Locked before anybody can find it: whoever does waits until all
+ * is there, or its maker dead.  -EAGAIN: the key has another by now. */
+static int name_all(const struct tni_sysv_kind *kind, const struct look *look, uint32_t key,
+		    int memory_fd)
 {
 	char file_name[FILE_NAME_BYTES];
+	int result = lock(look->fd);
+
+	if (result == 0 && key != IPC_PRIVATE) {
+		tni_namespace_key_file(kind->kind, key, file_name);
+		result = tni_file_name(look->fd, look->directory_fd, file_name);
+		if (result == -EEXIST)
+			return -EAGAIN;
+	}
+	if (result != 0)
+		return result;
+	/* One that only its identifier stands for is never found without it. */
+	if (key == IPC_PRIVATE)
+		tni_fetch_or32(&look->part->state, TNI_SYSV_BORN);
+	result = name_id(look);
+	if (result == 0 && memory_fd >= 0)
+		result = kind->name_memory(look->directory_fd, look->fd, object_id(look), memory_fd);
+	if (result == 0)
+		tni_fetch_or32(&look->part->state, TNI_SYSV_BORN);
+	else
+		take_names(look, false);
+	return result;
+}
+
+/* The identifier of a new one.  -EAGAIN: the key has another by now. */
+static int make_named(const struct tni_sysv_kind *kind, int directory_fd, uint32_t key,
+		      uint64_t size, int flags)
+{
 	struct look look;
-	int result = make(kind, directory_fd, key, size, flags, &look);
+	int memory_fd = -1, result = make(kind, directory_fd, key, size, flags, &look);
 
 	if (result != 0)
 		return result;
-	tni_namespace_key_file(kind->kind, key, file_name);
-	result = tni_file_name(look.fd, directory_fd, file_name);
-	if (result == 0) {
-		result = bear(&look);
-		if (result != 0)
-			take_names(&look, false);
-	} else if (result == -EEXIST) {
-		result = -EAGAIN;
-	}
+	if (kind->make_memory)
+		result = kind->make_memory(directory_fd, size, flags, &memory_fd);
+	if (result == 0)
+		result = name_all(kind, &look, key, memory_fd);
 	if (result == 0)
 		result = (int)tni_get32(&look.part->id);
+	if (memory_fd >= 0)
+		close(memory_fd);
 	look_end(&look);
 	return result;
 }
 
-/* Of one that somebody has begun to end: whether it is.  To be known it has to be opened. */
-static bool is_ended(const struct tni_sysv_kind *kind, uint32_t id)
+/* What has become of one. */
+enum fate {
+	THERE,
+	REMOVED, /* but not ended: memory that is attached */
+	ENDED,
+};
+
+static enum fate fate_of_object(const struct tni_sysv_kind *kind, void *object)
+{
+	if (kind->is_ended(object))
+		return ENDED;
+	return kind->is_removed && kind->is_removed(object) ? REMOVED : THERE;
+}
+
+/* Of one that somebody has begun to end.  To be known it has to be opened. */
+static enum fate ask(const struct tni_sysv_kind *kind, uint32_t id)
 {
 	char name[TNI_SYSV_NAME_BYTES];
+	enum fate fate;
 	void *object;
-	bool answer;
 	int result;
 
 	tni_sysv_name(id, name);
 	result = kind->open(name, &object);
 	if (result != 0)
-		return result == -EIDRM;
-	answer = kind->is_ended(object);
+		return result == -EIDRM ? ENDED : THERE;
+	fate = fate_of_object(kind, object);
 	kind->close(object);
-	return answer;
+	return fate;
 }
 
-/* Whether what has the key is not there any more; also if the name of its identifier was removed as that of any object is. */
-static bool is_gone(const struct tni_sysv_kind *kind, const struct look *look)
+/* Also if the name of its identifier was removed as that of any object is. */
+static enum fate fate_of(const struct tni_sysv_kind *kind, const struct look *look)
 {
 	uint32_t state = tni_get32(&look->part->state), id = tni_get32(&look->part->id);
 	char file_name[FILE_NAME_BYTES];
 
 	if (state & TNI_SYSV_REMOVED)
-		return true;
+		return ENDED;
 	id_file(kind->kind, id, file_name);
 	if (state & TNI_SYSV_BORN && !is_named(look, file_name))
-		return true;
-	return state & TNI_SYSV_REMOVING && is_ended(kind, id);
+		return ENDED;
+	return state & TNI_SYSV_REMOVING ? ask(kind, id) : THERE;
 }
 
-/* -EAGAIN: it was gone, and its key is free now. */
+/* Takes away the names that it has no right to any more.  Who attaches meanwhile what is removed, under the lock, leaves it
+ * REMOVED. */
+static int clear(const struct tni_sysv_kind *kind, const struct look *look, enum fate fate)
+{
+	int result = lock(look->fd);
+
+	if (result == 0 && fate == ENDED && kind->is_removed)
+		fate = fate_of(kind, look);
+	return result == 0 ? take_names(look, fate != ENDED) : result;
+}
+
+/* -EAGAIN: it was removed, and its key is free now. */
 static int use(const struct tni_sysv_kind *kind, const struct look *look, uint64_t size, int flags)
 {
 	struct tni_sysv_identity identity;
 	uint32_t wanted;
+	enum fate fate = fate_of(kind, look);
 	int result;
 
-	if (is_gone(kind, look)) {
-		result = lock(look->fd);
-		if (result == 0)
-			result = take_names(look, false);
+	if (fate != THERE) {
+		result = clear(kind, look, fate);
 		return result == 0 ? -EAGAIN : result;
 	}
 	if ((flags & (IPC_CREAT | IPC_EXCL)) == (IPC_CREAT | IPC_EXCL))
@@ -380,7 +428,7 @@ static int get_keyed(const struct tni_sysv_kind *kind, int directory_fd, uint32_
 			result = use(kind, &look, size, flags);
 			look_end(&look);
 		} else if (result == -ENOENT && flags & IPC_CREAT) {
-			result = make_keyed(kind, directory_fd, key, size, flags);
+			result = make_named(kind, directory_fd, key, size, flags);
 		} else if (result == -EACCES &&
 			   (flags & (IPC_CREAT | IPC_EXCL)) == (IPC_CREAT | IPC_EXCL)) {
 			result = -EEXIST;
@@ -397,7 +445,7 @@ int tni_sysv_get(const struct tni_sysv_kind *kind, key_t key, uint64_t size, int
 	if (result != 0)
 		return result;
 	if (key == IPC_PRIVATE)
-		result = make_private(kind, directory_fd, size, flags);
+		result = make_named(kind, directory_fd, IPC_PRIVATE, size, flags);
 	else
 		result = get_keyed(kind, directory_fd, (uint32_t)key, size, flags);
 	close(directory_fd);
@@ -480,7 +528,6 @@ int tni_sysv_set(struct tni_object *object, struct tni_sysv_part *part, uint32_t
 
 int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part)
 {
-	const struct tni_object *file = object;
 	int result;
 
 	tni_fetch_or32(&part->state, TNI_SYSV_REMOVING);
@@ -488,7 +535,7 @@ int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_s
 	result = kind->end(object);
 	/* In a sticky folder only the creator, and root, take its names away: it is over all the same. */
 	if (result == 0)
-		result = tni_sysv_take_names(kind->kind, file->fd, part, false);
+		result = tni_sysv_clear(kind, object, part);
 	return result == -EACCES ? 0 : result;
 }
 
@@ -503,9 +550,11 @@ int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)
 	id_file(kind->kind, index, file_name);
 	result = look_up(directory_fd, kind->kind, file_name, &look);
 	if (result == 0) {
-		result = is_gone(kind, &look) ? lock(look.fd) : -EEXIST;
-		if (result == 0)
-			result = take_names(&look, false);
+		enum fate fate = fate_of(kind, &look);
+
+		result = fate == THERE ? 0 : clear(kind, &look, fate);
+		if (result == 0 && fate != ENDED)
+			result = -EEXIST;
 		look_end(&look);
 	}
 	close(directory_fd);

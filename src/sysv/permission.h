@@ -11,6 +11,7 @@
 
 #define TNI_SYSV_READ 04u
 #define TNI_SYSV_WRITE 02u
+#define TNI_SYSV_EXECUTE 01u
 
 /* Another value than before: the caller's identity may be another.  Never 0. */
 uint32_t tni_sysv_credentials(void);
