@@ -51,6 +51,10 @@
 	M(tni_waitroom, event) M(tni_waitroom, reserved) \
 	M(tni_waitroom, asleep)
 
+#define TNI_LAYOUT_LANES(M) \
+	M(tni_lanes, used) M(tni_lanes, event) M(tni_lanes, reserved) M(tni_lanes, told) \
+	M(tni_lanes, reserved2)
+
 #define TNI_LAYOUT_QUEUE_ATTRIBUTES(M) \
 	M(tni_queue_attributes, order) M(tni_queue_attributes, full) \
 	M(tni_queue_attributes, capacity) M(tni_queue_attributes, max_message_bytes) \
@@ -115,7 +119,8 @@
 	M(tni_queue_control, send) M(tni_queue_control, receive) M(tni_queue_control, waitroom) \
 	M(tni_queue_control, poll_wanted) M(tni_queue_control, notice) \
 	M(tni_queue_control, pair_level) M(tni_queue_control, pair_epoch) M(tni_queue_control, flag_changes_begun) M(tni_queue_control, flag_changes_done) M(tni_queue_control, max_bytes) \
-	M(tni_queue_control, idle) M(tni_queue_control, uniform) M(tni_queue_control, room)
+	M(tni_queue_control, idle) M(tni_queue_control, uniform) M(tni_queue_control, room) \
+	M(tni_queue_control, lanes)
 
 #define TNI_LAYOUT_QUEUE_ROOM(M) \
 	M(tni_queue_room, woken_done) M(tni_queue_room, woken_limit) M(tni_queue_room, reserved)
@@ -216,6 +221,7 @@
 	S(tni_participant, TNI_LAYOUT_PARTICIPANT) \
 	S(tni_gate, TNI_LAYOUT_GATE) \
 	S(tni_waitroom, TNI_LAYOUT_WAITROOM) \
+	S(tni_lanes, TNI_LAYOUT_LANES) \
 	S(tni_queue_attributes, TNI_LAYOUT_QUEUE_ATTRIBUTES) \
 	S(tni_journal_entry, TNI_LAYOUT_JOURNAL_ENTRY) \
 	S(tni_journal, TNI_LAYOUT_JOURNAL) \
@@ -252,7 +258,7 @@
 #define TNI_LAYOUT_PARTS \
 	TNI_GATE_OWNER, TNI_GATE_OWNER_DIED, TNI_GATE_WAITERS, TNI_GATE_EPOCH_ONE, \
 	TNI_GATE_EPOCH, TNI_GATE_HOLDER, TNI_GATE_FLAGS, TNI_GATE_FLAG(0), TNI_CLASS_LOCK_0, \
-	TNI_CLASS_LOCK_1, TNI_CLASS_MESSAGE, TNI_CLASS_ROOM, TNI_CLASS_RECEIPT, \
+	TNI_CLASS_LOCK_1, TNI_CLASS_MESSAGE, TNI_CLASS_ROOM, TNI_CLASS_RECEIPT, TNI_LANES, \
 	TNI_PARTICIPANT_FREE, TNI_PARTICIPANT_ATTACHED, TNI_PARTICIPANT_BURIED, TNI_STAKES_A_PAGE, \
 	TNI_STAKE_FIRST_OFFSET, TNI_STAKE_BYTES, TNI_STAKE_OWNER, TNI_STAKE_WAITERS, TNI_STAKE_DIED, TNI_FREED_LINK, \
 	TNI_FREED_PUSH_ONE, TNI_FREED_PUSHES, TNI_FREED_GRAB_ONE, TNI_FREED_GRABS, \

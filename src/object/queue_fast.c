@@ -278,6 +278,8 @@ int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint3
 		call->looked_done = tni_get64(&queue->control->send.done_cache);
 		call->looked_limit = tni_get64(&queue->control->max_bytes);
 	}
+	call->sent_now = sent > 0 ? (uint32_t)sent : 0;
+	call->sent_key = key;
 	leave(call, TNI_SEND);
 	if (sent > 0)
 		lower_when_full(call);

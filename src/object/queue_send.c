@@ -361,6 +361,8 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 				     wants_receipt ? &receipt : NULL);
 			call->looked_done = tni_get64(&queue->control->send.done_cache);
 			call->looked_limit = tni_get64(&queue->control->max_bytes);
+			call->sent_now = result == 0 ? *ret_sent : 0;
+			call->sent_key = options->key;
 			tni_side_unlock(call, TNI_SEND);
 		}
 		if (result != -EAGAIN || (rendezvous && options->flags & TENON_NONBLOCK))

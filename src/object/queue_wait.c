@@ -249,6 +249,7 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 			TNI_CLASS_BIT(reason->class) |
 				(reason->or_room ? TNI_CLASS_BIT(TNI_CLASS_ROOM) : 0),
 			&sleep);
+	sleep.lane = reason->lane;
 	while (result >= 0) {
 		tni_sleep_announce(&queue->house, &sleep);
 		if (must_not_sleep(queue, reason))
@@ -267,6 +268,7 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 			tni_notice_stake(call);
 		result = tni_deaths_sleep(&deaths, &holders, &sleep, deadline_ns);
 		woken = result > 0;
+		call->was_woken |= woken;
 	}
 	tni_sleep_end(&queue->house, &sleep);
 	tni_deaths_end(&deaths, &holders, &sleep);

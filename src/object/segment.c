@@ -56,8 +56,8 @@ static uint64_t extent_bytes(uint32_t participants)
 
 static int fill(int fd, uint8_t *base, const void *context)
 {
-	struct tni_segment_control *control =
-		(struct tni_segment_control *)(base + TNI_SEGMENT_OFFSET);
+	struct tni_segment_control *control = (struct tni_segment_control *)(base +
+									     TNI_SEGMENT_OFFSET);
 
 	(void)fd;
 	control->flags = *(const uint32_t *)context;

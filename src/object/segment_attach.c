@@ -249,8 +249,7 @@ static bool is_of(const struct line *line, const struct attachment *attachment)
 	const struct tenon_segment *segment = attachment->segment;
 
 	return line->inode == segment->data_inode && line->from >= attachment->from &&
-	       line->to <= attachment->to &&
-	       line->offset == line->from - attachment->from &&
+	       line->to <= attachment->to && line->offset == line->from - attachment->from &&
 	       makedev(line->major, line->minor) == segment->device;
 }
 
