@@ -357,10 +357,11 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 			result = lock_to_send(call, options->deadline_ns);
 			if (result != 0)
 				return result;
+			/* Before it looks: who waits for another limit does not wait if this is one. */
+			call->looked_limit = tni_get64(&queue->control->max_bytes);
 			result = put(queue, parcel, options, ret_sent,
 				     wants_receipt ? &receipt : NULL);
 			call->looked_done = tni_get64(&queue->control->send.done_cache);
-			call->looked_limit = tni_get64(&queue->control->max_bytes);
 			tni_side_unlock(call, TNI_SEND);
 		}
 		if (result != -EAGAIN || (rendezvous && options->flags & TENON_NONBLOCK))
