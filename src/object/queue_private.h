@@ -113,7 +113,7 @@ struct tni_call {
 	bool told_done;			  /* all who wait for receipts are */
 	bool told_room;			  /* all who wait for room are, where bytes are limited */
 	uint64_t sent, redelivered, done; /* of what they are told */
-	uint64_t changes; /* of the limit */
+	uint64_t changes;		  /* of the limit */
 };
 
 /* Working copies of the states; see abi/queue.h. */

@@ -278,7 +278,9 @@ static int drop_newest(struct tni_call *call, const struct parcel *parcel,
 		       const struct tenon_send_options *options, uint32_t *ret_sent)
 {
 	struct tni_send_side *side = &call->queue->control->send;
-	uint32_t count = parcel->is_loan ? 1 : parcel->count;
+	/* Where bytes are limited, a shorter one behind it may still have room. */
+	bool is_one = parcel->is_loan || tni_bytes_are_limited(call->queue);
+	uint32_t count = is_one ? 1 : parcel->count;
 	uint64_t receipt;
 	int result = tni_side_lock(call, TNI_SEND, options->deadline_ns);
 

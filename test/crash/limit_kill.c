@@ -229,8 +229,7 @@ static void operate(const struct points_case *one)
 
 static bool is_right(const struct points_case *one, int answer)
 {
-	return answer == 0 ||
-	       (is_destruction(one) && answer == -EIDRM && tni_is_destroyed(own));
+	return answer == 0 || (is_destruction(one) && answer == -EIDRM && tni_is_destroyed(own));
 }
 
 static bool is_due(const struct points_case *one, bool finished)
@@ -355,9 +354,8 @@ static void clear_stage(const struct points_case *one)
 #define CASE(text, operation, ...)                                                                 \
 	{                                                                                          \
 		.name = (text), .number = (operation), .set_stage = set_stage, .prepare = prepare, \
-		.operate = operate, .sleep = sleep_for_it, .is_right = is_right,                   \
-		.is_due = is_due, .help = help, .prove = prove, .clear_stage = clear_stage,        \
-		__VA_ARGS__                                                                        \
+		.operate = operate, .sleep = sleep_for_it, .is_right = is_right, .is_due = is_due, \
+		.help = help, .prove = prove, .clear_stage = clear_stage, __VA_ARGS__              \
 	}
 
 int main(int argc, char **argv)

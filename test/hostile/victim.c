@@ -83,10 +83,10 @@ static void wrong(struct act *act, const char *what, uint64_t figure)
 
 static bool is_documented(int result)
 {
-	static const int documented[] = {0,	 EBADMSG, ENOSPC,    ENOMEM,	EMFILE,	    ENFILE,
-					 EUSERS, EINVAL,  EAGAIN,    ETIMEDOUT, EMSGSIZE,   ENOENT,
-					 EPROTO, EINTR,	  ECANCELED, EPERM,	EOPNOTSUPP, EACCES,
-					 EIDRM};
+	static const int documented[] = {0,	   EBADMSG,    ENOSPC, ENOMEM, EMFILE,
+					 ENFILE,   EUSERS,     EINVAL, EAGAIN, ETIMEDOUT,
+					 EMSGSIZE, ENOENT,     EPROTO, EINTR,  ECANCELED,
+					 EPERM,	   EOPNOTSUPP, EACCES, EIDRM};
 
 	for (size_t i = 0; i < sizeof(documented) / sizeof(documented[0]); i++)
 		if (result == -documented[i])
@@ -387,8 +387,8 @@ static void recover(struct act *act)
 static void limit(struct act *act)
 {
 	told(act, tenon_queue_set_max_bytes(act->queue, 100));
-	told(act, tenon_queue_wait(act->queue, TENON_WRITABLE, tenon_deadline_after(WAIT_NS),
-				   NULL));
+	told(act,
+	     tenon_queue_wait(act->queue, TENON_WRITABLE, tenon_deadline_after(WAIT_NS), NULL));
 	told(act, tenon_queue_set_max_bytes(act->queue, act->kind->options.max_bytes));
 }
 
