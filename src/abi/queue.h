@@ -241,11 +241,12 @@ struct tni_queue_notice {
 
 _Static_assert(sizeof(struct tni_queue_notice) == 32, "queue notice");
 
-/* Of a queue with a limit of bytes: at which `done`, and which limit, all who wait for room were
- * last woken. */
+/* Of a queue with a limit of bytes: how often that was set, and at which `done`, and which of those
+ * times, all who wait for room were last woken. */
 struct tni_queue_room {
-	struct tni_a64 woken_done, woken_limit;
-	uint64_t reserved[6];
+	struct tni_a64 changes; /* under the receivers' lock */
+	struct tni_a64 woken_done, woken_changes;
+	uint64_t reserved[5];
 };
 
 _Static_assert(sizeof(struct tni_queue_room) == 64, "queue room");

@@ -123,7 +123,8 @@
 	M(tni_queue_control, lanes)
 
 #define TNI_LAYOUT_QUEUE_ROOM(M) \
-	M(tni_queue_room, woken_done) M(tni_queue_room, woken_limit) M(tni_queue_room, reserved)
+	M(tni_queue_room, changes) M(tni_queue_room, woken_done) M(tni_queue_room, woken_changes) \
+	M(tni_queue_room, reserved)
 
 #define TNI_LAYOUT_QUEUE_UNIFORM(M) \
 	M(tni_queue_uniform, from) M(tni_queue_uniform, key) M(tni_queue_uniform, reserved)

@@ -169,6 +169,8 @@ static int repair_receive(struct tenon_queue *queue)
 		result = resolve_limbo(queue, tni_get64(&state->limbo_slot),
 				       tni_get64(&state->limbo_chunk));
 	tni_poll_confirm_returned(queue);
+	if (tni_bytes_are_limited(queue))
+		tni_bytes_changed(queue);
 	return result;
 }
 
@@ -270,7 +272,7 @@ static void plan_lanes(struct tni_call *call, struct tni_wakes *wakes)
 static uint32_t senders_to_wake(struct tni_call *call)
 {
 	bool is_limited = tni_bytes_are_limited(call->queue);
-	bool is_untold = is_limited && !tni_room_is_told(call->queue, &call->done, &call->limit);
+	bool is_untold = is_limited && !tni_room_is_told(call->queue, &call->done, &call->changes);
 
 	if (call->wake_all || is_untold)
 		return UINT32_MAX;
@@ -318,7 +320,7 @@ void tni_side_unlock(struct tni_call *call, uint32_t side)
 		if (call->told_done)
 			tni_set64(&queue->control->receive.woken_done, call->done);
 		if (call->told_room && tni_bytes_are_limited(queue))
-			tni_room_told(queue, call->done, call->limit);
+			tni_room_told(queue, call->done, call->changes);
 		call->wake_all = false;
 	}
 	call->sent_now = 0;

@@ -315,7 +315,7 @@ int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t dea
 void tni_queue_hand_on(struct tenon_queue *queue)
 {
 	bool typed = queue->attributes.order == TENON_QUEUE_TYPED;
-	uint64_t done, limit;
+	uint64_t done, changes;
 
 	if (tni_is_destroyed(queue)) {
 		tni_gatehouse_rouse(&queue->house);
@@ -324,9 +324,9 @@ void tni_queue_hand_on(struct tenon_queue *queue)
 	if (tni_queue_available(queue) > 0)
 		tni_gatehouse_wake(&queue->house, TNI_CLASS_MESSAGE, typed ? UINT32_MAX : 1);
 	if (tni_bytes_are_limited(queue)) {
-		if (!tni_room_is_told(queue, &done, &limit)) {
+		if (!tni_room_is_told(queue, &done, &changes)) {
 			tni_gatehouse_wake(&queue->house, TNI_CLASS_ROOM, UINT32_MAX);
-			tni_room_told(queue, done, limit);
+			tni_room_told(queue, done, changes);
 		}
 	} else if (tni_queue_room(queue) > 0) {
 		tni_gatehouse_wake(&queue->house, TNI_CLASS_ROOM, 1);
