@@ -3,8 +3,8 @@
 #define TEST_CONFORM_SYSV_H
 
 /*
- * What the requirements of System V's queues, semaphores and shared memory share.  They fit into the
- * limits that the kernel sets by default.
+ * What the requirements of System V's queues, semaphores and shared memory share.  They fit into
+ * the limits that the kernel sets by default.
  *
  * A call that fails in here ends the requirement, unless it says otherwise.
  */
