@@ -20,6 +20,9 @@ unsigned long attached(int id);
 /* Waits until it is attached so often. */
 void await_attached(int id, unsigned long count);
 
+/* Waits until the identifier is nobody's. */
+void await_gone(int id);
+
 /* A process that attaches it, and holds it until `end` is set. */
 struct holder {
 	int id, flags;
