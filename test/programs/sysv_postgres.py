@@ -117,9 +117,16 @@ class Postgres:
         self.server.wait()
         return children
 
+    def status(self):
+        """Of the server, that ends."""
+        try:
+            return self.server.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired as late:
+            raise Fault(f'the server does not end: {self.log()}') from late
+
     def stop(self):
         self.server.send_signal(signal.SIGINT)
-        if self.server.wait(PATIENCE_S) != 0:
+        if self.status() != 0:
             raise Fault(f'the server ended with {self.server.returncode}: {self.log()}')
 
     def end(self):
@@ -155,14 +162,14 @@ def die_and_come_back(server):
                              stderr=subprocess.DEVNULL)
     held = None
     try:
-        wait_until(lambda: count(server) > 500, 'a hundred transactions')
+        wait_until(lambda: count(server) > 500, 'five hundred transactions')
         held = next(child for child in server.children())
         os.kill(held, signal.SIGSTOP)
         children = server.kill()
-        bench.wait(PATIENCE_S)
+        wait_until(lambda: bench.poll() is not None, 'the end of pgbench')
         wait_until(lambda: not any(is_alive(child) for child in children if child != held), 'the end of its children')
         server.launch()
-        if server.server.wait(PATIENCE_S) == 0 or 'is still in use' not in server.log():
+        if server.status() == 0 or 'is still in use' not in server.log():
             raise Fault(f'a second server beside the child of the first: {server.log()}')
         os.kill(held, signal.SIGCONT)
         wait_until(lambda: not is_alive(held), 'the end of the child that was held')
