@@ -9,7 +9,7 @@ _tenon_kinds='queue lock semaphore semaphore-set event condition barrier once re
 _tenon_create_options()
 {
 	echo '--mode --participants --exclusive --json'
-	[[ $1 == @(|queue) ]] && echo '--capacity --order --full --message-size'
+	[[ $1 == @(|queue) ]] && echo '--capacity --order --full --message-size --max-bytes'
 	[[ $1 == @(|lock) ]] && echo '--recursive --inherit'
 	[[ $1 == @(|semaphore|semaphore-set) ]] && echo '--value --maximum'
 	[[ $1 == @(|barrier|semaphore-set) ]] && echo '--count'
@@ -141,7 +141,7 @@ _tenon_value()
 	--if-dead) _tenon_words "$word" run fail ;;
 	--dead) _tenon_names "$namespace" "$word" queue ;;
 	--message | -m | --key | --priority | --type | --timeout | -t | --count | -n | --position | \
-		-p | --interval | --jobs | -j | --duration | --message-size | --mode | --participants | \
+		-p | --interval | --jobs | -j | --duration | --message-size | --max-bytes | --mode | --participants | \
 		--value | --maximum | --size | --max-size | --offset | --length | \
 		-w | --conflict-exit-code | -E) ;;
 	*) return 1 ;;

@@ -30,7 +30,7 @@ static inline int tenon_message_buffer_open(const char *namespace_path, const ch
 {
 	struct tenon_queue_options options = {sizeof(options),		0,	  TENON_QUEUE_FIFO,
 					      TENON_QUEUE_WAIT,		messages, max_message_bytes,
-					      TENON_QUEUE_DEFAULT_MODE, 0};
+					      TENON_QUEUE_DEFAULT_MODE, 0,	  0};
 
 	if (messages == 0 || messages == TENON_QUEUE_UNBOUNDED)
 		options.size = 0; /* -EINVAL */

@@ -34,9 +34,9 @@
  *	with a deadline		 end with -ETIMEDOUT, NONBLOCK or not; only the last step, when
  *				 what was waited for is there, a long message is copied, or a
  *				 RENDEZVOUS withdraws its message, waits on
- *	without one		 wait on, NONBLOCK or not; so do _open, _close, _loan, _abandon,
- *				 _done, _return, _peek, _recover, _check, _readable_fd and
- *				 _writable_fd, which have none
+ *	without one		 wait on, NONBLOCK or not; so do _open, _close, _destroy, _loan,
+ *				 _abandon, _done, _return, _peek, _recover, _check, _readable_fd,
+ *				 _writable_fd and _set_max_bytes, which have none
  *	_status, _participants,	 take a lock only if its holder has died
  *	_last_receipt, _remove
  *
@@ -48,11 +48,12 @@
  * memory behind the namespace is full, or 2^20 loans, receipts or leases of the queue are open;
  * -EIO the file system behind the namespace gave it; -ENOMEM; -EMFILE, -ENFILE; -EUSERS the queue
  * has as many attached processes as it was made for; -EINVAL an argument is out of its range;
- * -EDEADLK the call came from a signal handler that interrupted a call of the same thread on this
- * queue, which holds the lock: nothing was done; -EFBIG the queue's file would become longer than
- * the RLIMIT_FSIZE of this process allows; no SIGXFSZ is sent.  The file is sparse: it begins with
- * 64 MiB of length or more, of which some 16 pages are memory.  Making a queue, sends and loans
- * make it longer; receiving does not.
+ * -EIDRM it has been destroyed (tenon_queue_destroy; _close, _remove, _status and _last_receipt do
+ * as ever); -EDEADLK the call came from a signal handler that interrupted a call of the same thread
+ * on this queue, which holds the lock: nothing was done; -EFBIG the queue's file would become
+ * longer than the RLIMIT_FSIZE of this process allows; no SIGXFSZ is sent.  The file is sparse: it
+ * begins with 64 MiB of length or more, of which some 16 pages are memory.  Making a queue, sends
+ * and loans make it longer; receiving does not.
  */
 
 #include <tenon/tenon.h>
@@ -104,6 +105,8 @@ struct tenon_queue_options {
 	uint32_t mode;		    /* permission bits of the queue, less the umask */
 	uint32_t max_participants;  /* processes that may be attached at once; 0 stands for
 				       TENON_QUEUE_DEFAULT_PARTICIPANTS */
+	uint64_t max_bytes;	    /* of all messages that are queued or under lease; 0: no limit;
+				       see tenon_queue_set_max_bytes() */
 };
 
 /*
@@ -130,10 +133,11 @@ struct tenon_queue_options {
  * admit the caller; -EPERM the namespace folder belongs to somebody unexpected, or the file is a
  * symbolic link; -EINVAL name, flags (EXCLUSIVE alone, too) or options: an order, way when full,
  * capacity, length, mode or number of participants that is none of the above, or a RENDEZVOUS that
- * does not WAIT; -EAGAIN others made and removed it again and again meanwhile; -E2BIG options of a
- * later version that this library cannot fulfil; -ENAMETOOLONG; -EPROTO made by a library with
- * another layout (`tenon doctor` names both); -EBADMSG the file is damaged or no queue; -EISDIR;
- * -ENOTDIR; -ENOSPC; -EFBIG; -EUSERS.
+ * does not WAIT or has a limit of bytes; -EIDRM the queue of that name has been destroyed, and its
+ * name not yet been removed; -EAGAIN others made and removed it again and again meanwhile; -E2BIG
+ * options of a later version that this library cannot fulfil; -ENAMETOOLONG; -EPROTO made by a
+ * library with another layout (`tenon doctor` names both); -EBADMSG the file is damaged or no
+ * queue; -EISDIR; -ENOTDIR; -ENOSPC; -EFBIG; -EUSERS.
  */
 TENON_PUBLIC int tenon_queue_open(const char *namespace_path, const char *name, uint32_t flags,
 				  const struct tenon_queue_options *options,
@@ -147,6 +151,38 @@ TENON_PUBLIC struct tenon_queue *tenon_queue_close(struct tenon_queue *queue);
  * last lets go.  Errors: -ENOENT; -EACCES, -EPERM, -EISDIR as unlink(2); -EINVAL, -ENAMETOOLONG the
  * name; as tenon_namespace_path for the folder. */
 TENON_PUBLIC int tenon_queue_remove(const char *namespace_path, const char *name);
+
+/*
+ * Ends the queue for all who have it open: whoever sleeps in a call is woken, and every call but
+ * _close, _status and _last_receipt gives -EIDRM from then on; descriptors to poll become readable,
+ * and who waits in a waitset gets -EIDRM for this member.  What was queued cannot be received any
+ * more; the name stays, and opening it gives -EIDRM, until tenon_queue_remove().  A call that is
+ * amid its work meanwhile may still succeed.  If this process dies in the call the queue is
+ * destroyed or it is not, and if it is, whoever slept has been woken.  Waits for both locks,
+ * without a deadline.  Errors: -EIDRM it has been destroyed before.
+ */
+TENON_PUBLIC int tenon_queue_destroy(struct tenon_queue *queue);
+
+/*
+ * Limits the bytes of all messages that are queued or under lease together, from now on; 0: no
+ * limit.  Beside the capacity, not in its place: a message is sent when what is there is no longer
+ * than the limit with it, and no more messages than the limit has bytes (which matters to empty
+ * ones).  Else the queue is full, and what that means is said by its options: WAIT waits until
+ * enough was received, or the limit raised; DROP_OLDEST drops as many messages as it needs.  A
+ * limit below what is queued drops nothing: it keeps senders waiting until there is room.  A
+ * message that is longer than the limit alone waits as well, since the limit can be raised (-EAGAIN
+ * with NONBLOCK, FAIL and DROP_OLDEST, which drops nothing for it; DROP_NEWEST drops it).
+ *
+ * Who waits for room is woken whenever something was received, and sends if it fits; short messages
+ * may overtake a long one that way.  tenon_queue_wait(), descriptors and waitsets say WRITABLE when
+ * there is room for a message of max_message_bytes, or nothing at all is queued: with less room
+ * short messages may be sent all the same.
+ *
+ * Waits for the receivers' lock, without a deadline.  If this process dies in the call the limit is
+ * the old or the new one, and if it is the new one, whoever can go on has been woken.  Errors:
+ * -EINVAL a RENDEZVOUS queue, which has nothing queued.
+ */
+TENON_PUBLIC int tenon_queue_set_max_bytes(struct tenon_queue *queue, uint64_t bytes);
 
 /* Flags of the options below. */
 #define TENON_NONBLOCK 1u     /* -EAGAIN instead of waiting */
@@ -324,9 +360,10 @@ TENON_PUBLIC int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, 
 
 /*
  * Waits until a receive of any message would find one (READABLE), or there is room (WRITABLE; a
- * RENDEZVOUS queue always has it, and a DROP_OLDEST or DROP_NEWEST queue takes messages without
- * it); both: until one of them (on kernels without futex_waitv(2) room alone is noticed up to 100
- * ms late).  Somebody else may be faster afterwards.  `ret_events` may be NULL.
+ * RENDEZVOUS queue always has it, and a DROP_OLDEST or DROP_NEWEST queue takes messages without it;
+ * with a limit of bytes see tenon_queue_set_max_bytes); both: until one of them (on kernels without
+ * futex_waitv(2) room alone is noticed up to 100 ms late).  Somebody else may be faster afterwards.
+ * `ret_events` may be NULL.
  *
  * The deadline is one as it stands: 0 has passed, as any moment before now, and the call looks and
  * does not wait; TENON_NO_DEADLINE waits for ever.  (In options and for receipts 0 stands for
@@ -404,6 +441,9 @@ struct tenon_queue_status {
 	int64_t created_ns, last_send_ns, last_receive_ns;
 	int32_t notify_pid; /* who is registered to be told of a message (tenon/posix.h); 0 nobody */
 	uint32_t split_mode; /* 1: made with TENON_QUEUE_SPLIT_MODE */
+	uint64_t max_bytes;  /* the limit of bytes as it is now; 0: none */
+	uint32_t destroyed;  /* 1: by tenon_queue_destroy() */
+	uint32_t reserved;   /* 0 */
 };
 
 /* Reads the status.  `ret_status->size` must be set, and `flags` be 0: as much is written, with

@@ -145,6 +145,9 @@ struct tenon_sysv_identity {
 TENON_PUBLIC int tenon_sysv_identify(uint32_t kind, const char *name,
 				     struct tenon_sysv_identity *ret_identity);
 
+/* Removes it, as IPC_RMID does.  -EPERM the caller is neither owner nor creator; as above. */
+TENON_PUBLIC int tenon_sysv_remove(uint32_t kind, const char *name);
+
 #ifdef __cplusplus
 }
 #endif

@@ -216,10 +216,12 @@ struct tni_queue_uniform {
 
 _Static_assert(sizeof(struct tni_queue_uniform) == 64, "queue uniform");
 
-/* More of control.poll_wanted. */
-#define TNI_WANTED_PAIR 4u   /* the descriptor that is both is polled */
-#define TNI_WANTED_NOTICE 8u /* somebody is registered */
-#define TNI_PAIR_SETTLED 16u /* its levels have been right once */
+/* More of control.poll_wanted, in which stands all that the short way has to know. */
+#define TNI_WANTED_PAIR 4u	/* the descriptor that is both is polled */
+#define TNI_WANTED_NOTICE 8u	/* somebody is registered */
+#define TNI_PAIR_SETTLED 16u	/* its levels have been right once */
+#define TNI_BYTES_LIMITED 32u	/* there is, or has been, a limit of bytes; stays */
+#define TNI_QUEUE_DESTROYED 64u /* stays */
 
 /* Who is registered to be told of a message that comes to the empty queue: object/queue_notice.c.
  * Under the senders' lock. */
@@ -239,6 +241,15 @@ struct tni_queue_notice {
 
 _Static_assert(sizeof(struct tni_queue_notice) == 32, "queue notice");
 
+/* Of a queue with a limit of bytes: at which `done`, and which limit, all who wait for room were
+ * last woken. */
+struct tni_queue_room {
+	struct tni_a64 woken_done, woken_limit;
+	uint64_t reserved[6];
+};
+
+_Static_assert(sizeof(struct tni_queue_room) == 64, "queue room");
+
 struct tni_queue_control {
 	_Alignas(128) struct tni_send_side send;
 	_Alignas(128) struct tni_receive_side receive;
@@ -249,10 +260,11 @@ struct tni_queue_control {
 	struct tni_a32 pair_level[2]; /* of the descriptor that is both: object/queue_pair.c */
 	struct tni_a32 pair_epoch;    /* counts those who have counted its packets */
 	struct tni_a32 flag_changes_begun, flag_changes_done; /* of descriptors of that kind */
-	uint32_t reserved[2];
+	struct tni_a64
+		max_bytes; /* queued or under lease; 0: no limit; under the receivers' lock */
 	struct tni_queue_idle idle;
 	struct tni_queue_uniform uniform;
-	uint64_t reserved2[8];
+	struct tni_queue_room room;
 };
 
 _Static_assert(offsetof(struct tni_queue_control, notice) -
@@ -262,6 +274,7 @@ _Static_assert(offsetof(struct tni_queue_control, notice) -
 
 _Static_assert(offsetof(struct tni_queue_control, idle) % 64 == 0, "queue control");
 _Static_assert(offsetof(struct tni_queue_control, uniform) % 64 == 0, "queue control");
+_Static_assert(offsetof(struct tni_queue_control, room) % 64 == 0, "queue control");
 
 _Static_assert(sizeof(struct tni_queue_control) <= 2 * TNI_PAGE_BYTES, "queue control");
 

@@ -19,6 +19,7 @@ enum {
 	OPTION_ORDER,
 	OPTION_FULL,
 	OPTION_MESSAGE_SIZE,
+	OPTION_MAX_BYTES,
 	OPTION_MODE,
 	OPTION_PARTICIPANTS,
 	OPTION_RECURSIVE,
@@ -66,6 +67,7 @@ static const struct {
 	{OPTION_ORDER, CLI_MAKE_ORDER, "--order"},
 	{OPTION_FULL, CLI_MAKE_FULL, "--full"},
 	{OPTION_MESSAGE_SIZE, CLI_MAKE_MESSAGE_SIZE, "--message-size"},
+	{OPTION_MAX_BYTES, CLI_MAKE_MAX_BYTES, "--max-bytes"},
 	{OPTION_MODE, CLI_MAKE_MODE, "--mode"},
 	{OPTION_PARTICIPANTS, CLI_MAKE_PARTICIPANTS, "--participants"},
 	{OPTION_RECURSIVE, CLI_MAKE_RECURSIVE, "--recursive"},
@@ -96,6 +98,12 @@ static int parse_queue_option(int option, struct tenon_queue_options *options)
 		if (cli_parse_word(optarg, cli_full_words, &options->full))
 			return cli_usage("--full '%s': not one of wait, fail, drop-oldest, "
 					 "drop-newest",
+					 optarg);
+		return CLI_OK;
+	case OPTION_MAX_BYTES:
+		if (cli_parse_size(optarg, &options->max_bytes) || options->max_bytes == 0)
+			return cli_usage("--max-bytes '%s': not a size from 1 on (K, M or G may "
+					 "follow a whole number)",
 					 optarg);
 		return CLI_OK;
 	default:
@@ -303,6 +311,7 @@ static int run(int argc, char **argv)
 		{"order", required_argument, NULL, OPTION_ORDER},
 		{"full", required_argument, NULL, OPTION_FULL},
 		{"message-size", required_argument, NULL, OPTION_MESSAGE_SIZE},
+		{"max-bytes", required_argument, NULL, OPTION_MAX_BYTES},
 		{"mode", required_argument, NULL, OPTION_MODE},
 		{"participants", required_argument, NULL, OPTION_PARTICIPANTS},
 		{"recursive", no_argument, NULL, OPTION_RECURSIVE},
@@ -369,6 +378,7 @@ const struct cli_command cli_command_create = {
 		"  --full WHAT          when it is full a send should wait (usual), fail,\n"
 		"                       drop-oldest or drop-newest\n"
 		"  --message-size SIZE  the longest message (8K); K, M and G may follow\n"
+		"  --max-bytes SIZE     all messages together, at most (no limit)\n"
 		"\n"
 		"Of a lock:\n"
 		"  --recursive          its holder may acquire it again\n"

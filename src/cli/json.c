@@ -100,6 +100,18 @@ struct json_object *cli_json_unopened(const struct cli_kind *kind, const char *n
 	return json;
 }
 
+static void add_sysv(struct json_object *json, const struct tenon_sysv_identity *identity)
+{
+	struct json_object *sysv = json_object_new_object();
+
+	json_object_object_add(json, "sysv", sysv);
+	cli_json_add_signed(sysv, "id", identity->id);
+	cli_json_add_signed(sysv, "key", identity->key);
+	cli_json_add_number(sysv, "creator_uid", identity->creator_uid);
+	cli_json_add_number(sysv, "creator_gid", identity->creator_gid);
+	cli_json_add_signed(sysv, "changed_ns", identity->changed_ns);
+}
+
 struct json_object *cli_object_json(const struct cli_object *object)
 {
 	struct json_object *json = json_object_new_object();
@@ -122,6 +134,8 @@ struct json_object *cli_object_json(const struct cli_object *object)
 	cli_json_add_number(json, "participants", object->participants);
 	cli_json_add_boolean(json, "damaged", object->damaged);
 	cli_json_add_signed(json, "created_ns", object->created_ns);
+	if (object->sysv.size)
+		add_sysv(json, &object->sysv);
 	object->kind->add_json(object, json);
 	return json;
 }

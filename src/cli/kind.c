@@ -237,6 +237,29 @@ static int find_error(void)
 	return error ? error : -ENOENT;
 }
 
+/* Of an object of System V mode and owner are not its file's. */
+static void read_sysv(struct cli_object *object)
+{
+	object->sysv = (struct tenon_sysv_identity){.size = sizeof(object->sysv)};
+	if (object->is_placed ||
+	    tenon_sysv_identify(object->kind->kind, object->name, &object->sysv)) {
+		object->sysv.size = 0;
+		return;
+	}
+	object->mode = object->sysv.mode;
+	object->uid = object->sysv.uid;
+	object->gid = object->sysv.gid;
+}
+
+int cli_object_read(struct cli_object *object)
+{
+	int error = object->kind->read(object);
+
+	if (!error)
+		read_sysv(object);
+	return error;
+}
+
 int cli_object_open(struct cli_object *object, const struct cli_kind *kind, const char *name,
 		    const struct cli_making *making)
 {
@@ -248,9 +271,7 @@ int cli_object_open(struct cli_object *object, const struct cli_kind *kind, cons
 	if (kind == &cli_kind_any)
 		return find_error();
 	error = kind->open(name, making, &object->handle);
-	if (!error)
-		error = kind->read(object);
-	return error;
+	return error ? error : cli_object_read(object);
 }
 
 void cli_cleanup_object(struct cli_object *object)
@@ -262,5 +283,11 @@ void cli_cleanup_object(struct cli_object *object)
 
 int cli_object_remove(const struct cli_kind *kind, const char *name)
 {
-	return kind == &cli_kind_any ? find_error() : kind->remove(NULL, name);
+	int error;
+
+	if (kind == &cli_kind_any)
+		return find_error();
+	/* All of its names, and those who wait are told. */
+	error = tenon_sysv_remove(kind->kind, name);
+	return error == -EINVAL ? kind->remove(NULL, name) : error;
 }

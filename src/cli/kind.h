@@ -18,6 +18,7 @@
 #include <tenon/region.h>
 #include <tenon/semaphore.h>
 #include <tenon/semaphore_set.h>
+#include <tenon/sysv.h>
 
 /* An object that is open, and its status. */
 struct cli_object {
@@ -31,6 +32,7 @@ struct cli_object {
 	bool damaged;
 	uint64_t id, memory_bytes;
 	int64_t created_ns;
+	struct tenon_sysv_identity sysv; /* size 0: it is none of System V */
 	union {
 		struct tenon_queue_status queue;
 		struct tenon_lock_status lock;
@@ -76,6 +78,7 @@ enum {
 	CLI_MAKE_SIZE = 4096,
 	CLI_MAKE_MAX_SIZE = 8192,
 	CLI_MAKE_INHERIT = 16384,
+	CLI_MAKE_MAX_BYTES = 32768,
 };
 
 #define CLI_MAKE_ANY (CLI_MAKE_MODE | CLI_MAKE_PARTICIPANTS)
@@ -238,6 +241,8 @@ int cli_resolve(int count, char **names, const struct cli_kind *kind, struct cli
 /* Opens (see cli_kind's open) and reads the status.  0 or an error of the library. */
 int cli_object_open(struct cli_object *object, const struct cli_kind *kind, const char *name,
 		    const struct cli_making *making);
+/* Reads the status anew. */
+int cli_object_read(struct cli_object *object);
 void cli_cleanup_object(struct cli_object *object);
 
 /* Removes it; of cli_kind_any it is -ENOENT, or what keeps from finding out. */

@@ -27,6 +27,7 @@ static const char *find_difference(const struct cli_object *object, const struct
 		{CLI_MAKE_FULL, options->full != status->full, "--full"},
 		{CLI_MAKE_MESSAGE_SIZE, options->max_message_bytes != status->max_message_bytes,
 		 "--message-size"},
+		{CLI_MAKE_MAX_BYTES, options->max_bytes != status->max_bytes, "--max-bytes"},
 	};
 	size_t i;
 
@@ -39,8 +40,14 @@ static const char *find_difference(const struct cli_object *object, const struct
 
 static bool refuse(const char *name, const struct cli_making *making)
 {
-	if (making->queue.capacity != TENON_QUEUE_RENDEZVOUS ||
-	    making->queue.full == TENON_QUEUE_WAIT)
+	if (making->queue.capacity != TENON_QUEUE_RENDEZVOUS)
+		return false;
+	if (making->queue.max_bytes != 0) {
+		cli_queue_warn(name, "--capacity rendezvous and --max-bytes do not go together: "
+				     "a rendezvous holds nothing");
+		return true;
+	}
+	if (making->queue.full == TENON_QUEUE_WAIT)
 		return false;
 	cli_queue_warn(name,
 		       "--capacity rendezvous and --full %s do not go together: a rendezvous is "
@@ -95,6 +102,8 @@ static void print(const struct cli_object *object)
 		     cli_format_bytes(status->max_message_bytes),
 		     cli_word(cli_full_words, status->full));
 	cli_stat_made(object);
+	if (status->max_bytes)
+		cli_stat_row("limit", "%s of messages", cli_format_bytes(status->max_bytes));
 	cli_stat_row("queued", "%s, %s", cli_format_messages(status->messages),
 		     cli_format_bytes(status->message_bytes));
 	cli_stat_row("held", "%llu under lease, %llu loaned", (unsigned long long)status->leased,
@@ -201,6 +210,7 @@ static void add_json(const struct cli_object *object, struct json_object *json)
 	cli_json_add_string(json, "full", cli_word(cli_full_words, status->full));
 	add_capacity(json, status->capacity);
 	cli_json_add_number(json, "max_message_bytes", status->max_message_bytes);
+	cli_json_add_number(json, "max_bytes", status->max_bytes);
 	cli_json_add_number(json, "messages", status->messages);
 	cli_json_add_number(json, "message_bytes", status->message_bytes);
 	cli_json_add_number(json, "leased", status->leased);
@@ -273,16 +283,20 @@ static void examine_leftovers(struct doctor *doctor, const char *name, struct te
 static void examine_room(struct doctor *doctor, const char *name,
 			 const struct tenon_queue_status *status)
 {
-	if (status->capacity == TENON_QUEUE_UNBOUNDED ||
-	    status->capacity == TENON_QUEUE_RENDEZVOUS ||
-	    status->messages + status->leased < status->capacity)
+	bool is_full = status->capacity != TENON_QUEUE_UNBOUNDED &&
+		       status->messages + status->leased >= status->capacity;
+	bool is_limited = status->max_bytes != 0 && status->message_bytes >= status->max_bytes;
+
+	if (status->capacity == TENON_QUEUE_RENDEZVOUS || (!is_full && !is_limited))
 		return;
-	doctor_report(
-		doctor, DOCTOR_NOTE, name, "receive from it, or make it anew with more --capacity",
-		"it is full: %s queued and %llu under lease; %s, %s",
-		cli_format_messages(status->messages), (unsigned long long)status->leased,
-		cli_format_count(status->senders_waiting, "sender waits", "senders wait"),
-		cli_format_count(status->receivers_waiting, "receiver waits", "receivers wait"));
+	doctor_report(doctor, DOCTOR_NOTE, name,
+		      is_full ? "receive from it, or make it anew with more --capacity"
+			      : "receive from it, or make it anew with more --max-bytes",
+		      "it is full: %s queued and %llu under lease; %s, %s",
+		      cli_format_messages(status->messages), (unsigned long long)status->leased,
+		      cli_format_count(status->senders_waiting, "sender waits", "senders wait"),
+		      cli_format_count(status->receivers_waiting, "receiver waits",
+				       "receivers wait"));
 }
 
 static void examine(struct doctor *doctor, struct cli_object *object)
@@ -325,7 +339,7 @@ const struct cli_kind cli_kind_queue = {
 	.name = "queue",
 	.plural = "queues",
 	.options = CLI_MAKE_ANY | CLI_MAKE_CAPACITY | CLI_MAKE_ORDER | CLI_MAKE_FULL |
-		   CLI_MAKE_MESSAGE_SIZE,
+		   CLI_MAKE_MESSAGE_SIZE | CLI_MAKE_MAX_BYTES,
 	.contents = "messages are",
 	.use = "fill and drain it",
 	.columns = {"order", "messages", "capacity"},

@@ -36,16 +36,17 @@ struct run_request {
 /* What a word of --only stands for: the faces of the preload library. */
 static const struct {
 	const char *word;
-	const char *faces; /* NULL: not yet */
+	const char *faces;
 } faces[] = {
 	{"mq", "posix-mq"},
-	{"msg", NULL},
-	{"sem", "posix-sem"},
-	{"shm", "posix-shm"},
+	{"msg", "sysv-msg"},
+	{"sem", "posix-sem,sysv-sem"},
+	{"shm", "posix-shm,sysv-shm"},
 };
 
 #define FACES (sizeof(faces) / sizeof(faces[0]))
-#define FACES_USUAL "posix-mq"
+/* libc has POSIX semaphores and shared memory in user space already. */
+#define FACES_USUAL "posix-mq,sysv-msg,sysv-sem,sysv-shm"
 
 static int add_face(struct run_request *request, const char *word, size_t bytes)
 {
@@ -54,16 +55,12 @@ static int add_face(struct run_request *request, const char *word, size_t bytes)
 	for (i = 0; i < FACES; ++i) {
 		if (strlen(faces[i].word) != bytes || memcmp(faces[i].word, word, bytes))
 			continue;
-		if (!faces[i].faces)
-			return cli_usage("--only: '%s': System V queues are not there yet; there "
-					 "are mq, sem and shm",
-					 faces[i].word);
 		if (!strstr(request->faces, faces[i].faces))
 			snprintf(request->faces + used, sizeof(request->faces) - used, "%s%s",
 				 used ? "," : "", faces[i].faces);
 		return CLI_OK;
 	}
-	return cli_usage("--only: '%.*s' is none of mq, sem, shm", (int)bytes, word);
+	return cli_usage("--only: '%.*s' is none of mq, msg, sem, shm", (int)bytes, word);
 }
 
 static int parse_only(struct run_request *request, const char *list)
@@ -367,13 +364,19 @@ static int run(int argc, char **argv)
 const struct cli_command cli_command_run = {
 	.name = "run",
 	.synopsis = "[OPTION…] [--] PROGRAM [ARGUMENT…]",
-	.summary = "run a program whose POSIX message queues are Tenon's",
+	.summary = "run a program whose message queues, semaphores and memory are Tenon's",
 	.help = "Becomes the program, with a library in front of the C library's that stands in "
 		"for\n"
-		"its calls; what the program starts has it, too.  Its queues are those of the\n"
-		"namespace, and 'tenon ls', 'peek', 'send' and so on work on them meanwhile.\n"
+		"its calls; what the program starts has it, too.  Its queues, semaphores and "
+		"shared\n"
+		"memory are those of the namespace, and 'tenon ls', 'peek', 'send' and so on work\n"
+		"on them meanwhile.\n"
 		"\n"
-		"      --only LIST    which calls, separated by commas: mq (usual), sem, shm\n"
+		"      --only LIST    which calls, separated by commas: mq, POSIX message queues; "
+		"msg,\n"
+		"                     sem, shm, System V's, and POSIX semaphores and shared "
+		"memory,\n"
+		"                     too, which are not in the usual list\n"
 		"      --limits WHAT  'kernel': a queue may be no larger than the kernel's; "
 		"'none'\n"
 		"  -q, --quiet        say nothing of a program that is out of reach (static, Go,\n"

@@ -45,6 +45,10 @@ void cli_stat_made(const struct cli_object *object)
 	cli_stat_row("owner", "uid %u, gid %u, mode %04o", object->uid, object->gid, object->mode);
 	cli_stat_row("made", "%s, id %016llx", cli_format_time(object->created_ns),
 		     (unsigned long long)object->id);
+	if (object->sysv.size)
+		cli_stat_row("System V", "id %d, key 0x%08x; made by uid %u, gid %u; changed %s",
+			     object->sysv.id, (unsigned)object->sysv.key, object->sysv.creator_uid,
+			     object->sysv.creator_gid, cli_format_time(object->sysv.changed_ns));
 }
 
 void cli_stat_attached(const struct cli_object *object, uint32_t waiting)
@@ -99,7 +103,7 @@ static int show(struct view *view, bool json, bool watch)
 	int64_t now_ns = cli_now_ns();
 	int error;
 
-	error = object->kind->read(object);
+	error = cli_object_read(object);
 	if (error)
 		return fail(view, error);
 	if (json)

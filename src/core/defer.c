@@ -25,8 +25,8 @@
  * leaves its call at D3.  Whoever dies in between is dead, with his signals; who is forked by a handler is at rest.
  *
  * A handler that runs at D3 before a sleep ends it as it would have ended the sleep: with -EINTR, unless it
- * restarts.  (One that comes behind the last look and before the system call, three instructions, is as one that came just
- * before a call to the kernel: the sleep begins.)
+ * restarts, or the call never does (core/manner.c).  (One that comes behind the last look and before the system call, three
+ * instructions, is as one that came just before a call to the kernel: the sleep begins.)
  */
 
 #include "core/defer.h"
@@ -36,6 +36,8 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+#include "core/manner.h"
 
 /* What the kernel has of a signal set.  libc's own are 32 and 33. */
 #define MASK_BYTES 8u
@@ -71,7 +73,7 @@ uint32_t tni_defer_pause_slow(struct tni_thread *thread)
 
 	if (holds_gate(thread))
 		return 0;
-	thread->was_interrupted = false;
+	thread->was_interrupted = 0;
 	thread->deferring = 0;
 	tni_step();
 	if (thread->has_deferred)
@@ -114,8 +116,10 @@ uint32_t tni_defer_enter_handler(void)
 
 void tni_defer_leave_handler(uint32_t deferring, bool restarts)
 {
+	const struct tni_manner *manner = tni_thread_self_.manner;
+
 	tni_step();
 	tni_thread_self_.deferring = deferring;
-	if (!restarts)
-		tni_thread_self_.was_interrupted = true;
+	if (!restarts || (manner && manner->never_restarts))
+		tni_thread_self_.was_interrupted = 1;
 }

@@ -146,13 +146,18 @@ uint64_t tni_file_memory(int fd)
 	return fstat(fd, &status) == 0 ? (uint64_t)status.st_blocks * 512 : 0;
 }
 
+int tni_file_least_ = STDERR_FILENO + 1;
+
 int tni_file_lift(int fd)
 {
 	int lifted, error = errno;
 
-	if (fd < 0 || fd > STDERR_FILENO)
+	if (fd < 0 || fd >= tni_file_least_)
 		return fd;
-	lifted = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	lifted = fcntl(fd, F_DUPFD_CLOEXEC, tni_file_least_);
+	/* There may be none so high. */
+	if (lifted < 0 && fd <= STDERR_FILENO)
+		lifted = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (lifted >= 0)
 		close(fd);
 	errno = error;

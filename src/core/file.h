@@ -39,6 +39,10 @@ int tni_file_reopen_at_once(int fd, int access, int *ret_fd);
  * closed them prints: the same by another number then.  Negative: as it is, errno too. */
 int tni_file_lift(int fd);
 
+/* The least number that it may get; more where programs know nothing of the library, and put their
+ * own where they like (dup2(2)). */
+extern int tni_file_least_;
+
 /* The inode of the file of that name, or of the descriptor itself if the name is empty. */
 int tni_file_inode(int directory_fd, const char *name, uint64_t *ret_inode);
 

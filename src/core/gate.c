@@ -96,6 +96,7 @@
 
 static struct tni_a32 no_waitv; /* 1: the kernel has none */
 
+_Static_assert(TNI_SLEEP_WORDS_MOST <= TNI_WORDS_MOST, "words");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half of a gate comes first");
 
 static uint32_t *futex_of(struct tni_gate *gate)

@@ -112,8 +112,11 @@
 #define TNI_LAYOUT_QUEUE_CONTROL(M) \
 	M(tni_queue_control, send) M(tni_queue_control, receive) M(tni_queue_control, waitroom) \
 	M(tni_queue_control, poll_wanted) M(tni_queue_control, notice) \
-	M(tni_queue_control, pair_level) M(tni_queue_control, pair_epoch) M(tni_queue_control, flag_changes_begun) M(tni_queue_control, flag_changes_done) M(tni_queue_control, reserved) \
-	M(tni_queue_control, idle) M(tni_queue_control, uniform) M(tni_queue_control, reserved2)
+	M(tni_queue_control, pair_level) M(tni_queue_control, pair_epoch) M(tni_queue_control, flag_changes_begun) M(tni_queue_control, flag_changes_done) M(tni_queue_control, max_bytes) \
+	M(tni_queue_control, idle) M(tni_queue_control, uniform) M(tni_queue_control, room)
+
+#define TNI_LAYOUT_QUEUE_ROOM(M) \
+	M(tni_queue_room, woken_done) M(tni_queue_room, woken_limit) M(tni_queue_room, reserved)
 
 #define TNI_LAYOUT_QUEUE_UNIFORM(M) \
 	M(tni_queue_uniform, from) M(tni_queue_uniform, key) M(tni_queue_uniform, reserved)
@@ -217,6 +220,7 @@
 	S(tni_receive_side, TNI_LAYOUT_RECEIVE_SIDE) \
 	S(tni_queue_idle, TNI_LAYOUT_QUEUE_IDLE) \
 	S(tni_queue_uniform, TNI_LAYOUT_QUEUE_UNIFORM) \
+	S(tni_queue_room, TNI_LAYOUT_QUEUE_ROOM) \
 	S(tni_queue_notice, TNI_LAYOUT_QUEUE_NOTICE) \
 	S(tni_queue_control, TNI_LAYOUT_QUEUE_CONTROL) \
 	S(tni_chunk, TNI_LAYOUT_CHUNK) \
@@ -250,7 +254,7 @@
 	TNI_LOAN_FREE, TNI_LOAN_HELD, TNI_LEASE_FREE, TNI_LEASE_TAKEN, TNI_LEASE_RETURNED, \
 	TNI_LEASE_IN_SLOT, TNI_RECEIPT_FREE, TNI_RECEIPT_OPEN, TNI_RECEIPT_DONE, \
 	TNI_RECEIPT_CANCELLED, TNI_RECEIPT_STATE_MASK, TNI_RECEIPT_ORPHAN, TNI_TREE_KEY, \
-	TNI_TREE_AGE, TNI_WANTED_PAIR, TNI_PAIR_SETTLED, TNI_WANTED_NOTICE, TNI_NOTICE_NONE, TNI_NOTICE_ARMED, \
+	TNI_TREE_AGE, TNI_WANTED_PAIR, TNI_PAIR_SETTLED, TNI_WANTED_NOTICE, TNI_BYTES_LIMITED, TNI_QUEUE_DESTROYED, TNI_NOTICE_NONE, TNI_NOTICE_ARMED, \
 	TNI_NOTICE_WITHHELD, TNI_NOTICE_FIRING, TNI_ACCESS_GIVEN, TNI_SYSV_OFFSET, TNI_SYSV_INDEX_BITS, \
 	TNI_SYSV_BORN, TNI_SYSV_REMOVING, TNI_SYSV_REMOVED, TNI_FORK_BIT, TNI_LOCK_SOUND, TNI_LOCK_OWNER_DIED, TNI_LOCK_LOST, TNI_LOCK_DONE, \
 	TNI_TURNSTILE_VALUE, TNI_TURNSTILE_CLAIMING, TNI_TURNSTILE_WIDE, TNI_TURNSTILE_OWED, \

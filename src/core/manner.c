@@ -13,11 +13,21 @@
  * pthread_cancel(3) may have sent its signal when the system call is over.  glibc's own cancellation points wait for one that
  * is on its way, so one that fails at once is called while the buffer still catches it; else it would come at any time,
  * and have a thread that has done its work and ended pass for cancelled.
+ *
+ * Handlers.  System V's calls end with EINTR whatever handler has run.  futex_waitv(2), which alone sleeps on several words,
+ * goes on behind a handler with SA_RESTART, and FUTEX_WAIT with a time-out never does.  So who never restarts
+ *
+ *	where handlers are put off	sleeps on all the words and one more, of its own thread, that is changed behind any
+ *	(core/defer.c)			handler: the kernel goes on with another value than it was to find there, and ends
+ *	elsewhere			sleeps on the last word alone, by which the living wake, and for LOOK_NS at most: the
+ *					kernel tells of the dead by the others.  It looks that often, as on a kernel
+ *					without futex_waitv(2)
  */
 
 #include "core/manner.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -36,24 +46,68 @@ extern void __pthread_unwind_next(__pthread_unwind_buf_t *buffer) __attribute__(
 extern int __sigsetjmp(struct __jmp_buf_tag *environment, int save_mask)
 	__attribute__((__returns_twice__));
 
-static long wait_words(struct futex_waitv *words, uint32_t count, const struct timespec *until,
-		       clockid_t clock)
+/* How often who sleeps on one word alone looks for what the others would have told. */
+#define LOOK_NS (100 * TNI_MILLISECOND_NS)
+
+/* What one sleep is given. */
+struct nap {
+	struct futex_waitv *words;
+	uint32_t count;
+	const struct timespec *until;
+	clockid_t clock;
+	bool never_restarts;
+	bool handlers_tell; /* by the thread's `was_interrupted` */
+};
+
+static long wait_words(struct futex_waitv *words, uint32_t count, const struct nap *nap)
 {
-	return syscall(SYS_futex_waitv, words, count, 0, until, clock);
+	return syscall(SYS_futex_waitv, words, count, 0, nap->until, nap->clock);
+}
+
+/* On the last word alone, which is of the same kinds as for futex_waitv(2). */
+static long wait_last(const struct nap *nap)
+{
+	const struct futex_waitv *word = &nap->words[nap->count - 1];
+	int operation = FUTEX_WAIT_BITSET |
+			(nap->clock == CLOCK_REALTIME ? FUTEX_CLOCK_REALTIME : 0) |
+			(word->flags & FUTEX_PRIVATE_FLAG ? FUTEX_PRIVATE_FLAG : 0);
+	long woken = syscall(SYS_futex, word->uaddr, operation, (uint32_t)word->val, nap->until,
+			     NULL, FUTEX_BITSET_MATCH_ANY);
+
+	return woken == 0 ? (long)nap->count - 1 : woken;
+}
+
+static long wait_and_be_told(const struct nap *nap)
+{
+	struct tni_thread *thread = &tni_thread_self_;
+	struct futex_waitv words[TNI_WORDS_MOST + 1];
+	long woken;
+
+	memcpy(words, nap->words, nap->count * sizeof(*words));
+	words[nap->count] = (struct futex_waitv){.uaddr = (uintptr_t)&thread->was_interrupted,
+						 .flags = FUTEX_32 | FUTEX_PRIVATE_FLAG};
+	woken = wait_words(words, nap->count + 1, nap);
+	if (woken < 0 && errno == EAGAIN && thread->was_interrupted)
+		errno = EINTR;
+	return woken;
+}
+
+static long wait_so(const struct nap *nap)
+{
+	if (!nap->never_restarts)
+		return wait_words(nap->words, nap->count, nap);
+	return nap->handlers_tell ? wait_and_be_told(nap) : wait_last(nap);
 }
 
 static __attribute__((__noinline__)) long wait_cancellable(struct tni_manner *manner,
-							   struct futex_waitv *words,
-							   uint32_t count,
-							   const struct timespec *until,
-							   clockid_t clock)
+							   const struct nap *nap)
 {
 	long woken;
 	int type, error;
 
 	/* With no other thread there is nobody who could. */
 	if (manner->cancel_state != PTHREAD_CANCEL_ENABLE)
-		return wait_words(words, count, until, clock);
+		return wait_so(nap);
 	if (__sigsetjmp((struct __jmp_buf_tag *)(void *)manner->unwind.__cancel_jmp_buf, 0) != 0) {
 		errno = ECANCELED;
 		return -1;
@@ -62,7 +116,7 @@ static __attribute__((__noinline__)) long wait_cancellable(struct tni_manner *ma
 	/* In this order: of who is cancelled by the other one glibc 2.36 says to who joins it that it returned NULL. */
 	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
-	woken = wait_words(words, count, until, clock);
+	woken = wait_so(nap);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	error = errno;
 	pthread_setcanceltype(type, NULL);
@@ -72,13 +126,30 @@ static __attribute__((__noinline__)) long wait_cancellable(struct tni_manner *ma
 	return woken;
 }
 
+/* Sets the end of a sleep on one word; true: it is not the deadline. */
+static bool look_soon(struct nap *nap, int64_t deadline_ns, struct timespec *ret_at)
+{
+	int64_t soon_ns = tni_clock_ns(CLOCK_MONOTONIC) + LOOK_NS;
+
+	if (soon_ns >= deadline_ns)
+		return false;
+	*ret_at = tni_timespec(soon_ns);
+	nap->until = ret_at;
+	nap->clock = CLOCK_MONOTONIC;
+	return true;
+}
+
 int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_ns, bool can_end)
 {
 	struct tni_thread *thread = &tni_thread_self_;
 	struct tni_manner *manner = thread->manner;
 	struct timespec at = tni_timespec(deadline_ns > 0 ? deadline_ns : 0);
-	const struct timespec *until = deadline_ns != INT64_MAX ? &at : NULL;
-	clockid_t clock = CLOCK_MONOTONIC;
+	struct nap nap = {.words = words,
+			  .count = count,
+			  .until = deadline_ns != INT64_MAX ? &at : NULL,
+			  .clock = CLOCK_MONOTONIC,
+			  .never_restarts = manner && manner->never_restarts && can_end};
+	bool looks = false;
 	uint32_t paused;
 	long woken;
 
@@ -91,20 +162,25 @@ int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_n
 	/* Not one who looks in between. */
 	if (manner && manner->realtime_ns != INT64_MAX && deadline_ns == manner->deadline_ns) {
 		at = tni_timespec(manner->realtime_ns > 0 ? manner->realtime_ns : 0);
-		clock = CLOCK_REALTIME;
+		nap.clock = CLOCK_REALTIME;
 	}
 	paused = tni_defer_pause(thread);
+	nap.handlers_tell = paused != 0;
+	if (nap.never_restarts && !nap.handlers_tell)
+		looks = look_soon(&nap, deadline_ns, &at);
 	if (tni_defer_was_interrupted(thread, paused)) {
 		woken = -1;
 		errno = EINTR;
 	} else if (manner && manner->is_cancellable && can_end) {
-		woken = wait_cancellable(manner, words, count, until, clock);
+		woken = wait_cancellable(manner, &nap);
 	} else {
-		woken = wait_words(words, count, until, clock);
+		woken = wait_so(&nap);
 	}
 	tni_defer_resume(thread, paused);
 	if (woken >= 0)
 		return (int)woken;
+	if (looks && errno == ETIMEDOUT)
+		return -EAGAIN;
 	return errno == EPERM ? -ENOSYS : -errno;
 }
 

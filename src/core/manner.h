@@ -4,12 +4,13 @@
 
 /*
  * How a thread's call waits, for faces whose systems say more about it than a deadline: until a
- * moment of CLOCK_REALTIME, also when that clock is set meanwhile; and as a cancellation point
- * (pthreads(7)).
+ * moment of CLOCK_REALTIME, also when that clock is set meanwhile; as a cancellation point
+ * (pthreads(7)); and so that a signal handler always ends it.
  *
  *	struct tni_manner manner;
  *
- *	tni_manner_begin(&manner, realtime_ns, true);	and, if wanted, manner.may_sleep = …
+ *	tni_manner_begin(&manner, realtime_ns, true);	and, if wanted, manner.may_sleep = …,
+ *							manner.never_restarts = true
  *	result = tenon_queue_receive(… deadline manner.deadline_ns …);
  *	tni_manner_end(&manner, result);
  */
@@ -27,6 +28,8 @@ struct tni_manner {
 	int64_t deadline_ns; /* what the call is to be given: of CLOCK_MONOTONIC, as the clocks stand */
 	int64_t realtime_ns; /* INT64_MAX: none */
 	bool is_cancellable;
+	/* Any handler ends it with -EINTR, also one with SA_RESTART. */
+	bool never_restarts;
 	/* Asked before it sleeps: 0, or what the call is to end with; -EAGAIN is not for that.  May
 	 * be NULL. */
 	int (*may_sleep)(void *context);
@@ -57,6 +60,7 @@ static inline void tni_manner_begin(struct tni_manner *manner, int64_t realtime_
 	manner->deadline_ns = INT64_MAX;
 	manner->realtime_ns = realtime_ns;
 	manner->is_cancellable = is_cancellable;
+	manner->never_restarts = false;
 	manner->may_sleep = NULL;
 	manner->cancelled = NULL;
 	manner->outer = thread->manner;
@@ -84,9 +88,12 @@ static inline int tni_manner_end(struct tni_manner *manner, int result)
 /*
  * Sleeps on the words until the deadline, in the manner of the thread's call; a cancellation point
  * only if the caller can end there, as who waits for a lock in between cannot.  Which one woke it;
- * -EAGAIN something moved; -ETIMEDOUT, -EINTR; -ECANCELED: pass on the wake that it may have been
- * given, leave everything in order, and answer that; -ENOSYS the kernel cannot.
+ * -EAGAIN something moved, or it is time to look whether somebody has died (a handler that never
+ * restarts: core/manner.c); -ETIMEDOUT, -EINTR; -ECANCELED: pass on the wake that it may have been
+ * given, leave everything in order, and answer that; -ENOSYS the kernel cannot.  At most
+ * TNI_WORDS_MOST.
  */
+#define TNI_WORDS_MOST 127u
 int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_ns, bool can_end);
 
 #endif

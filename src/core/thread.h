@@ -24,8 +24,9 @@ struct tni_thread {
 	struct tni_manner *manner; /* of its call, or NULL: core/manner.h */
 	/* core/defer.h.  Signal handlers change them. */
 	volatile uint32_t deferring; /* calls amid which handlers wait */
-	volatile bool has_deferred, was_interrupted;
-	volatile uint64_t deferred_mask; /* what was blocked before */
+	volatile bool has_deferred;
+	volatile uint32_t was_interrupted; /* 1; a futex of core/manner.c */
+	volatile uint64_t deferred_mask;   /* what was blocked before */
 };
 
 extern __thread struct tni_thread tni_thread_self_;

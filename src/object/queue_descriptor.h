@@ -35,6 +35,11 @@ int tni_queue_is_free(const char *namespace_path, const char *name) TENON_MUST_U
 uint64_t tni_queue_messages(const struct tenon_queue *queue);
 void tni_queue_limits(const struct tenon_queue *queue, uint64_t *ret_capacity,
 		      uint64_t *ret_message_bytes);
+/* Copies the message that was sent as the `position`-th, from 0, of those that are queued, and
+ * leaves it there.  Of FIFO and TYPED queues.  -EAGAIN there are not that many; -EMSGSIZE it is
+ * longer than the buffer, of which nothing is written, and not to be cut; -EOPNOTSUPP. */
+int tni_queue_copy(struct tenon_queue *queue, uint64_t position, void *buffer,
+		   uint64_t capacity_bytes, bool truncate, struct tenon_message *ret_message);
 void tni_queue_identity(const struct tenon_queue *queue, uint64_t *ret_inode, uint64_t *ret_id);
 
 /* object/queue_pair.c */

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "object/queue_limit.h"
 #include "object/queue_order.h"
 #include "object/queue_private.h"
 
@@ -68,12 +69,19 @@ static inline struct tni_a64 *place_at(struct tenon_queue *queue, uint64_t posit
 	return (struct tni_a64 *)(queue->object.base + queue->chunks.offset + position);
 }
 
-/* Whether somebody polls what is not told of here.  To be asked under the lock of the side, too: whoever begins to poll says
- * so and then locks it to look. */
+#define KNOWN_HERE (TNI_WANTED_PAIR | TNI_PAIR_SETTLED)
+
+/* Whether somebody polls what is not told of here, or the queue has been destroyed.  To be asked under the lock of the
+ * side, too: whoever begins to poll says so and then locks it to look. */
 static inline bool is_polled(const struct tenon_queue *queue)
 {
-	return (tni_get32(&queue->control->poll_wanted) & ~(TNI_WANTED_PAIR | TNI_PAIR_SETTLED)) !=
-	       0;
+	return (tni_get32(&queue->control->poll_wanted) & ~(KNOWN_HERE | TNI_BYTES_LIMITED)) != 0;
+}
+
+/* The same for who sends, to whom a limit of bytes matters as well. */
+static inline bool is_special(const struct tenon_queue *queue)
+{
+	return (tni_get32(&queue->control->poll_wanted) & ~KNOWN_HERE) != 0;
 }
 
 /* What is to be sent or received shows at the descriptor that is both, before the commit. */
@@ -90,8 +98,9 @@ static inline void lower_when_full(struct tni_call *call)
 	const struct tni_send_side *side = &queue->control->send;
 
 	if (tni_pair_is_wanted(queue) &&
-	    tni_get64(&side->sent_seen) - tni_get64(&side->done_cache) >=
-		    queue->attributes.capacity)
+	    (tni_bytes_are_limited(queue) ||
+	     tni_get64(&side->sent_seen) - tni_get64(&side->done_cache) >=
+		     queue->attributes.capacity))
 		tni_pair_lower(call, TNI_RECEIVE);
 }
 
@@ -235,24 +244,40 @@ static inline int put_slot(struct tenon_queue *queue, const struct tenon_slice *
 	return 1;
 }
 
+/* Under the lock.  How many of the messages may be sent by what is_special() found; 0: the long way; -EAGAIN. */
+static int __attribute__((__noinline__))
+allowed(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t count)
+{
+	uint32_t fitting;
+
+	if (is_polled(queue))
+		return 0;
+	fitting = tni_bytes_fit(queue, slices, count);
+	return fitting > 0 ? (int)fitting : -EAGAIN;
+}
+
 int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint32_t count,
 		  uint64_t key)
 {
 	struct tenon_queue *queue = call->queue;
 	bool in_log = slices[0].bytes <= queue->short_bytes;
-	int sent;
+	int sent = 1;
 
 	/* Whoever locks in vain wakes others in vain, who lose their turn. */
 	if (slices[0].bytes > TNI_COPY_UNDER_LOCK_BYTES || is_rendezvous(queue) ||
 	    is_polled(queue) || TNI_FAULT(TNI_FAULT_PUBLISH_BEFORE_WRITE) ||
 	    count > (in_log ? TNI_RUN_MAX : 1) || !enter(call, TNI_SEND))
 		return 0;
-	if (is_polled(queue))
-		sent = 0;
-	else
+	if (__builtin_expect(is_special(queue), 0)) {
+		sent = allowed(queue, slices, count);
+		count = (uint32_t)sent;
+	}
+	if (sent > 0)
 		sent = in_log ? put(queue, slices, count, key) : put_slot(queue, slices, key);
-	if (sent == -EAGAIN)
+	if (sent == -EAGAIN) {
 		call->looked_done = tni_get64(&queue->control->send.done_cache);
+		call->looked_limit = tni_get64(&queue->control->max_bytes);
+	}
 	leave(call, TNI_SEND);
 	if (sent > 0)
 		lower_when_full(call);

@@ -19,6 +19,7 @@
 #include "core/file.h"
 #include "core/namespace.h"
 #include "object/named.h"
+#include "object/queue_limit.h"
 #include "object/queue_order.h"
 #include "object/queue_private.h"
 
@@ -146,7 +147,8 @@ static int attributes_from(const struct tenon_queue_options *options,
 	    (options->capacity > TENON_QUEUE_MAX_CAPACITY &&
 	     options->capacity != TENON_QUEUE_UNBOUNDED))
 		return -EINVAL;
-	if (options->capacity == TENON_QUEUE_RENDEZVOUS && options->full != TENON_QUEUE_WAIT)
+	if (options->capacity == TENON_QUEUE_RENDEZVOUS &&
+	    (options->full != TENON_QUEUE_WAIT || options->max_bytes != 0))
 		return -EINVAL;
 	memset(attributes, 0, sizeof(*attributes));
 	attributes->order = options->order;
@@ -182,7 +184,7 @@ static int options_check(const struct tenon_queue_options *options,
 
 struct birth {
 	struct tni_queue_attributes attributes;
-	uint64_t control_offset;
+	uint64_t control_offset, max_bytes;
 	struct tenon_queue tables;
 };
 
@@ -208,6 +210,9 @@ static int fill(int fd, uint8_t *base, const void *context)
 	tni_set64(&control->send.chunks.pool.used, 1);
 	tni_set64(&control->send.state[0].tail, sizeof(struct tni_chunk));
 	tni_set64(&control->receive.state[0].head, sizeof(struct tni_chunk));
+	tni_set64(&control->max_bytes, birth->max_bytes);
+	if (birth->max_bytes != 0)
+		tni_set32(&control->poll_wanted, TNI_BYTES_LIMITED);
 	return 0;
 }
 
@@ -218,6 +223,7 @@ static int prepare(const struct tenon_queue_options *options, struct tni_object_
 
 	if (result != 0)
 		return result;
+	ret_birth->max_bytes = options->max_bytes;
 	*ret_header = (struct tni_object_header){
 		.kind = TENON_KIND_QUEUE,
 		.participants_max = options->max_participants,
@@ -388,7 +394,7 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 	}
 	queue->control = (struct tni_queue_control *)(object->base + control_offset);
 	set_tables(queue);
-	result = make_all_pages(queue);
+	result = tni_is_destroyed(queue) ? -EIDRM : make_all_pages(queue);
 	if (result != 0) {
 		free_all_pages(queue);
 		tni_object_close(object);

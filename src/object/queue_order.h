@@ -47,4 +47,23 @@ static inline void tni_order_note_key(struct tenon_queue *queue, uint64_t sent, 
 	tni_step();
 }
 
+int tni_order_back_slow(struct tenon_queue *queue, uint64_t sent, uint64_t more, bool in_log);
+
+/* Makes sure that receivers have memory for `more` messages behind the `sent` ones, in the index
+ * and, for those that lie in the log, outside it: what was sent can always be received.  Under the
+ * senders' lock, before they are written.  -ENOSPC. */
+static inline int tni_order_back(struct tenon_queue *queue, uint64_t sent, uint64_t more,
+				 bool in_log)
+{
+	/* As of what is known of the receivers: it cannot be more. */
+	uint64_t messages = sent - tni_get64(&queue->control->send.done_cache) + more;
+
+	if (__builtin_expect(queue->attributes.order == TENON_QUEUE_FIFO ||
+				     (messages <= queue->backed_nodes &&
+				      (!in_log || messages <= queue->backed_held)),
+			     1))
+		return 0;
+	return tni_order_back_slow(queue, sent, more, in_log);
+}
+
 #endif

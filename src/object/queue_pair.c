@@ -54,6 +54,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "object/queue_limit.h"
 #include "object/queue_private.h"
 
 #define PACKETS_MOST 2
@@ -216,16 +217,6 @@ bool tni_pair_is_watched(const struct tenon_queue *queue)
 	return tni_get32(&queue->control->poll_wanted) & TNI_PAIR_SETTLED;
 }
 
-/* Sets bits of the word that says who polls. */
-static void want(struct tenon_queue *queue, uint32_t bits)
-{
-	struct tni_a32 *word = &queue->control->poll_wanted;
-	uint32_t before = tni_get32(word);
-
-	while (!tni_cas32(word, &before, before | bits))
-		;
-}
-
 int tni_pair_watch(struct tenon_queue *queue)
 {
 	struct tni_call call;
@@ -237,7 +228,7 @@ int tni_pair_watch(struct tenon_queue *queue)
 	if (result >= 0)
 		result = tni_call_begin(&call, queue);
 	if (result == 0)
-		want(queue, TNI_WANTED_PAIR);
+		tni_queue_mark(queue, TNI_WANTED_PAIR);
 	/* Who goes the short way asks under the lock whether somebody polls: behind these two all know. */
 	for (uint32_t side = 0; result == 0 && side < TNI_GATES; side++) {
 		result = tni_side_lock(&call, side, INT64_MAX);
@@ -248,7 +239,7 @@ int tni_pair_watch(struct tenon_queue *queue)
 	}
 	if (result == 0) {
 		tni_pair_count(queue);
-		want(queue, TNI_PAIR_SETTLED);
+		tni_queue_mark(queue, TNI_PAIR_SETTLED);
 	}
 	return result;
 }

@@ -220,8 +220,9 @@ static int find_at(struct tenon_queue *queue, uint64_t position, struct tni_item
 	return -EBADMSG;
 }
 
-int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,
-		     uint64_t capacity_bytes, struct tenon_message *ret_message)
+/* `whole`: -EMSGSIZE, and nothing is copied, if it is longer than the buffer. */
+static int peek(struct tenon_queue *queue, uint64_t position, void *buffer, uint64_t capacity_bytes,
+		bool whole, struct tenon_message *ret_message)
 {
 	struct tni_call call;
 	struct tni_item item;
@@ -246,6 +247,8 @@ int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,
 	if (result != 0)
 		return result;
 	result = find_at(queue, position, &item);
+	if (result == 0 && whole && item.message.bytes > capacity_bytes)
+		result = -EMSGSIZE;
 	if (result == 0) {
 		uint64_t bytes = item.message.bytes;
 
@@ -257,4 +260,22 @@ int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,
 	}
 	tni_side_unlock(&call, TNI_RECEIVE);
 	return result == -EBADMSG ? tni_queue_damaged(queue) : result;
+}
+
+int tenon_queue_peek(struct tenon_queue *queue, uint64_t position, void *buffer,
+		     uint64_t capacity_bytes, struct tenon_message *ret_message)
+{
+	return peek(queue, position, buffer, capacity_bytes, false, ret_message);
+}
+
+int tni_queue_copy(struct tenon_queue *queue, uint64_t position, void *buffer,
+		   uint64_t capacity_bytes, bool truncate, struct tenon_message *ret_message)
+{
+	int result;
+
+	/* The others have an order by age only as far as nobody has looked by key. */
+	if (queue && queue->attributes.order == TENON_QUEUE_PRIORITY)
+		return -EOPNOTSUPP;
+	result = peek(queue, position, buffer, capacity_bytes, !truncate, ret_message);
+	return result == -ENOENT ? -EAGAIN : result;
 }

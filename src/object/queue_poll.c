@@ -42,6 +42,7 @@
 
 #include "core/namespace.h"
 #include "core/registry.h"
+#include "object/queue_limit.h"
 #include "object/queue_private.h"
 
 /* Empties any FIFO, were it not filled meanwhile by somebody who has no business there. */
@@ -209,6 +210,8 @@ void tni_poll_raise_returned(struct tenon_queue *queue)
 
 bool tni_poll_is_ready(const struct tenon_queue *queue, uint32_t side)
 {
+	if (tni_is_destroyed(queue))
+		return true;
 	return side == TNI_SEND ? tni_queue_available(queue) > 0 : tni_queue_room(queue) > 0;
 }
 
@@ -289,7 +292,6 @@ static int get_descriptor(struct tenon_queue *queue, uint32_t side, int *ret_fd)
 {
 	uint32_t flag = side == TNI_SEND ? TENON_READABLE : TENON_WRITABLE;
 	struct tni_call call;
-	uint32_t before;
 	int fd, result;
 
 	if (!queue || !ret_fd)
@@ -300,9 +302,7 @@ static int get_descriptor(struct tenon_queue *queue, uint32_t side, int *ret_fd)
 	fd = descriptor(queue, side, true);
 	if (fd < 0)
 		return fd;
-	before = tni_get32(&queue->control->poll_wanted);
-	while (!tni_cas32(&queue->control->poll_wanted, &before, before | flag))
-		;
+	tni_queue_mark(queue, flag);
 	settle(&call, side, INT64_MAX);
 	*ret_fd = side == TNI_SEND ? watched(queue, fd) : fd;
 	return 0;

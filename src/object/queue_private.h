@@ -19,6 +19,8 @@
  *	queue_loan.c	slots to write into; loan, abandon
  *	queue_memory.c	giving memory back that lies idle
  *	queue_receive.c	receive, take, done, return
+ *	queue_limit.c	a limit of bytes
+ *	queue_end.c	destroying a queue
  *	queue_fast.c	the short way: the fast path of send and receive
  *	queue_receipt.c	receipts, and the meeting of a rendezvous
  *	queue_peek.c	looking at messages and leaving them there
@@ -104,12 +106,14 @@ struct tni_call {
 	uint32_t blocked_participant;
 	bool wake_all; /* a new stake, a lease without one, a death to look for: sleepers have to know */
 	/* Who found nothing to do: what the other side's, or its own side's, words were then. */
-	uint64_t looked_done;		      /* senders */
+	uint64_t looked_done, looked_limit;   /* senders */
 	uint64_t looked_version, looked_head; /* receivers */
 	/* while unlocking */
 	bool announced;			  /* all receivers are being woken */
 	bool told_done;			  /* all who wait for receipts are */
+	bool told_room;			  /* all who wait for room are, where bytes are limited */
 	uint64_t sent, redelivered, done; /* of what they are told */
+	uint64_t limit;
 };
 
 /* Working copies of the states; see abi/queue.h. */
@@ -123,6 +127,8 @@ struct tni_receive_view {
 
 /* queue_side.c */
 int tni_call_begin(struct tni_call *call, struct tenon_queue *queue);
+/* The same at a queue that may have been destroyed: tni_call_begin() answers -EIDRM. */
+int tni_call_begin_any(struct tni_call *call, struct tenon_queue *queue);
 
 /* The same where nothing has to be looked up again; false: tni_call_begin(). */
 static inline bool tni_call_quick(struct tni_call *call, struct tenon_queue *queue)
@@ -139,6 +145,8 @@ static inline bool tni_call_quick(struct tni_call *call, struct tenon_queue *que
 
 /* Locks a side and repairs it if need be.  0, -ETIMEDOUT, -EDEADLK, -EBADMSG: not locked. */
 int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns);
+/* The same for who has nothing to do at a queue that was destroyed: -EIDRM. */
+int tni_side_enter(struct tni_call *call, uint32_t side, int64_t deadline_ns);
 /* Unlocks and wakes whom the state lets go on. */
 void tni_side_unlock(struct tni_call *call, uint32_t side);
 /* The two for one who belongs to the other side.  Who waits for this side goes by where it ran
@@ -255,25 +263,6 @@ static inline uint64_t tni_room_locked(struct tenon_queue *queue, uint64_t sent,
 			held = (int64_t)held < 0 ? 0 : capacity;
 	}
 	return capacity - held;
-}
-
-int tni_order_back_slow(struct tenon_queue *queue, uint64_t sent, uint64_t more, bool in_log);
-
-/* Makes sure that receivers have memory for `more` messages behind the `sent` ones, in the index
- * and, for those that lie in the log, outside it: what was sent can always be received.  Under the
- * senders' lock, before they are written.  -ENOSPC. */
-static inline int tni_order_back(struct tenon_queue *queue, uint64_t sent, uint64_t more,
-				 bool in_log)
-{
-	/* As of what is known of the receivers: it cannot be more. */
-	uint64_t messages = sent - tni_get64(&queue->control->send.done_cache) + more;
-
-	if (__builtin_expect(queue->attributes.order == TENON_QUEUE_FIFO ||
-				     (messages <= queue->backed_nodes &&
-				      (!in_log || messages <= queue->backed_held)),
-			     1))
-		return 0;
-	return tni_order_back_slow(queue, sent, more, in_log);
 }
 
 /* When nothing was found; without the lock, lest others wait for it while the line comes. */
@@ -466,7 +455,7 @@ int tni_item_drop(struct tenon_queue *queue);
 /* queue_wait.c */
 /* What who waits saw when it found nothing to do. */
 struct tni_seen {
-	uint64_t version, head, sent, done;
+	uint64_t version, head, sent, done, limit;
 };
 
 /* To be called before looking. */
@@ -476,7 +465,7 @@ struct tni_seen tni_wait_seen(const struct tenon_queue *queue);
 struct tni_reason {
 	uint32_t class;
 	bool or_room; /* MESSAGE: or room, for which the version of the receivers' side tells, too */
-	struct tni_seen seen;		   /* MESSAGE; ROOM: `done` alone */
+	struct tni_seen seen;		   /* MESSAGE; ROOM: `done` and `limit` alone */
 	const struct tni_receipt *receipt; /* RECEIPT */
 	bool spun;			   /* it has once been said to look again, and ... */
 	struct tni_seen spun_seen;	   /* ... this had been seen before */

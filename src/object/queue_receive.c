@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "object/queue_limit.h"
 #include "object/queue_private.h"
 
 struct target {
@@ -120,7 +121,7 @@ static int look(struct tni_call *call, const struct tenon_receive_options *optio
 		if (result != 0)
 			return result > 0 ? 0 : result;
 	}
-	result = tni_side_lock(call, TNI_RECEIVE, options->deadline_ns);
+	result = tni_side_enter(call, TNI_RECEIVE, options->deadline_ns);
 	if (result != 0)
 		return result;
 	if (ret_seen)
@@ -220,7 +221,7 @@ static inline int receive_quick(struct tni_call *call, struct tenon_queue *queue
 		tni_note_idle(queue);
 		if (options && options->flags & TENON_NONBLOCK) {
 			tni_poll_lower(call, TNI_RECEIVE);
-			return -EAGAIN;
+			return tni_is_destroyed(queue) ? -EIDRM : -EAGAIN;
 		}
 		if (!tni_spin(queue, &none,
 			      options && options->deadline_ns ? options->deadline_ns : INT64_MAX))

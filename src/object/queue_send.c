@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "object/queue_limit.h"
+#include "object/queue_order.h"
 #include "object/queue_private.h"
 
 #define SLOTS_A_RUN 12u
@@ -156,6 +158,16 @@ struct parcel {
 	bool is_loan;
 };
 
+/* Of the room for so many messages, how much a limit of bytes leaves. */
+static uint64_t room_for(struct tenon_queue *queue, const struct parcel *parcel, uint64_t room)
+{
+	struct tenon_slice loaned = {.bytes = parcel->loan_bytes};
+	uint64_t fitting = parcel->is_loan ? tni_bytes_fit(queue, &loaned, 1)
+					   : tni_bytes_fit(queue, parcel->slices, parcel->count);
+
+	return fitting < room ? fitting : room;
+}
+
 /* Under the senders' lock.  -EAGAIN: no room. */
 static int put(struct tenon_queue *queue, const struct parcel *parcel,
 	       const struct tenon_send_options *options, uint32_t *ret_put, uint64_t *ret_receipt)
@@ -165,6 +177,8 @@ static int put(struct tenon_queue *queue, const struct parcel *parcel,
 	uint32_t done = 0;
 	int result = 0;
 
+	if (tni_bytes_are_limited(queue) && room > 0)
+		room = room_for(queue, parcel, room);
 	if (room == 0)
 		return -EAGAIN;
 	if (queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS &&
@@ -215,14 +229,15 @@ static bool is_overfull(const struct tenon_queue *queue)
 	return held > 0 && (uint64_t)held > queue->attributes.capacity;
 }
 
-/* A full queue: 0 try again, 1 the message is to be dropped, or an error. */
-static int when_full(struct tni_call *call, const struct tenon_send_options *options,
-		     struct tni_reason *full)
+/* A full queue: 0 try again, 1 the message is to be dropped, or an error.  `bytes`: of the message. */
+static int when_full(struct tni_call *call, uint64_t bytes,
+		     const struct tenon_send_options *options, struct tni_reason *full)
 {
 	struct tenon_queue *queue = call->queue;
 	int result;
 
 	full->seen.done = call->looked_done;
+	full->seen.limit = call->looked_limit;
 	switch (queue->attributes.full) {
 	case TENON_QUEUE_FAIL:
 		return -EAGAIN;
@@ -232,6 +247,9 @@ static int when_full(struct tni_call *call, const struct tenon_send_options *opt
 		/* More than there is room for there cannot be, however often one is dropped. */
 		if (is_overfull(queue))
 			return -EBADMSG;
+		/* All of them would not be enough. */
+		if (tni_bytes_exceed(queue, bytes))
+			return -EAGAIN;
 		result = tni_side_lock(call, TNI_RECEIVE, options->deadline_ns);
 		if (result != 0)
 			return result;
@@ -300,14 +318,14 @@ static int meet(struct tni_call *call, uint64_t receipt, const struct tenon_send
 static int lock_to_send(struct tni_call *call, int64_t deadline_ns)
 {
 	struct tenon_queue *queue = call->queue;
-	int result = tni_side_lock(call, TNI_SEND, deadline_ns);
+	int result = tni_side_enter(call, TNI_SEND, deadline_ns);
 
 	if (result != 0 || !tni_notice_is_wanted(queue) ||
 	    tni_object_has_stake(&queue->object, call->thread))
 		return result;
 	tni_side_unlock(call, TNI_SEND);
 	tni_notice_stake(call);
-	return tni_side_lock(call, TNI_SEND, deadline_ns);
+	return tni_side_enter(call, TNI_SEND, deadline_ns);
 }
 
 static int deliver(struct tni_call *call, const struct parcel *parcel,
@@ -317,6 +335,7 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 	bool rendezvous = queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS;
 	bool wants_receipt = rendezvous || (options->flags & TENON_WANT_RECEIPT);
 	bool plain = !parcel->is_loan && !wants_receipt;
+	uint64_t bytes = parcel->is_loan ? parcel->loan_bytes : parcel->slices[0].bytes;
 	struct tni_reason full = {.class = TNI_CLASS_ROOM};
 	uint64_t receipt = 0;
 	uint32_t buried;
@@ -341,12 +360,13 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 			result = put(queue, parcel, options, ret_sent,
 				     wants_receipt ? &receipt : NULL);
 			call->looked_done = tni_get64(&queue->control->send.done_cache);
+			call->looked_limit = tni_get64(&queue->control->max_bytes);
 			tni_side_unlock(call, TNI_SEND);
 		}
 		if (result != -EAGAIN || (rendezvous && options->flags & TENON_NONBLOCK))
 			break;
 		tni_poll_lower(call, TNI_SEND);
-		result = when_full(call, options, &full);
+		result = when_full(call, bytes, options, &full);
 		if (result > 0)
 			return drop_newest(call, parcel, options, ret_sent);
 		if (result != 0)

@@ -7,7 +7,9 @@
  * unlocks either side wakes as many as there are messages, and as many senders as there is room:
  * that depends on the state of the queue only, and holds whoever died before.  In typed queues a
  * message suits some: there, all receivers are woken for every message sent or returned, and the
- * count of those announced (woken_*) tells the next owner if the last one died before it did.
+ * count of those announced (woken_*) tells the next owner if the last one died before it did.  So are
+ * all who wait for room where bytes are limited (object/queue_limit.c).  Of a queue that was destroyed all
+ * are woken.
  *
  * Whoever takes a message for the first time wakes all: they go back to sleep with his stake in their
  * vector, which tells of his death (core/stake.c), or, where that could not be had, for a bounded time
@@ -23,6 +25,7 @@
 
 #include "core/clock.h"
 #include "core/file.h"
+#include "object/queue_limit.h"
 #include "object/queue_private.h"
 
 int tni_queue_damaged(struct tenon_queue *queue)
@@ -55,6 +58,13 @@ void tni_queue_rouse(struct tni_object *object)
 }
 
 int tni_call_begin(struct tni_call *call, struct tenon_queue *queue)
+{
+	int result = tni_call_begin_any(call, queue);
+
+	return result == 0 && tni_is_destroyed(queue) ? -EIDRM : result;
+}
+
+int tni_call_begin_any(struct tni_call *call, struct tenon_queue *queue)
 {
 	int result;
 
@@ -105,11 +115,14 @@ uint64_t tni_queue_room(const struct tenon_queue *queue)
 	uint64_t done = tni_load_acquire64(&queue->control->receive.done_seen); /* ORD(seen) */
 	uint64_t sent = tni_load_acquire64(&queue->control->send.sent_seen);
 	uint64_t held = sent > done ? sent - done : 0;
-	uint64_t capacity = queue->attributes.capacity;
+	uint64_t capacity = queue->attributes.capacity, room;
 
 	if (capacity == TENON_QUEUE_UNBOUNDED || capacity == TENON_QUEUE_RENDEZVOUS)
-		return UINT32_MAX;
-	return capacity > held ? capacity - held : 0;
+		capacity = held + UINT32_MAX;
+	room = capacity > held ? capacity - held : 0;
+	if (tni_bytes_are_limited(queue) && tni_bytes_room(queue, held) < room)
+		room = tni_bytes_room(queue, held);
+	return room;
 }
 
 /* Where the tables begin: repair writes nowhere before it. */
@@ -159,7 +172,7 @@ static int repair_receive(struct tenon_queue *queue)
 	return result;
 }
 
-/* A side that cannot be repaired: everybody shall see it. */
+/* A side that cannot be repaired, or a queue that was destroyed: everybody shall see it. */
 static void plan_all(void *context, uint64_t flags, struct tni_wakes *ret_wakes)
 {
 	(void)context;
@@ -193,6 +206,16 @@ int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 	return 0;
 }
 
+int tni_side_enter(struct tni_call *call, uint32_t side, int64_t deadline_ns)
+{
+	int result = tni_side_lock(call, side, deadline_ns);
+
+	if (result != 0 || !tni_is_destroyed(call->queue))
+		return result;
+	tni_side_unlock(call, side);
+	return -EIDRM;
+}
+
 static uint32_t at_most_32(uint64_t count)
 {
 	return count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
@@ -218,6 +241,16 @@ static uint32_t receivers_to_wake(const struct tni_call *call)
 		       : 0;
 }
 
+static uint32_t senders_to_wake(struct tni_call *call)
+{
+	bool is_limited = tni_bytes_are_limited(call->queue);
+	bool is_untold = is_limited && !tni_room_is_told(call->queue, &call->done, &call->limit);
+
+	if (call->wake_all || is_untold)
+		return UINT32_MAX;
+	return is_limited ? 0 : at_most_32(tni_queue_room(call->queue));
+}
+
 /* Rule G1 of core/gate.c for a queue. */
 static void plan(void *context, uint64_t flags, struct tni_wakes *ret_wakes)
 {
@@ -225,20 +258,23 @@ static void plan(void *context, uint64_t flags, struct tni_wakes *ret_wakes)
 	struct tenon_queue *queue = call->queue;
 
 	queue->house.top = tni_object_participants_top(&queue->object);
+	call->done = tni_get64(&queue->control->receive.done_seen);
+	if (tni_is_destroyed(queue)) {
+		plan_all(context, flags, ret_wakes);
+		return;
+	}
 	if (flags & TNI_GATE_FLAG(TNI_CLASS_MESSAGE)) {
 		call->sent = tni_get64(&queue->control->send.sent_seen);
 		call->redelivered = tni_get64(&queue->control->receive.redelivered);
 		ret_wakes->count[TNI_CLASS_MESSAGE] = receivers_to_wake(call);
 	}
 	if (flags & TNI_GATE_FLAG(TNI_CLASS_ROOM))
-		ret_wakes->count[TNI_CLASS_ROOM] = call->wake_all
-							   ? UINT32_MAX
-							   : at_most_32(tni_queue_room(queue));
-	call->done = tni_get64(&queue->control->receive.done_seen);
+		ret_wakes->count[TNI_CLASS_ROOM] = senders_to_wake(call);
 	if ((flags & TNI_GATE_FLAG(TNI_CLASS_RECEIPT)) &&
 	    call->done != tni_get64(&queue->control->receive.woken_done))
 		ret_wakes->count[TNI_CLASS_RECEIPT] = UINT32_MAX;
 	call->told_done = ret_wakes->count[TNI_CLASS_RECEIPT] != 0;
+	call->told_room = ret_wakes->count[TNI_CLASS_ROOM] == UINT32_MAX;
 	call->announced = ret_wakes->count[TNI_CLASS_MESSAGE] == UINT32_MAX;
 }
 
@@ -249,6 +285,7 @@ void tni_side_unlock(struct tni_call *call, uint32_t side)
 	if (__builtin_expect(!tni_gate_unlock_quiet(queue->house.gate[side]), 0)) {
 		call->announced = false;
 		call->told_done = false;
+		call->told_room = false;
 		tni_gate_unlock(&queue->house, side, plan, call);
 		if (call->announced) {
 			tni_set64(&queue->control->send.woken_sent, call->sent);
@@ -256,6 +293,8 @@ void tni_side_unlock(struct tni_call *call, uint32_t side)
 		}
 		if (call->told_done)
 			tni_set64(&queue->control->receive.woken_done, call->done);
+		if (call->told_room && tni_bytes_are_limited(queue))
+			tni_room_told(queue, call->done, call->limit);
 		call->wake_all = false;
 	}
 	tni_pending_put(call->thread, call->pending);

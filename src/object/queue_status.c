@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "core/file.h"
+#include "object/queue_limit.h"
 #include "object/queue_private.h"
 
 static uint64_t above(uint64_t a, uint64_t b)
@@ -84,7 +85,7 @@ int tenon_queue_status(struct tenon_queue *queue, struct tenon_queue_status *ret
 
 	if (!queue || tni_status_check(ret_status) != 0)
 		return -EINVAL;
-	result = tni_call_begin(&call, queue);
+	result = tni_call_begin_any(&call, queue);
 	if (result == 0)
 		result = tni_call_heal(&call, tni_grace_ns());
 	if (result != 0 && result != -EBADMSG && result != -ETIMEDOUT)
@@ -106,6 +107,8 @@ int tenon_queue_status(struct tenon_queue *queue, struct tenon_queue_status *ret
 	}
 	status.split_mode = (queue->object.header.access & TNI_ACCESS_GIVEN) != 0;
 	status.notify_pid = tni_notice_holder(queue, &how);
+	status.max_bytes = tni_get64(&queue->control->max_bytes);
+	status.destroyed = tni_is_destroyed(queue);
 	fill_now(queue, &status);
 	fill_ever(queue, &status);
 	tni_status_write(ret_status, &status, sizeof(status));

@@ -19,6 +19,7 @@
 #include <errno.h>
 
 #include "object/deaths.h"
+#include "object/queue_limit.h"
 #include "object/queue_private.h"
 
 #define SPIN_FULL_NS 50000
@@ -40,7 +41,8 @@ struct tni_seen tni_wait_seen(const struct tenon_queue *queue)
 	return (struct tni_seen){.version = tni_get64(&side->version),
 				 .head = tni_receive_view(side).head,
 				 .sent = sent,
-				 .done = tni_get64(&side->done_seen)};
+				 .done = tni_get64(&side->done_seen),
+				 .limit = tni_get64(&queue->control->max_bytes)};
 }
 
 /* While spinning: has the word changed that the other side will write? */
@@ -70,6 +72,11 @@ static bool must_not_sleep(struct tenon_queue *queue, const struct tni_reason *r
 	for (uint32_t side = 0; side < TNI_GATES; side++)
 		if (tni_gate_is_orphaned(queue->house.gate[side]))
 			return true;
+	if (tni_is_destroyed(queue)) /* ORD(destroyed) */
+		return true;
+	if ((reason->class == TNI_CLASS_ROOM || reason->or_room) &&
+	    tni_get64(&queue->control->max_bytes) != reason->seen.limit)
+		return true;
 	if (reason->class != TNI_CLASS_MESSAGE)
 		return may_go_on(queue, reason);
 	/* ORD(seen): what came since the caller looked.  Not whether there is something: it looked. */
@@ -122,7 +129,7 @@ static void let_room_grow(struct tenon_queue *queue, const struct tni_reason *re
 static bool is_same(const struct tni_seen *one, const struct tni_seen *other)
 {
 	return one->version == other->version && one->head == other->head &&
-	       one->sent == other->sent && one->done == other->done;
+	       one->sent == other->sent && one->done == other->done && one->limit == other->limit;
 }
 
 bool tni_spin(struct tenon_queue *queue, struct tni_reason *reason, int64_t deadline_ns)
@@ -288,6 +295,11 @@ int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t dea
 	count_wait(queue, reason->class);
 	result = sleep_for(call, reason, deadline_ns);
 	learn(queue, reason->class, tni_clock_ns(CLOCK_MONOTONIC) - start_ns);
+	if (tni_is_destroyed(queue) && result != -ECANCELED) {
+		/* The wake may have been the only one that its giver lived to give. */
+		tni_gatehouse_rouse(&queue->house);
+		result = -EIDRM;
+	}
 	if (result == 0)
 		result = tni_call_heal(call, deadline_ns);
 	call->pending = outer;
@@ -301,11 +313,22 @@ int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t dea
 void tni_queue_hand_on(struct tenon_queue *queue)
 {
 	bool typed = queue->attributes.order == TENON_QUEUE_TYPED;
+	uint64_t done, limit;
 
+	if (tni_is_destroyed(queue)) {
+		tni_gatehouse_rouse(&queue->house);
+		return;
+	}
 	if (tni_queue_available(queue) > 0)
 		tni_gatehouse_wake(&queue->house, TNI_CLASS_MESSAGE, typed ? UINT32_MAX : 1);
-	if (tni_queue_room(queue) > 0)
+	if (tni_bytes_are_limited(queue)) {
+		if (!tni_room_is_told(queue, &done, &limit)) {
+			tni_gatehouse_wake(&queue->house, TNI_CLASS_ROOM, UINT32_MAX);
+			tni_room_told(queue, done, limit);
+		}
+	} else if (tni_queue_room(queue) > 0) {
 		tni_gatehouse_wake(&queue->house, TNI_CLASS_ROOM, 1);
+	}
 	if (tni_get64(&queue->control->receive.done_seen) !=
 	    tni_get64(&queue->control->receive.woken_done))
 		tni_gatehouse_wake(&queue->house, TNI_CLASS_RECEIPT, UINT32_MAX);
@@ -335,6 +358,10 @@ int tenon_queue_wait(struct tenon_queue *queue, uint32_t events, int64_t deadlin
 			now |= TENON_WRITABLE;
 		if (slept)
 			tni_queue_hand_on(queue);
+		if (tni_is_destroyed(queue)) {
+			tni_wait_leave(&call);
+			return -EIDRM;
+		}
 		if (now != 0) {
 			if (slept)
 				tni_wait_leave(&call);

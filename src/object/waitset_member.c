@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "object/event.h"
 #include "object/lock.h"
+#include "object/queue_limit.h"
 #include "object/queue_private.h"
 #include "object/semaphore.h"
 #include "object/waitset.h"
@@ -58,7 +59,7 @@ static uint32_t queue_events(const struct tni_member *member)
 static bool queue_is_ready(const struct tni_member *member, uint64_t ticket)
 {
 	(void)ticket;
-	return queue_events(member) != 0;
+	return queue_events(member) != 0 || tni_is_destroyed(member->queue);
 }
 
 static int queue_take(struct tni_member *member, uint64_t ticket, uint32_t *ret_events)
@@ -66,6 +67,8 @@ static int queue_take(struct tni_member *member, uint64_t ticket, uint32_t *ret_
 	int result = tni_object_reattach(member->object);
 
 	(void)ticket;
+	if (result == 0 && tni_is_destroyed(member->queue))
+		result = -EIDRM;
 	if (result != 0)
 		return result;
 	*ret_events = queue_events(member);
@@ -91,7 +94,7 @@ static void queue_find(void *context, uint64_t bits[TNI_BITMAP_WORDS])
 static int queue_bring_back(void *context, int64_t deadline_ns)
 {
 	struct tni_call call;
-	int result = tni_call_begin(&call, ((struct tni_member *)context)->queue);
+	int result = tni_call_begin_any(&call, ((struct tni_member *)context)->queue);
 
 	return result == 0 ? tni_queue_bring_back(&call, deadline_ns) : result;
 }

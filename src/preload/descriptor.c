@@ -20,8 +20,7 @@ static struct tni_a32 top = {QUEUES_USUAL};
 
 static bool is_hidden(int fd)
 {
-	return __builtin_expect(tni_get32(&tni_has_queues_) != 0, 0) && tni_own_is(fd) &&
-	       !tni_memory_is_borrowed();
+	return __builtin_expect(tni_own_is(fd), 0) && !tni_memory_is_borrowed();
 }
 
 static void closing(int fd)
@@ -80,7 +79,7 @@ TNI_STAND_IN int close_range(unsigned first, unsigned last, int flags)
 {
 	unsigned end = tni_get32(&top), own_end = (unsigned)tni_own_top();
 
-	if (tni_get32(&tni_has_queues_) == 0 || first > last || flags < 0 ||
+	if ((tni_get32(&tni_has_queues_) == 0 && own_end == 0) || first > last || flags < 0 ||
 	    flags & ~(int)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
 		return TNI_NEXT(close_range)(first, last, flags);
 	if (own_end > end)
@@ -93,7 +92,7 @@ TNI_STAND_IN int close_range(unsigned first, unsigned last, int flags)
 
 TNI_STAND_IN void closefrom(int first)
 {
-	if (tni_get32(&tni_has_queues_) == 0 ||
+	if ((tni_get32(&tni_has_queues_) == 0 && tni_own_top() == 0) ||
 	    close_range(first < 0 ? 0 : (unsigned)first, UINT_MAX, 0) != 0)
 		TNI_NEXT(closefrom)(first);
 }

@@ -5,6 +5,8 @@
  * System calls that programs make by themselves, without libc, are out of reach.
  */
 
+#include <tenon/sysv.h>
+
 #include "preload/preload.h"
 
 #include <errno.h>
@@ -85,6 +87,78 @@ static bool call_queue(long number, const struct arguments *given, long *ret_ans
 		return true;
 	case SYS_mq_getsetattr:
 		*ret_answer = attributes_of_queue(given);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* On the processors that this library is for, each of System V's has a number of its own. */
+static bool call_sysv(long number, const struct arguments *given, long *ret_answer)
+{
+	switch (number) {
+	case SYS_msgget:
+		*ret_answer = msgget((key_t)given->a, (int)given->b);
+		return true;
+	case SYS_msgsnd:
+		*ret_answer = msgsnd((int)given->a, (const void *)given->b, (size_t)given->c,
+				     (int)given->d);
+		return true;
+	case SYS_msgrcv:
+		*ret_answer = msgrcv((int)given->a, (void *)given->b, (size_t)given->c, given->d,
+				     (int)given->e);
+		return true;
+	case SYS_msgctl:
+		*ret_answer = msgctl((int)given->a, (int)given->b, (struct msqid_ds *)given->c);
+		return true;
+	case SYS_semget:
+		*ret_answer = semget((key_t)given->a, (int)given->b, (int)given->c);
+		return true;
+	case SYS_semtimedop:
+		*ret_answer = semtimedop((int)given->a, (struct sembuf *)given->b, (size_t)given->c,
+					 (const struct timespec *)given->d);
+		return true;
+#ifdef SYS_semop
+	case SYS_semop:
+		*ret_answer = semop((int)given->a, (struct sembuf *)given->b, (size_t)given->c);
+		return true;
+#endif
+	case SYS_semctl:
+		*ret_answer = semctl((int)given->a, (int)given->b, (int)given->c, given->d);
+		return true;
+	case SYS_shmget:
+		*ret_answer = shmget((key_t)given->a, (size_t)given->b, (int)given->c);
+		return true;
+	case SYS_shmat:
+		*ret_answer = (long)shmat((int)given->a, (const void *)given->b, (int)given->c);
+		return true;
+	case SYS_shmdt:
+		*ret_answer = shmdt((const void *)given->a);
+		return true;
+	case SYS_shmctl:
+		*ret_answer = shmctl((int)given->a, (int)given->b, (struct shmid_ds *)given->c);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whether the caller is somebody else afterwards. */
+static bool changes_user(long number)
+{
+	switch (number) {
+	case SYS_setuid:
+	case SYS_setreuid:
+	case SYS_setresuid:
+	case SYS_setgid:
+	case SYS_setregid:
+	case SYS_setresgid:
+	case SYS_setgroups:
+	case SYS_setfsuid:
+	case SYS_setfsgid:
+	case SYS_capset:
+	case SYS_unshare:
+	case SYS_setns:
 		return true;
 	default:
 		return false;
@@ -287,6 +361,10 @@ TNI_STAND_IN long syscall(long number, ...)
 	va_end(more);
 	if (tni_face_is_on(TNI_FACE_POSIX_MQ) && call_queue(number, &given, &answer))
 		return answer;
+	if (tni_face_is_on(TNI_FACES_SYSV) && call_sysv(number, &given, &answer))
+		return answer;
+	if (__builtin_expect(tni_own_top() != 0, 0) && call_descriptor(number, &given, &answer))
+		return answer;
 	if (__builtin_expect(tni_get32(&tni_has_queues_) != 0, 0)) {
 		if (call_descriptor(number, &given, &answer) ||
 		    call_file(number, &given, &answer) || call_status(number, &given, &answer) ||
@@ -294,5 +372,8 @@ TNI_STAND_IN long syscall(long number, ...)
 			return answer;
 		watch_polled(number, &given);
 	}
-	return TNI_NEXT(syscall)(number, given.a, given.b, given.c, given.d, given.e, given.f);
+	answer = TNI_NEXT(syscall)(number, given.a, given.b, given.c, given.d, given.e, given.f);
+	if (__builtin_expect(changes_user(number), 0))
+		tenon_sysv_credentials();
+	return answer;
 }

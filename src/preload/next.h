@@ -8,6 +8,8 @@
  */
 
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
 #include <mqueue.h>
 #include <poll.h>
 #include <semaphore.h>
@@ -18,8 +20,11 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/select.h>
+#include <sys/sem.h>
 #include <sys/sendfile.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -41,6 +46,7 @@ extern FILE *_IO_fdopen(int fd, const char *mode);
 extern int __poll_chk(struct pollfd *entries, nfds_t count, int timeout_ms, size_t capacity_bytes);
 extern int __ppoll_chk(struct pollfd *entries, nfds_t count, const struct timespec *timeout,
 		       const sigset_t *mask, size_t capacity_bytes);
+extern int capset(cap_user_header_t header, const cap_user_data_t data);
 extern void (*bsd_signal(int number, void (*handler)(int)))(int);
 
 #define TNI_NEXT_NAMES(X)  \
@@ -68,6 +74,29 @@ extern void (*bsd_signal(int number, void (*handler)(int)))(int);
 	X(sem_getvalue)    \
 	X(shm_open)        \
 	X(shm_unlink)      \
+	X(msgget)          \
+	X(msgsnd)          \
+	X(msgrcv)          \
+	X(msgctl)          \
+	X(semget)          \
+	X(semop)           \
+	X(semtimedop)      \
+	X(semctl)          \
+	X(shmget)          \
+	X(shmat)           \
+	X(shmdt)           \
+	X(shmctl)          \
+	X(setuid)          \
+	X(seteuid)         \
+	X(setreuid)        \
+	X(setresuid)       \
+	X(setgid)          \
+	X(setegid)         \
+	X(setregid)        \
+	X(setresgid)       \
+	X(setgroups)       \
+	X(initgroups)      \
+	X(capset)          \
 	X(mmap)            \
 	X(munmap)          \
 	X(mremap)          \
@@ -129,6 +158,7 @@ extern void (*bsd_signal(int number, void (*handler)(int)))(int);
 	X(sigignore)       \
 	X(siginterrupt)    \
 	X(open)            \
+	X(fopen)           \
 	X(openat)          \
 	X(memfd_create)    \
 	X(eventfd)         \

@@ -188,6 +188,38 @@ OWN(int, fstatat64, int folder, const char *path, struct stat *ret_status, int f
 	return TNI_NEXT(fstatat)(folder, path, ret_status, flags);
 }
 
+/* What another library that is preloaded (fakeroot(1)) tells the program of itself is not so for files and permissions, and
+ * it may ask the library in here for its telling: these go to the kernel. */
+OWN(int, stat64, const char *path, struct stat *ret_status)
+{
+	return TNI_NEXT(fstatat)(AT_FDCWD, path, ret_status, 0);
+}
+
+OWN(uid_t, geteuid, void)
+{
+	return (uid_t)TNI_NEXT(syscall)(SYS_geteuid);
+}
+
+OWN(gid_t, getegid, void)
+{
+	return (gid_t)TNI_NEXT(syscall)(SYS_getegid);
+}
+
+OWN(int, getgroups, int count, gid_t *groups)
+{
+	return (int)TNI_NEXT(syscall)(SYS_getgroups, count, groups);
+}
+
+OWN(int, mkdir, const char *path, mode_t mode)
+{
+	return (int)TNI_NEXT(syscall)(SYS_mkdirat, AT_FDCWD, path, mode);
+}
+
+OWN(int, unlinkat, int folder, const char *path, int flags)
+{
+	return (int)TNI_NEXT(syscall)(SYS_unlinkat, folder, path, flags);
+}
+
 OWN(int, fallocate64, int fd, int mode, off_t from, off_t bytes)
 {
 	return TNI_NEXT(fallocate)(fd, mode, from, bytes);
@@ -196,6 +228,11 @@ OWN(int, fallocate64, int fd, int mode, off_t from, off_t bytes)
 OWN(ssize_t, sendfile64, int to, int from, off_t *offset, size_t bytes)
 {
 	return TNI_NEXT(sendfile)(to, from, offset, bytes);
+}
+
+OWN(FILE *, fopen64, const char *path, const char *mode)
+{
+	return TNI_NEXT(fopen)(path, mode);
 }
 
 OWN(FILE *, fdopen, int fd, const char *mode)

@@ -5,7 +5,8 @@
  * front of libc by LD_PRELOAD.  Each call goes to a face of the library or, if that face is off or the descriptor is
  * none of a queue, to libc's own, which next.h has.
  *
- *	mq.c sem.c shm.c	the calls of the faces
+ *	mq.c sem.c shm.c	the calls of the POSIX face
+ *	sysv.c user.c proc.c	those of System V, who the caller is, and what /proc says
  *	descriptor.c file*.c	what else is done to descriptors: a queue's shall be as Linux's
  *	stream.c poll.c
  *	inherited.c		those that were there before
@@ -34,6 +35,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+
+#include "core/file.h"
 
 struct tni_apointer tni_next_[TNI_NEXT_COUNT];
 struct tni_a32 tni_faces_, tni_has_queues_;
@@ -68,9 +72,9 @@ static uint32_t face_of(const char *word, size_t bytes)
 	static const struct {
 		const char *word;
 		uint32_t face;
-	} faces[] = {{"posix-mq", TNI_FACE_POSIX_MQ},
-		     {"posix-sem", TNI_FACE_POSIX_SEM},
-		     {"posix-shm", TNI_FACE_POSIX_SHM}};
+	} faces[] = {{"posix-mq", TNI_FACE_POSIX_MQ},	{"posix-sem", TNI_FACE_POSIX_SEM},
+		     {"posix-shm", TNI_FACE_POSIX_SHM}, {"sysv-msg", TNI_FACE_SYSV_MSG},
+		     {"sysv-sem", TNI_FACE_SYSV_SEM},	{"sysv-shm", TNI_FACE_SYSV_SHM}};
 
 	for (size_t i = 0; i < sizeof(faces) / sizeof(faces[0]); i++)
 		if (strlen(faces[i].word) == bytes && memcmp(faces[i].word, word, bytes) == 0)
@@ -85,7 +89,7 @@ uint32_t tni_faces_read(void)
 	uint32_t faces = TNI_FACES_KNOWN;
 
 	if (!list)
-		list = "posix-mq";
+		list = TNI_FACES_USUAL;
 	while (*list) {
 		size_t bytes = strcspn(list, ",");
 
@@ -109,11 +113,27 @@ bool tni_memory_is_borrowed(void)
 	return (uint32_t)seen != pid;
 }
 
+/* Shells and their scripts choose low numbers. */
+#define OWN_DESCRIPTORS_FROM 512u
+
+static void leave_room(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		tni_file_least_ = (int)(limit.rlim_cur / 2 < OWN_DESCRIPTORS_FROM
+						? limit.rlim_cur / 2
+						: OWN_DESCRIPTORS_FROM);
+	if (tni_file_least_ <= STDERR_FILENO)
+		tni_file_least_ = STDERR_FILENO + 1;
+}
+
 /* Before the threads that the program makes. */
 static __attribute__((constructor(101))) void begin(void)
 {
 	for (unsigned i = 0; i < TNI_NEXT_COUNT; i++)
 		tni_next((enum tni_next_index)i);
+	leave_room();
 	tni_memory_find();
 	tni_memory_is_borrowed();
 	if (tni_face_is_on(TNI_FACE_POSIX_MQ)) {

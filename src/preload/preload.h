@@ -22,9 +22,15 @@
 	extern TNI_STAND_IN __typeof__(of) name __attribute__((__alias__(#of)))
 
 /* Which faces are on; TENON_PRELOAD is a list of these words, separated by commas. */
-#define TNI_FACE_POSIX_MQ 1u  /* posix-mq; alone, if the variable is not set */
+#define TNI_FACE_POSIX_MQ 1u  /* posix-mq */
 #define TNI_FACE_POSIX_SEM 2u /* posix-sem */
 #define TNI_FACE_POSIX_SHM 4u /* posix-shm */
+#define TNI_FACE_SYSV_MSG 8u  /* sysv-msg, and so on */
+#define TNI_FACE_SYSV_SEM 16u
+#define TNI_FACE_SYSV_SHM 32u
+#define TNI_FACES_SYSV 56u
+/* If the variable is not set. */
+#define TNI_FACES_USUAL "posix-mq,sysv-msg,sysv-sem,sysv-shm"
 #define TNI_FACES_KNOWN 0x80000000u
 
 extern struct tni_a32 tni_faces_;

@@ -516,6 +516,27 @@ int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)
 	return result;
 }
 
+int tni_sysv_identify(uint32_t kind, const char *name, struct tni_sysv_identity *ret_identity)
+{
+	char file_name[FILE_NAME_BYTES];
+	const char *bare;
+	struct look look;
+	int directory_fd, result = tni_name_check(name, &bare);
+
+	if (result == 0)
+		result = tni_namespace_open(NULL, 0, &directory_fd);
+	if (result != 0)
+		return result;
+	tni_namespace_file(kind, bare, file_name);
+	result = look_up(directory_fd, kind, file_name, &look);
+	if (result == 0) {
+		result = tni_sysv_read(look.part, ret_identity);
+		look_end(&look);
+	}
+	close(directory_fd);
+	return result == -EBADMSG ? -EINVAL : result;
+}
+
 struct walk {
 	uint32_t kind;
 	int (*visit)(uint32_t index, void *context);

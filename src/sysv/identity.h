@@ -44,6 +44,10 @@ struct tni_sysv_identity {
 /* The object's name, as the other interfaces have it: "/sysv-" and the index, hexadecimal. */
 void tni_sysv_name(uint32_t id, char name[static TNI_SYSV_NAME_BYTES]);
 
+/* The identity of what has this name, of which nothing else is looked at.  -EINVAL: it is none of
+ * System V. */
+int tni_sysv_identify(uint32_t kind, const char *name, struct tni_sysv_identity *ret_identity);
+
 /* The part of an open object.  -EINVAL: it is none of System V. */
 int tni_sysv_part_of(const struct tni_object *object, uint32_t kind,
 		     struct tni_sysv_part **ret_part);

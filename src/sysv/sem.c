@@ -202,6 +202,8 @@ static int stat_set(int id, int command, struct semid_ds *ret_status)
 		return result;
 	told = tni_sysv_learn(handle, tenon_semaphore_set_status(handle->object, &status));
 	tni_sysv_leave(handle);
+	if (told == 0 && !ret_status)
+		told = -EFAULT;
 	if (told != 0)
 		return told;
 	if (status.changed_ns > identity.changed_ns)
@@ -248,8 +250,11 @@ static int inform(int command, struct seminfo *ret_information)
 		information.semusz = (int)count;
 		information.semaem = semaphores > INT32_MAX ? INT32_MAX : (int)semaphores;
 	}
-	if (result >= 0)
-		*ret_information = information;
+	if (result < 0)
+		return result;
+	if (!ret_information)
+		return -EFAULT;
+	*ret_information = information;
 	return result;
 }
 
@@ -258,6 +263,8 @@ static int get_all(struct tni_sysv_handle *handle, unsigned short *ret_values)
 	uint32_t count = (uint32_t)handle->size, *values = calloc(count, sizeof(*values));
 	int result = values ? tenon_semaphore_set_get_all(handle->object, values, count) : -ENOMEM;
 
+	if (result == 0 && !ret_values)
+		result = -EFAULT;
 	for (uint32_t i = 0; result == 0 && i < count; i++)
 		ret_values[i] = (unsigned short)values[i];
 	free(values);
@@ -267,7 +274,7 @@ static int get_all(struct tni_sysv_handle *handle, unsigned short *ret_values)
 static int set_all(struct tni_sysv_handle *handle, const unsigned short *from)
 {
 	uint32_t count = (uint32_t)handle->size, *values = calloc(count, sizeof(*values));
-	int result = values ? 0 : -ENOMEM;
+	int result = !from ? -EFAULT : values ? 0 : -ENOMEM;
 
 	for (uint32_t i = 0; result == 0 && i < count; i++)
 		values[i] = from[i];
@@ -343,9 +350,6 @@ static bool is_command(int command)
 
 static int control(int id, int number, int command, union argument argument)
 {
-	bool has_pointer = command == GETALL || command == SETALL || command == IPC_SET ||
-			   command == IPC_STAT || command == SEM_STAT || command == SEM_STAT_ANY ||
-			   command == IPC_INFO || command == SEM_INFO;
 	struct tni_sysv_handle *handle;
 	int result;
 
@@ -353,7 +357,7 @@ static int control(int id, int number, int command, union argument argument)
 		return -EINVAL;
 	if (command == SETVAL && (argument.value < 0 || argument.value > VALUE_MAX))
 		return -ERANGE;
-	if (has_pointer && !argument.values)
+	if (command == IPC_SET && !argument.status)
 		return -EFAULT;
 	if (command == IPC_INFO || command == SEM_INFO)
 		return inform(command, argument.information);

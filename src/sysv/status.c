@@ -6,7 +6,7 @@
 
 #include <tenon/sysv.h>
 
-#include "core/namespace.h"
+#include "core/quiet.h"
 #include "object/options.h"
 
 void tni_sysv_fill(const struct tni_sysv_identity *identity, struct ipc_perm *ret_permission)
@@ -101,10 +101,67 @@ int tni_sysv_learn(struct tni_sysv_handle *handle, int result)
 	return result;
 }
 
+static const struct tni_sysv_kind *kind_of(uint32_t kind)
+{
+	switch (kind) {
+	case TENON_KIND_QUEUE:
+		return &tni_sysv_msg;
+	case TENON_KIND_SEMAPHORE_SET:
+		return &tni_sysv_sem;
+	case TENON_KIND_SEGMENT:
+		return &tni_sysv_shm;
+	default:
+		return NULL;
+	}
+}
+
 int tenon_sysv_name(int id, char ret_name[TENON_SYSV_NAME_BYTES])
 {
 	if (id < 0 || !ret_name)
 		return -EINVAL;
 	tni_sysv_name((uint32_t)id, ret_name);
 	return 0;
+}
+
+int tenon_sysv_identify(uint32_t kind, const char *name, struct tenon_sysv_identity *ret_identity)
+{
+	struct tenon_sysv_identity answer = {.size = sizeof(answer)};
+	struct tni_sysv_identity identity;
+	TNI_NO_CANCEL;
+	int result = tni_status_check(ret_identity);
+
+	if (result == 0 && !kind_of(kind))
+		result = -EINVAL;
+	if (result == 0)
+		result = tni_sysv_identify(kind, name, &identity);
+	if (result != 0)
+		return result;
+	answer.id = (int32_t)identity.id;
+	answer.key = (int32_t)identity.key;
+	answer.uid = identity.uid;
+	answer.gid = identity.gid;
+	answer.creator_uid = identity.creator_uid;
+	answer.creator_gid = identity.creator_gid;
+	answer.mode = identity.mode;
+	answer.changed_ns = identity.changed_ns;
+	tni_status_write(ret_identity, &answer, sizeof(answer));
+	return 0;
+}
+
+int tenon_sysv_remove(uint32_t kind, const char *name)
+{
+	const struct tni_sysv_kind *of = kind_of(kind);
+	struct tni_sysv_identity identity;
+	struct tni_sysv_handle *handle;
+	TNI_NO_CANCEL;
+	int result = of ? tni_sysv_identify(kind, name, &identity) : -EINVAL;
+
+	if (result != 0)
+		return result;
+	result = tni_sysv_enter(of, (int)identity.id, &handle);
+	if (result != 0)
+		return result == -EINVAL ? -ENOENT : result;
+	result = tni_sysv_end(handle);
+	tni_sysv_leave(handle);
+	return result;
 }

@@ -137,7 +137,7 @@ def test_options_of_what_is_done(namespace):
     patience = ['--conflict-exit-code', '--nonblock', '--quiet', '--timeout']
     table = {
         'create': (common, {
-            'queue': ['--capacity', '--full', '--message-size', '--order'],
+            'queue': ['--capacity', '--full', '--max-bytes', '--message-size', '--order'],
             'lock': ['--inherit', '--recursive'], 'semaphore': ['--maximum', '--value'],
             'semaphore-set': ['--count', '--maximum', '--value'], 'event': ['--manual', '--set'],
             'condition': [], 'barrier': ['--count'], 'once': [],

@@ -27,6 +27,20 @@ def test_create_with_everything(namespace):
           ['queue', '/q', 7, 'priority', 'drop-oldest', 3072, '0640', 9])
 
 
+def test_limit_of_bytes(namespace):
+    """It is shown, and keeps senders waiting; doctor says what to do about a full one."""
+    namespace.run('create', 'queue', 'q', '--max-bytes', '4K', '--message-size', '4K')
+    equal(status(namespace, 'q')['max_bytes'], 4096)
+    namespace.run('send', 'q', '-m', 'x' * 4000)
+    namespace.run('send', 'q', '--no-wait', '-m', 'x' * 97, status=1, error='full')
+    namespace.run('send', 'q', '--no-wait', '-m', 'x' * 96)
+    equal('4.00 KiB of messages' in namespace.run('stat', 'q'), True)
+    equal('--max-bytes' in namespace.run('doctor', status=None), True)
+    namespace.run('create', 'queue', 'p')
+    equal(status(namespace, 'p')['max_bytes'], 0)
+    equal('of messages' in namespace.run('stat', 'p'), False)
+
+
 def test_create_defaults(namespace):
     namespace.run('create', 'queue', 'q')
     seen = status(namespace, 'q')
