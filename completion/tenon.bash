@@ -136,7 +136,7 @@ _tenon_value()
 	--capacity) _tenon_words "$word" rendezvous unbounded ;;
 	--tries) _tenon_words "$word" unlimited ;;
 	--kind) _tenon_words "$word" "$_tenon_kinds" ;;
-	--only) _tenon_list "$word" mq sem shm ;;
+	--only) _tenon_list "$word" mq msg sem shm ;;
 	--limits) _tenon_words "$word" kernel none ;;
 	--if-dead) _tenon_words "$word" run fail ;;
 	--dead) _tenon_names "$namespace" "$word" queue ;;

@@ -12,9 +12,9 @@
  * Unlike the rest of the library these calls return -1 and set errno, but for those that say so.
  *
  * Identity.  The table of keys and identifiers is the folder of the namespace that NULL stands for
- * (tenon/tenon.h).  An object is there until it is removed, as the kernel's are until the machine is
- * restarted.  It has a name for the other interfaces and the shell, "/sysv-" and four hexadecimal
- * digits, which tenon_sysv_name() tells; with the calls of those it keeps the promises of both.  An
+ * (tenon/tenon.h).  An object is there until it is removed, as the kernel's are until the machine
+ * is restarted.  It has a name for the other interfaces and the shell, "/sysv-" and four
+ * hexadecimal digits, which tenon_sysv_name() tells; with the calls of those it keeps the promises of both.  An
  * identifier has a random part, so that it is not soon another object's.  32768 of each kind fit
  * into a namespace.
  *
@@ -54,6 +54,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct timespec; /* where a strict standard does without */
 
 /*
  * Message queues: each a TYPED queue of tenon/queue.h.
@@ -121,8 +123,8 @@ TENON_PUBLIC int tenon_shmctl(int id, int command, struct shmid_ds *status);
 TENON_PUBLIC void tenon_sysv_credentials(void);
 
 /*
- * For tools.  Like the rest of the library, and unlike the calls above, these return 0 or a negative
- * errno.  `kind` is TENON_KIND_QUEUE, TENON_KIND_SEMAPHORE_SET or TENON_KIND_SEGMENT.
+ * For tools.  Like the rest of the library, and unlike the calls above, these return 0 or a
+ * negative errno.  `kind` is TENON_KIND_QUEUE, TENON_KIND_SEMAPHORE_SET or TENON_KIND_SEGMENT.
  */
 
 /* Room for a name, with its null byte. */

@@ -227,7 +227,6 @@ static int bear(const struct look *look)
 static int set_up(const struct look *look, uint32_t key, uint64_t size, uint32_t mode)
 {
 	struct tni_sysv_part *part = look->part;
-	mode_t file_mode = 0600;
 
 	*part = (struct tni_sysv_part){.kind = look->kind,
 				       .key = key,
@@ -239,10 +238,7 @@ static int set_up(const struct look *look, uint32_t key, uint64_t size, uint32_t
 	tni_set32(&part->permission[0].gid, part->creator_gid);
 	tni_set32(&part->permission[0].mode, mode & 0777);
 	tni_set64(&part->permission[0].changed_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
-	for (mode_t class = 0; class < 9; class += 3)
-		if (mode >> class & 6)
-			file_mode |= (mode_t)(6u << class);
-	return fchmod(look->fd, file_mode) == 0 ? 0 : -errno;
+	return tni_sysv_let_in(look->fd, part, part->creator_uid, part->creator_gid, mode);
 }
 
 /* A file whose identity is not known to anybody else yet. */
@@ -385,6 +381,9 @@ static int get_keyed(const struct tni_sysv_kind *kind, int directory_fd, uint32_
 			look_end(&look);
 		} else if (result == -ENOENT && flags & IPC_CREAT) {
 			result = make_keyed(kind, directory_fd, key, size, flags);
+		} else if (result == -EACCES &&
+			   (flags & (IPC_CREAT | IPC_EXCL)) == (IPC_CREAT | IPC_EXCL)) {
+			result = -EEXIST;
 		}
 	}
 	return result;
@@ -427,16 +426,17 @@ int tni_sysv_read(const struct tni_sysv_part *part, struct tni_sysv_identity *re
 			.key = fixed->key,
 			.id = tni_get32(&part->id) & TNI_SYSV_ID,
 			.state = tni_get32(&part->state),
-			.uid = tni_get32(&permission->uid),
-			.gid = tni_get32(&permission->gid),
+			.uid = tni_load_acquire32(&permission->uid), /* ORD(permission) */
+			.gid = tni_load_acquire32(&permission->gid), /* ORD(permission) */
 			.creator_uid = fixed->creator_uid,
 			.creator_gid = fixed->creator_gid,
-			.mode = tni_get32(&permission->mode) & 0777,
+			/* ORD(permission) */
+			.mode = tni_load_acquire32(&permission->mode) & 0777,
 			.size = fixed->size,
-			.changed_ns = (int64_t)tni_get64(&permission->changed_ns),
+			/* ORD(permission) */
+			.changed_ns = (int64_t)tni_load_acquire64(&permission->changed_ns),
 		};
 
-		atomic_thread_fence(memory_order_acquire);
 		if (tni_get32(&part->version) != version)
 			continue;
 		*ret_identity = identity;
@@ -450,18 +450,11 @@ static int change(const struct look *look, uint32_t uid, uint32_t gid, uint32_t 
 	struct tni_sysv_part *part = look->part;
 	uint32_t version = tni_get32(&part->version);
 	struct tni_sysv_permission *next = &part->permission[(version + 1) & 1];
-	const struct tni_sysv_permission *now = &part->permission[version & 1];
-	mode_t file_mode = 0600;
+	int result = tni_sysv_let_in(look->fd, part, uid, gid, mode);
 
-	/* Whom the object has now may be let in by the file's mode alone. */
-	if ((uid != tni_get32(&now->uid) || gid != tni_get32(&now->gid)) &&
-	    fchown(look->fd, uid, gid) != 0 && errno != EPERM)
-		return -errno;
-	for (mode_t class = 0; class < 9; class += 3)
-		if (mode >> class & 6)
-			file_mode |= (mode_t)(6u << class);
-	if (fchmod(look->fd, file_mode) != 0 && errno != EPERM)
-		return -errno;
+	/* Of an owner who is not the creator: the file stays as it is. */
+	if (result != 0 && result != -EPERM)
+		return result;
 	tni_set32(&next->uid, uid);
 	tni_set32(&next->gid, gid);
 	tni_set32(&next->mode, mode & 0777);
@@ -493,7 +486,10 @@ int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_s
 	tni_fetch_or32(&part->state, TNI_SYSV_REMOVING);
 	tni_step();
 	result = kind->end(object);
-	return result == 0 ? tni_sysv_take_names(kind->kind, file->fd, part, false) : result;
+	/* In a sticky folder only the creator, and root, take its names away: it is over all the same. */
+	if (result == 0)
+		result = tni_sysv_take_names(kind->kind, file->fd, part, false);
+	return result == -EACCES ? 0 : result;
 }
 
 int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 
@@ -90,9 +91,10 @@ const struct tni_sysv_kind tni_sysv_msg = {.kind = TENON_KIND_QUEUE,
 
 int tenon_msgget(key_t key, int flags)
 {
+	int error = errno;
 	TNI_NO_CANCEL;
 
-	return (int)tni_sysv_result(tni_sysv_get(&tni_sysv_msg, key, 0, flags));
+	return (int)tni_sysv_finish(tni_sysv_get(&tni_sysv_msg, key, 0, flags), error);
 }
 
 /* What a call does between its beginning and its end; a thread that is cancelled in its midst leaves the object. */
@@ -108,7 +110,15 @@ struct transfer {
 
 static void leave(void *context)
 {
-	tni_sysv_leave(context);
+	tni_sysv_leave(((const struct transfer *)context)->handle);
+}
+
+/* IPC_SET may have taken away meanwhile what the mode allowed. */
+static int may_sleep(void *context)
+{
+	const struct transfer *transfer = context;
+
+	return tni_sysv_admit(transfer->handle, transfer->text ? TNI_SYSV_WRITE : TNI_SYSV_READ);
 }
 
 static inline int attempt(struct transfer *transfer, bool is_send)
@@ -127,7 +137,8 @@ static inline int wait_and_transfer(struct transfer *transfer, bool is_send)
 	tni_manner_begin(&manner, INT64_MAX, true);
 	manner.never_restarts = true;
 	manner.cancelled = leave;
-	manner.context = transfer->handle;
+	manner.may_sleep = may_sleep;
+	manner.context = transfer;
 	return tni_manner_end(&manner, attempt(transfer, is_send));
 }
 
@@ -148,7 +159,7 @@ int tenon_msgsnd(int id, const void *message, size_t bytes, int flags)
 			 .flags = flags & IPC_NOWAIT ? TENON_NONBLOCK : 0},
 	};
 	long type;
-	int result;
+	int result, error = errno;
 
 	tni_defer_test_cancel();
 	if (!message)
@@ -166,7 +177,7 @@ int tenon_msgsnd(int id, const void *message, size_t bytes, int flags)
 	/* Of a queue that was made when less was allowed. */
 	if (result == -EMSGSIZE)
 		result = -EINVAL;
-	return __builtin_expect(result == 0, 1) ? 0 : (int)tni_sysv_result(result);
+	return (int)tni_sysv_finish(result, error);
 }
 
 static void select_type(struct tenon_receive_options *options, long type, int flags)
@@ -196,6 +207,22 @@ static int copy(struct transfer *transfer, long number)
 	return tni_sysv_learn(transfer->handle, result);
 }
 
+/* As in the kernel the message is gone that was to be written there. */
+static ssize_t receive_nowhere(int id, size_t bytes, long type, int flags)
+{
+	struct text *text;
+	ssize_t result;
+
+	if (bytes > tni_sysv_message_most())
+		bytes = tni_sysv_message_most();
+	text = malloc(sizeof(*text) + bytes);
+	if (!text)
+		return tni_sysv_result(-ENOMEM);
+	result = tenon_msgrcv(id, text, bytes, type, flags);
+	free(text);
+	return result < 0 ? result : tni_sysv_result(-EFAULT);
+}
+
 ssize_t tenon_msgrcv(int id, void *message, size_t bytes, long type, int flags)
 {
 	struct text *text = message;
@@ -205,7 +232,7 @@ ssize_t tenon_msgrcv(int id, void *message, size_t bytes, long type, int flags)
 			    .flags = (flags & IPC_NOWAIT ? TENON_NONBLOCK : 0) |
 				     (flags & MSG_NOERROR ? TENON_TRUNCATE : 0)},
 	};
-	int result;
+	int result, error = errno;
 
 	tni_defer_test_cancel();
 	if (id < 0 || bytes > SSIZE_MAX)
@@ -213,7 +240,7 @@ ssize_t tenon_msgrcv(int id, void *message, size_t bytes, long type, int flags)
 	if (flags & MSG_COPY && (flags & MSG_EXCEPT || !(flags & IPC_NOWAIT)))
 		return tni_sysv_result(-EINVAL);
 	if (!message)
-		return tni_sysv_result(-EFAULT);
+		return receive_nowhere(id, bytes, type, flags);
 	transfer.buffer = text->bytes;
 	result = tni_sysv_enter(&tni_sysv_msg, id, &transfer.handle);
 	if (result != 0)
@@ -230,6 +257,7 @@ ssize_t tenon_msgrcv(int id, void *message, size_t bytes, long type, int flags)
 				       : result == -EMSGSIZE ? -E2BIG
 							     : result);
 	text->type = (long)transfer.message.key;
+	errno = error;
 	return (ssize_t)(transfer.message.bytes < bytes ? transfer.message.bytes : bytes);
 }
 
@@ -332,6 +360,9 @@ static int set(struct tni_sysv_handle *handle, const struct msqid_ds *from)
 		result = tni_sysv_change(handle, &permission);
 	if (result == 0)
 		result = tenon_queue_set_max_bytes(handle->object, bytes);
+	/* Who sleeps may not be allowed to go on. */
+	if (result == 0)
+		((struct tni_object *)handle->object)->rouse(handle->object);
 	return result;
 }
 
@@ -370,8 +401,9 @@ static int control(int id, int command, struct msqid_ds *status)
 
 int tenon_msgctl(int id, int command, struct msqid_ds *status)
 {
+	int error = errno;
 	TNI_NO_CANCEL;
 
 	tenon_sysv_credentials();
-	return (int)tni_sysv_result(control(id, command, status));
+	return (int)tni_sysv_finish(control(id, command, status), error);
 }

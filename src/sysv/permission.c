@@ -8,11 +8,15 @@
 
 #include "sysv/permission.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -97,4 +101,46 @@ bool tni_sysv_is_owner(const struct tni_sysv_identity *identity)
 
 	return self == identity->creator_uid || self == identity->uid ||
 	       tni_sysv_is_capable(CAP_SYS_ADMIN);
+}
+
+/* acl(5) as the kernel has it in an extended attribute. */
+#define ACL_NAME "system.posix_acl_access"
+#define ACL_ENTRIES 6u
+
+struct acl {
+	struct posix_acl_xattr_header header;
+	struct posix_acl_xattr_entry entries[ACL_ENTRIES];
+	uint32_t count;
+};
+
+static void add(struct acl *acl, uint16_t tag, uint16_t bits, uint32_t id)
+{
+	acl->entries[acl->count++] = (struct posix_acl_xattr_entry){
+		.e_tag = htole16(tag), .e_perm = htole16(bits), .e_id = htole32(id)};
+}
+
+int tni_sysv_let_in(int fd, const struct tni_sysv_part *part, uint32_t uid, uint32_t gid,
+		    uint32_t mode)
+{
+	uint16_t group = mode & 060 ? 6 : 0, other = mode & 06 ? 6 : 0;
+	struct acl acl = {.header.a_version = htole32(POSIX_ACL_XATTR_VERSION)};
+
+	if (uid == part->creator_uid && gid == part->creator_gid) {
+		(void)!syscall(SYS_fremovexattr, fd, ACL_NAME);
+		return fchmod(fd, 0600u | (mode_t)group << 3 | other) == 0 ? 0 : -errno;
+	}
+	add(&acl, ACL_USER_OBJ, 6, ACL_UNDEFINED_ID);
+	if (uid != part->creator_uid)
+		add(&acl, ACL_USER, 6, uid);
+	add(&acl, ACL_GROUP_OBJ, group, ACL_UNDEFINED_ID);
+	if (gid != part->creator_gid)
+		add(&acl, ACL_GROUP, group, gid);
+	add(&acl, ACL_MASK, 6, ACL_UNDEFINED_ID);
+	add(&acl, ACL_OTHER, other, ACL_UNDEFINED_ID);
+	/* Not by the C library, in whose place other preloaded libraries may stand. */
+	if (syscall(SYS_fsetxattr, fd, ACL_NAME, &acl,
+		    sizeof(acl.header) + acl.count * sizeof(acl.entries[0]), 0) == 0)
+		return 0;
+	/* A file system without: the other one is let in where that can be had. */
+	return errno == EOPNOTSUPP && fchown(fd, uid, gid) == 0 ? 0 : -errno;
 }

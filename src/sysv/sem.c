@@ -11,6 +11,7 @@
 #include <tenon/sysv.h>
 
 #include "core/clock.h"
+#include "core/manner.h"
 #include "core/quiet.h"
 #include "object/semaphore_set.h"
 #include "sysv/errmap.h"
@@ -83,11 +84,13 @@ const struct tni_sysv_kind tni_sysv_sem = {.kind = TENON_KIND_SEMAPHORE_SET,
 
 int tenon_semget(key_t key, int count, int flags)
 {
+	int error = errno;
 	TNI_NO_CANCEL;
 
 	if (count < 0 || count > (int)TENON_SEMAPHORE_SET_MOST)
 		return (int)tni_sysv_result(-EINVAL);
-	return (int)tni_sysv_result(tni_sysv_get(&tni_sysv_sem, key, (uint64_t)count, flags));
+	return (int)tni_sysv_finish(tni_sysv_get(&tni_sysv_sem, key, (uint64_t)count, flags),
+				    error);
 }
 
 /* As the other interface has them.  Whether one of them changes something. */
@@ -129,12 +132,15 @@ static inline int operate(int id, const struct tenon_semaphore_operation *operat
 {
 	struct tni_sysv_handle *handle;
 	int result = tni_sysv_enter(&tni_sysv_sem, id, &handle);
+	struct tni_manner manner;
 
 	if (result != 0)
 		return result;
+	tni_manner_begin(&manner, INT64_MAX, false);
+	manner.never_restarts = true;
 	result = operate_entered(handle, operations, count, is_altering, deadline_ns);
 	tni_sysv_leave(handle);
-	return result;
+	return tni_manner_end(&manner, result);
 }
 
 static __attribute__((noinline)) int operate_many(int id, const struct sembuf *from, size_t count,
@@ -165,7 +171,7 @@ int tenon_semtimedop(int id, struct sembuf *operations, size_t count,
 	struct tenon_semaphore_operation few[FEW];
 	int64_t deadline_ns = TENON_NO_DEADLINE;
 	bool is_altering;
-	int result;
+	int result, error = errno;
 
 	if (count == 0 || id < 0)
 		return (int)tni_sysv_result(-EINVAL);
@@ -180,7 +186,7 @@ int tenon_semtimedop(int id, struct sembuf *operations, size_t count,
 		is_altering = translate(operations, count, few);
 		result = operate(id, few, count, is_altering, deadline_ns);
 	}
-	return __builtin_expect(result == 0, 1) ? 0 : (int)tni_sysv_result(result);
+	return (int)tni_sysv_finish(result, error);
 }
 
 int tenon_semop(int id, struct sembuf *operations, size_t count)
@@ -194,13 +200,17 @@ static int stat_set(int id, int command, struct semid_ds *ret_status)
 	struct tni_sysv_identity identity;
 	struct tni_sysv_handle *handle;
 	struct semid_ds answer;
+	uint32_t value;
 	int result = tni_sysv_look(&tni_sysv_sem, id, command != IPC_STAT, command == SEM_STAT_ANY,
 				   &handle, &identity),
 	    told;
 
 	if (result < 0)
 		return result;
-	told = tni_sysv_learn(handle, tenon_semaphore_set_status(handle->object, &status));
+	told = tenon_semaphore_set_get(handle->object, 0, &value);
+	if (told == 0)
+		told = tenon_semaphore_set_status(handle->object, &status);
+	told = tni_sysv_learn(handle, told);
 	tni_sysv_leave(handle);
 	if (told == 0 && !ret_status)
 		told = -EFAULT;
@@ -292,13 +302,14 @@ static int read_member(struct tni_sysv_handle *handle, int number, int command)
 
 	if (number < 0 || (uint64_t)number >= handle->size)
 		return -EINVAL;
-	if (command == GETVAL) {
-		result = tenon_semaphore_set_get(handle->object, (uint32_t)number, &value);
-		return result == 0 ? (int)value : result;
-	}
-	result = tenon_semaphore_set_read(handle->object, (uint32_t)number, &member);
+	/* What the dead have done last is the last operation. */
+	result = tenon_semaphore_set_get(handle->object, (uint32_t)number, &value);
+	if (result == 0)
+		result = tenon_semaphore_set_read(handle->object, (uint32_t)number, &member);
 	if (result != 0)
 		return result;
+	if (command == GETVAL)
+		return (int)value;
 	if (command == GETPID)
 		return member.pid;
 	return (int)(command == GETNCNT ? member.waiting : member.waiting_for_zero);
@@ -376,6 +387,7 @@ static int control(int id, int number, int command, union argument argument)
 int tenon_semctl(int id, int number, int command, ...)
 {
 	union argument argument = {.values = NULL};
+	int error = errno;
 	va_list list;
 	TNI_NO_CANCEL;
 
@@ -384,5 +396,5 @@ int tenon_semctl(int id, int number, int command, ...)
 	argument = va_arg(list, union argument);
 	va_end(list);
 	tenon_sysv_credentials();
-	return (int)tni_sysv_result(control(id, number, command, argument));
+	return (int)tni_sysv_finish(control(id, number, command, argument), error);
 }

@@ -9,6 +9,8 @@
  * ORD left: who forgets says so, and then looks whether anybody is counted at it; who leaves does that and then looks
  * whether it was forgotten.  One of them sees the other, and closes the object.
  *
+ * ORD entry: a handle is filled in and then put into the table; who finds it there finds the rest.
+ *
  * Under the mutex nobody waits for a lock in shared memory: opening and closing are done outside.
  */
 
@@ -251,6 +253,9 @@ static bool is_over(const struct tni_sysv_handle *handle)
 int tni_sysv_enter_index(const struct tni_sysv_kind *kind, uint32_t index,
 			 struct tni_sysv_handle **ret_handle)
 {
+	/* Opening has cancellation points. */
+	TNI_NO_CANCEL;
+
 	if (index > TNI_SYSV_INDEX)
 		return -EINVAL;
 	if (!has_table())
