@@ -307,7 +307,8 @@ static int name_all(const struct tni_sysv_kind *kind, const struct look *look, u
 		tni_fetch_or32(&look->part->state, TNI_SYSV_BORN);
 	result = name_id(look);
 	if (result == 0 && memory_fd >= 0)
-		result = kind->name_memory(look->directory_fd, look->fd, object_id(look), memory_fd);
+		result = kind->name_memory(look->directory_fd, look->fd, object_id(look),
+					   memory_fd);
 	if (result == 0)
 		tni_fetch_or32(&look->part->state, TNI_SYSV_BORN);
 	else
