@@ -10,8 +10,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <tenon/sysv.h>
@@ -133,6 +133,19 @@ static bool disturb(const struct points_case *one)
 	return true;
 }
 
+/* The child is there as long as the victim. */
+static void fork_child(void)
+{
+	pid_t parent = getpid();
+
+	if (fork() != 0)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (getppid() == parent)
+		pause();
+	_exit(0);
+}
+
 static void operate(const struct points_case *one)
 {
 	struct shmid_ds status;
@@ -153,8 +166,7 @@ static void operate(const struct points_case *one)
 		tenon_shmctl(id, IPC_RMID, NULL);
 		break;
 	case FORK:
-		if (fork() == 0)
-			_exit(0);
+		fork_child();
 		break;
 	case STAT:
 	case REMOVE_ENDED:
@@ -292,7 +304,7 @@ int main(int argc, char **argv)
 		CASE("remove", REMOVE, ),
 		CASE("remove-alone", REMOVE_ALONE, ),
 		CASE("look-at-ended", REMOVE_ENDED, ),
-		CASE("fork", FORK, .forks = true),
+		CASE("fork", FORK, .has_threads = true, .forks = true),
 		CASE("stat", STAT, ),
 		CASE("set", SET, ),
 	};
