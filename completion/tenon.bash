@@ -4,7 +4,7 @@
 
 _tenon_commands='create rm ls stat send recv peek work run lock sem event barrier once region shm bench doctor help version'
 
-_tenon_kinds='queue lock semaphore semaphore-set event condition barrier once region shm'
+_tenon_kinds='queue lock semaphore semaphore-set event condition barrier once region shm segment'
 
 _tenon_create_options()
 {

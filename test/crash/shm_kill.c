@@ -46,8 +46,8 @@ static char *own, *victims;
 /* Of this process, at the beginning. */
 static bool is_attached(const struct points_case *one)
 {
-	return one->number != MAKE && one->number != ATTACH_FIRST &&
-	       one->number != ATTACH_UNMADE && one->number != REMOVE_ALONE;
+	return one->number != MAKE && one->number != ATTACH_FIRST && one->number != ATTACH_UNMADE &&
+	       one->number != REMOVE_ALONE;
 }
 
 static char *attach(void)

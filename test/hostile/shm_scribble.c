@@ -57,8 +57,8 @@ enum state { ATTACHED, REMOVED, BEFORE, ANOTHERS, STATES };
 
 static void told(int result)
 {
-	static const int documented[] = {EACCES, EBADMSG, EEXIST, EIDRM,  EINVAL, EIO,
-					 ENOENT, ENOMEM,  ENOSPC, EPERM,  EPROTO, EUSERS};
+	static const int documented[] = {EACCES, EBADMSG, EEXIST, EIDRM, EINVAL, EIO,
+					 ENOENT, ENOMEM,  ENOSPC, EPERM, EPROTO, EUSERS};
 
 	if (result >= 0)
 		return;
