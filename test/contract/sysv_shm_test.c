@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "contract.h"
+#include "object/segment.h"
 #include "sysv_shm.h"
 
 static void basics(void)
@@ -358,6 +359,62 @@ static void huge_pages(void)
 	EXPECT_IS(shm_files(), 0);
 }
 
+/* As the preload library says it. */
+static void unmapped_as_told(void)
+{
+	int id = shm_make();
+	char *bytes = shm_attach(id);
+
+	REQUIRE(munmap(bytes, BYTES) == 0);
+	/* Not the whole of it. */
+	tni_segment_unmapped(bytes, PAGE);
+	EXPECT_IS(shm_count(id), 1);
+	tni_segment_unmapped(bytes, BYTES);
+	EXPECT_IS(shm_count(id), 0);
+	shm_remove(id);
+}
+
+static int count_user(const struct tenon_segment_user *user, void *context)
+{
+	EXPECT_IS(user->attachments, 2);
+	EXPECT_IS(user->pid, getpid());
+	++*(uint32_t *)context;
+	return 0;
+}
+
+static void as_tools_see_it(void)
+{
+	struct tenon_segment_status status = {.size = sizeof(status)};
+	int id = tenon_shmget(KEY, BYTES, IPC_CREAT | 0640);
+	char name[TENON_SYSV_NAME_BYTES];
+	struct tenon_segment *segment;
+	char *bytes = shm_attach(id);
+	uint32_t users = 0;
+
+	EXPECT_IS(tenon_sysv_name(id, name), 0);
+	REQUIRE(tenon_segment_open(name, &segment) == 0);
+	shm_attach(id);
+	EXPECT_IS(tenon_segment_status(segment, &status), 0);
+	EXPECT_IS(status.identifier, id);
+	EXPECT_IS(status.key, KEY);
+	EXPECT_IS(status.mode, 0640);
+	EXPECT_IS(status.bytes, BYTES);
+	EXPECT_IS(status.attachments, 2);
+	EXPECT_IS(status.participants, 1);
+	EXPECT_IS(status.is_removed, 0);
+	EXPECT_IS(tenon_segment_attached(segment, count_user, &users), 0);
+	EXPECT_IS(users, 1);
+	EXPECT_IS(tenon_segment_remove(name), 0);
+	EXPECT_IS(tenon_segment_status(segment, &status), 0);
+	EXPECT_IS(status.is_removed, 1);
+	EXPECT_IS(status.key, IPC_PRIVATE);
+	segment = tenon_segment_close(segment);
+	EXPECT_IS(tenon_shmdt(bytes), 0);
+	EXPECT_IS(tenon_segment_open("/sysv-zzzz", &segment), -ENOENT);
+	EXPECT_IS(tenon_segment_status(NULL, &status), -EINVAL);
+	EXPECT_IS(tenon_segment_attached(NULL, count_user, NULL), -EINVAL);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -373,6 +430,8 @@ int main(void)
 		{"IPC_INFO, SHM_INFO, SHM_STAT", figures, NULL},
 		{"SHM_LOCK", locked, NULL},
 		{"SHM_HUGETLB", huge_pages, NULL},
+		{"unmapped, as the preload library says", unmapped_as_told, NULL},
+		{"as tools see it", as_tools_see_it, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
