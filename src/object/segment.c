@@ -59,10 +59,10 @@ static int fill(int fd, uint8_t *base, const void *context)
 	struct tni_segment_control *control = (struct tni_segment_control *)(base +
 									     TNI_SEGMENT_OFFSET);
 
-	(void)fd;
 	control->flags = *(const uint32_t *)context;
 	control->creator_pid = (uint32_t)getpid();
-	return 0;
+	/* What was given can be attached, by the first processes at least. */
+	return tni_file_reserve(fd, TNI_PARTICIPANTS_OFFSET, TNI_PAGE_BYTES);
 }
 
 int tni_segment_make_nameless(int directory_fd, uint32_t flags, mode_t mode, int *ret_fd)
