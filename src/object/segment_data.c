@@ -18,6 +18,7 @@
 
 #define DELETED " (deleted)"
 #define PATH_BYTES 40
+#define ATTEMPTS 100
 
 static void name_of(const struct tenon_segment *segment, char *file_name)
 {
@@ -162,8 +163,8 @@ static int find_at(struct tenon_segment *segment, const struct tni_participant *
 	return result;
 }
 
-/* -EIDRM: nobody has it. */
-static int find_at_others(struct tenon_segment *segment, int access, int *ret_fd)
+/* -EIDRM: nobody has it; -EAGAIN: somebody who was just about to let it go. */
+static int find_at_others_once(struct tenon_segment *segment, int access, int *ret_fd)
 {
 	struct tni_object *object = &segment->object;
 	int result = -EIDRM;
@@ -172,18 +173,27 @@ static int find_at_others(struct tenon_segment *segment, int access, int *ret_fd
 		const struct tni_participant *entry = tni_object_participant(object, i);
 		int one;
 
+		/* Who has not said a descriptor is about to attach it himself. */
 		if (i == object->participant || !entry || tni_get32(&entry->attachments) == 0 ||
-		    !tni_object_is_living(object, i))
+		    tni_get32(&entry->data_fd) == 0 || !tni_object_is_living(object, i))
 			continue;
 		one = find_at(segment, entry, access, ret_fd);
 		if (one == 0 || one == -EIO)
 			return one;
-		/* Somebody has it, but does not let this process have it. */
-		if (result == -EIDRM)
-			result = one == -ENOENT && tni_get32(&entry->data_fd) == 0 ? -EIDRM
-										   : -EACCES;
+		if (one == -EACCES || result == -EIDRM)
+			result = one == -EACCES ? -EACCES : -EAGAIN;
 	}
 	return result;
+}
+
+/* Who has it, but does not let this process have it, or has lost the descriptor: -EACCES. */
+static int find_at_others(struct tenon_segment *segment, int access, int *ret_fd)
+{
+	int result = -EAGAIN;
+
+	for (int attempts = 0; result == -EAGAIN && attempts < ATTEMPTS; attempts++)
+		result = find_at_others_once(segment, access, ret_fd);
+	return result == -EAGAIN ? -EACCES : result;
 }
 
 int tni_segment_find_data(struct tenon_segment *segment, int access, int *ret_fd)

@@ -106,8 +106,8 @@ int tenon_segment_attached(struct tenon_segment *segment,
 			   int (*visit)(const struct tenon_segment_user *user, void *context),
 			   void *context)
 {
+	struct tni_object *object = (struct tni_object *)segment;
 	int result = segment && visit ? tni_segment_begin(segment) : -EINVAL;
-	struct tni_object *object = &segment->object;
 
 	for (uint32_t i = 0; result == 0 && i < tni_object_participants_top(object); i++) {
 		const struct tni_participant *entry = tni_object_participant(object, i);
