@@ -198,8 +198,8 @@ static int find_at_others(struct tenon_segment *segment, int access, int *ret_fd
 
 int tni_segment_find_data(struct tenon_segment *segment, int access, int *ret_fd)
 {
-	int result = tni_segment_is_removed(segment) ? -ENOENT
-						     : find_named(segment, access, ret_fd);
+	/* One that is removed has its name until who removes it, or who goes on for him, takes it away. */
+	int result = find_named(segment, access, ret_fd);
 
 	if (result == -ENOENT)
 		result = find_own(segment, access, ret_fd);
@@ -224,11 +224,25 @@ static int make(struct tenon_segment *segment)
 	return result;
 }
 
+/* Whether somebody has it attached, or is about to, beside the calling thread. */
+static bool is_held(struct tenon_segment *segment)
+{
+	uint32_t own;
+
+	tni_registry_lock();
+	own = segment->attachments;
+	tni_registry_unlock();
+	return own > 0 || tni_segment_count_others(segment) > 0;
+}
+
 /* Locked. */
 static int find_locked(struct tenon_segment *segment, int access, int *ret_fd)
 {
-	int result = tni_segment_find_data(segment, access, ret_fd);
+	int result;
 
+	if (tni_segment_is_removed(segment) && !is_held(segment))
+		return -EIDRM;
+	result = tni_segment_find_data(segment, access, ret_fd);
 	if (result != -EIDRM || tni_segment_is_removed(segment))
 		return result;
 	result = make(segment);
@@ -237,21 +251,19 @@ static int find_locked(struct tenon_segment *segment, int access, int *ret_fd)
 
 int tni_segment_find_data_slowly(struct tenon_segment *segment, int access, int *ret_fd)
 {
-	int fd, result = -ENOENT;
+	struct tni_file_hold hold;
+	int result = -ENOENT;
 
 	/* What is found by its name was not removed when this process had counted itself. */
 	if (!tni_segment_is_removed(segment))
 		result = find_named(segment, access, ret_fd);
 	if (result != -ENOENT)
 		return result;
-	/* A description of its own: threads of one process exclude each other, too. */
-	result = tni_file_reopen(segment->object.fd, &fd);
+	result = tni_registry_hold(&hold, segment->object.fd, TNI_SYSV_LOCK_OFFSET);
 	if (result != 0)
 		return result;
-	result = tni_file_lock(fd, TNI_SYSV_LOCK_OFFSET);
-	if (result == 0)
-		result = find_locked(segment, access, ret_fd);
-	close(fd);
+	result = find_locked(segment, access, ret_fd);
+	tni_registry_release(&hold);
 	return result;
 }
 
