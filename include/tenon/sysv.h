@@ -150,6 +150,55 @@ TENON_PUBLIC int tenon_sysv_identify(uint32_t kind, const char *name,
 /* Removes it, as IPC_RMID does.  -EPERM the caller is neither owner nor creator; as above. */
 TENON_PUBLIC int tenon_sysv_remove(uint32_t kind, const char *name);
 
+/* A segment of shared memory, by its name.  To open one makes nobody counted as attached. */
+struct tenon_segment;
+
+/* -ENOENT there is none, or it is removed and nobody has it attached; -EACCES; -EINVAL; -EBADMSG,
+ * -EPROTO, -EUSERS as above. */
+TENON_PUBLIC int tenon_segment_open(const char *name, struct tenon_segment **ret_segment);
+
+/* NULL is allowed; answers NULL. */
+TENON_PUBLIC struct tenon_segment *tenon_segment_close(struct tenon_segment *segment);
+
+/* As tenon_shmctl's IPC_RMID.  -ENOENT; -EACCES; -EPERM. */
+TENON_PUBLIC int tenon_segment_remove(const char *name);
+
+struct tenon_segment_status {
+	uint32_t size, flags; /* set by the caller: sizeof, 0 */
+	uint32_t mode, uid, gid;
+	uint32_t participants; /* processes that have it attached */
+	uint32_t max_participants;
+	uint32_t damaged;    /* 1: a file of it was cut off */
+	uint32_t is_removed; /* 1: it goes with the last who has it attached */
+	uint32_t is_locked, is_sparse;
+	uint32_t reserved;
+	uint64_t id; /* random */
+	uint64_t bytes, memory_bytes;
+	uint64_t attachments;
+	int64_t created_ns, attached_ns, detached_ns; /* CLOCK_REALTIME; 0: never */
+	int32_t creator_pid, last_pid;
+	int32_t identifier, key; /* IPC_PRIVATE: none */
+};
+
+/* Reads the status.  -EINVAL. */
+TENON_PUBLIC int tenon_segment_status(struct tenon_segment *segment,
+				      struct tenon_segment_status *ret_status);
+
+/* A process that has it attached. */
+struct tenon_segment_user {
+	int32_t pid; /* in its own pid namespace; 0: just forked */
+	uint32_t uid;
+	uint32_t attachments;
+	uint32_t reserved;
+	int64_t attached_ns; /* when the process came to it */
+};
+
+/* Calls `visit` for each of them; a non-zero answer ends it and is returned. */
+TENON_PUBLIC int tenon_segment_attached(struct tenon_segment *segment,
+					int (*visit)(const struct tenon_segment_user *user,
+						     void *context),
+					void *context);
+
 #ifdef __cplusplus
 }
 #endif

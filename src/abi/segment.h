@@ -21,7 +21,6 @@
 
 /* flags */
 #define TNI_SEGMENT_SPARSE 1u /* the data's memory is taken when it is touched */
-#define TNI_SEGMENT_HUGE 2u   /* the data is on a file system of huge pages */
 
 /* state */
 #define TNI_SEGMENT_REMOVED 1u /* it is not any more, as soon as nobody has it attached */

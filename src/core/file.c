@@ -134,6 +134,13 @@ int tni_file_lock(int fd, int64_t offset)
 	return result == 0 ? 0 : -errno;
 }
 
+void tni_file_unlock(int fd)
+{
+	struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+	fcntl(fd, F_OFD_SETLK, &lock);
+}
+
 int tni_file_inode(int directory_fd, const char *name, uint64_t *ret_inode)
 {
 	struct stat status;

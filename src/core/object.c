@@ -22,13 +22,7 @@
  * Memory is mapped through another open file description, on which there is never a lock: see map().
  * A forked child lets go of the description that it inherits, and attaches anew at its first call;
  * where it was forked while another thread had opened and not yet attached, that thread does: see core/registry.c.
- * Of an object that lends, the parent has attached for it:
- *
- *	lend	S1 open the file anew, attach by that	dies: nobody has the description, and the entry is a dead one's
- *		S2 write what the child will have	dies: the same
- *		S3 fork					dies, either: the entry is the other's, or nobody's
- *		S4 the parent closes its descriptor
- *		S5 the child says its process number
+ * Of an object that lends its parent has attached for it: core/object_lend.c.
  *
  * Lock order: an object's burying, the registry's, the gates of one object; the stakes' mutex is the last.
  * Nobody waits for `burying`: who has it is at what is to be done.
@@ -421,9 +415,12 @@ bool tni_object_is_own(struct tni_object *object, uint32_t participant)
 		tni_get64(&entry->pid_namespace) == own_pid_namespace());
 }
 
-bool tni_object_may_live(struct tni_object *object, uint32_t participant)
+void tni_object_sign(struct tni_participant *entry)
 {
-	return tni_get64(&object->shared->mixed) && !tni_object_is_dead(object, participant);
+	tni_set32(&entry->pid, (uint32_t)getpid());
+	tni_set32(&entry->uid, geteuid());
+	tni_set64(&entry->pid_namespace, own_pid_namespace());
+	tni_set64(&entry->attached_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
 }
 
 /* By the description `fd`, to which the lock belongs.  -EAGAIN: it is another's; or its dead owner cannot be buried until
@@ -454,10 +451,7 @@ static int claim(struct tni_object *object, int fd, uint32_t index, int64_t dead
 	tni_set32(&entry->notice_serial, 0);
 	tni_set32(&entry->attachments, 0);
 	tni_set32(&entry->data_fd, 0);
-	tni_set32(&entry->pid, (uint32_t)getpid());
-	tni_set32(&entry->uid, geteuid());
-	tni_set64(&entry->pid_namespace, own_pid_namespace());
-	tni_set64(&entry->attached_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
+	tni_object_sign(entry);
 	tni_store_release32(&entry->state, TNI_PARTICIPANT_ATTACHED); /* ORD(participant) */
 	return 0;
 }
@@ -478,7 +472,7 @@ static int find_entry_until(struct tni_object *object, int fd, int64_t deadline_
 
 /* The first entry that is free or whose owner is dead: so what the dead left is cleared away by those
  * who come.  Not where somebody is stopped who has the object locked, unless no other entry is left. */
-static int find_entry(struct tni_object *object, int fd, uint32_t *ret_index)
+int tni_object_find_entry(struct tni_object *object, int fd, uint32_t *ret_index)
 {
 	int result = find_entry_until(object, fd, tni_grace_ns(), ret_index);
 
@@ -488,7 +482,7 @@ static int find_entry(struct tni_object *object, int fd, uint32_t *ret_index)
 /* Takes an entry, and says so when all that depends on it is right. */
 static int attach(struct tni_object *object, uint32_t generation)
 {
-	int result = find_entry(object, object->fd, &object->participant);
+	int result = tni_object_find_entry(object, object->fd, &object->participant);
 
 	if (result != 0)
 		return result;
@@ -540,59 +534,6 @@ int tni_object_reattach(struct tni_object *object)
 	}
 	tni_registry_unlock();
 	return result;
-}
-
-/* The lock belongs to a description that this process has no other descriptor of: so it is the child's alone as soon as the
- * parent has closed its own, and nobody's if no child came of it. */
-void tni_object_lend(struct tni_object *object)
-{
-	struct tni_participant *entry;
-	int fd;
-
-	if (!object->lend || tni_file_reopen(object->fd, &fd) != 0)
-		return;
-	fd = tni_file_lift(fd);
-	if (find_entry(object, fd, &object->child_participant) != 0) {
-		close(fd);
-		return;
-	}
-	entry = tni_object_participant(object, object->child_participant);
-	/* Whose it will be is not known yet. */
-	tni_set32(&entry->pid, 0);
-	object->lend(object, entry);
-	object->child_fd = fd;
-}
-
-bool tni_object_borrow(struct tni_object *object)
-{
-	int fd = object->child_fd;
-	struct tni_participant *entry;
-
-	object->child_fd = 0;
-	if (fd == 0)
-		return false;
-	if (object->fd < 0) {
-		object->fd = fd;
-	} else {
-		if (dup3(fd, object->fd, O_CLOEXEC) < 0) {
-			close(fd);
-			return false;
-		}
-		close(fd);
-	}
-	object->participant = object->child_participant;
-	entry = tni_object_participant(object, object->participant);
-	tni_set64(&entry->pid_namespace, own_pid_namespace());
-	tni_set32(&entry->pid, (uint32_t)getpid());
-	tni_set32(&object->generation, tni_process_generation());
-	return true;
-}
-
-void tni_object_lent(struct tni_object *object)
-{
-	if (object->child_fd != 0)
-		close(object->child_fd);
-	object->child_fd = 0;
 }
 
 static void set_free(struct tni_object *object, uint32_t index)

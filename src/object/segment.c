@@ -59,10 +59,10 @@ static int fill(int fd, uint8_t *base, const void *context)
 	struct tni_segment_control *control = (struct tni_segment_control *)(base +
 									     TNI_SEGMENT_OFFSET);
 
-	(void)fd;
 	control->flags = *(const uint32_t *)context;
 	control->creator_pid = (uint32_t)getpid();
-	return 0;
+	/* What was given can be attached, by the first processes at least. */
+	return tni_file_reserve(fd, TNI_PARTICIPANTS_OFFSET, TNI_PAGE_BYTES);
 }
 
 int tni_segment_make_nameless(int directory_fd, uint32_t flags, mode_t mode, int *ret_fd)
@@ -80,9 +80,13 @@ static int take_memory(int fd, uint64_t bytes, uint32_t flags)
 
 	if (bytes > INT64_MAX - TNI_PAGE_BYTES)
 		return -ENOSPC;
-	/* As long as it is to be; the last page is taken in any case. */
-	result = flags & TNI_SEGMENT_SPARSE ? tni_file_reserve(fd, bytes - 1, 1)
-					    : tni_file_reserve(fd, 0, bytes);
+	if (flags & TNI_SEGMENT_SPARSE) {
+		/* As long as it is to be. */
+		result = tni_file_reserve(fd, bytes - 1, 1);
+		tni_file_release(fd, 0, bytes);
+	} else {
+		result = tni_file_reserve(fd, 0, bytes);
+	}
 	return result == -EFBIG ? -ENOSPC : result;
 }
 

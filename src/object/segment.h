@@ -42,7 +42,7 @@ int tni_segment_make_nameless(int directory_fd, uint32_t flags, mode_t mode, int
 int tni_segment_make_data(int directory_fd, uint64_t bytes, uint32_t flags, mode_t mode,
 			  int *ret_fd);
 
-/* Gives it the name that belongs to the file `fd`, whose header says `id`.  With the file locked. */
+/* Gives it the name that belongs to the file `fd`, which is locked, and whose header says `id`. */
 int tni_segment_name_data(int directory_fd, int fd, uint64_t id, int data_fd);
 
 /* Opens by name; close() leaves what is attached as it is. */
@@ -70,8 +70,8 @@ void tni_segment_mend(struct tenon_segment *segment);
 /* The data's file: `access` O_RDONLY, O_RDWR or O_PATH.  -ENOENT it has none; -EACCES; -EIO it is
  * cut off; -EIDRM it is ended. */
 int tni_segment_find_data(struct tenon_segment *segment, int access, int *ret_fd);
-/* The same, whatever its state, before it is attached: makes the data if its creator died too
- * early.  The process has counted itself as an attachment. */
+/* The same, before it is attached: makes the data if its creator died too early.  The process has
+ * counted itself. */
 int tni_segment_find_data_slowly(struct tenon_segment *segment, int access, int *ret_fd);
 
 struct tni_segment_wish {

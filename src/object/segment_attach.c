@@ -274,24 +274,23 @@ static bool unmap_line(const char *text, const struct attachment *attachment)
 /* Piece by piece, as the program may have changed or unmapped some of it. */
 static bool unmap_pieces(const struct attachment *attachment)
 {
-	char buffer[8192], *line, *end;
+	char buffer[4096], line[128];
 	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 	size_t held = 0;
 	ssize_t got;
 	bool has_begun = false;
 
-	while (fd >= 0 && (got = read(fd, buffer + held, sizeof(buffer) - 1 - held)) > 0) {
-		held += (size_t)got;
-		buffer[held] = '\0';
-		for (line = buffer; (end = strchr(line, '\n')); line = end + 1) {
-			*end = '\0';
+	while (fd >= 0 && (got = read(fd, buffer, sizeof(buffer))) > 0) {
+		for (ssize_t i = 0; i < got; i++) {
+			/* Names, behind the figures, are left out. */
+			if (buffer[i] != '\n' && held < sizeof(line) - 1)
+				line[held++] = buffer[i];
+			if (buffer[i] != '\n')
+				continue;
+			line[held] = '\0';
 			has_begun |= unmap_line(line, attachment);
-		}
-		held -= (size_t)(line - buffer);
-		memmove(buffer, line, held);
-		/* No line is as long. */
-		if (held == sizeof(buffer) - 1)
 			held = 0;
+		}
 	}
 	if (fd >= 0)
 		close(fd);

@@ -18,6 +18,7 @@
 
 #define DELETED " (deleted)"
 #define PATH_BYTES 40
+#define ATTEMPTS 100
 
 static void name_of(const struct tenon_segment *segment, char *file_name)
 {
@@ -162,8 +163,8 @@ static int find_at(struct tenon_segment *segment, const struct tni_participant *
 	return result;
 }
 
-/* -EIDRM: nobody has it. */
-static int find_at_others(struct tenon_segment *segment, int access, int *ret_fd)
+/* -EIDRM: nobody has it; -EAGAIN: somebody who was just about to let it go. */
+static int find_at_others_once(struct tenon_segment *segment, int access, int *ret_fd)
 {
 	struct tni_object *object = &segment->object;
 	int result = -EIDRM;
@@ -172,24 +173,33 @@ static int find_at_others(struct tenon_segment *segment, int access, int *ret_fd
 		const struct tni_participant *entry = tni_object_participant(object, i);
 		int one;
 
+		/* Who has not said a descriptor is about to attach it himself. */
 		if (i == object->participant || !entry || tni_get32(&entry->attachments) == 0 ||
-		    !tni_object_is_living(object, i))
+		    tni_get32(&entry->data_fd) == 0 || !tni_object_is_living(object, i))
 			continue;
 		one = find_at(segment, entry, access, ret_fd);
 		if (one == 0 || one == -EIO)
 			return one;
-		/* Somebody has it, but does not let this process have it. */
-		if (result == -EIDRM)
-			result = one == -ENOENT && tni_get32(&entry->data_fd) == 0 ? -EIDRM
-										   : -EACCES;
+		if (one == -EACCES || result == -EIDRM)
+			result = one == -EACCES ? -EACCES : -EAGAIN;
 	}
 	return result;
 }
 
+/* Who has it, but does not let this process have it, or has lost the descriptor: -EACCES. */
+static int find_at_others(struct tenon_segment *segment, int access, int *ret_fd)
+{
+	int result = -EAGAIN;
+
+	for (int attempts = 0; result == -EAGAIN && attempts < ATTEMPTS; attempts++)
+		result = find_at_others_once(segment, access, ret_fd);
+	return result == -EAGAIN ? -EACCES : result;
+}
+
 int tni_segment_find_data(struct tenon_segment *segment, int access, int *ret_fd)
 {
-	int result = tni_segment_is_removed(segment) ? -ENOENT
-						     : find_named(segment, access, ret_fd);
+	/* One that is removed has its name until who removes it, or who goes on for him, takes it away. */
+	int result = find_named(segment, access, ret_fd);
 
 	if (result == -ENOENT)
 		result = find_own(segment, access, ret_fd);
@@ -214,11 +224,25 @@ static int make(struct tenon_segment *segment)
 	return result;
 }
 
+/* Whether somebody has it attached, or is about to, beside the calling thread. */
+static bool is_held(struct tenon_segment *segment)
+{
+	uint32_t own;
+
+	tni_registry_lock();
+	own = segment->attachments;
+	tni_registry_unlock();
+	return own > 0 || tni_segment_count_others(segment) > 0;
+}
+
 /* Locked. */
 static int find_locked(struct tenon_segment *segment, int access, int *ret_fd)
 {
-	int result = tni_segment_find_data(segment, access, ret_fd);
+	int result;
 
+	if (tni_segment_is_removed(segment) && !is_held(segment))
+		return -EIDRM;
+	result = tni_segment_find_data(segment, access, ret_fd);
 	if (result != -EIDRM || tni_segment_is_removed(segment))
 		return result;
 	result = make(segment);
@@ -227,21 +251,19 @@ static int find_locked(struct tenon_segment *segment, int access, int *ret_fd)
 
 int tni_segment_find_data_slowly(struct tenon_segment *segment, int access, int *ret_fd)
 {
-	int fd, result = -ENOENT;
+	struct tni_file_hold hold;
+	int result = -ENOENT;
 
 	/* What is found by its name was not removed when this process had counted itself. */
 	if (!tni_segment_is_removed(segment))
 		result = find_named(segment, access, ret_fd);
 	if (result != -ENOENT)
 		return result;
-	/* A description of its own: threads of one process exclude each other, too. */
-	result = tni_file_reopen(segment->object.fd, &fd);
+	result = tni_registry_hold(&hold, segment->object.fd, TNI_SYSV_LOCK_OFFSET);
 	if (result != 0)
 		return result;
-	result = tni_file_lock(fd, TNI_SYSV_LOCK_OFFSET);
-	if (result == 0)
-		result = find_locked(segment, access, ret_fd);
-	close(fd);
+	result = find_locked(segment, access, ret_fd);
+	tni_registry_release(&hold);
 	return result;
 }
 

@@ -49,6 +49,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/namespace.h"
+#include "core/registry.h"
 #include "sysv/permission.h"
 
 #define ATTEMPTS 1000
@@ -67,11 +68,6 @@ static void id_file(uint32_t kind, uint32_t id, char *file_name)
 	tni_namespace_file(kind, name + 1, file_name);
 }
 
-static int lock(int fd)
-{
-	return tni_file_lock(fd, TNI_SYSV_LOCK_OFFSET);
-}
-
 /* A file of the folder, and the page of its header. */
 struct look {
 	int directory_fd, fd;
@@ -79,10 +75,18 @@ struct look {
 	uint64_t inode;
 	uint8_t *page;
 	struct tni_sysv_part *part;
+	struct tni_file_hold hold; /* while it is locked */
 };
+
+/* By a description of its own: threads of one process exclude each other, too. */
+static int lock(struct look *look)
+{
+	return tni_registry_hold(&look->hold, look->fd, TNI_SYSV_LOCK_OFFSET);
+}
 
 static void look_end(struct look *look)
 {
+	tni_registry_release(&look->hold);
 	munmap(look->page, TNI_PAGE_BYTES);
 	close(look->fd);
 }
@@ -178,24 +182,20 @@ static int take_names(const struct look *look, bool keep_id)
 
 int tni_sysv_clear(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part)
 {
-	struct look look = {.kind = kind->kind, .part = part};
 	const struct tni_object *file = object;
+	struct look look = {.kind = kind->kind, .fd = file->fd, .part = part};
 	int result = tni_file_inode(file->fd, "", &look.inode);
 
-	/* A description of its own: threads of one process exclude each other, too. */
 	if (result == 0)
-		result = tni_file_reopen(file->fd, &look.fd);
+		result = tni_namespace_open(NULL, 0, &look.directory_fd);
 	if (result != 0)
 		return result;
-	result = tni_namespace_open(NULL, 0, &look.directory_fd);
-	if (result == 0) {
-		result = lock(look.fd);
-		/* Asked under the lock: who attaches what is removed asks under it, too. */
-		if (result == 0)
-			result = take_names(&look, !kind->is_ended(object));
-		close(look.directory_fd);
-	}
-	close(look.fd);
+	result = lock(&look);
+	/* Asked under the lock: who attaches what is removed asks under it, too. */
+	if (result == 0)
+		result = take_names(&look, !kind->is_ended(object));
+	tni_registry_release(&look.hold);
+	close(look.directory_fd);
 	return result;
 }
 
@@ -227,9 +227,9 @@ static int name_id(const struct look *look)
 	return -ENOSPC;
 }
 
-static int bear(const struct look *look)
+static int bear(struct look *look)
 {
-	int result = lock(look->fd);
+	int result = lock(look);
 
 	if (result != 0 || tni_get32(&look->part->state) & TNI_SYSV_BORN)
 		return result;
@@ -284,11 +284,11 @@ static int make(const struct tni_sysv_kind *kind, int directory_fd, uint32_t key
 
 /* Gives it its names, that of its key first, if it has one.  Locked before anybody can find it: whoever does waits until all
  * is there, or its maker dead.  -EAGAIN: the key has another by now. */
-static int name_all(const struct tni_sysv_kind *kind, const struct look *look, uint32_t key,
+static int name_all(const struct tni_sysv_kind *kind, struct look *look, uint32_t key,
 		    int memory_fd)
 {
 	char file_name[FILE_NAME_BYTES];
-	int result = lock(look->fd);
+	int result = lock(look);
 
 	if (result == 0 && key != IPC_PRIVATE) {
 		tni_namespace_key_file(kind->kind, key, file_name);
@@ -380,9 +380,9 @@ static enum fate fate_of(const struct tni_sysv_kind *kind, const struct look *lo
 
 /* Takes away the names that it has no right to any more.  Who attaches meanwhile what is removed, under the lock, leaves it
  * REMOVED. */
-static int clear(const struct tni_sysv_kind *kind, const struct look *look, enum fate fate)
+static int clear(const struct tni_sysv_kind *kind, struct look *look, enum fate fate)
 {
-	int result = lock(look->fd);
+	int result = lock(look);
 
 	if (result == 0 && fate == ENDED && kind->is_removed)
 		fate = fate_of(kind, look);
@@ -390,7 +390,7 @@ static int clear(const struct tni_sysv_kind *kind, const struct look *look, enum
 }
 
 /* -EAGAIN: it was removed, and its key is free now. */
-static int use(const struct tni_sysv_kind *kind, const struct look *look, uint64_t size, int flags)
+static int use(const struct tni_sysv_kind *kind, struct look *look, uint64_t size, int flags)
 {
 	struct tni_sysv_identity identity;
 	uint32_t wanted;
@@ -515,15 +515,12 @@ static int change(const struct look *look, uint32_t uid, uint32_t gid, uint32_t 
 int tni_sysv_set(struct tni_object *object, struct tni_sysv_part *part, uint32_t uid, uint32_t gid,
 		 uint32_t mode)
 {
-	struct look look = {.part = part};
-	int result = tni_file_reopen(object->fd, &look.fd);
+	struct look look = {.fd = object->fd, .part = part};
+	int result = lock(&look);
 
-	if (result != 0)
-		return result;
-	result = lock(look.fd);
 	if (result == 0)
 		result = change(&look, uid, gid, mode);
-	close(look.fd);
+	tni_registry_release(&look.hold);
 	return result;
 }
 

@@ -27,12 +27,12 @@ struct tni_sysv_kind {
 	int (*end)(void *object);
 	/* Whether somebody has. */
 	bool (*is_ended)(void *object);
-	/* Memory that has a file of its own beside the object's: made without a name, and given one, with the object's file
-	 * locked, behind the object's.  NULL: there is none. */
+	/* Memory that has a file of its own beside the object's: made without a name, and given
+	 * one, with the object's file locked, behind the object's.  NULL: there is none. */
 	int (*make_memory)(int directory_fd, uint64_t size, int flags, int *ret_fd);
 	int (*name_memory)(int directory_fd, int fd, uint64_t id, int memory_fd);
-	/* Whether it is removed, though perhaps not ended, as memory is while it is attached: its key is free.  NULL:
-	 * is_ended says. */
+	/* Whether it is removed, though perhaps not ended, as memory is while it is attached: its
+	 * key is free.  NULL: is_ended says. */
 	bool (*is_removed)(void *object);
 	/* msgget and so on of one that is there: 0, or what is wrong with that size. */
 	int (*fits)(uint64_t size, uint64_t wanted);
