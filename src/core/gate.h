@@ -216,6 +216,19 @@ static inline uint64_t tni_lanes_used(const struct tni_gatehouse *house)
 }
 uint64_t tni_lanes_owed(const struct tni_gatehouse *house);
 
+/* The two halves of waking lanes of class MESSAGE. */
+void tni_lanes_count(struct tni_gatehouse *house, uint64_t lanes);
+void tni_lanes_wake(struct tni_gatehouse *house, uint64_t lanes);
+
+/* What a sleeper of a class sleeps on. */
+static inline struct tni_a32 *tni_event_of(const struct tni_gatehouse *house,
+					   const struct tni_sleep *sleep, uint32_t class)
+{
+	if (class == TNI_CLASS_MESSAGE && sleep->lane != 0)
+		return &house->lanes->event[sleep->lane - 1];
+	return &house->waitroom->event[class];
+}
+
 /* Wakes all who sleep for anything. */
 void tni_gatehouse_rouse(struct tni_gatehouse *house);
 

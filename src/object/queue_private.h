@@ -117,7 +117,7 @@ struct tni_call {
 	bool told_room;			  /* all who wait for room are, where bytes are limited */
 	uint64_t sent, redelivered, done; /* of what they are told */
 	uint64_t begun_sent, begun_returned;
-	uint64_t changes;		  /* of the limit */
+	uint64_t changes; /* of the limit */
 };
 
 /* Working copies of the states; see abi/queue.h. */
@@ -464,7 +464,7 @@ struct tni_seen {
 	uint64_t version, head, sent, done, limit;
 };
 
-/* The lane of who waits for messages of one key alone: see core/gate.c. */
+/* The lane of who waits for messages of one key alone: see core/gate_event.c. */
 static inline uint32_t tni_lane_of(uint64_t key)
 {
 	return 1 + (uint32_t)((key * UINT64_C(0x9e3779b97f4a7c15) >> 32) % (TNI_LANES - 1));

@@ -7,7 +7,7 @@
  * unlocks either side wakes as many as there are messages, and as many senders as there is room:
  * that depends on the state of the queue only, and holds whoever died before.  In typed queues a
  * message suits some: there, all receivers are woken for every message sent or returned, but those who
- * want another type (lanes: core/gate.c), and the count of those of which that was begun (woken_*) tells who unlocks next.  So are
+ * want another type (lanes: core/gate_event.c), and the count of those of which that was begun (woken_*) tells who unlocks next.  So are
  * all who wait for room where bytes are limited (object/queue_limit.c).  Of a queue that was destroyed all
  * are woken.
  *

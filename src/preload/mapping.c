@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The guard of shared memory (posix/shm.h) is told what a program maps, while that face is on. */
+/* The guard of POSIX shared memory (posix/shm.h) is told what a program maps, while that face is on; and System V's what is
+ * unmapped, from the first attachment on. */
 
+#include "object/segment.h"
 #include "posix/shm.h"
 #include "preload/preload.h"
+
+struct tni_a32 tni_has_segments_;
+
+static void forget_segments(void *address, size_t bytes)
+{
+	if (__builtin_expect(tni_get32(&tni_has_segments_) != 0, 0) && !tni_memory_is_borrowed())
+		TNI_CALL_VOID(tni_segment_unmapped(address, bytes));
+}
 
 TNI_STAND_IN void *mmap(void *address, size_t bytes, int protection, int flags, int fd,
 			off_t offset)
@@ -14,6 +24,8 @@ TNI_STAND_IN void *mmap(void *address, size_t bytes, int protection, int flags, 
 	if (is_on && flags & MAP_FIXED)
 		TNI_CALL_VOID(tni_shm_unmapped(address, bytes));
 	mapped = TNI_NEXT(mmap)(address, bytes, protection, flags, fd, offset);
+	if (flags & MAP_FIXED && mapped != MAP_FAILED)
+		forget_segments(address, bytes);
 	if (is_on && fd >= 0 && !(flags & MAP_ANONYMOUS) && mapped != MAP_FAILED)
 		TNI_CALL_VOID(tni_shm_mapped(fd, offset, mapped, bytes, protection));
 	return mapped;
@@ -21,9 +33,14 @@ TNI_STAND_IN void *mmap(void *address, size_t bytes, int protection, int flags, 
 
 TNI_STAND_IN int munmap(void *address, size_t bytes)
 {
+	int result;
+
 	if (tni_face_is_on(TNI_FACE_POSIX_SHM))
 		TNI_CALL_VOID(tni_shm_unmapped(address, bytes));
-	return TNI_NEXT(munmap)(address, bytes);
+	result = TNI_NEXT(munmap)(address, bytes);
+	if (result == 0)
+		forget_segments(address, bytes);
+	return result;
 }
 
 TNI_STAND_IN void *mremap(void *address, size_t old_bytes, size_t bytes, int flags, ...)

@@ -49,6 +49,9 @@ static inline bool tni_face_is_on(uint32_t face)
  * to descriptors needs one load as long as it has not. */
 extern struct tni_a32 tni_has_queues_;
 
+/* Whether this process has attached shared memory of System V. */
+extern struct tni_a32 tni_has_segments_;
+
 /* inherited.c: those from before the program began are found; whether one is of a queue, which
  * then gets known; and it is not one of them any more, as it goes, or another takes the number. */
 void tni_inherited_find(void);

@@ -109,8 +109,10 @@ TNI_STAND_IN int shmget(key_t key, size_t bytes, int flags)
 
 TNI_STAND_IN void *shmat(int id, const void *address, int flags)
 {
-	return begin(TNI_FACE_SYSV_SHM) ? TNI_CALL(tenon_shmat(id, address, flags))
-					: TNI_NEXT(shmat)(id, address, flags);
+	if (!begin(TNI_FACE_SYSV_SHM))
+		return TNI_NEXT(shmat)(id, address, flags);
+	tni_set32(&tni_has_segments_, 1);
+	return TNI_CALL(tenon_shmat(id, address, flags));
 }
 
 TNI_STAND_IN int shmdt(const void *address)

@@ -99,9 +99,10 @@ const struct tni_sysv_kind tni_sysv_shm = {.kind = TENON_KIND_SEGMENT,
 
 int tenon_shmget(key_t key, size_t bytes, int flags)
 {
+	int error = errno;
 	TNI_NO_CANCEL;
 
-	return (int)tni_sysv_result(tni_sysv_get(&tni_sysv_shm, key, bytes, flags));
+	return (int)tni_sysv_finish(tni_sysv_get(&tni_sysv_shm, key, bytes, flags), error);
 }
 
 int tni_sysv_shm_enter(int id, struct tni_sysv_handle **ret_handle)
@@ -154,6 +155,7 @@ static int attach_entered(struct tni_sysv_handle *handle, const struct tni_segme
 
 void *tenon_shmat(int id, const void *address, int flags)
 {
+	int error = errno;
 	TNI_NO_CANCEL;
 	struct tni_segment_wish wish;
 	struct tni_sysv_handle *handle;
@@ -171,12 +173,14 @@ void *tenon_shmat(int id, const void *address, int flags)
 		tni_sysv_result(result);
 		return (void *)-1;
 	}
+	errno = error;
 	return where;
 }
 
 int tenon_shmdt(const void *address)
 {
+	int error = errno;
 	TNI_NO_CANCEL;
 
-	return (int)tni_sysv_result(tni_segment_detach(address));
+	return (int)tni_sysv_finish(tni_segment_detach(address), error);
 }

@@ -71,6 +71,8 @@ static int stat_segment(int id, int command, struct shmid_ds *ret_status)
 	begun = tni_segment_begin(segment);
 	if (begun == 0 && tni_get32(&segment->broken))
 		begun = -EIO;
+	if (begun == 0 && !ret_status)
+		begun = -EFAULT;
 	if (begun == 0)
 		fill(segment, &identity, ret_status);
 	tni_sysv_leave(handle);
@@ -113,6 +115,8 @@ static int inform(int command, void *ret_information)
 	struct sum sum = {.count = 0};
 	int result = tni_sysv_list(TENON_KIND_SEGMENT, add_up, &sum);
 
+	if (result == 0 && !ret_information)
+		result = -EFAULT;
 	if (result != 0)
 		return result;
 	memset(&used, 0, sizeof(used));
@@ -173,14 +177,12 @@ static int control_entered(struct tni_sysv_handle *handle, int command,
 
 static int control(int id, int command, struct shmid_ds *status)
 {
-	bool has_pointer = command == IPC_STAT || command == IPC_SET || command == IPC_INFO ||
-			   command == SHM_INFO || command == SHM_STAT || command == SHM_STAT_ANY;
 	struct tni_sysv_handle *handle;
 	int result;
 
 	if (id < 0)
 		return -EINVAL;
-	if (has_pointer && !status)
+	if (command == IPC_SET && !status)
 		return -EFAULT;
 	if (command == IPC_INFO || command == SHM_INFO)
 		return inform(command, status);
@@ -199,8 +201,9 @@ static int control(int id, int command, struct shmid_ds *status)
 
 int tenon_shmctl(int id, int command, struct shmid_ds *status)
 {
+	int error = errno;
 	TNI_NO_CANCEL;
 
 	tenon_sysv_credentials();
-	return (int)tni_sysv_result(control(id, command, status));
+	return (int)tni_sysv_finish(control(id, command, status), error);
 }
