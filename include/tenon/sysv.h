@@ -122,6 +122,13 @@ TENON_PUBLIC int tenon_shmctl(int id, int command, struct shmid_ds *status);
  * Async-signal-safe. */
 TENON_PUBLIC void tenon_sysv_credentials(void);
 
+/* The same behind a call that answered this, for <tenon/compat/unistd.h>. */
+static inline int tenon_sysv_changed(int result)
+{
+	tenon_sysv_credentials();
+	return result;
+}
+
 /*
  * For tools.  Like the rest of the library, and unlike the calls above, these return 0 or a
  * negative errno.  `kind` is TENON_KIND_QUEUE, TENON_KIND_SEMAPHORE_SET or TENON_KIND_SEGMENT.

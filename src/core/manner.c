@@ -177,6 +177,12 @@ int tni_words_wait(struct futex_waitv *words, uint32_t count, int64_t deadline_n
 		woken = wait_so(&nap);
 	}
 	tni_defer_resume(thread, paused);
+	if (woken >= 0 && manner && manner->asks_behind && can_end) {
+		int result = manner->may_sleep(manner->context);
+
+		if (result != 0)
+			return result;
+	}
 	if (woken >= 0)
 		return (int)woken;
 	if (looks && errno == ETIMEDOUT)

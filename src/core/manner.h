@@ -33,6 +33,9 @@ struct tni_manner {
 	/* Asked before it sleeps: 0, or what the call is to end with; -EAGAIN is not for that.  May
 	 * be NULL. */
 	int (*may_sleep)(void *context);
+	/* That is asked behind sleeping as well.  An answer that is not -EAGAIN is then for who has
+	 * others woken in its stead. */
+	bool asks_behind;
 	/* Called when the thread is cancelled, before its stack goes.  May be NULL. */
 	void (*cancelled)(void *context);
 	void *context;
@@ -62,6 +65,7 @@ static inline void tni_manner_begin(struct tni_manner *manner, int64_t realtime_
 	manner->is_cancellable = is_cancellable;
 	manner->never_restarts = false;
 	manner->may_sleep = NULL;
+	manner->asks_behind = false;
 	manner->cancelled = NULL;
 	manner->outer = thread->manner;
 	if (realtime_ns != INT64_MAX)

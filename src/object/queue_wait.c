@@ -272,7 +272,8 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 	}
 	tni_sleep_end(&queue->house, &sleep);
 	tni_deaths_end(&deaths, &holders, &sleep);
-	if (result == -ECANCELED)
+	/* Woken, and not to go on. */
+	if (result == -ECANCELED || result == -EACCES)
 		tni_gatehouse_rouse(&queue->house);
 	return result < 0 ? result : 0;
 }

@@ -138,6 +138,7 @@ static inline int wait_and_transfer(struct transfer *transfer, bool is_send)
 	manner.never_restarts = true;
 	manner.cancelled = leave;
 	manner.may_sleep = may_sleep;
+	manner.asks_behind = true;
 	manner.context = transfer;
 	return tni_manner_end(&manner, attempt(transfer, is_send));
 }

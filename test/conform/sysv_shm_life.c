@@ -341,7 +341,7 @@ REQUIREMENT(info_limits, "shmctl(2), IPC_INFO", "IPC_INFO tells the limits")
 	EXPECT(info.shmall >= (size_t)1 << 21);
 }
 
-REQUIREMENT(info_used, "shmctl(2), SHM_INFO",
+REQUIREMENT(info_memory, "shmctl(2), SHM_INFO",
 	    "SHM_INFO tells how many segments and pages there are, and in memory")
 {
 	struct shm_info info;
