@@ -21,11 +21,6 @@
  * M3 and M4, R3 to R5, and changes of permissions are done with a lock on a byte of the file, which the kernel drops when its
  * holder dies.  A name is taken away under the lock of the file that it is a name of, and given only where there is
  * none; so what was looked up under the lock stays so.
- *
- * Who changes permissions writes those that do not hold, and then says that they do:
- *
- * ORD permission: they are written before the version that makes them hold; who has read them looks whether it is still the
- * same.
  */
 
 #include "sysv/identity.h"
@@ -47,6 +42,7 @@
 #include "core/file.h"
 #include "core/namespace.h"
 #include "sysv/permission.h"
+#include "sysv/turn.h"
 
 #define ATTEMPTS 1000
 #define FILE_NAME_BYTES (TNI_NAME_MAX + 1)
@@ -64,20 +60,6 @@ static void id_file(uint32_t kind, uint32_t id, char *file_name)
 	tni_namespace_file(kind, name + 1, file_name);
 }
 
-static int lock(int fd)
-{
-	struct flock lock = {.l_type = F_WRLCK,
-			     .l_whence = SEEK_SET,
-			     .l_start = TNI_SYSV_LOCK_OFFSET,
-			     .l_len = 1};
-	int result;
-
-	do
-		result = fcntl(fd, F_OFD_SETLKW, &lock);
-	while (result != 0 && errno == EINTR);
-	return result == 0 ? 0 : -errno;
-}
-
 /* A file of the folder, and the page of its header. */
 struct look {
 	int directory_fd, fd;
@@ -85,10 +67,12 @@ struct look {
 	uint64_t inode;
 	uint8_t *page;
 	struct tni_sysv_part *part;
+	struct tni_sysv_turn turn;
 };
 
 static void look_end(struct look *look)
 {
+	tni_sysv_turn_end(&look->turn);
 	munmap(look->page, TNI_PAGE_BYTES);
 	close(look->fd);
 }
@@ -163,24 +147,38 @@ static int take_names(const struct look *look, bool keep_id)
 	return result;
 }
 
-int tni_sysv_take_names(uint32_t kind, int fd, struct tni_sysv_part *part, bool keep_id)
+/* Of an object that is open: takes its turn, and all that taking its names away needs. */
+static int hold(uint32_t kind, int fd, struct tni_sysv_part *part, struct look *ret_look)
 {
-	struct look look = {.kind = kind, .part = part};
-	int result = tni_file_inode(fd, "", &look.inode);
+	int result;
 
-	/* A description of its own: threads of one process exclude each other, too. */
+	*ret_look = (struct look){.kind = kind, .fd = fd, .part = part};
+	result = tni_file_inode(fd, "", &ret_look->inode);
 	if (result == 0)
-		result = tni_file_reopen(fd, &look.fd);
+		result = tni_namespace_open(NULL, 0, &ret_look->directory_fd);
 	if (result != 0)
 		return result;
-	result = tni_namespace_open(NULL, 0, &look.directory_fd);
-	if (result == 0) {
-		result = lock(look.fd);
-		if (result == 0)
-			result = take_names(&look, keep_id);
-		close(look.directory_fd);
-	}
-	close(look.fd);
+	result = tni_sysv_turn_take(&ret_look->turn, fd);
+	if (result != 0)
+		close(ret_look->directory_fd);
+	return result;
+}
+
+static void let_go(struct look *look)
+{
+	tni_sysv_turn_end(&look->turn);
+	close(look->directory_fd);
+}
+
+int tni_sysv_take_names(uint32_t kind, int fd, struct tni_sysv_part *part, bool keep_id)
+{
+	struct look look;
+	int result = hold(kind, fd, part, &look);
+
+	if (result != 0)
+		return result;
+	result = take_names(&look, keep_id);
+	let_go(&look);
 	return result;
 }
 
@@ -212,9 +210,9 @@ static int name_id(const struct look *look)
 	return -ENOSPC;
 }
 
-static int bear(const struct look *look)
+static int bear(struct look *look)
 {
-	int result = lock(look->fd);
+	int result = tni_sysv_turn_take(&look->turn, look->fd);
 
 	if (result != 0 || tni_get32(&look->part->state) & TNI_SYSV_BORN)
 		return result;
@@ -227,6 +225,8 @@ static int bear(const struct look *look)
 static int set_up(const struct look *look, uint32_t key, uint64_t size, uint32_t mode)
 {
 	struct tni_sysv_part *part = look->part;
+	struct tni_sysv_identity identity;
+	int result;
 
 	*part = (struct tni_sysv_part){.kind = look->kind,
 				       .key = key,
@@ -238,7 +238,9 @@ static int set_up(const struct look *look, uint32_t key, uint64_t size, uint32_t
 	tni_set32(&part->permission[0].gid, part->creator_gid);
 	tni_set32(&part->permission[0].mode, mode & 0777);
 	tni_set64(&part->permission[0].changed_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
-	return tni_sysv_let_in(look->fd, part, part->creator_uid, part->creator_gid, mode);
+	tni_set64(&part->permission[0].limit, TNI_SYSV_NO_LIMIT);
+	result = tni_sysv_read(part, &identity);
+	return result == 0 ? tni_sysv_let_in(look->fd, &identity, NULL) : result;
 }
 
 /* A file whose identity is not known to anybody else yet. */
@@ -340,14 +342,14 @@ static bool is_gone(const struct tni_sysv_kind *kind, const struct look *look)
 }
 
 /* -EAGAIN: it was gone, and its key is free now. */
-static int use(const struct tni_sysv_kind *kind, const struct look *look, uint64_t size, int flags)
+static int use(const struct tni_sysv_kind *kind, struct look *look, uint64_t size, int flags)
 {
 	struct tni_sysv_identity identity;
 	uint32_t wanted;
 	int result;
 
 	if (is_gone(kind, look)) {
-		result = lock(look->fd);
+		result = tni_sysv_turn_take(&look->turn, look->fd);
 		if (result == 0)
 			result = take_names(look, false);
 		return result == 0 ? -EAGAIN : result;
@@ -404,91 +406,22 @@ int tni_sysv_get(const struct tni_sysv_kind *kind, key_t key, uint64_t size, int
 	return result;
 }
 
-int tni_sysv_part_of(const struct tni_object *object, uint32_t kind,
-		     struct tni_sysv_part **ret_part)
-{
-	struct tni_sysv_part *part = (struct tni_sysv_part *)(object->base + TNI_SYSV_OFFSET);
-
-	if (*(const volatile uint32_t *)&part->kind != kind)
-		return -EINVAL;
-	*ret_part = part;
-	return 0;
-}
-
-int tni_sysv_read(const struct tni_sysv_part *part, struct tni_sysv_identity *ret_identity)
-{
-	const volatile struct tni_sysv_part *fixed = part;
-
-	for (int attempts = 0; attempts < ATTEMPTS; attempts++) {
-		uint32_t version = tni_load_acquire32(&part->version); /* ORD(permission) */
-		const struct tni_sysv_permission *permission = &part->permission[version & 1];
-		struct tni_sysv_identity identity = {
-			.key = fixed->key,
-			.id = tni_get32(&part->id) & TNI_SYSV_ID,
-			.state = tni_get32(&part->state),
-			.uid = tni_get32(&permission->uid),
-			.gid = tni_get32(&permission->gid),
-			.creator_uid = fixed->creator_uid,
-			.creator_gid = fixed->creator_gid,
-			.mode = tni_get32(&permission->mode) & 0777,
-			.size = fixed->size,
-			.changed_ns = (int64_t)tni_get64(&permission->changed_ns),
-		};
-
-		atomic_thread_fence(memory_order_acquire);
-		if (tni_get32(&part->version) != version)
-			continue;
-		*ret_identity = identity;
-		return 0;
-	}
-	return -EBADMSG;
-}
-
-static int change(const struct look *look, uint32_t uid, uint32_t gid, uint32_t mode)
-{
-	struct tni_sysv_part *part = look->part;
-	uint32_t version = tni_get32(&part->version);
-	struct tni_sysv_permission *next = &part->permission[(version + 1) & 1];
-	int result = tni_sysv_let_in(look->fd, part, uid, gid, mode);
-
-	/* Of an owner who is not the creator: the file stays as it is. */
-	if (result != 0 && result != -EPERM)
-		return result;
-	tni_set32(&next->uid, uid);
-	tni_set32(&next->gid, gid);
-	tni_set32(&next->mode, mode & 0777);
-	tni_set64(&next->changed_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
-	tni_store_release32(&part->version, version + 1); /* ORD(permission) */
-	return 0;
-}
-
-int tni_sysv_set(struct tni_object *object, struct tni_sysv_part *part, uint32_t uid, uint32_t gid,
-		 uint32_t mode)
-{
-	struct look look = {.part = part};
-	int result = tni_file_reopen(object->fd, &look.fd);
-
-	if (result != 0)
-		return result;
-	result = lock(look.fd);
-	if (result == 0)
-		result = change(&look, uid, gid, mode);
-	close(look.fd);
-	return result;
-}
-
 int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part)
 {
 	const struct tni_object *file = object;
-	int result;
+	struct look look;
+	int result = hold(kind->kind, file->fd, part, &look), taken = 0;
 
+	if (result != 0)
+		return result;
 	tni_fetch_or32(&part->state, TNI_SYSV_REMOVING);
 	tni_step();
 	result = kind->end(object);
+	if (result == 0 || result == -EIDRM)
+		taken = take_names(&look, false);
+	let_go(&look);
 	/* In a sticky folder only the creator, and root, take its names away: it is over all the same. */
-	if (result == 0)
-		result = tni_sysv_take_names(kind->kind, file->fd, part, false);
-	return result == -EACCES ? 0 : result;
+	return result != 0 || taken == -EACCES ? result : taken;
 }
 
 int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)
@@ -502,7 +435,7 @@ int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)
 	id_file(kind->kind, index, file_name);
 	result = look_up(directory_fd, kind->kind, file_name, &look);
 	if (result == 0) {
-		result = is_gone(kind, &look) ? lock(look.fd) : -EEXIST;
+		result = is_gone(kind, &look) ? tni_sysv_turn_take(&look.turn, look.fd) : -EEXIST;
 		if (result == 0)
 			result = take_names(&look, false);
 		look_end(&look);

@@ -27,6 +27,9 @@ struct tni_sysv_kind {
 	int (*end)(void *object);
 	/* Whether somebody has. */
 	bool (*is_ended)(void *object);
+	/* What IPC_SET has changed beside owner and mode: TNI_SYSV_NO_LIMIT nothing; and who sleeps
+	 * may not be allowed to any more.  May be NULL. */
+	int (*settle)(void *object, uint64_t limit);
 	/* msgget and so on of one that is there: 0, or what is wrong with that size. */
 	int (*fits)(uint64_t size, uint64_t wanted);
 };
@@ -36,8 +39,9 @@ extern const struct tni_sysv_kind tni_sysv_msg, tni_sysv_sem, tni_sysv_shm;
 /* What there is to know of an object. */
 struct tni_sysv_identity {
 	uint32_t key, id, state;
+	bool is_settled; /* TNI_SYSV_UNSETTLED is not set */
 	uint32_t uid, gid, creator_uid, creator_gid, mode;
-	uint64_t size;
+	uint64_t size, limit;
 	int64_t changed_ns;
 };
 
@@ -58,11 +62,14 @@ int tni_sysv_read(const struct tni_sysv_part *part, struct tni_sysv_identity *re
 /* msgget, semget, shmget: the identifier. */
 int tni_sysv_get(const struct tni_sysv_kind *kind, key_t key, uint64_t size, int flags);
 
-/* Changes uid, gid and the lower nine bits of mode; the caller may. */
-int tni_sysv_set(struct tni_object *object, struct tni_sysv_part *part, uint32_t uid, uint32_t gid,
-		 uint32_t mode);
+/* Changes uid, gid, the lower nine bits of mode, and the limit, at once; the caller may. */
+int tni_sysv_set(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part,
+		 const struct tni_sysv_identity *to);
 
-/* IPC_RMID: ends it, and takes its names away; the caller may. */
+/* Does what follows from permissions that somebody has changed who died then. */
+int tni_sysv_settle(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part);
+
+/* IPC_RMID: ends it, and takes its names away; the caller may.  -EIDRM somebody else has. */
 int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part);
 
 /* Takes the names of one away that is ended: what a remover who died has left, too.  `keep_id`: not

@@ -64,9 +64,16 @@ static void close_queue(void *object)
 
 static int end(void *object)
 {
-	int result = tenon_queue_destroy(object);
+	return tenon_queue_destroy(object);
+}
 
-	return result == -EIDRM ? 0 : result;
+static int settle(void *object, uint64_t limit)
+{
+	int result = limit == TNI_SYSV_NO_LIMIT ? 0 : tenon_queue_set_max_bytes(object, limit);
+
+	if (result == 0)
+		((struct tni_object *)object)->rouse(object);
+	return result;
 }
 
 static bool is_ended(void *object)
@@ -87,6 +94,7 @@ const struct tni_sysv_kind tni_sysv_msg = {.kind = TENON_KIND_QUEUE,
 					   .close = close_queue,
 					   .end = end,
 					   .is_ended = is_ended,
+					   .settle = settle,
 					   .fits = fits};
 
 int tenon_msgget(key_t key, int flags)
@@ -356,14 +364,10 @@ static int set(struct tni_sysv_handle *handle, const struct msqid_ds *from)
 		result = -EPERM;
 	if (result == 0 && bytes > tni_sysv_queue_bytes() && !tni_sysv_is_capable(CAP_SYS_RESOURCE))
 		result = -EPERM;
-	if (result == 0)
-		result = tni_sysv_change(handle, &permission);
-	if (result == 0)
-		result = tenon_queue_set_max_bytes(handle->object, bytes);
-	/* Who sleeps may not be allowed to go on. */
-	if (result == 0)
-		((struct tni_object *)handle->object)->rouse(handle->object);
-	return result;
+	/* The one more byte is not missed. */
+	if (bytes == TNI_SYSV_NO_LIMIT)
+		bytes--;
+	return result == 0 ? tni_sysv_change(handle, &permission, bytes) : result;
 }
 
 static int control(int id, int command, struct msqid_ds *status)

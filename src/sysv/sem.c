@@ -57,9 +57,7 @@ static void close_set(void *object)
 
 static int end(void *object)
 {
-	int result = tenon_semaphore_set_destroy(object);
-
-	return result == -EIDRM ? 0 : result;
+	return tenon_semaphore_set_destroy(object);
 }
 
 static bool is_ended(void *object)
@@ -338,7 +336,7 @@ static int control_entered(struct tni_sysv_handle *handle, int number, int comma
 		return tni_sysv_end(handle);
 	case IPC_SET:
 		permission = argument.status->sem_perm;
-		return tni_sysv_change(handle, &permission);
+		return tni_sysv_change(handle, &permission, TNI_SYSV_NO_LIMIT);
 	case SETVAL:
 		return set_value(handle, number, argument.value);
 	case SETALL:

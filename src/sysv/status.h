@@ -13,8 +13,10 @@
 /* What IPC_STAT says of who may do what. */
 void tni_sysv_fill(const struct tni_sysv_identity *identity, struct ipc_perm *ret_permission);
 
-/* IPC_SET's part of that.  -EPERM; -EINVAL no such user or group. */
-int tni_sysv_change(struct tni_sysv_handle *handle, const struct ipc_perm *permission);
+/* IPC_SET: of that, and the limit of a queue, or TNI_SYSV_NO_LIMIT.  -EPERM; -EINVAL no such user or
+ * group. */
+int tni_sysv_change(struct tni_sysv_handle *handle, const struct ipc_perm *permission,
+		    uint64_t limit);
 
 /* IPC_RMID.  -EPERM. */
 int tni_sysv_end(struct tni_sysv_handle *handle);

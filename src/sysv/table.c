@@ -323,10 +323,15 @@ int tni_sysv_admit_slow(struct tni_sysv_handle *handle, uint32_t wanted)
 
 	if (result != 0)
 		return result;
+	/* What cannot be done now is for the next call. */
+	if (!identity.is_settled &&
+	    tni_sysv_settle(handle->kind, handle->object, handle->part) == 0)
+		grant = tni_sysv_grant(handle);
 	if (tni_sysv_is_granted(&identity, TNI_SYSV_READ))
 		granted |= TNI_SYSV_READ;
 	if (tni_sysv_is_granted(&identity, TNI_SYSV_WRITE))
 		granted |= TNI_SYSV_WRITE;
-	tni_set64(&handle->granted, grant | granted);
+	if (!(grant & TNI_SYSV_UNSETTLED))
+		tni_set64(&handle->granted, grant | granted);
 	return (granted & wanted) == wanted ? 0 : -EACCES;
 }
