@@ -30,8 +30,9 @@
  * Threads and forks.  All calls are thread-safe.  msgsnd and msgrcv are cancellation points.  A
  * child of fork(2) has its parent's attached memory, and no undo counts.
  *
- * Death.  Whoever is killed, at any instruction, hurts nobody: a message is sent or not, what was
- * done with SEM_UNDO is undone, what was attached is detached.
+ * Death.  Whoever is killed, at any instruction, hurts nobody: a message is sent or not, IPC_SET has
+ * set all or nothing, what was done with SEM_UNDO is undone, what was attached is detached.  Who is
+ * blocked learns of a death in the midst of a call within 100 ms, and under `tenon run` at once.
  *
  * Errors beside those that the standard and Linux name: EBADMSG the shared memory of the object is
  * damaged; ENOSPC the memory behind the namespace is full (of all calls that change something);

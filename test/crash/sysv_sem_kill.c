@@ -403,7 +403,7 @@ static void clear_stage(const struct points_case *one)
 #define CASE(text, row, ...)                                                            \
 	ALONE(text, row, .sleep = sleep_for_it, .is_right = is_right, .is_due = is_due, \
 	      .help = help, __VA_ARGS__)
-#define WAITS .may_wait = true, .helps_again = true
+#define WAITS .may_wait = true
 
 int main(int argc, char **argv)
 {
