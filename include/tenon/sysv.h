@@ -61,7 +61,7 @@ extern "C" {
  *
  * Limits: MSGMAX 8192 bytes a message and MSGMNB 16384 bytes a queue, or what
  * /proc/sys/kernel/msgmax and msgmnb say if that is more; as in Linux a queue is also full when it
- * has as many messages as msg_qbytes says.
+ * has as many messages as msg_qbytes says, and when it has 1048576.
  */
 
 /* msgget(2): of `flags` IPC_CREAT, IPC_EXCL and the mode count.  EACCES, EEXIST, ENOENT, ENOMEM,

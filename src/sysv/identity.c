@@ -108,7 +108,7 @@ static int look_up(int directory_fd, uint32_t kind, const char *file_name, struc
 	int fd = openat(directory_fd, file_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0)
-		return errno == ELOOP || errno == ENXIO ? -EACCES : -errno;
+		return errno == ELOOP || errno == ENXIO || errno == EISDIR ? -EACCES : -errno;
 	return look_at(directory_fd, kind, tni_file_lift(fd), ret_look);
 }
 
@@ -342,18 +342,27 @@ static bool is_gone(const struct tni_sysv_kind *kind, const struct look *look)
 }
 
 /* -EAGAIN: it was gone, and its key is free now. */
-static int use(const struct tni_sysv_kind *kind, struct look *look, uint64_t size, int flags)
+static int bury(struct look *look, const char *file_name)
+{
+	int result = tni_sysv_turn_take(&look->turn, look->fd);
+
+	if (result == 0)
+		result = take_names(look, false);
+	/* By which it was found, whatever it says itself. */
+	if (result == 0)
+		result = take_name(look, file_name);
+	return result == 0 ? -EAGAIN : result;
+}
+
+static int use(const struct tni_sysv_kind *kind, struct look *look, uint32_t key, uint64_t size,
+	       int flags)
 {
 	struct tni_sysv_identity identity;
 	uint32_t wanted;
 	int result;
 
-	if (is_gone(kind, look)) {
-		result = tni_sysv_turn_take(&look->turn, look->fd);
-		if (result == 0)
-			result = take_names(look, false);
-		return result == 0 ? -EAGAIN : result;
-	}
+	if (*(const volatile uint32_t *)&look->part->key != key)
+		return -EACCES;
 	if ((flags & (IPC_CREAT | IPC_EXCL)) == (IPC_CREAT | IPC_EXCL))
 		return -EEXIST;
 	result = tni_sysv_read(look->part, &identity);
@@ -379,7 +388,8 @@ static int get_keyed(const struct tni_sysv_kind *kind, int directory_fd, uint32_
 
 		result = look_up(directory_fd, kind->kind, file_name, &look);
 		if (result == 0) {
-			result = use(kind, &look, size, flags);
+			result = is_gone(kind, &look) ? bury(&look, file_name)
+						      : use(kind, &look, key, size, flags);
 			look_end(&look);
 		} else if (result == -ENOENT && flags & IPC_CREAT) {
 			result = make_keyed(kind, directory_fd, key, size, flags);
@@ -422,6 +432,20 @@ int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_s
 	let_go(&look);
 	/* In a sticky folder only the creator, and root, take its names away: it is over all the same. */
 	return result != 0 || taken == -EACCES ? result : taken;
+}
+
+bool tni_sysv_has_name(const struct tni_object *object, uint32_t kind, uint32_t index)
+{
+	struct look look = {.inode = object->inode};
+	char file_name[FILE_NAME_BYTES];
+	bool answer;
+
+	if (tni_namespace_open(NULL, 0, &look.directory_fd) != 0)
+		return false;
+	id_file(kind, index, file_name);
+	answer = is_named(&look, file_name);
+	close(look.directory_fd);
+	return answer;
 }
 
 int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)

@@ -76,6 +76,9 @@ int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_s
  * the identifier's, of memory that is attached. */
 int tni_sysv_take_names(uint32_t kind, int fd, struct tni_sysv_part *part, bool keep_id);
 
+/* Whether what has the name of this index is this object. */
+bool tni_sysv_has_name(const struct tni_object *object, uint32_t kind, uint32_t index);
+
 /* Takes the names of what has this index away if it is ended; -EEXIST it is not. */
 int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index);
 

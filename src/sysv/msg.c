@@ -23,6 +23,8 @@
 #include "sysv/status.h"
 
 #define PARTICIPANTS 1024u
+/* A process has the address space for thousands of such queues, but for less than two hundred without a bound. */
+#define MESSAGES_MOST (1u << 20)
 #define SEGMENT_BYTES 16 /* of which Linux says that its messages consist */
 
 /* struct msgbuf of msgop(2): the text follows. */
@@ -36,7 +38,7 @@ static int make(int directory_fd, uint64_t size, int flags, mode_t mode, int *re
 	struct tenon_queue_options options = {.size = sizeof(options),
 					      .order = TENON_QUEUE_TYPED,
 					      .full = TENON_QUEUE_WAIT,
-					      .capacity = TENON_QUEUE_UNBOUNDED,
+					      .capacity = MESSAGES_MOST,
 					      .max_message_bytes = tni_sysv_message_most(),
 					      .mode = mode,
 					      .max_participants = PARTICIPANTS,

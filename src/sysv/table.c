@@ -189,7 +189,8 @@ static int open_index(const struct tni_sysv_kind *kind, uint32_t index, void **r
 	if (result == -EIDRM)
 		(void)!tni_sysv_tidy(kind, index);
 	if (result != 0)
-		return result == -ENOENT || result == -EIDRM ? -EINVAL : result;
+		return result == -ENOENT || result == -EIDRM || result == -EISDIR ? -EINVAL
+										  : result;
 	result = tni_sysv_part_of(object, kind->kind, &part);
 	if (result == 0)
 		result = tni_sysv_read(part, ret_identity);
@@ -285,14 +286,21 @@ int tni_sysv_enter_index(const struct tni_sysv_kind *kind, uint32_t index,
 int tni_sysv_enter_slow(const struct tni_sysv_kind *kind, int id,
 			struct tni_sysv_handle **ret_handle)
 {
-	int result = id < 0 ? -EINVAL
-			    : tni_sysv_enter_index(kind, (uint32_t)id & TNI_SYSV_INDEX, ret_handle);
+	uint32_t index = (uint32_t)id & TNI_SYSV_INDEX;
+	bool is_other = true;
 
-	if (result == 0 && (*ret_handle)->id != (uint32_t)id) {
+	for (int attempts = 0; id >= 0 && is_other && attempts < 2; attempts++) {
+		int result = tni_sysv_enter_index(kind, index, ret_handle);
+
+		if (result != 0 || (*ret_handle)->id == (uint32_t)id)
+			return result;
+		/* Of one whose name was removed, as that of any object is, the index may have come again. */
+		is_other = !tni_sysv_has_name((*ret_handle)->object, kind->kind, index);
+		if (is_other)
+			tni_sysv_forget(*ret_handle);
 		tni_sysv_leave(*ret_handle);
-		result = -EINVAL;
 	}
-	return result;
+	return -EINVAL;
 }
 
 int tni_sysv_enter(const struct tni_sysv_kind *kind, int id, struct tni_sysv_handle **ret_handle)
