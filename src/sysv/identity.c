@@ -14,9 +14,11 @@
  *	remove	R1 REMOVING			dies: it is not removed; who finds the key asks the object
  *		R2 the object is ended		dies: those who sleep are woken; who finds the key goes on at R3, and so does who
  *						learns of the end
- *		R3 the key's name away		dies: the same, and who had the identifier
- *		R4 the identifier's name away	dies: there is nobody who could find it
+ *		R3 the identifier's name away	dies: who finds the key goes on at R4
+ *		R4 the key's name away		dies: there is nobody who could find it
  *		R5 REMOVED
+ *
+ * Who lists the objects finds all keys.
  *
  * M3 and M4, R3 to R5, and changes of permissions are done with a lock on a byte of the file, which the kernel drops when its
  * holder dies.  A name is taken away under the lock of the file that it is a name of, and given only where there is
@@ -45,6 +47,7 @@
 #include "sysv/turn.h"
 
 #define ATTEMPTS 1000
+#define KEY_DIGITS 8
 #define FILE_NAME_BYTES (TNI_NAME_MAX + 1)
 
 void tni_sysv_name(uint32_t id, char name[static TNI_SYSV_NAME_BYTES])
@@ -120,9 +123,25 @@ static bool is_named(const struct look *look, const char *file_name)
 	return tni_file_inode(look->directory_fd, file_name, &inode) == 0 && inode == look->inode;
 }
 
+/* Whether it certainly is not. */
+static bool is_away(const struct look *look, const char *file_name)
+{
+	uint64_t inode;
+	int result = tni_file_inode(look->directory_fd, file_name, &inode);
+
+	return result == -ENOENT || (result == 0 && inode != look->inode);
+}
+
 static int take_name(const struct look *look, const char *file_name)
 {
-	if (!is_named(look, file_name) || unlinkat(look->directory_fd, file_name, 0) == 0)
+	uint64_t inode;
+	int result = tni_file_inode(look->directory_fd, file_name, &inode);
+
+	if (result == -ENOENT || (result == 0 && inode != look->inode))
+		return 0;
+	if (result != 0)
+		return result;
+	if (unlinkat(look->directory_fd, file_name, 0) == 0)
 		return 0;
 	return errno == ENOENT ? 0 : errno == EPERM ? -EACCES : -errno;
 }
@@ -133,16 +152,17 @@ static int take_names(const struct look *look, bool keep_id)
 	char file_name[FILE_NAME_BYTES];
 	int result = 0;
 
-	if (look->part->key != IPC_PRIVATE) {
-		tni_namespace_key_file(look->kind, look->part->key, file_name);
+	uint32_t key = *(const volatile uint32_t *)&look->part->key;
+
+	if (!keep_id) {
+		id_file(look->kind, tni_get32(&look->part->id), file_name);
 		result = take_name(look, file_name);
 	}
-	if (keep_id)
-		return result;
-	id_file(look->kind, tni_get32(&look->part->id), file_name);
-	if (result == 0)
+	if (result == 0 && key != IPC_PRIVATE) {
+		tni_namespace_key_file(look->kind, key, file_name);
 		result = take_name(look, file_name);
-	if (result == 0)
+	}
+	if (result == 0 && !keep_id)
 		tni_fetch_or32(&look->part->state, TNI_SYSV_REMOVED);
 	return result;
 }
@@ -336,7 +356,7 @@ static bool is_gone(const struct tni_sysv_kind *kind, const struct look *look)
 	if (state & TNI_SYSV_REMOVED)
 		return true;
 	id_file(kind->kind, id, file_name);
-	if (state & TNI_SYSV_BORN && !is_named(look, file_name))
+	if (state & TNI_SYSV_BORN && is_away(look, file_name))
 		return true;
 	return state & TNI_SYSV_REMOVING && is_ended(kind, id);
 }
@@ -508,9 +528,47 @@ static int visit_name(uint32_t kind, const char *name, void *context)
 						       : 0;
 }
 
-int tni_sysv_list(uint32_t kind, int (*visit)(uint32_t index, void *context), void *context)
+/* Goes on with what somebody has left who died. */
+static void go_on(const struct tni_sysv_kind *kind, int directory_fd, const char *file_name)
 {
-	struct walk walk = {.kind = kind, .visit = visit, .context = context};
+	struct look look;
 
+	if (look_up(directory_fd, kind->kind, file_name, &look) != 0)
+		return;
+	if (is_gone(kind, &look))
+		(void)!bury(&look, file_name);
+	else if (!(tni_get32(&look.part->state) & TNI_SYSV_BORN))
+		(void)!bear(&look);
+	look_end(&look);
+}
+
+static void find_keys(const struct tni_sysv_kind *kind)
+{
+	char beginning[FILE_NAME_BYTES];
+	const struct dirent *entry;
+	int directory_fd;
+	DIR *directory;
+
+	if (tni_namespace_open(NULL, 0, &directory_fd) != 0)
+		return;
+	directory = fdopendir(directory_fd);
+	if (!directory) {
+		close(directory_fd);
+		return;
+	}
+	tni_namespace_key_file(kind->kind, 0, beginning);
+	beginning[strlen(beginning) - KEY_DIGITS] = '\0';
+	while ((entry = readdir(directory)) != NULL)
+		if (strncmp(entry->d_name, beginning, strlen(beginning)) == 0)
+			go_on(kind, directory_fd, entry->d_name);
+	closedir(directory);
+}
+
+int tni_sysv_list(const struct tni_sysv_kind *kind, int (*visit)(uint32_t index, void *context),
+		  void *context)
+{
+	struct walk walk = {.kind = kind->kind, .visit = visit, .context = context};
+
+	find_keys(kind);
 	return tenon_namespace_list(NULL, visit_name, &walk);
 }

@@ -84,6 +84,7 @@ int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index);
 
 /* The indices that are in use, in no particular order; a non-zero answer ends the walk and is
  * returned. */
-int tni_sysv_list(uint32_t kind, int (*visit)(uint32_t index, void *context), void *context);
+int tni_sysv_list(const struct tni_sysv_kind *kind, int (*visit)(uint32_t index, void *context),
+		  void *context);
 
 #endif

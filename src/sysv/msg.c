@@ -337,14 +337,14 @@ static int inform(int command, struct msginfo *ret_information)
 				      .msgseg = USHRT_MAX};
 	struct sum sum = {.messages = 0};
 	uint32_t count;
-	int result = tni_sysv_count(TENON_KIND_QUEUE, &count);
+	int result = tni_sysv_count(&tni_sysv_msg, &count);
 
 	if (result < 0)
 		return result;
 	information.msgpool = at_most(information.msgmni * tni_sysv_queue_bytes() / 1024);
 	information.msgmap = information.msgtql = information.msgmnb;
 	if (command == MSG_INFO) {
-		(void)!tni_sysv_list(TENON_KIND_QUEUE, add_up, &sum);
+		(void)!tni_sysv_list(&tni_sysv_msg, add_up, &sum);
 		information.msgpool = at_most(count);
 		information.msgmap = at_most(sum.messages);
 		information.msgtql = at_most(sum.bytes);

@@ -112,7 +112,9 @@ static int change(const struct tni_sysv_kind *kind, void *object, struct tni_sys
 	/* ORD(permission) */
 	tni_store_release32(&part->version, (version + 1) | TNI_SYSV_UNSETTLED);
 	tni_step();
-	return settle(kind, object, part);
+	result = settle(kind, object, part);
+	/* What could not be done now is for who looks next: they hold. */
+	return result == -EIDRM || result == -EBADMSG ? result : 0;
 }
 
 int tni_sysv_set(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part,

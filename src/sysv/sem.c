@@ -251,10 +251,10 @@ static int inform(int command, struct seminfo *ret_information)
 				      .semaem = VALUE_MAX};
 	uint64_t semaphores = 0;
 	uint32_t count;
-	int result = tni_sysv_count(TENON_KIND_SEMAPHORE_SET, &count);
+	int result = tni_sysv_count(&tni_sysv_sem, &count);
 
 	if (result >= 0 && command == SEM_INFO) {
-		(void)!tni_sysv_list(TENON_KIND_SEMAPHORE_SET, add_up, &semaphores);
+		(void)!tni_sysv_list(&tni_sysv_sem, add_up, &semaphores);
 		information.semusz = (int)count;
 		information.semaem = semaphores > INT32_MAX ? INT32_MAX : (int)semaphores;
 	}

@@ -87,7 +87,7 @@ static int count_one(uint32_t index, void *context)
 	return 0;
 }
 
-int tni_sysv_count(uint32_t kind, uint32_t *ret_count)
+int tni_sysv_count(const struct tni_sysv_kind *kind, uint32_t *ret_count)
 {
 	struct count count = {.count = 0};
 	int result = tni_sysv_list(kind, count_one, &count);

@@ -27,7 +27,7 @@ int tni_sysv_look(const struct tni_sysv_kind *kind, int id, bool by_index, bool 
 		  struct tni_sysv_handle **ret_handle, struct tni_sysv_identity *ret_identity);
 
 /* How many there are, and the highest index; 0 if there are none. */
-int tni_sysv_count(uint32_t kind, uint32_t *ret_count);
+int tni_sysv_count(const struct tni_sysv_kind *kind, uint32_t *ret_count);
 
 /* A call answered this: forgets the object if it is ended. */
 int tni_sysv_learn(struct tni_sysv_handle *handle, int result);

@@ -73,14 +73,9 @@ static void fork_child(void)
 
 static void prepare(void)
 {
-	void *memory;
-
 	/* Whose handlers are registered later lock first. */
 	tni_registry_forks();
 	pthread_atfork(lock, unlock, fork_child);
-	memory = mmap(NULL, KINDS * INDICES * sizeof(*table), PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	table = memory == MAP_FAILED ? NULL : memory;
 }
 
 static struct tni_apointer *entry_of(const struct tni_sysv_kind *kind, uint32_t index)
@@ -97,6 +92,14 @@ static bool has_table(void)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 	pthread_once(&once, prepare);
+	lock();
+	if (!table) {
+		void *memory = mmap(NULL, KINDS * INDICES * sizeof(*table), PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		table = memory == MAP_FAILED ? NULL : memory;
+	}
+	unlock();
 	return table != NULL;
 }
 
