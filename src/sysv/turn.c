@@ -66,10 +66,8 @@ static void strike(struct tni_sysv_turn *turn)
 
 static int set_lock(int fd, short type)
 {
-	struct flock lock = {.l_type = type,
-			     .l_whence = SEEK_SET,
-			     .l_start = TNI_SYSV_LOCK_OFFSET,
-			     .l_len = 1};
+	struct flock lock = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = TNI_SYSV_LOCK_OFFSET, .l_len = 1};
 	int result;
 
 	do

@@ -109,8 +109,8 @@ static bool is_waiting_call(long number)
 		SYS_poll,	  SYS_select,	       SYS_epoll_wait,
 #endif
 		SYS_mq_timedsend, SYS_mq_timedreceive, SYS_futex,	SYS_futex_waitv,
-		SYS_ppoll,	  SYS_pselect6,	       SYS_epoll_pwait,
-		SYS_msgsnd,	  SYS_msgrcv,	       SYS_semop,	SYS_semtimedop,
+		SYS_ppoll,	  SYS_pselect6,	       SYS_epoll_pwait, SYS_msgsnd,
+		SYS_msgrcv,	  SYS_semop,	       SYS_semtimedop,
 	};
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {

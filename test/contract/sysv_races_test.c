@@ -40,7 +40,7 @@ static struct shared {
 	_Atomic uint32_t made, removed, forked;
 	_Atomic int id;
 	_Atomic bool is_over;
-} *shared;
+} * shared;
 
 static bool is_gone(int error)
 {
@@ -108,12 +108,23 @@ static void make_use_remove(unsigned *seed)
 	}
 }
 
-static void play_key(void *context)
+static void play_rounds(void *context, int rounds)
 {
 	unsigned seed = (unsigned)(uintptr_t)context;
 
-	for (int i = 0; i < ROUNDS; i++)
+	for (int i = 0; i < rounds; i++)
 		make_use_remove(&seed);
+}
+
+static void play_key(void *context)
+{
+	play_rounds(context, ROUNDS);
+}
+
+/* A child's way there is longer than what it is for. */
+static void play_shortly(void *context)
+{
+	play_rounds(context, ROUNDS / 10);
 }
 
 /* As many as were made are removed: each once, by one. */
@@ -155,7 +166,7 @@ static void threads(void)
 	for (uintptr_t i = 0; i < THREADS; i++)
 		REQUIRE(pthread_create(&thread[i], NULL, run_key, (void *)(i + 1)) == 0);
 	for (int i = 0; i < FORKS; i++) {
-		pid_t child = contract_start(play_key, (void *)(uintptr_t)(i + 20));
+		pid_t child = contract_start(play_shortly, (void *)(uintptr_t)(i + 20));
 
 		contract_await(child);
 	}

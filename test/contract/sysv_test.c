@@ -106,7 +106,8 @@ static int see(uint32_t kind, const char *name, void *context)
 static void listed(void)
 {
 	struct seen seen = {.kind = TENON_KIND_SEMAPHORE_SET};
-	int set = tenon_semget(KEY, 3, IPC_CREAT | 0600), queue = tenon_msgget(KEY, IPC_CREAT | 0600);
+	int set = tenon_semget(KEY, 3, IPC_CREAT | 0600),
+	    queue = tenon_msgget(KEY, IPC_CREAT | 0600);
 
 	REQUIRE(set >= 0 && queue >= 0);
 	name_of(set, seen.name);
@@ -137,7 +138,8 @@ static void one_queue(void)
 	EXPECT_IS(memcmp(text.bytes, "native", 6), 0);
 	EXPECT_IS(text.type, 9);
 	EXPECT_IS(send_one(id, 0), 0);
-	EXPECT_IS(tenon_queue_receive(queue, text.bytes, sizeof(text.bytes), &receive, &message), 0);
+	EXPECT_IS(tenon_queue_receive(queue, text.bytes, sizeof(text.bytes), &receive, &message),
+		  0);
 	EXPECT_IS(message.key, 7);
 	EXPECT_IS(message.bytes, sizeof(text.bytes));
 	EXPECT_IS(tenon_msgctl(id, IPC_RMID, NULL), 0);

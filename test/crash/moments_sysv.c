@@ -228,8 +228,8 @@ static void use_and_remove(void)
 	if (tenon_msgsnd(queue, &text, sizeof(text.number), IPC_NOWAIT) != 0 && !is_gone(errno) &&
 	    errno != EAGAIN)
 		moments_wrong("msgsnd", errno);
-	if (tenon_msgrcv(queue, &text, sizeof(text.number), 0, IPC_NOWAIT) < 0 &&
-	    !is_gone(errno) && errno != ENOMSG)
+	if (tenon_msgrcv(queue, &text, sizeof(text.number), 0, IPC_NOWAIT) < 0 && !is_gone(errno) &&
+	    errno != ENOMSG)
 		moments_wrong("msgrcv", errno);
 	if (moments_random(3) == 0 && tenon_msgctl(queue, IPC_RMID, NULL) != 0 && !is_gone(errno))
 		moments_wrong("IPC_RMID", errno);

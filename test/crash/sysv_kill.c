@@ -101,7 +101,7 @@ static struct shared {
 	_Atomic int id;		 /* the queue */
 	_Atomic int victims_id;	 /* what its msgget answered, + 1 */
 	_Atomic int sleepers_id; /* and the sleeper's */
-} *shared;
+} * shared;
 
 static struct text buffer;
 static int own, helped;
@@ -254,7 +254,8 @@ static bool is_removed(void)
 
 static bool is_right(const struct points_case *one, int answer)
 {
-	return answer == 0 || (answer == -EIDRM && kind_of(one)->operation == REMOVE && is_removed());
+	return answer == 0 ||
+	       (answer == -EIDRM && kind_of(one)->operation == REMOVE && is_removed());
 }
 
 /* Whether there is what the sleeper waits for. */
@@ -381,8 +382,8 @@ static bool prove_set(const struct kind *kind, bool finished, size_t *ret_bytes)
 	is_set = (status.msg_perm.mode & 0777) == 0640;
 	if (finished && !is_set)
 		return points_wrong("it is not set", status.msg_perm.mode);
-	if (geteuid() == 0 && ((status.msg_perm.uid == OWNER) != is_set ||
-			       (status.msg_perm.gid == OWNER) != is_set))
+	if (geteuid() == 0 &&
+	    ((status.msg_perm.uid == OWNER) != is_set || (status.msg_perm.gid == OWNER) != is_set))
 		return points_wrong("half is set", status.msg_perm.uid);
 	if ((status.msg_qbytes == 2 * QUEUE_BYTES) != is_set)
 		return points_wrong("half is set, bytes", (int64_t)status.msg_qbytes);

@@ -47,48 +47,26 @@ static const struct kind {
 	struct list victims, before; /* what it has done, with SEM_UNDO, before */
 	struct list sleepers, helps;
 } kinds[] = {
-	{OPERATE,
-	 .victims = {1, {{0, -1, 0}}},
-	 .sleepers = {1, {{0, -2, 0}}},
+	{OPERATE, .victims = {1, {{0, -1, 0}}}, .sleepers = {1, {{0, -2, 0}}},
 	 .helps = {1, {{0, 2, 0}}}},
-	{OPERATE,
-	 .victims = {3, {{0, -1, 0}, {1, 2, 0}, {2, -2, 0}}},
-	 .sleepers = {2, {{1, -1, 0}, {2, 0, 0}}},
-	 .helps = {2, {{1, 1, 0}, {2, -2, IPC_NOWAIT}}}},
-	{OPERATE,
-	 .is_undone = true,
+	{OPERATE, .victims = {3, {{0, -1, 0}, {1, 2, 0}, {2, -2, 0}}},
+	 .sleepers = {2, {{1, -1, 0}, {2, 0, 0}}}, .helps = {2, {{1, 1, 0}, {2, -2, IPC_NOWAIT}}}},
+	{OPERATE, .is_undone = true,
 	 .victims = {3, {{0, -1, SEM_UNDO}, {1, 2, SEM_UNDO}, {2, -2, SEM_UNDO}}},
-	 .sleepers = {2, {{0, -2, 0}, {2, -2, 0}}},
+	 .sleepers = {2, {{0, -2, 0}, {2, -2, 0}}}, .helps = {1, {{0, 1, 0}}}},
+	{OPERATE, .is_fresh = true, .is_undone = true,
+	 .victims = {2, {{0, -1, SEM_UNDO}, {1, 2, SEM_UNDO}}}, .sleepers = {1, {{0, -2, 0}}},
 	 .helps = {1, {{0, 1, 0}}}},
-	{OPERATE,
-	 .is_fresh = true,
-	 .is_undone = true,
-	 .victims = {2, {{0, -1, SEM_UNDO}, {1, 2, SEM_UNDO}}},
-	 .sleepers = {1, {{0, -2, 0}}},
+	{OPERATE, .is_undone = true, .before = {1, {{0, -1, SEM_UNDO}}},
+	 .victims = {1, {{0, 1, SEM_UNDO}}}, .sleepers = {1, {{0, -1, 0}}},
 	 .helps = {1, {{0, 1, 0}}}},
-	{OPERATE,
-	 .is_undone = true,
-	 .before = {1, {{0, -1, SEM_UNDO}}},
-	 .victims = {1, {{0, 1, SEM_UNDO}}},
-	 .sleepers = {1, {{0, -1, 0}}},
-	 .helps = {1, {{0, 1, 0}}}},
-	{OPERATE,
-	 .victims = {2, {{0, -2, 0}, {1, 1, 0}}},
-	 .sleepers = {1, {{0, -2, 0}}},
+	{OPERATE, .victims = {2, {{0, -2, 0}, {1, 1, 0}}}, .sleepers = {1, {{0, -2, 0}}},
 	 .helps = {1, {{0, 3, 0}}}},
-	{OPERATE,
-	 .is_undone = true,
-	 .victims = {2, {{1, 1, SEM_UNDO}, {0, -2, SEM_UNDO}}},
-	 .sleepers = {1, {{0, -2, 0}}},
-	 .helps = {1, {{0, 1, 0}}}},
-	{OPERATE,
-	 .is_undone = true,
-	 .victims = {2, {{3, 0, 0}, {3, 1, SEM_UNDO}}},
-	 .sleepers = {2, {{3, 0, 0}, {3, 1, SEM_UNDO}}},
-	 .helps = {1, {{3, -1, IPC_NOWAIT}}}},
-	{OPERATE,
-	 .victims = {1, {{3, -1, 0}}},
-	 .sleepers = {1, {{3, 0, 0}}},
+	{OPERATE, .is_undone = true, .victims = {2, {{1, 1, SEM_UNDO}, {0, -2, SEM_UNDO}}},
+	 .sleepers = {1, {{0, -2, 0}}}, .helps = {1, {{0, 1, 0}}}},
+	{OPERATE, .is_undone = true, .victims = {2, {{3, 0, 0}, {3, 1, SEM_UNDO}}},
+	 .sleepers = {2, {{3, 0, 0}, {3, 1, SEM_UNDO}}}, .helps = {1, {{3, -1, IPC_NOWAIT}}}},
+	{OPERATE, .victims = {1, {{3, -1, 0}}}, .sleepers = {1, {{3, 0, 0}}},
 	 .helps = {1, {{3, -1, IPC_NOWAIT}}}},
 	{MAKE},
 	{REMOVE, .sleepers = {1, {{0, -2, 0}}}, .helps = {1, {{0, 1, 0}}}},
@@ -96,17 +74,14 @@ static const struct kind {
 	{SET, .sleepers = {1, {{0, -2, 0}}}, .helps = {1, {{0, 1, 0}}}},
 	{SET_VALUE, .sleepers = {1, {{0, -5, 0}}}, .helps = {1, {{0, 5, 0}}}},
 	{SET_ALL, .sleepers = {2, {{1, -6, 0}, {3, -8, 0}}}, .helps = {2, {{1, 6, 0}, {3, 8, 0}}}},
-	{GET_ALL,
-	 .is_undone = true,
-	 .before = {1, {{0, -1, SEM_UNDO}}},
-	 .sleepers = {1, {{0, -1, 0}}},
-	 .helps = {1, {{0, 1, 0}}}},
+	{GET_ALL, .is_undone = true, .before = {1, {{0, -1, SEM_UNDO}}},
+	 .sleepers = {1, {{0, -1, 0}}}, .helps = {1, {{0, 1, 0}}}},
 	{GET_WAITING, .is_fresh = true, .sleepers = {1, {{0, -2, 0}}}, .helps = {1, {{0, 1, 0}}}},
 };
 
 static struct shared {
 	_Atomic int id;
-} *shared;
+} * shared;
 
 static int own, helped;
 
@@ -227,7 +202,8 @@ static bool is_removed(void)
 
 static bool is_right(const struct points_case *one, int answer)
 {
-	return answer == 0 || (answer == -EIDRM && kind_of(one)->operation == REMOVE && is_removed());
+	return answer == 0 ||
+	       (answer == -EIDRM && kind_of(one)->operation == REMOVE && is_removed());
 }
 
 /* Whether the operations can be done, one after the other. */
@@ -311,8 +287,8 @@ static bool prove_values(const struct kind *kind, bool finished, int answer)
 	if (!read_values(there))
 		return points_wrong("GETALL", errno);
 	if (!are_values_right(kind, finished, answer, there))
-		return points_wrong("values", there[0] * 1000 + there[1] * 100 + there[2] * 10 +
-						      there[3]);
+		return points_wrong("values",
+				    there[0] * 1000 + there[1] * 100 + there[2] * 10 + there[3]);
 	/* It works for who comes. */
 	if (operate_list(&all) != 0 || !read_values(then) || then[0] != there[0] + 1 ||
 	    then[1] != there[1] + 1 || then[2] != there[2] + 1 || then[3] != there[3])

@@ -219,8 +219,8 @@ static void scribble(uint32_t word, uint32_t value, bool back)
 static void scribble_all(bool back)
 {
 	/* 2 stands for the other's identifier. */
-	static const uint32_t values[] = {0,	1,	    2,		OTHER_KEY,  4,
-					  6,	0x7fffffff, 0x80000001, 0xffffffff, 0x12345678};
+	static const uint32_t values[] = {0, 1,		 2,	     OTHER_KEY,	 4,
+					  6, 0x7fffffff, 0x80000001, 0xffffffff, 0x12345678};
 
 	ready = contract_share(sizeof(*ready));
 	for (uint32_t word = 0; word < WORDS; word++)

@@ -24,7 +24,7 @@
 
 struct sysv_operation {
 	const char *name;
-	int (*run)(void); /* 0 or negative errno */
+	int (*run)(void);    /* 0 or negative errno */
 	int messages, value; /* what it changes; of the first semaphore */
 	int files;
 	int descriptors; /* more, then */
@@ -183,7 +183,8 @@ static const struct sysv_operation operations[] = {
 	{"msgget, what is there", find, .files = 0},
 	{"semget", make_set, .files = 2},
 	{"msgsnd", send, .messages = 1},
-	{"msgsnd, by the identifier alone", send, .messages = 1, .descriptors = 1, .is_first = true},
+	{"msgsnd, by the identifier alone", send, .messages = 1, .descriptors = 1,
+	 .is_first = true},
 	{"msgrcv", receive, .messages = -1},
 	{"msgrcv, by the identifier alone", receive, .messages = -1, .descriptors = 1,
 	 .is_first = true},
@@ -283,7 +284,8 @@ static void check_done(const struct found *before)
 	struct found found;
 
 	if (removes()) {
-		int id = running->run == remove_set ? tenon_semget(KEY, 0, 0) : tenon_msgget(KEY, 0);
+		int id = running->run == remove_set ? tenon_semget(KEY, 0, 0)
+						    : tenon_msgget(KEY, 0);
 
 		if (id >= 0 || errno != ENOENT)
 			failing_wrong("removed, and there", errno);
