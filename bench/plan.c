@@ -135,6 +135,46 @@ static const struct group_plan syncs[] = {
 	 "futex " SYNC_EACH " " SYNC_RIVALS},
 };
 
+/* The same with System V's. */
+#define SYSV "sysv sysv-face sysv-preload"
+#define SEMAPHORES "sysv-sem sysv-sem-face sysv-sem-preload"
+
+static const struct group_plan sysv_faces[] = {
+	{"face-msg-rt-64-poll", "System V face: round trip, 64 bytes, both polling, two CPUs",
+	 TRIP(64, 8, WAIT_POLL, METHOD_COPY), ALWAYS, SYSV},
+	{"face-msg-rt-64-active",
+	 "System V face: round trip, 64 bytes, blocking calls, both sides busy, two CPUs",
+	 TRIP(64, 8, WAIT_BLOCK, METHOD_COPY), ALWAYS,
+	 SYSV " tenon-typed sysv:poll sysv-face:poll sysv-preload:poll"},
+	{"face-msg-rt-64-asleep",
+	 "System V face: round trip, 64 bytes, asleep: 1 ms between messages, two CPUs (medians)",
+	 TRIP(64, 8, WAIT_BLOCK, METHOD_COPY, .gap_ns = 1000000), ALWAYS, SYSV},
+	{"face-msg-rt-64-same-cpu",
+	 "System V face: round trip, 64 bytes, blocking calls, both on one CPU",
+	 TRIP(64, 8, WAIT_BLOCK, METHOD_COPY, .same_cpu = true), ALWAYS, SYSV},
+	{"face-msg-rt-8k-active",
+	 "System V face: round trip, 8 KiB, blocking calls, both sides busy, two CPUs",
+	 TRIP(8192, 8, WAIT_BLOCK, METHOD_COPY), THOROUGH, SYSV " sysv:poll"},
+	{"face-msg-64-1to1", "System V face: one way, 64 bytes, 1 -> 1", FLOW(64, 1024, 1, 1),
+	 ALWAYS, SYSV " tenon-typed sysv*8 sysv-face*8 sysv-preload*8"},
+	{"face-msg-64-2to1", "System V face: one way, 64 bytes, 2 -> 1", FLOW(64, 1024, 2, 1),
+	 ALWAYS, SYSV},
+	{"face-msg-64-2to2", "System V face: one way, 64 bytes, 2 -> 2", FLOW(64, 1024, 2, 2),
+	 ALWAYS, SYSV},
+	{"face-msg-8k-1to1", "System V face: one way, 8 KiB, 1 -> 1", FLOW(8192, 16, 1, 1),
+	 THOROUGH, SYSV},
+	{"face-semop", "System V face: semop -1 and +1, by one process alone", HOLD(1, true),
+	 ALWAYS,
+	 SEMAPHORES " tenon-semaphore sysv-sem-undo sysv-sem-undo-face sysv-sem-undo-preload"},
+	{"face-semop-rt-active", "System V face: round trip of semop, both sides busy, two CPUs",
+	 TRIP(64, 1, WAIT_BLOCK, METHOD_COPY), ALWAYS,
+	 SEMAPHORES " sysv-sem:poll sysv-sem-face:poll sysv-sem-preload:poll"},
+	{"face-semop-rt-same-cpu", "System V face: round trip of semop, both on one CPU",
+	 TRIP(64, 1, WAIT_BLOCK, METHOD_COPY, .same_cpu = true), ALWAYS, SEMAPHORES},
+	{"face-shm", "System V face: shmat and shmdt, by one process alone", HOLD(1, true), ALWAYS,
+	 "sysv-shm sysv-shm-face sysv-shm-preload"},
+};
+
 /* What is no message on its way; the rows are probes, see probe_*.c. */
 static const struct group_plan costs[] = {
 	{"cost-open", "Opening an object",
@@ -334,6 +374,8 @@ uint32_t plan_make(const struct settings *settings, struct group **ret_groups)
 		add_group(groups, &count, &faces[i], settings);
 	for (size_t i = 0; i < COUNT(syncs); i++)
 		add_group(groups, &count, &syncs[i], settings);
+	for (size_t i = 0; i < COUNT(sysv_faces); i++)
+		add_group(groups, &count, &sysv_faces[i], settings);
 	for (size_t i = 0; i < COUNT(costs); i++)
 		add_group(groups, &count, &costs[i], settings);
 	*ret_groups = groups;

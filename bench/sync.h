@@ -38,6 +38,17 @@ struct sync_shared {
 	_Alignas(LINE_BYTES) uint64_t holder; /* pairs; written by who holds the lock only */
 };
 
+static inline bool sync_is_polled(const struct link *link)
+{
+	return link->shape->wait == WAIT_POLL;
+}
+
+/* A semaphore that is a lock is free at first; what a round trip waits for has yet to come. */
+static inline uint32_t sync_first_count(const struct link *link)
+{
+	return link->shape->pattern == PAIRS ? 1 : 0;
+}
+
 ALWAYS_INLINE int sync_send(const struct sync_calls *calls, struct link *link, const void *message)
 {
 	memcpy(((struct sync_shared *)link->shared)->payload, message, 64);

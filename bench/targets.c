@@ -89,6 +89,52 @@ struct target {
 #define POSIX_REMARKS(row, text)                                                      \
 	REMARK("POSIX " text " 1 KiB, active", "face-rt-1k-active", row, "posix-mq"), \
 		REMARK("POSIX " text " 8 KiB, active", "face-rt-8k-active", row, "posix-mq")
+#define SYSV_ROUND_TRIPS(row, text)                                                                 \
+	{"System V " text ", polling", "face-msg-rt-64-poll", row, AT_MOST, 0.15, "sysv"},          \
+		{"System V " text ", active, to polled",                                            \
+		 "face-msg-rt-64-active",                                                           \
+		 row,                                                                               \
+		 AT_MOST,                                                                           \
+		 0.15,                                                                              \
+		 "sysv:poll"},                                                                      \
+		{"System V " text ", active", "face-msg-rt-64-active", row, AT_MOST, 0.01, "sysv"}, \
+		{"System V " text ", asleep", "face-msg-rt-64-asleep", row, AT_MOST, 1, "sysv"},    \
+	{                                                                                           \
+		"System V " text ", same CPU", "face-msg-rt-64-same-cpu", row, AT_MOST, 1, "sysv"   \
+	}
+#define SYSV_FLOWS(row, text)                                                             \
+	{"System V " text " 1->1", "face-msg-64-1to1", row, AT_LEAST, 8, "sysv"},         \
+		{"System V " text " 1->1, 8 types",                                       \
+		 "face-msg-64-1to1",                                                      \
+		 row "*8",                                                                \
+		 AT_LEAST,                                                                \
+		 8,                                                                       \
+		 "sysv*8"},                                                               \
+		{"System V " text " 2->1", "face-msg-64-2to1", row, AT_LEAST, 8, "sysv"}, \
+	{                                                                                 \
+		"System V " text " 2->2", "face-msg-64-2to2", row, AT_LEAST, 8, "sysv"    \
+	}
+#define SYSV_PAIRS(ending, text)                                                              \
+	{"semop " text ", alone", "face-semop", "sysv-sem" ending, AT_MOST, 0.2, "sysv-sem"}, \
+	{                                                                                     \
+		"semop " text " with SEM_UNDO, alone", "face-semop", "sysv-sem-undo" ending,  \
+			AT_MOST, 0.2, "sysv-sem-undo"                                         \
+	}
+#define SYSV_REMARKS(ending, text)                                                                \
+	REMARK("semop " text ", active", "face-semop-rt-active", "sysv-sem" ending, "sysv-sem"),  \
+		REMARK("semop " text ", active, to polled", "face-semop-rt-active",               \
+		       "sysv-sem" ending, "sysv-sem:poll"),                                       \
+		REMARK("semop " text ", polling", "face-semop-rt-active",                         \
+		       "sysv-sem" ending ":poll", "sysv-sem:poll"),                               \
+		REMARK("semop " text ", same CPU", "face-semop-rt-same-cpu", "sysv-sem" ending,   \
+		       "sysv-sem"),                                                               \
+		REMARK("shmat, shmdt " text, "face-shm", "sysv-shm" ending, "sysv-shm"),          \
+		REMARK("System V " text " 8 KiB, active", "face-msg-rt-8k-active", "sysv" ending, \
+		       "sysv"),                                                                   \
+	{                                                                                         \
+		"System V " text " 1->1, 8 KiB", "face-msg-8k-1to1", "sysv" ending, AT_LEAST, 1,  \
+			"sysv"                                                                    \
+	}
 #define PEERS "pipe seqpacket stream posix-mq sysv zeromq iceoryx"
 
 static const struct target targets[] = {
@@ -182,6 +228,12 @@ static const struct target targets[] = {
 	{"lock, alone", "sync-lock", "tenon-lock", AT_MOST, 1, "mutex-robust"},
 	{"lock, two processes", "sync-lock-2", "tenon-lock", AT_LEAST, 1, "mutex-robust"},
 	{"lock, four processes", "sync-lock-4", "tenon-lock", AT_LEAST, 1, "mutex-robust"},
+	SYSV_ROUND_TRIPS("sysv-preload", "preloaded"),
+	SYSV_ROUND_TRIPS("sysv-face", "compiled"),
+	SYSV_FLOWS("sysv-preload", "preloaded"),
+	SYSV_FLOWS("sysv-face", "compiled"),
+	SYSV_PAIRS("-preload", "preloaded"),
+	SYSV_PAIRS("-face", "compiled"),
 	{"semaphore, alone", "sync-semaphore", "tenon-semaphore", AT_MOST, 0.2, "sysv-sem"},
 	{"semaphore with UNDO, alone", "sync-semaphore", "tenon-semaphore-undo", AT_MOST, 0.2,
 	 "sysv-sem-undo"},
@@ -198,6 +250,8 @@ static const struct target remarks[] = {
 	{"POSIX preloaded 1->1, 1 KiB", "face-1k-1to1", "posix-preload", AT_LEAST, 1, "posix-mq"},
 	{"POSIX preloaded 1->1, 8 KiB, depth 10", "face-8k-1to1", "posix-preload@10", AT_LEAST, 1,
 	 "posix-mq@10"},
+	SYSV_REMARKS("-preload", "preloaded"),
+	SYSV_REMARKS("-face", "compiled"),
 	SYNC_REMARKS(", active", SYNC_ACTIVE),
 	REMARK("semaphore, polling", SYNC_ACTIVE, "tenon-semaphore:poll", "posix-sem:poll"),
 	REMARK("semaphore, active, best polled rival", SYNC_ACTIVE, "tenon-semaphore",

@@ -15,7 +15,7 @@
 #include "transports.h"
 
 #if defined(BENCH_PRELOADED)
-#include <dlfcn.h>
+#include "preload.h"
 #define TRANSPORT transport_posix_preload
 #define NAME "posix-preload"
 #define TITLE "POSIX mq, calls of the preload library"
@@ -29,25 +29,14 @@ static ssize_t (*receive_call)(mqd_t queue, char *buffer, size_t bytes, unsigned
 
 static bool has_calls(void)
 {
-	char path[4096];
-	ssize_t bytes = readlink("/proc/self/exe", path, sizeof(path) - 64);
-	void *library;
-
 	if (open_call)
 		return true;
-	path[bytes < 0 ? 0 : bytes] = '\0';
-	for (int i = 0; i < 2 && strrchr(path, '/'); i++)
-		*strrchr(path, '/') = '\0';
-	strcat(path, "/libtenon-preload.so");
-	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (!library)
-		return false;
-	*(void **)&close_call = dlsym(library, "mq_close");
-	*(void **)&unlink_call = dlsym(library, "mq_unlink");
-	*(void **)&send_call = dlsym(library, "mq_send");
-	*(void **)&receive_call = dlsym(library, "mq_receive");
+	*(void **)&close_call = preload_find("mq_close");
+	*(void **)&unlink_call = preload_find("mq_unlink");
+	*(void **)&send_call = preload_find("mq_send");
+	*(void **)&receive_call = preload_find("mq_receive");
 	if (close_call && unlink_call && send_call && receive_call)
-		*(void **)&open_call = dlsym(library, "mq_open");
+		*(void **)&open_call = preload_find("mq_open");
 	return open_call != NULL;
 }
 
@@ -81,7 +70,7 @@ static const char *refuse(const struct shape *shape)
 	if (shape->wait == WAIT_EPOLL)
 		return "needs all calls of the program";
 	if (!has_calls())
-		return "libtenon-preload.so does not lie beside this program's folder";
+		return PRELOAD_MISSING;
 #endif
 	if (HOW && shape->wait == WAIT_EPOLL)
 		return "is not polled";

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The kernel's System V message queue: keys are types, less one. */
+/*
+ * System V message queues: keys are types, less one.
+ *
+ * One program, compiled several times: as it is, for the kernel's; with the headers of tenon/compat in front of the
+ * system's, for ours; and with the calls of the preload library, as far as it lies beside this program.
+ */
 
 #include <sys/ipc.h>
 #include <sys/msg.h>
@@ -7,12 +12,53 @@
 #include "loops.h"
 #include "transports.h"
 
+#if defined(BENCH_PRELOADED)
+#include "preload.h"
+#define TRANSPORT transport_sysv_preload
+#define NAME "sysv-preload"
+#define TITLE "System V queue, calls of the preload library"
+
+static int (*get_call)(key_t key, int flags);
+static int (*send_call)(int queue, const void *message, size_t bytes, int flags);
+static ssize_t (*receive_call)(int queue, void *buffer, size_t bytes, long type, int flags);
+static int (*control_call)(int queue, int command, struct msqid_ds *status);
+
+static bool has_calls(void)
+{
+	if (get_call)
+		return true;
+	*(void **)&send_call = preload_find("msgsnd");
+	*(void **)&receive_call = preload_find("msgrcv");
+	*(void **)&control_call = preload_find("msgctl");
+	if (send_call && receive_call && control_call)
+		*(void **)&get_call = preload_find("msgget");
+	return get_call != NULL;
+}
+
+#define msgget get_call
+#define msgsnd send_call
+#define msgrcv receive_call
+#define msgctl control_call
+#elif !defined(TENON_COMPAT_SYS_MSG_H)
+#define TRANSPORT transport_sysv
+#define NAME "sysv"
+#define TITLE "System V queue"
+#else
+#define TRANSPORT transport_sysv_face
+#define NAME "sysv-face"
+#define TITLE "System V queue, compiled for Tenon"
+#endif
+
 static const char *refuse(const struct shape *shape)
 {
 	if (shape->method != METHOD_COPY)
 		return "one at a time, copied";
 	if (shape->wait == WAIT_EPOLL)
 		return "has no descriptor";
+#ifdef BENCH_PRELOADED
+	if (!has_calls())
+		return PRELOAD_MISSING;
+#endif
 	if (shape->bytes > machine_msg_max() || shape->bytes > machine_msg_total())
 		return "kernel.msgmax, and no permission to raise it";
 	return NULL;
@@ -64,9 +110,9 @@ ALWAYS_INLINE int sysv_receive(struct link *link, void *buffer, size_t bytes)
 static const struct transport_calls sysv_calls = {.send = sysv_send, .receive = sysv_receive};
 TRANSPORT_LOOPS(sysv)
 
-const struct transport transport_sysv = {.name = "sysv",
-					 .title = "System V queue",
-					 .refuse = refuse,
-					 .create = create,
-					 .destroy = destroy,
-					 .loops = &sysv_loops};
+const struct transport TRANSPORT = {.name = NAME,
+				    .title = TITLE,
+				    .refuse = refuse,
+				    .create = create,
+				    .destroy = destroy,
+				    .loops = &sysv_loops};

@@ -4,7 +4,7 @@
 
 _tenon_commands='create rm ls stat send recv peek work run lock sem event barrier once region shm bench doctor help version'
 
-_tenon_kinds='queue lock semaphore semaphore-set event condition barrier once region shm'
+_tenon_kinds='queue lock semaphore semaphore-set event condition barrier once region shm segment'
 
 _tenon_create_options()
 {
@@ -136,7 +136,7 @@ _tenon_value()
 	--capacity) _tenon_words "$word" rendezvous unbounded ;;
 	--tries) _tenon_words "$word" unlimited ;;
 	--kind) _tenon_words "$word" "$_tenon_kinds" ;;
-	--only) _tenon_list "$word" mq sem shm ;;
+	--only) _tenon_list "$word" mq msg sem shm ;;
 	--limits) _tenon_words "$word" kernel none ;;
 	--if-dead) _tenon_words "$word" run fail ;;
 	--dead) _tenon_names "$namespace" "$word" queue ;;
@@ -154,7 +154,7 @@ _tenon_operand()
 	local command=$1 position=$2 word=$3 namespace=$4 kind=$5
 
 	case $command:$position in
-	create:0) _tenon_words "$word" "$_tenon_kinds" ;;
+	create:0) _tenon_words "$word" "${_tenon_kinds% segment}" ;;
 	create:1) _tenon_names "$namespace" "$word" "$kind" ;;
 	send:0 | recv:0 | peek:0 | work:0) _tenon_names "$namespace" "$word" queue ;;
 	lock:0) _tenon_names "$namespace" "$word" lock ;;

@@ -68,7 +68,7 @@ extern "C" {
  * Errors beside those that the standard names: EBADMSG the shared memory of the queue is damaged;
  * ENOSPC the memory behind the namespace is full, EFBIG RLIMIT_FSIZE (both of mq_send, too); EUSERS
  * 1024 processes have it open; EPROTO it was made by another version of this library; EPERM the
- * namespace belongs to somebody unexpected.
+ * namespace belongs to somebody unexpected; EIDRM somebody has destroyed it (tenon/queue.h).
  */
 
 /* For the flags of tenon_mq_open: this program will not poll the descriptor, nor hand it to

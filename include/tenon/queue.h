@@ -171,7 +171,8 @@ TENON_PUBLIC int tenon_queue_destroy(struct tenon_queue *queue);
  * enough was received, or the limit raised; DROP_OLDEST drops as many messages as it needs.  A
  * limit below what is queued drops nothing: it keeps senders waiting until there is room.  A
  * message that is longer than the limit alone waits as well, since the limit can be raised (-EAGAIN
- * with NONBLOCK, FAIL and DROP_OLDEST, which drops nothing for it; DROP_NEWEST drops it).
+ * with NONBLOCK, FAIL and DROP_OLDEST, which drops nothing for it; DROP_NEWEST drops it).  Where
+ * what is under lease leaves no room, DROP_OLDEST drops all the others and gives -EAGAIN.
  *
  * Who waits for room is woken whenever something was received, and sends if it fits; short messages
  * may overtake a long one that way.  tenon_queue_wait(), descriptors and waitsets say WRITABLE when

@@ -12,9 +12,9 @@
  * Unlike the rest of the library these calls return -1 and set errno, but for those that say so.
  *
  * Identity.  The table of keys and identifiers is the folder of the namespace that NULL stands for
- * (tenon/tenon.h).  An object is there until it is removed, as the kernel's are until the machine is
- * restarted.  It has a name for the other interfaces and the shell, "/sysv-" and four hexadecimal
- * digits, which tenon_sysv_name() tells; with the calls of those it keeps the promises of both.  An
+ * (tenon/tenon.h).  An object is there until it is removed, as the kernel's are until the machine
+ * is restarted.  It has a name for the other interfaces and the shell, "/sysv-" and four
+ * hexadecimal digits, which tenon_sysv_name() tells; with the calls of those it keeps the promises of both.  An
  * identifier has a random part, so that it is not soon another object's.  32768 of each kind fit
  * into a namespace.
  *
@@ -55,6 +55,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct timespec; /* where a strict standard does without */
 
 /*
  * Message queues: each a TYPED queue of tenon/queue.h.
@@ -122,8 +124,8 @@ TENON_PUBLIC int tenon_shmctl(int id, int command, struct shmid_ds *status);
 TENON_PUBLIC void tenon_sysv_credentials(void);
 
 /*
- * For tools.  Like the rest of the library, and unlike the calls above, these return 0 or a negative
- * errno.  `kind` is TENON_KIND_QUEUE, TENON_KIND_SEMAPHORE_SET or TENON_KIND_SEGMENT.
+ * For tools.  Like the rest of the library, and unlike the calls above, these return 0 or a
+ * negative errno.  `kind` is TENON_KIND_QUEUE, TENON_KIND_SEMAPHORE_SET or TENON_KIND_SEGMENT.
  */
 
 /* Room for a name, with its null byte. */
@@ -148,6 +150,55 @@ TENON_PUBLIC int tenon_sysv_identify(uint32_t kind, const char *name,
 
 /* Removes it, as IPC_RMID does.  -EPERM the caller is neither owner nor creator; as above. */
 TENON_PUBLIC int tenon_sysv_remove(uint32_t kind, const char *name);
+
+/* A segment of shared memory, by its name.  To open one makes nobody counted as attached. */
+struct tenon_segment;
+
+/* -ENOENT there is none, or it is removed and nobody has it attached; -EACCES; -EINVAL; -EBADMSG,
+ * -EPROTO, -EUSERS as above. */
+TENON_PUBLIC int tenon_segment_open(const char *name, struct tenon_segment **ret_segment);
+
+/* NULL is allowed; answers NULL. */
+TENON_PUBLIC struct tenon_segment *tenon_segment_close(struct tenon_segment *segment);
+
+/* As tenon_shmctl's IPC_RMID.  -ENOENT; -EACCES; -EPERM. */
+TENON_PUBLIC int tenon_segment_remove(const char *name);
+
+struct tenon_segment_status {
+	uint32_t size, flags; /* set by the caller: sizeof, 0 */
+	uint32_t mode, uid, gid;
+	uint32_t participants; /* processes that have it attached */
+	uint32_t max_participants;
+	uint32_t damaged;    /* 1: a file of it was cut off */
+	uint32_t is_removed; /* 1: it goes with the last who has it attached */
+	uint32_t is_locked, is_sparse;
+	uint32_t reserved;
+	uint64_t id; /* random */
+	uint64_t bytes, memory_bytes;
+	uint64_t attachments;
+	int64_t created_ns, attached_ns, detached_ns; /* CLOCK_REALTIME; 0: never */
+	int32_t creator_pid, last_pid;
+	int32_t identifier, key; /* IPC_PRIVATE: none */
+};
+
+/* Reads the status.  -EINVAL. */
+TENON_PUBLIC int tenon_segment_status(struct tenon_segment *segment,
+				      struct tenon_segment_status *ret_status);
+
+/* A process that has it attached. */
+struct tenon_segment_user {
+	int32_t pid; /* in its own pid namespace; 0: just forked */
+	uint32_t uid;
+	uint32_t attachments;
+	uint32_t reserved;
+	int64_t attached_ns; /* when the process came to it */
+};
+
+/* Calls `visit` for each of them; a non-zero answer ends it and is returned. */
+TENON_PUBLIC int tenon_segment_attached(struct tenon_segment *segment,
+					int (*visit)(const struct tenon_segment_user *user,
+						     void *context),
+					void *context);
 
 #ifdef __cplusplus
 }

@@ -122,6 +122,11 @@ static inline uint32_t tni_fetch_or32(struct tni_a32 *word, uint32_t value)
 	return atomic_fetch_or_explicit(&word->v, value, memory_order_acq_rel);
 }
 
+static inline uint32_t tni_fetch_and32(struct tni_a32 *word, uint32_t value)
+{
+	return atomic_fetch_and_explicit(&word->v, value, memory_order_acq_rel);
+}
+
 static inline uint64_t tni_fetch_or64(struct tni_a64 *word, uint64_t value)
 {
 	return atomic_fetch_or_explicit(&word->v, value, memory_order_acq_rel);

@@ -55,4 +55,21 @@ struct tni_waitroom {
 _Static_assert(sizeof(struct tni_waitroom) == 768, "waitroom");
 _Static_assert(offsetof(struct tni_waitroom, asleep) == 128, "waitroom");
 
+/* Where sleepers for a message want different ones: those who want the same are in a lane, which has
+ * an event of its own.  Lane 0 is that of who may want any, and its event the class's. */
+#define TNI_LANES 64u
+#define TNI_LANES_ALL UINT64_MAX
+
+struct tni_lanes {
+	struct tni_a64 used;		     /* bits of those in which somebody may be asleep */
+	struct tni_a32 event[TNI_LANES - 1]; /* of those from 1 on */
+	uint32_t reserved;
+	struct tni_a32 told[TNI_LANES]; /* the event as of which all of a lane were woken */
+	uint64_t reserved2[15];
+};
+
+_Static_assert(sizeof(struct tni_lanes) == 640, "lanes");
+_Static_assert(offsetof(struct tni_lanes, event) == 8, "lanes");
+_Static_assert(offsetof(struct tni_lanes, told) == 264, "lanes");
+
 #endif

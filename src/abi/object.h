@@ -80,7 +80,9 @@ struct tni_participant {
 	/* The last registration of a queue's whose message has come (object/queue_notice.c; 0
 	 * none), and who has sent it. */
 	struct tni_a32 notice_serial, notice_pid, notice_uid;
-	uint64_t reserved2[2];
+	/* Of a segment: how often the process has attached it, and its descriptor of the data. */
+	struct tni_a32 attachments, data_fd;
+	uint64_t reserved2;
 };
 
 _Static_assert(sizeof(struct tni_participant) == 64, "participant");

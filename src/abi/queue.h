@@ -138,7 +138,7 @@ struct tni_send_side {
 	struct tni_a64 high_bytes;
 	struct tni_a64 waits;
 	struct tni_a64 level;	   /* writable descriptor: 1 there is a packet; journaled */
-	struct tni_a64 woken_sent; /* typed: `sent` when all receivers were last woken */
+	struct tni_a64 woken_sent; /* typed: `sent` when waking receivers was last begun */
 	uint64_t reserved2[8];
 	struct tni_pool receipts;
 	struct tni_pool loans;
@@ -241,11 +241,12 @@ struct tni_queue_notice {
 
 _Static_assert(sizeof(struct tni_queue_notice) == 32, "queue notice");
 
-/* Of a queue with a limit of bytes: at which `done`, and which limit, all who wait for room were
- * last woken. */
+/* Of a queue with a limit of bytes: how often that was set, and at which `done`, and which of those
+ * times, all who wait for room were last woken. */
 struct tni_queue_room {
-	struct tni_a64 woken_done, woken_limit;
-	uint64_t reserved[6];
+	struct tni_a64 changes; /* under the receivers' lock */
+	struct tni_a64 woken_done, woken_changes;
+	uint64_t reserved[5];
 };
 
 _Static_assert(sizeof(struct tni_queue_room) == 64, "queue room");
@@ -265,6 +266,7 @@ struct tni_queue_control {
 	struct tni_queue_idle idle;
 	struct tni_queue_uniform uniform;
 	struct tni_queue_room room;
+	struct tni_lanes lanes; /* typed: of the types that receivers wait for */
 };
 
 _Static_assert(offsetof(struct tni_queue_control, notice) -
@@ -275,6 +277,7 @@ _Static_assert(offsetof(struct tni_queue_control, notice) -
 _Static_assert(offsetof(struct tni_queue_control, idle) % 64 == 0, "queue control");
 _Static_assert(offsetof(struct tni_queue_control, uniform) % 64 == 0, "queue control");
 _Static_assert(offsetof(struct tni_queue_control, room) % 64 == 0, "queue control");
+_Static_assert(offsetof(struct tni_queue_control, lanes) % 64 == 0, "queue control");
 
 _Static_assert(sizeof(struct tni_queue_control) <= 2 * TNI_PAGE_BYTES, "queue control");
 

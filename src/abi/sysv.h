@@ -4,8 +4,8 @@
 
 /*
  * What an object of System V has more than others: its identity, in the page of the object's header
- * (abi/object.h).  What is no struct tni_a32 is written before the file gets a name and never again;
- * a process keeps its own checked copy.
+ * (abi/object.h).  What is no struct tni_a32 is written before the file gets a name and never
+ * again; a process keeps its own checked copy.
  */
 
 #include <stddef.h>

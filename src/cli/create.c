@@ -195,6 +195,7 @@ static int parse_request(int option, struct create_request *request)
 	case OPTION_ORDER:
 	case OPTION_FULL:
 	case OPTION_MESSAGE_SIZE:
+	case OPTION_MAX_BYTES:
 		return parse_queue_option(option, &making->queue);
 	case OPTION_MODE:
 	case OPTION_PARTICIPANTS:

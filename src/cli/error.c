@@ -159,7 +159,7 @@ static void report_missing(const struct cli_kind *kind, const char *name)
 	else if (search.found[0])
 		cli_kind_warn(kind, name, "there is no such %s in '%s'; did you mean '%s'?",
 			      kind->name, cli_namespace(), search.found);
-	else if (cli_current == &cli_command_rm || kind == &cli_kind_any)
+	else if (cli_current == &cli_command_rm || kind == &cli_kind_any || !kind->options)
 		cli_kind_warn(kind, name,
 			      "there is no such %s in '%s'; 'tenon ls' shows those that are there",
 			      kind->name, cli_namespace());

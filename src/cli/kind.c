@@ -13,17 +13,9 @@
 #include <string.h>
 
 const struct cli_kind *const cli_kinds[] = {
-	&cli_kind_queue,
-	&cli_kind_lock,
-	&cli_kind_semaphore,
-	&cli_kind_semaphore_set,
-	&cli_kind_event,
-	&cli_kind_condition,
-	&cli_kind_barrier,
-	&cli_kind_once,
-	&cli_kind_region,
-	&cli_kind_shm,
-	NULL,
+	&cli_kind_queue,  &cli_kind_lock,      &cli_kind_semaphore, &cli_kind_semaphore_set,
+	&cli_kind_event,  &cli_kind_condition, &cli_kind_barrier,   &cli_kind_once,
+	&cli_kind_region, &cli_kind_shm,       &cli_kind_segment,   NULL,
 };
 
 const struct cli_kind cli_kind_any = {.name = "object", .plural = "objects"};

@@ -44,6 +44,7 @@ struct cli_object {
 		struct tenon_region_status region;
 		struct tenon_semaphore_set_status semaphore_set;
 		struct tenon_shm_status shm;
+		struct tenon_segment_status segment;
 	} status;
 };
 
@@ -144,7 +145,7 @@ struct cli_kind {
 
 extern const struct cli_kind cli_kind_queue, cli_kind_lock, cli_kind_semaphore, cli_kind_event,
 	cli_kind_condition, cli_kind_barrier, cli_kind_once, cli_kind_region,
-	cli_kind_semaphore_set, cli_kind_shm;
+	cli_kind_semaphore_set, cli_kind_shm, cli_kind_segment;
 
 /* A kind's open, close and read, made of the library's calls, which are called the same for all of
  * them: `noun` is the kind, `options` the member of struct cli_making.  And their places in its

@@ -234,6 +234,7 @@ static void add_json(const struct cli_object *object, struct json_object *json)
 	cli_json_add_signed(json, "last_receive_ns", status->last_receive_ns);
 	cli_json_add_signed(json, "notify_pid", status->notify_pid);
 	cli_json_add_number(json, "split_mode", status->split_mode);
+	cli_json_add_number(json, "destroyed", status->destroyed);
 }
 
 /* What dead processes held: counted before it is freed. */

@@ -43,6 +43,9 @@ static void print_long(const struct cli_entry *entry, char end)
 	int error;
 
 	error = cli_object_open(&object, entry->kind, entry->name, NULL);
+	/* It has gone meanwhile; or it was over, and opening it has cleared it away. */
+	if (error == -ENOENT)
+		return;
 	if (error) {
 		print_columns(entry->kind->name, "?", "?", &columns, "?", "?");
 		print_name(entry->name, end);
@@ -208,11 +211,12 @@ const struct cli_command cli_command_ls = {
 		"                 barrier    arrived/count, waiting processes, rounds\n"
 		"                 once       state, waiting processes, process id of who does it\n"
 		"                 region     size, largest size, seals\n"
+		"                 segment    size, how often it is attached, key\n"
 		"  -0, --null   a null byte after each, for names with newlines\n"
 		"      --json   an array of what 'tenon stat --json' tells of each, without "
 		"processes,\n"
 		"               values of semaphore sets and what is placed in regions\n"
 		"      --kind KIND  only these: queue, lock, semaphore, semaphore-set, event,\n"
-		"               condition, barrier, once, region\n",
+		"               condition, barrier, once, region, shm, segment\n",
 	.run = run,
 };

@@ -122,6 +122,25 @@ int tni_file_reopen_at_once(int fd, int access, int *ret_fd)
 	return reopen(fd, access | O_NONBLOCK, ret_fd);
 }
 
+int tni_file_lock(int fd, int64_t offset)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+	int result;
+
+	do
+		result = fcntl(fd, F_OFD_SETLKW, &lock);
+	while (result != 0 && errno == EINTR);
+	return result == 0 ? 0 : -errno;
+}
+
+void tni_file_unlock(int fd)
+{
+	struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+	fcntl(fd, F_OFD_SETLK, &lock);
+}
+
 int tni_file_inode(int directory_fd, const char *name, uint64_t *ret_inode)
 {
 	struct stat status;

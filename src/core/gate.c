@@ -46,6 +46,16 @@
  * nothing to wake for and no participant's bit says that it has somebody asleep: who announces has set its
  * bit before.  (Who receives faster than the sender unlocks would leave the flag there for good.)
  *
+ * Lanes.  In a typed queue a message suits some of those who sleep for one, and to wake all of them would cost the
+ * more the more there are.  So who wants one type sleeps on the event of a lane, and says so by a bit, which it sets
+ * behind reading that event, and before it announces.  Who has sent one message, of which all that were sent before it have been told
+ * (object/queue_side.c), takes the bits of that lane and of lane 0 away, counts their events, unlocks, and wakes those; in the
+ * other lanes nobody can go on.  A bit that was set before is found; one that is set behind belongs to somebody who has read the event
+ * before it was counted, and does not fall asleep, or looks for messages behind the unlocking.  Behind waking a lane it says as of
+ * which count of the event all there were woken; who was woken itself, perhaps in the place of somebody whose waker has died, wakes
+ * the lanes of which that is not said.  Whoever repairs wakes all
+ * lanes, whatever the bits say, and so do all others who do not know whom it may suit.
+ *
  * Between calls a process may hold something as well; a sleeper then has the stakes of the others in its
  * vector (core/stake.c).
  *
@@ -129,6 +139,15 @@ static int wait_event(struct tni_a32 *event, uint32_t expected, int64_t deadline
 	return errno == ETIMEDOUT && soon < deadline_ns ? -EAGAIN : -errno;
 }
 
+/* What a sleeper of a class sleeps on. */
+static struct tni_a32 *event_of(const struct tni_gatehouse *house, const struct tni_sleep *sleep,
+				uint32_t class)
+{
+	if (class == TNI_CLASS_MESSAGE && sleep->lane != 0)
+		return &house->lanes->event[sleep->lane - 1];
+	return &house->waitroom->event[class];
+}
+
 static void put_waiter(struct futex_waitv *waiters, uint32_t *count, const void *word,
 		       uint32_t expected)
 {
@@ -149,7 +168,7 @@ static uint32_t list_words(const struct tni_gatehouse *house, const struct tni_s
 	first_event = count;
 	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
 		if (sleep->classes & TNI_CLASS_BIT(class))
-			put_waiter(words, &count, &house->waitroom->event[class],
+			put_waiter(words, &count, event_of(house, sleep, class),
 				   sleep->event[class]);
 	*ret_count = count;
 	return first_event;
@@ -170,7 +189,7 @@ static int wait_any(struct tni_gatehouse *house, const struct tni_sleep *sleep, 
 	int woken;
 
 	if (tni_get32(&no_waitv))
-		return wait_event(&house->waitroom->event[first_class], sleep->event[first_class],
+		return wait_event(event_of(house, sleep, first_class), sleep->event[first_class],
 				  deadline_ns);
 	first_event = list_words(house, sleep, gate_count, words, &count);
 	woken = tni_words_wait(words, count, deadline_ns,
@@ -264,14 +283,35 @@ void tni_gatehouse_forget(struct tni_gatehouse *house, uint32_t participant)
 				~(UINT64_C(1) << (participant % 64)));
 }
 
-void tni_event_count(struct tni_gatehouse *house, uint32_t class)
+static struct tni_a32 *event_of_lane(struct tni_gatehouse *house, uint32_t lane)
 {
-	tni_fetch_add32(&house->waitroom->event[class], 1); /* ORD(event) */
+	return lane == 0 ? &house->waitroom->event[TNI_CLASS_MESSAGE]
+			 : &house->lanes->event[lane - 1];
 }
 
-uint32_t tni_event_wake(struct tni_gatehouse *house, uint32_t class, uint32_t count)
+static void count_lanes(struct tni_gatehouse *house, uint64_t lanes)
 {
-	struct tni_a32 *event = &house->waitroom->event[class];
+	tni_fetch_and64(&house->lanes->used, ~lanes);
+	for (uint32_t lane = 0; lane < TNI_LANES; lane++)
+		if (lanes >> lane & 1)
+			tni_fetch_add32(event_of_lane(house, lane), 1); /* ORD(event) */
+}
+
+static bool has_lanes(const struct tni_gatehouse *house, uint32_t class)
+{
+	return house->lanes && class == TNI_CLASS_MESSAGE;
+}
+
+void tni_event_count(struct tni_gatehouse *house, uint32_t class)
+{
+	if (has_lanes(house, class))
+		count_lanes(house, TNI_LANES_ALL);
+	else
+		tni_fetch_add32(&house->waitroom->event[class], 1); /* ORD(event) */
+}
+
+static uint32_t wake_word(struct tni_a32 *event, uint32_t count)
+{
 	long woken;
 
 	if (TNI_FAULT(TNI_FAULT_NO_WAKE))
@@ -279,6 +319,46 @@ uint32_t tni_event_wake(struct tni_gatehouse *house, uint32_t class, uint32_t co
 	woken = syscall(SYS_futex, event, FUTEX_WAKE, count > INT_MAX ? INT_MAX : count, NULL, NULL,
 			0);
 	return woken > 0 ? (uint32_t)woken : 0;
+}
+
+static uint32_t wake_lane(struct tni_gatehouse *house, uint32_t lane, uint32_t count)
+{
+	struct tni_a32 *event = event_of_lane(house, lane);
+	uint32_t counted = tni_get32(event), woken = wake_word(event, count);
+
+	/* Who dies in between leaves it owed. */
+	tni_step();
+	if (woken < count)
+		tni_set32(&house->lanes->told[lane], counted);
+	return woken;
+}
+
+uint64_t tni_lanes_owed(const struct tni_gatehouse *house)
+{
+	const struct tni_lanes *all = house->lanes;
+	uint64_t lanes = tni_get32(&house->waitroom->event[TNI_CLASS_MESSAGE]) !=
+			 tni_get32(&all->told[0]);
+
+	for (uint32_t lane = 1; lane < TNI_LANES; lane++)
+		if (tni_get32(&all->event[lane - 1]) != tni_get32(&all->told[lane]))
+			lanes |= UINT64_C(1) << lane;
+	return lanes;
+}
+
+static uint32_t wake_lanes(struct tni_gatehouse *house, uint64_t lanes, uint32_t count)
+{
+	uint32_t woken = 0;
+
+	for (uint32_t lane = 0; lane < TNI_LANES && woken < count; lane++)
+		if (lanes >> lane & 1)
+			woken += wake_lane(house, lane, count - woken);
+	return woken;
+}
+
+uint32_t tni_event_wake(struct tni_gatehouse *house, uint32_t class, uint32_t count)
+{
+	return has_lanes(house, class) ? wake_lanes(house, TNI_LANES_ALL, count)
+				       : wake_word(&house->waitroom->event[class], count);
 }
 
 /* Takes the flag of a class away, unless somebody has announced since the word became `released`. */
@@ -504,8 +584,10 @@ void tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
 		     void *context)
 {
 	struct tni_gate *gate = house->gate[which];
-	uint64_t word = tni_get64(&gate->word);
+	/* ORD(gate): behind who has announced it finds the bit of his lane. */
+	uint64_t word = tni_load_acquire64(&gate->word);
 	struct tni_wakes wakes;
+	uint64_t lanes = 0;
 
 	do {
 		wakes = (struct tni_wakes){.count = {0}};
@@ -517,8 +599,14 @@ void tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
 		for (uint32_t class = 0; class < TNI_CLASSES; class ++)
 			if (wakes.count[class] > 0)
 				tni_event_count(house, class);
+		if (wakes.lanes != 0)
+			count_lanes(house, wakes.lanes);
+		/* Their bits are gone now. */
+		lanes |= wakes.lanes;
 		/* ORD(gate): releases what was done under the lock. */
 	} while (!tni_cas64(&gate->word, &word, word & ~TNI_GATE_HELD));
+	if (lanes != 0)
+		wake_lanes(house, lanes, UINT32_MAX);
 	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
 		if (wakes.count[class] > 0)
 			wake(house, which, class, wakes.count[class], word);
@@ -540,7 +628,9 @@ void tni_sleep_announce(struct tni_gatehouse *house, struct tni_sleep *sleep)
 	/* ORD(event): read before the announcement. */
 	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
 		if (sleep->classes & TNI_CLASS_BIT(class))
-			sleep->event[class] = tni_load_acquire32(&house->waitroom->event[class]);
+			sleep->event[class] = tni_load_acquire32(event_of(house, sleep, class));
+	if (house->lanes && sleep->classes & TNI_CLASS_BIT(TNI_CLASS_MESSAGE))
+		tni_fetch_or64(&house->lanes->used, UINT64_C(1) << sleep->lane);
 	for (uint32_t i = 0; i < house->gates; i++)
 		sleep->low[i] = announce(house->gate[i], sleep->classes);
 }
@@ -554,7 +644,7 @@ bool tni_sleep_was_called(const struct tni_gatehouse *house, const struct tni_sl
 {
 	for (uint32_t class = 0; class < TNI_CLASSES; class ++)
 		if ((sleep->classes & TNI_CLASS_BIT(class)) &&
-		    tni_load_acquire32(&house->waitroom->event[class]) != sleep->event[class])
+		    tni_load_acquire32(event_of(house, sleep, class)) != sleep->event[class])
 			return true; /* ORD(event) */
 	return false;
 }

@@ -29,8 +29,9 @@ struct tni_gatehouse {
 	 * does. */
 	bool is_inheriting;
 	struct tni_waitroom *waitroom;
-	uint32_t participant; /* own index */
-	uint32_t top;	      /* participants that may have a bit: a bound for scans */
+	struct tni_lanes *lanes; /* of class MESSAGE; NULL: there are none */
+	uint32_t participant;	 /* own index */
+	uint32_t top;		 /* participants that may have a bit: a bound for scans */
 	struct tni_a32 asleep[TNI_CLASSES]; /* own threads */
 	/* Whether no living participant has this thread, or only the caller is it; for locks of
 	 * whose owner's death the kernel did not tell. */
@@ -114,6 +115,8 @@ static inline bool tni_gate_unlock_quiet(struct tni_gate *gate)
 /* How many sleepers of each class can go on; 0 none. */
 struct tni_wakes {
 	uint32_t count[TNI_CLASSES];
+	/* Of class MESSAGE, if its count is 0: all in these lanes, and nobody in the others. */
+	uint64_t lanes;
 };
 
 /*
@@ -130,6 +133,7 @@ void tni_gate_unlock(struct tni_gatehouse *house, uint32_t which,
 /* A sleeper's ticket. */
 struct tni_sleep {
 	uint32_t classes;	     /* TNI_CLASS_BIT() of each */
+	uint32_t lane;		     /* of class MESSAGE; set by who begins it, or 0 */
 	uint32_t event[TNI_CLASSES]; /* values of these classes' events before the announcement */
 	uint32_t low[TNI_GATES];     /* of the gates' words, when announced */
 	/* Stakes of others, whose deaths it is to be told of, too; the caller's to fill in. */
@@ -147,6 +151,7 @@ struct tni_sleep {
 static inline void tni_sleep_set(struct tni_sleep *ret_sleep, uint32_t classes)
 {
 	ret_sleep->classes = classes;
+	ret_sleep->lane = 0;
 	ret_sleep->stakes = 0;
 }
 
@@ -202,6 +207,14 @@ void tni_gatehouse_wake(struct tni_gatehouse *house, uint32_t class, uint32_t co
  * woken. */
 void tni_event_count(struct tni_gatehouse *house, uint32_t class);
 uint32_t tni_event_wake(struct tni_gatehouse *house, uint32_t class, uint32_t count);
+
+/* Lanes in which somebody may be asleep; and whose event was counted, and that perhaps nobody has
+ * woken: who was to may have died. */
+static inline uint64_t tni_lanes_used(const struct tni_gatehouse *house)
+{
+	return tni_get64(&house->lanes->used);
+}
+uint64_t tni_lanes_owed(const struct tni_gatehouse *house);
 
 /* Wakes all who sleep for anything. */
 void tni_gatehouse_rouse(struct tni_gatehouse *house);

@@ -17,6 +17,7 @@
 
 #include "abi/queue.h"
 #include "abi/region.h"
+#include "abi/segment.h"
 #include "abi/semaphore_set.h"
 #include "abi/sync.h"
 #include "abi/sysv.h"
@@ -40,7 +41,8 @@
 	M(tni_participant, staked) M(tni_participant, attached_ns) \
 	M(tni_participant, pid_namespace) M(tni_participant, blocked) \
 	M(tni_participant, notice_serial) M(tni_participant, notice_pid) \
-	M(tni_participant, notice_uid) M(tni_participant, reserved2)
+	M(tni_participant, notice_uid) M(tni_participant, attachments) \
+	M(tni_participant, data_fd) M(tni_participant, reserved2)
 
 #define TNI_LAYOUT_GATE(M) \
 	M(tni_gate, word) M(tni_gate, cpu) M(tni_gate, repairs)
@@ -48,6 +50,10 @@
 #define TNI_LAYOUT_WAITROOM(M) \
 	M(tni_waitroom, event) M(tni_waitroom, reserved) \
 	M(tni_waitroom, asleep)
+
+#define TNI_LAYOUT_LANES(M) \
+	M(tni_lanes, used) M(tni_lanes, event) M(tni_lanes, reserved) M(tni_lanes, told) \
+	M(tni_lanes, reserved2)
 
 #define TNI_LAYOUT_QUEUE_ATTRIBUTES(M) \
 	M(tni_queue_attributes, order) M(tni_queue_attributes, full) \
@@ -113,10 +119,12 @@
 	M(tni_queue_control, send) M(tni_queue_control, receive) M(tni_queue_control, waitroom) \
 	M(tni_queue_control, poll_wanted) M(tni_queue_control, notice) \
 	M(tni_queue_control, pair_level) M(tni_queue_control, pair_epoch) M(tni_queue_control, flag_changes_begun) M(tni_queue_control, flag_changes_done) M(tni_queue_control, max_bytes) \
-	M(tni_queue_control, idle) M(tni_queue_control, uniform) M(tni_queue_control, room)
+	M(tni_queue_control, idle) M(tni_queue_control, uniform) M(tni_queue_control, room) \
+	M(tni_queue_control, lanes)
 
 #define TNI_LAYOUT_QUEUE_ROOM(M) \
-	M(tni_queue_room, woken_done) M(tni_queue_room, woken_limit) M(tni_queue_room, reserved)
+	M(tni_queue_room, changes) M(tni_queue_room, woken_done) M(tni_queue_room, woken_changes) \
+	M(tni_queue_room, reserved)
 
 #define TNI_LAYOUT_QUEUE_UNIFORM(M) \
 	M(tni_queue_uniform, from) M(tni_queue_uniform, key) M(tni_queue_uniform, reserved)
@@ -194,6 +202,11 @@
 	M(tni_set_head, operated_ns) M(tni_set_head, operations) M(tni_set_head, changed_ns) \
 	M(tni_set_head, undone) M(tni_set_head, reserved2)
 
+#define TNI_LAYOUT_SEGMENT_CONTROL(M) \
+	M(tni_segment_control, flags) M(tni_segment_control, creator_pid) \
+	M(tni_segment_control, state) M(tni_segment_control, last_pid) \
+	M(tni_segment_control, attached_ns) M(tni_segment_control, detached_ns)
+
 #define TNI_LAYOUT_SYSV_PERMISSION(M) \
 	M(tni_sysv_permission, uid) M(tni_sysv_permission, gid) M(tni_sysv_permission, mode) \
 	M(tni_sysv_permission, reserved) M(tni_sysv_permission, changed_ns) \
@@ -210,6 +223,7 @@
 	S(tni_participant, TNI_LAYOUT_PARTICIPANT) \
 	S(tni_gate, TNI_LAYOUT_GATE) \
 	S(tni_waitroom, TNI_LAYOUT_WAITROOM) \
+	S(tni_lanes, TNI_LAYOUT_LANES) \
 	S(tni_queue_attributes, TNI_LAYOUT_QUEUE_ATTRIBUTES) \
 	S(tni_journal_entry, TNI_LAYOUT_JOURNAL_ENTRY) \
 	S(tni_journal, TNI_LAYOUT_JOURNAL) \
@@ -238,6 +252,7 @@
 	S(tni_set_entry, TNI_LAYOUT_SET_ENTRY) \
 	S(tni_set_waiter, TNI_LAYOUT_SET_WAITER) \
 	S(tni_set_head, TNI_LAYOUT_SET_HEAD) \
+	S(tni_segment_control, TNI_LAYOUT_SEGMENT_CONTROL) \
 	S(tni_sysv_permission, TNI_LAYOUT_SYSV_PERMISSION) \
 	S(tni_sysv_part, TNI_LAYOUT_SYSV_PART)
 
@@ -245,7 +260,7 @@
 #define TNI_LAYOUT_PARTS \
 	TNI_GATE_OWNER, TNI_GATE_OWNER_DIED, TNI_GATE_WAITERS, TNI_GATE_EPOCH_ONE, \
 	TNI_GATE_EPOCH, TNI_GATE_HOLDER, TNI_GATE_FLAGS, TNI_GATE_FLAG(0), TNI_CLASS_LOCK_0, \
-	TNI_CLASS_LOCK_1, TNI_CLASS_MESSAGE, TNI_CLASS_ROOM, TNI_CLASS_RECEIPT, \
+	TNI_CLASS_LOCK_1, TNI_CLASS_MESSAGE, TNI_CLASS_ROOM, TNI_CLASS_RECEIPT, TNI_LANES, \
 	TNI_PARTICIPANT_FREE, TNI_PARTICIPANT_ATTACHED, TNI_PARTICIPANT_BURIED, TNI_STAKES_A_PAGE, \
 	TNI_STAKE_FIRST_OFFSET, TNI_STAKE_BYTES, TNI_STAKE_OWNER, TNI_STAKE_WAITERS, TNI_STAKE_DIED, TNI_FREED_LINK, \
 	TNI_FREED_PUSH_ONE, TNI_FREED_PUSHES, TNI_FREED_GRAB_ONE, TNI_FREED_GRABS, \
@@ -257,7 +272,8 @@
 	TNI_RECEIPT_CANCELLED, TNI_RECEIPT_STATE_MASK, TNI_RECEIPT_ORPHAN, TNI_TREE_KEY, \
 	TNI_TREE_AGE, TNI_WANTED_PAIR, TNI_PAIR_SETTLED, TNI_WANTED_NOTICE, TNI_BYTES_LIMITED, TNI_QUEUE_DESTROYED, TNI_NOTICE_NONE, TNI_NOTICE_ARMED, \
 	TNI_NOTICE_WITHHELD, TNI_NOTICE_FIRING, TNI_ACCESS_GIVEN, TNI_SYSV_OFFSET, TNI_SYSV_INDEX_BITS, \
-	TNI_SYSV_BORN, TNI_SYSV_REMOVING, TNI_SYSV_REMOVED, TNI_SYSV_UNSETTLED, TNI_FORK_BIT, TNI_LOCK_SOUND, TNI_LOCK_OWNER_DIED, TNI_LOCK_LOST, TNI_LOCK_DONE, \
+	TNI_SYSV_BORN, TNI_SYSV_REMOVING, TNI_SYSV_REMOVED, TNI_SYSV_UNSETTLED, TNI_SEGMENT_OFFSET, \
+	TNI_SEGMENT_SPARSE, TNI_SEGMENT_REMOVED, TNI_SEGMENT_LOCKED, TNI_FORK_BIT, TNI_LOCK_SOUND, TNI_LOCK_OWNER_DIED, TNI_LOCK_LOST, TNI_LOCK_DONE, \
 	TNI_TURNSTILE_VALUE, TNI_TURNSTILE_CLAIMING, TNI_TURNSTILE_WIDE, TNI_TURNSTILE_OWED, \
 	TNI_TURNSTILE_EPOCH_ONE, TNI_TURNSTILE_EPOCH, TNI_TURNSTILE_SLEEPERS, TNI_EVENT_SET, TNI_EVENT_TOKEN, \
 	TNI_EVENT_PULSE_ONE, TNI_EVENT_PULSES, TNI_BARRIER_ARRIVED, TNI_BARRIER_ROUND_ONE, \

@@ -142,6 +142,12 @@ void tni_namespace_key_file(uint32_t kind, uint32_t key, char *file_name)
 	snprintf(file_name, TNI_NAME_MAX + 1, "%c-key.%08x", letters[kind], key);
 }
 
+void tni_namespace_data_file(uint32_t kind, uint64_t inode, uint64_t id, char *file_name)
+{
+	snprintf(file_name, TNI_NAME_MAX + 1, "%c-data.%llx.%016llx", letters[kind],
+		 (unsigned long long)inode, (unsigned long long)id);
+}
+
 bool tni_namespace_link(const char *file_name, const char *name, char *link_name)
 {
 	if (strlen(name) <= TNI_NAME_MAX - 2)

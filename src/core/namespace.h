@@ -24,6 +24,10 @@ void tni_namespace_file(uint32_t kind, const char *name, char *file_name);
  * object's. */
 void tni_namespace_key_file(uint32_t kind, uint32_t key, char *file_name);
 
+/* What a file is called that has the memory of such an object, of which it says the inode, which is
+ * nobody's word, and the random number in its header. */
+void tni_namespace_data_file(uint32_t kind, uint64_t inode, uint64_t id, char *file_name);
+
 /* What a symbolic link beside that file is called which has the whole name, of a kind whose files
  * have no header; false: the file's name has it.  `link_name` has room for TNI_NAME_LINK_MAX +
  * 1. */

@@ -22,6 +22,7 @@
  * Memory is mapped through another open file description, on which there is never a lock: see map().
  * A forked child lets go of the description that it inherits, and attaches anew at its first call;
  * where it was forked while another thread had opened and not yet attached, that thread does: see core/registry.c.
+ * Of an object that lends its parent has attached for it: core/object_lend.c.
  *
  * Lock order: an object's burying, the registry's, the gates of one object; the stakes' mutex is the last.
  * Nobody waits for `burying`: who has it is at what is to be done.
@@ -414,13 +415,17 @@ bool tni_object_is_own(struct tni_object *object, uint32_t participant)
 		tni_get64(&entry->pid_namespace) == own_pid_namespace());
 }
 
-bool tni_object_may_live(struct tni_object *object, uint32_t participant)
+void tni_object_sign(struct tni_participant *entry)
 {
-	return tni_get64(&object->shared->mixed) && !tni_object_is_dead(object, participant);
+	tni_set32(&entry->pid, (uint32_t)getpid());
+	tni_set32(&entry->uid, geteuid());
+	tni_set64(&entry->pid_namespace, own_pid_namespace());
+	tni_set64(&entry->attached_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
 }
 
-/* -EAGAIN: it is another's; or its dead owner cannot be buried until then. */
-static int claim(struct tni_object *object, uint32_t index, int64_t deadline_ns)
+/* By the description `fd`, to which the lock belongs.  -EAGAIN: it is another's; or its dead owner cannot be buried until
+ * then. */
+static int claim(struct tni_object *object, int fd, uint32_t index, int64_t deadline_ns)
 {
 	struct tni_participant *entry = tni_object_participant(object, index);
 	uint32_t top = tni_get32(&object->shared->participants_top);
@@ -428,7 +433,7 @@ static int claim(struct tni_object *object, uint32_t index, int64_t deadline_ns)
 
 	if (!entry)
 		return -ENOSPC;
-	result = byte_lock(object->fd, index, F_WRLCK);
+	result = byte_lock(fd, index, F_WRLCK);
 	if (result != 0)
 		return result == -ENOLCK ? -ENOMEM : result;
 	while (top <= index && !tni_cas32(&object->shared->participants_top, &top, index + 1))
@@ -439,25 +444,26 @@ static int claim(struct tni_object *object, uint32_t index, int64_t deadline_ns)
 		result = object->bury(object, index, deadline_ns);
 	}
 	if (result != 0) {
-		byte_lock(object->fd, index, F_UNLCK);
+		byte_lock(fd, index, F_UNLCK);
 		return result == -ETIMEDOUT ? -EAGAIN : result;
 	}
 	tni_set32(&entry->blocked, 0);
 	tni_set32(&entry->notice_serial, 0);
-	tni_set32(&entry->pid, (uint32_t)getpid());
-	tni_set32(&entry->uid, geteuid());
-	tni_set64(&entry->pid_namespace, own_pid_namespace());
-	tni_set64(&entry->attached_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
+	tni_set32(&entry->attachments, 0);
+	tni_set32(&entry->data_fd, 0);
+	tni_object_sign(entry);
 	tni_store_release32(&entry->state, TNI_PARTICIPANT_ATTACHED); /* ORD(participant) */
-	object->participant = index;
 	return 0;
 }
 
-static int find_entry_until(struct tni_object *object, int64_t deadline_ns)
+static int find_entry_until(struct tni_object *object, int fd, int64_t deadline_ns,
+			    uint32_t *ret_index)
 {
 	for (uint32_t i = 0; i < object->header.participants_max; i++) {
-		int result = claim(object, i, deadline_ns);
+		int result = claim(object, fd, i, deadline_ns);
 
+		if (result == 0)
+			*ret_index = i;
 		if (result != -EAGAIN)
 			return result;
 	}
@@ -466,17 +472,17 @@ static int find_entry_until(struct tni_object *object, int64_t deadline_ns)
 
 /* The first entry that is free or whose owner is dead: so what the dead left is cleared away by those
  * who come.  Not where somebody is stopped who has the object locked, unless no other entry is left. */
-static int find_entry(struct tni_object *object)
+int tni_object_find_entry(struct tni_object *object, int fd, uint32_t *ret_index)
 {
-	int result = find_entry_until(object, tni_grace_ns());
+	int result = find_entry_until(object, fd, tni_grace_ns(), ret_index);
 
-	return result == -EUSERS ? find_entry_until(object, INT64_MAX) : result;
+	return result == -EUSERS ? find_entry_until(object, fd, INT64_MAX, ret_index) : result;
 }
 
 /* Takes an entry, and says so when all that depends on it is right. */
 static int attach(struct tni_object *object, uint32_t generation)
 {
-	int result = find_entry(object);
+	int result = tni_object_find_entry(object, object->fd, &object->participant);
 
 	if (result != 0)
 		return result;

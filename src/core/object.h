@@ -52,6 +52,11 @@ struct tni_object {
 	/* After attaching, before any other thread of the process takes it for done.  May be
 	 * NULL. */
 	void (*renew)(struct tni_object *object);
+	/* Gives a child that is about to be forked what this process has, in an entry of its
+	 * own, so that it is attached from its first moment on.  NULL: from its first call. */
+	void (*lend)(struct tni_object *object, struct tni_participant *entry);
+	int child_fd; /* what that entry's lock belongs to; 0: none */
+	uint32_t child_participant;
 	/* Wakes all who sleep at it, at whatever it consists of, who look for what has changed. */
 	void (*rouse)(struct tni_object *object);
 	pthread_mutex_t burying; /* threads of one process share its locks on bytes */
@@ -94,6 +99,17 @@ int tni_object_read_name(int directory_fd, const char *file_name, char *ret_name
 
 /* Attaches anew if this is a child that inherited the object. */
 int tni_object_reattach(struct tni_object *object);
+
+/* For that: an entry that is marked attached then, by a lock of the description `fd`; and says in
+ * it who this process is. */
+int tni_object_find_entry(struct tni_object *object, int fd, uint32_t *ret_index);
+void tni_object_sign(struct tni_participant *entry);
+
+/* Before a fork, with the registry locked: takes an entry for the child, if the object lends.  And
+ * in the child, and in its parent, afterwards. */
+void tni_object_lend(struct tni_object *object);
+bool tni_object_borrow(struct tni_object *object);
+void tni_object_lent(struct tni_object *object);
 
 /* A participant entry, or NULL if `index` cannot be. */
 struct tni_participant *tni_object_participant(struct tni_object *object, uint32_t index);

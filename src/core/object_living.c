@@ -47,3 +47,8 @@ bool tni_object_is_living(struct tni_object *object, uint32_t participant)
 	       (participant == object->participant ||
 		!has_ended(object, tni_object_participant(object, participant)));
 }
+
+bool tni_object_may_live(struct tni_object *object, uint32_t participant)
+{
+	return tni_get64(&object->shared->mixed) && !tni_object_is_dead(object, participant);
+}

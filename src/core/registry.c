@@ -25,6 +25,7 @@
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct tni_object *registry;
+static struct tni_file_hold *holds;
 static uint64_t forks;		  /* that this process made */
 static __thread int cancel_state; /* of the thread before it locked */
 static pthread_key_t thread_key;  /* set in those that have a stake */
@@ -61,14 +62,22 @@ int tni_registry_renew(struct tni_object *object)
 
 static void fork_prepare(void)
 {
+	TNI_NO_CANCEL;
+
 	pthread_mutex_lock(&mutex);
 	forks++;
+	for (struct tni_object *object = registry; object; object = object->next)
+		tni_object_lend(object);
 	tni_robust_lock();
 }
 
 static void fork_parent(void)
 {
+	TNI_NO_CANCEL;
+
 	tni_robust_unlock();
+	for (struct tni_object *object = registry; object; object = object->next)
+		tni_object_lent(object);
 	pthread_mutex_unlock(&mutex);
 }
 
@@ -78,7 +87,12 @@ static void fork_child(void)
 {
 	for (struct tni_object *object = registry; object; object = object->next) {
 		pthread_mutex_init(&object->burying, NULL);
+		if (tni_object_borrow(object))
+			continue;
 		if (tni_registry_renew(object) != 0) {
+			/* One who may not open it any more, and has it attached, shares the lock with its parent. */
+			if (object->lend)
+				continue;
 			/* Without one of its own the child must do without the object. */
 			close(object->fd);
 			object->fd = -1;
@@ -86,6 +100,9 @@ static void fork_child(void)
 			tni_set32(&object->renewed, tni_process_generation());
 		}
 	}
+	for (struct tni_file_hold *hold = holds; hold; hold = hold->next)
+		close(hold->fd);
+	holds = NULL;
 	pthread_mutex_init(&mutex, NULL);
 	tni_robust_renew();
 }
@@ -139,6 +156,48 @@ void tni_registry_note_thread(struct tni_thread *thread)
 	pthread_once(&once, make_thread_key);
 	if (has_thread_key)
 		pthread_setspecific(thread_key, thread);
+}
+
+/* The description is opened where no child can come that the list does not say it to. */
+int tni_registry_hold(struct tni_file_hold *hold, int fd, int64_t offset)
+{
+	int result;
+
+	tni_registry_forks();
+	tni_registry_lock();
+	result = tni_file_reopen(fd, &hold->fd);
+	if (result == 0) {
+		hold->fd = tni_file_lift(hold->fd);
+		hold->next = holds;
+		holds = hold;
+	} else {
+		hold->fd = 0;
+	}
+	tni_registry_unlock();
+	if (result != 0)
+		return result;
+	result = tni_file_lock(hold->fd, offset);
+	if (result != 0)
+		tni_registry_release(hold);
+	return result;
+}
+
+void tni_registry_release(struct tni_file_hold *hold)
+{
+	struct tni_file_hold **link = &holds;
+
+	if (hold->fd == 0)
+		return;
+	tni_registry_lock();
+	while (*link && *link != hold)
+		link = &(*link)->next;
+	if (*link)
+		*link = hold->next;
+	/* A child that has come without the fork handlers has the description, too. */
+	tni_file_unlock(hold->fd);
+	close(hold->fd);
+	hold->fd = 0;
+	tni_registry_unlock();
 }
 
 int tni_registry_enter(struct tni_object *object)

@@ -22,6 +22,16 @@ void tni_registry_note_thread(struct tni_thread *thread);
 void tni_registry_lock(void);
 void tni_registry_unlock(void);
 
+/* A lock on a byte of a file, waited for, that is this process's alone: a child that another thread
+ * forks meanwhile does not keep it.  0 in `fd`: none. */
+struct tni_file_hold {
+	struct tni_file_hold *next;
+	int fd;
+};
+
+int tni_registry_hold(struct tni_file_hold *hold, int fd, int64_t offset);
+void tni_registry_release(struct tni_file_hold *hold);
+
 /* A file of one's own in place of one that another process may have as well.  Locked. */
 int tni_registry_renew(struct tni_object *object);
 

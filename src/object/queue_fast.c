@@ -246,12 +246,15 @@ static inline int put_slot(struct tenon_queue *queue, const struct tenon_slice *
 
 /* Under the lock.  How many of the messages may be sent by what is_special() found; 0: the long way; -EAGAIN. */
 static int __attribute__((__noinline__))
-allowed(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t count)
+allowed(struct tni_call *call, const struct tenon_slice *slices, uint32_t count)
 {
+	struct tenon_queue *queue = call->queue;
 	uint32_t fitting;
 
 	if (is_polled(queue))
 		return 0;
+	/* Before it looks: who waits for another limit does not wait if this is one. */
+	call->looked_limit = tni_get64(&queue->control->max_bytes);
 	fitting = tni_bytes_fit(queue, slices, count);
 	return fitting > 0 ? (int)fitting : -EAGAIN;
 }
@@ -260,7 +263,7 @@ int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint3
 		  uint64_t key)
 {
 	struct tenon_queue *queue = call->queue;
-	bool in_log = slices[0].bytes <= queue->short_bytes;
+	bool in_log = slices[0].bytes <= queue->short_bytes, special;
 	int sent = 1;
 
 	/* Whoever locks in vain wakes others in vain, who lose their turn. */
@@ -268,16 +271,20 @@ int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint3
 	    is_polled(queue) || TNI_FAULT(TNI_FAULT_PUBLISH_BEFORE_WRITE) ||
 	    count > (in_log ? TNI_RUN_MAX : 1) || !enter(call, TNI_SEND))
 		return 0;
-	if (__builtin_expect(is_special(queue), 0)) {
-		sent = allowed(queue, slices, count);
+	special = is_special(queue);
+	if (__builtin_expect(special, 0)) {
+		sent = allowed(call, slices, count);
 		count = (uint32_t)sent;
 	}
 	if (sent > 0)
 		sent = in_log ? put(queue, slices, count, key) : put_slot(queue, slices, key);
 	if (sent == -EAGAIN) {
 		call->looked_done = tni_get64(&queue->control->send.done_cache);
-		call->looked_limit = tni_get64(&queue->control->max_bytes);
+		if (!special)
+			call->looked_limit = 0;
 	}
+	call->sent_now = sent > 0 ? (uint32_t)sent : 0;
+	call->sent_key = key;
 	leave(call, TNI_SEND);
 	if (sent > 0)
 		lower_when_full(call);

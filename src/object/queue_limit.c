@@ -11,13 +11,15 @@
  *
  *	S1 the bit is set		dies: there is no limit, or the old one
  *	S2 the descriptors are raised	dies: they promise too much, until somebody looks in vain
- *	S3 the limit			dies: who takes the lock over wakes
- *	S4 unlocking wakes		dies: who is woken in its stead wakes the others
+ *	S3 the limit			dies: who takes the lock over counts (S4), and wakes
+ *	S4 one change more is counted	dies: the same
+ *	S5 unlocking wakes		dies: who is woken in its stead wakes the others
  *
  * Who waits for room waits for as much as its message is long, which nobody else knows: a long one that was woken would
  * go back to sleep, and the wake that a short one could have used would be lost.  So all of them are woken when
- * something was received, or the limit changed, and once for each: the count that they were told of (`room`) says
- * whether the last one who should have woken them died before he did.
+ * something was received, or the limit changed, and once for each: the counts that they were told of (`room`) say
+ * whether the last one who should have woken them died before he did.  Who looks remembers the limit that it looked by, and
+ * does not sleep if it is another.
  */
 
 #include <errno.h>
@@ -77,22 +79,31 @@ bool tni_bytes_exceed(const struct tenon_queue *queue, uint64_t bytes)
 	return tni_bytes_are_limited(queue) && limit != 0 && bytes > limit;
 }
 
-bool tni_room_is_told(const struct tenon_queue *queue, uint64_t *ret_done, uint64_t *ret_limit)
+void tni_bytes_changed(struct tenon_queue *queue)
+{
+	struct tni_a64 *changes = &queue->control->room.changes;
+
+	tni_step();
+	tni_store_release64(changes, tni_get64(changes) + 1); /* ORD(seen) */
+	tni_step();
+}
+
+bool tni_room_is_told(const struct tenon_queue *queue, uint64_t *ret_done, uint64_t *ret_changes)
 {
 	const struct tni_queue_room *room = &queue->control->room;
 
 	*ret_done = tni_load_acquire64(&queue->control->receive.done_seen); /* ORD(seen) */
-	*ret_limit = tni_get64(&queue->control->max_bytes);
+	*ret_changes = tni_load_acquire64(&room->changes);
 	return tni_get64(&room->woken_done) == *ret_done &&
-	       tni_get64(&room->woken_limit) == *ret_limit;
+	       tni_get64(&room->woken_changes) == *ret_changes;
 }
 
-void tni_room_told(struct tenon_queue *queue, uint64_t done, uint64_t limit)
+void tni_room_told(struct tenon_queue *queue, uint64_t done, uint64_t changes)
 {
 	struct tni_queue_room *room = &queue->control->room;
 
 	tni_set64(&room->woken_done, done);
-	tni_set64(&room->woken_limit, limit);
+	tni_set64(&room->woken_changes, changes);
 }
 
 int tenon_queue_set_max_bytes(struct tenon_queue *queue, uint64_t bytes)
@@ -112,7 +123,7 @@ int tenon_queue_set_max_bytes(struct tenon_queue *queue, uint64_t bytes)
 		return result;
 	tni_poll_raise(queue, TNI_RECEIVE);
 	tni_set64(&queue->control->max_bytes, bytes);
-	tni_step();
+	tni_bytes_changed(queue);
 	tni_side_unlock(&call, TNI_RECEIVE);
 	/* What was raised for nothing. */
 	tni_poll_lower(&call, TNI_SEND);

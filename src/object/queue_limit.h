@@ -29,10 +29,12 @@ uint64_t tni_bytes_room(const struct tenon_queue *queue, uint64_t held);
 /* Whether a message of that length is longer than the limit alone. */
 bool tni_bytes_exceed(const struct tenon_queue *queue, uint64_t bytes);
 
-/* Whether all who wait for room have been woken since there is more, as far as `ret_done` and
- * `ret_limit` say; and that they have been. */
-bool tni_room_is_told(const struct tenon_queue *queue, uint64_t *ret_done, uint64_t *ret_limit);
-void tni_room_told(struct tenon_queue *queue, uint64_t done, uint64_t limit);
+/* The limit was set, or may have been by who died with the receivers' lock, which is held. */
+void tni_bytes_changed(struct tenon_queue *queue);
+/* Whether all who wait for room have been woken since there is more, as of what is answered through
+ * the pointers; and that they have been. */
+bool tni_room_is_told(const struct tenon_queue *queue, uint64_t *ret_done, uint64_t *ret_changes);
+void tni_room_told(struct tenon_queue *queue, uint64_t done, uint64_t changes);
 
 static inline bool tni_is_destroyed(const struct tenon_queue *queue)
 {

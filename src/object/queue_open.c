@@ -403,6 +403,8 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 	queue->house = (struct tni_gatehouse){
 		.gate = {&queue->control->send.gate, &queue->control->receive.gate},
 		.gates = TNI_GATES,
+		.lanes = queue->attributes.order == TENON_QUEUE_TYPED ? &queue->control->lanes
+								      : NULL,
 		.waitroom = &queue->control->waitroom,
 		.top = object->header.participants_max,
 		.is_gone = tni_object_thread_is_gone,

@@ -104,16 +104,20 @@ struct tni_call {
 	/* This process's entry, in which it is counted, and its number: object/queue_notice.c. */
 	struct tni_participant *blocked;
 	uint32_t blocked_participant;
+	bool was_woken; /* from sleep: perhaps in the place of somebody else */
 	bool wake_all; /* a new stake, a lease without one, a death to look for: sleepers have to know */
 	/* Who found nothing to do: what the other side's, or its own side's, words were then. */
 	uint64_t looked_done, looked_limit;   /* senders */
 	uint64_t looked_version, looked_head; /* receivers */
+	/* Messages that were just sent, for who unlocks, and the key of them. */
+	uint32_t sent_now;
+	uint64_t sent_key;
 	/* while unlocking */
-	bool announced;			  /* all receivers are being woken */
 	bool told_done;			  /* all who wait for receipts are */
 	bool told_room;			  /* all who wait for room are, where bytes are limited */
 	uint64_t sent, redelivered, done; /* of what they are told */
-	uint64_t limit;
+	uint64_t begun_sent, begun_returned;
+	uint64_t changes;		  /* of the limit */
 };
 
 /* Working copies of the states; see abi/queue.h. */
@@ -136,6 +140,8 @@ static inline bool tni_call_quick(struct tni_call *call, struct tenon_queue *que
 	call->queue = queue;
 	call->thread = tni_thread_self();
 	call->wake_all = false;
+	call->was_woken = false;
+	call->sent_now = 0;
 	call->blocked = NULL;
 	if (__builtin_expect(tni_get32(&queue->object.generation) != call->thread->generation, 0))
 		return false;
@@ -458,6 +464,12 @@ struct tni_seen {
 	uint64_t version, head, sent, done, limit;
 };
 
+/* The lane of who waits for messages of one key alone: see core/gate.c. */
+static inline uint32_t tni_lane_of(uint64_t key)
+{
+	return 1 + (uint32_t)((key * UINT64_C(0x9e3779b97f4a7c15) >> 32) % (TNI_LANES - 1));
+}
+
 /* To be called before looking. */
 struct tni_seen tni_wait_seen(const struct tenon_queue *queue);
 
@@ -467,6 +479,7 @@ struct tni_reason {
 	bool or_room; /* MESSAGE: or room, for which the version of the receivers' side tells, too */
 	struct tni_seen seen;		   /* MESSAGE; ROOM: `done` and `limit` alone */
 	const struct tni_receipt *receipt; /* RECEIPT */
+	uint32_t lane;			   /* MESSAGE: tni_lane_of() */
 	bool spun;			   /* it has once been said to look again, and ... */
 	struct tni_seen spun_seen;	   /* ... this had been seen before */
 };

@@ -142,7 +142,10 @@ static int look_and_wait(struct tni_call *call, const struct tenon_receive_optio
 			 const struct target *target, struct tenon_lease *lease, int result)
 {
 	struct tenon_queue *queue = call->queue;
-	struct tni_reason none = {.class = TNI_CLASS_MESSAGE};
+	struct tni_reason none = {.class = TNI_CLASS_MESSAGE,
+				  .lane = options->select == TENON_SELECT_EXACTLY
+						  ? tni_lane_of(options->select_key)
+						  : 0};
 	bool sleepy = false, spun = result == -EAGAIN;
 
 	if (result == 0)

@@ -278,7 +278,9 @@ static int drop_newest(struct tni_call *call, const struct parcel *parcel,
 		       const struct tenon_send_options *options, uint32_t *ret_sent)
 {
 	struct tni_send_side *side = &call->queue->control->send;
-	uint32_t count = parcel->is_loan ? 1 : parcel->count;
+	/* Where bytes are limited, a shorter one behind it may still have room. */
+	bool is_one = parcel->is_loan || tni_bytes_are_limited(call->queue);
+	uint32_t count = is_one ? 1 : parcel->count;
 	uint64_t receipt;
 	int result = tni_side_lock(call, TNI_SEND, options->deadline_ns);
 
@@ -357,10 +359,13 @@ static int deliver(struct tni_call *call, const struct parcel *parcel,
 			result = lock_to_send(call, options->deadline_ns);
 			if (result != 0)
 				return result;
+			/* Before it looks: who waits for another limit does not wait if this is one. */
+			call->looked_limit = tni_get64(&queue->control->max_bytes);
 			result = put(queue, parcel, options, ret_sent,
 				     wants_receipt ? &receipt : NULL);
 			call->looked_done = tni_get64(&queue->control->send.done_cache);
-			call->looked_limit = tni_get64(&queue->control->max_bytes);
+			call->sent_now = result == 0 ? *ret_sent : 0;
+			call->sent_key = options->key;
 			tni_side_unlock(call, TNI_SEND);
 		}
 		if (result != -EAGAIN || (rendezvous && options->flags & TENON_NONBLOCK))

@@ -6,8 +6,8 @@
  * Who is woken.  In FIFO and priority queues every sleeping receiver can use any message, so whoever
  * unlocks either side wakes as many as there are messages, and as many senders as there is room:
  * that depends on the state of the queue only, and holds whoever died before.  In typed queues a
- * message suits some: there, all receivers are woken for every message sent or returned, and the
- * count of those announced (woken_*) tells the next owner if the last one died before it did.  So are
+ * message suits some: there, all receivers are woken for every message sent or returned, but those who
+ * want another type (lanes: core/gate.c), and the count of those of which that was begun (woken_*) tells who unlocks next.  So are
  * all who wait for room where bytes are limited (object/queue_limit.c).  Of a queue that was destroyed all
  * are woken.
  *
@@ -169,6 +169,8 @@ static int repair_receive(struct tenon_queue *queue)
 		result = resolve_limbo(queue, tni_get64(&state->limbo_slot),
 				       tni_get64(&state->limbo_chunk));
 	tni_poll_confirm_returned(queue);
+	if (tni_bytes_are_limited(queue))
+		tni_bytes_changed(queue);
 	return result;
 }
 
@@ -190,6 +192,8 @@ int tni_side_lock(struct tni_call *call, uint32_t side, int64_t deadline_ns)
 	if (result == TNI_OWNER_DIED) {
 		result = side == TNI_SEND ? repair_send(queue) : repair_receive(queue);
 		tni_fetch_add32(&gate->repairs, 1);
+		/* What the dead one had said that it would tell. */
+		call->wake_all |= queue->house.lanes != NULL;
 		if (result == 0 && side == TNI_SEND)
 			tni_notice_repair(queue);
 		if (result == 0 && tni_pair_is_wanted(queue))
@@ -224,27 +228,51 @@ static uint32_t at_most_32(uint64_t count)
 static uint32_t receivers_to_wake(const struct tni_call *call)
 {
 	struct tenon_queue *queue = call->queue;
-	struct tni_send_side *send = &queue->control->send;
-	struct tni_receive_side *receive = &queue->control->receive;
 	uint64_t available = tni_queue_available(queue);
-	uint64_t sent, redelivered;
 
 	if (call->wake_all)
 		return UINT32_MAX;
 	if (queue->attributes.order != TENON_QUEUE_TYPED)
 		return at_most_32(available);
-	sent = tni_get64(&send->sent_seen);
-	redelivered = tni_get64(&receive->redelivered);
-	return sent != tni_get64(&send->woken_sent) ||
-			       redelivered != tni_get64(&receive->woken_returned)
+	return call->sent != call->begun_sent || call->redelivered != call->begun_returned
 		       ? UINT32_MAX
 		       : 0;
+}
+
+/* Who is to be woken: all who are asleep or, if there is nothing to be told of but what this call has sent, with one key, whom that
+ * may suit; and whom somebody may have been about to wake who has died.  False: all, since a bit may have been lost. */
+static bool choose_lanes(const struct tni_call *call, uint64_t *ret_lanes)
+{
+	const struct tni_gatehouse *house = &call->queue->house;
+	uint64_t owed = call->was_woken ? tni_lanes_owed(house) : 0, used = tni_lanes_used(house);
+
+	if (call->wake_all)
+		return false;
+	if (call->redelivered == call->begun_returned &&
+	    call->sent - call->begun_sent == call->sent_now)
+		used &= call->sent_now > 0
+				? UINT64_C(1) | UINT64_C(1) << tni_lane_of(call->sent_key)
+				: 0;
+	*ret_lanes = used | owed;
+	return true;
+}
+
+/* Of a typed queue.  That it is begun is said under the lock, and whoever unlocks behind that need not do it as well: if this
+ * one dies before its wakes, the kernel wakes one who does (`was_woken`), and if before it unlocks, who repairs wakes all. */
+static void plan_lanes(struct tni_call *call, struct tni_wakes *wakes)
+{
+	struct tni_queue_control *control = call->queue->control;
+
+	if (choose_lanes(call, &wakes->lanes))
+		wakes->count[TNI_CLASS_MESSAGE] = 0;
+	tni_set64(&control->send.woken_sent, call->sent);
+	tni_set64(&control->receive.woken_returned, call->redelivered);
 }
 
 static uint32_t senders_to_wake(struct tni_call *call)
 {
 	bool is_limited = tni_bytes_are_limited(call->queue);
-	bool is_untold = is_limited && !tni_room_is_told(call->queue, &call->done, &call->limit);
+	bool is_untold = is_limited && !tni_room_is_told(call->queue, &call->done, &call->changes);
 
 	if (call->wake_all || is_untold)
 		return UINT32_MAX;
@@ -275,7 +303,8 @@ static void plan(void *context, uint64_t flags, struct tni_wakes *ret_wakes)
 		ret_wakes->count[TNI_CLASS_RECEIPT] = UINT32_MAX;
 	call->told_done = ret_wakes->count[TNI_CLASS_RECEIPT] != 0;
 	call->told_room = ret_wakes->count[TNI_CLASS_ROOM] == UINT32_MAX;
-	call->announced = ret_wakes->count[TNI_CLASS_MESSAGE] == UINT32_MAX;
+	if ((flags & TNI_GATE_FLAG(TNI_CLASS_MESSAGE)) && queue->house.lanes)
+		plan_lanes(call, ret_wakes);
 }
 
 void tni_side_unlock(struct tni_call *call, uint32_t side)
@@ -283,20 +312,18 @@ void tni_side_unlock(struct tni_call *call, uint32_t side)
 	struct tenon_queue *queue = call->queue;
 
 	if (__builtin_expect(!tni_gate_unlock_quiet(queue->house.gate[side]), 0)) {
-		call->announced = false;
+		call->begun_sent = tni_get64(&queue->control->send.woken_sent);
+		call->begun_returned = tni_get64(&queue->control->receive.woken_returned);
 		call->told_done = false;
 		call->told_room = false;
 		tni_gate_unlock(&queue->house, side, plan, call);
-		if (call->announced) {
-			tni_set64(&queue->control->send.woken_sent, call->sent);
-			tni_set64(&queue->control->receive.woken_returned, call->redelivered);
-		}
 		if (call->told_done)
 			tni_set64(&queue->control->receive.woken_done, call->done);
 		if (call->told_room && tni_bytes_are_limited(queue))
-			tni_room_told(queue, call->done, call->limit);
+			tni_room_told(queue, call->done, call->changes);
 		call->wake_all = false;
 	}
+	call->sent_now = 0;
 	tni_pending_put(call->thread, call->pending);
 }
 

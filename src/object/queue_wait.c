@@ -249,6 +249,7 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 			TNI_CLASS_BIT(reason->class) |
 				(reason->or_room ? TNI_CLASS_BIT(TNI_CLASS_ROOM) : 0),
 			&sleep);
+	sleep.lane = reason->lane;
 	while (result >= 0) {
 		tni_sleep_announce(&queue->house, &sleep);
 		if (must_not_sleep(queue, reason))
@@ -267,6 +268,7 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 			tni_notice_stake(call);
 		result = tni_deaths_sleep(&deaths, &holders, &sleep, deadline_ns);
 		woken = result > 0;
+		call->was_woken |= woken;
 	}
 	tni_sleep_end(&queue->house, &sleep);
 	tni_deaths_end(&deaths, &holders, &sleep);
@@ -313,7 +315,7 @@ int tni_wait(struct tni_call *call, const struct tni_reason *reason, int64_t dea
 void tni_queue_hand_on(struct tenon_queue *queue)
 {
 	bool typed = queue->attributes.order == TENON_QUEUE_TYPED;
-	uint64_t done, limit;
+	uint64_t done, changes;
 
 	if (tni_is_destroyed(queue)) {
 		tni_gatehouse_rouse(&queue->house);
@@ -322,9 +324,9 @@ void tni_queue_hand_on(struct tenon_queue *queue)
 	if (tni_queue_available(queue) > 0)
 		tni_gatehouse_wake(&queue->house, TNI_CLASS_MESSAGE, typed ? UINT32_MAX : 1);
 	if (tni_bytes_are_limited(queue)) {
-		if (!tni_room_is_told(queue, &done, &limit)) {
+		if (!tni_room_is_told(queue, &done, &changes)) {
 			tni_gatehouse_wake(&queue->house, TNI_CLASS_ROOM, UINT32_MAX);
-			tni_room_told(queue, done, limit);
+			tni_room_told(queue, done, changes);
 		}
 	} else if (tni_queue_room(queue) > 0) {
 		tni_gatehouse_wake(&queue->house, TNI_CLASS_ROOM, 1);

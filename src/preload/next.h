@@ -7,6 +7,7 @@
  * loaded; what is called before, by the constructor of another library, is looked up then.
  */
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -50,6 +51,7 @@ extern int capset(cap_user_header_t header, const cap_user_data_t data);
 extern void (*bsd_signal(int number, void (*handler)(int)))(int);
 
 #define TNI_NEXT_NAMES(X)  \
+	X(dlopen)          \
 	X(mq_open)         \
 	X(__mq_open_2)     \
 	X(mq_close)        \

@@ -11,6 +11,7 @@
  *	stream.c poll.c
  *	inherited.c		those that were there before
  *	direct.c		the same by syscall(2)
+ *	library.c		libraries that would not see those here
  *	mapping.c		what is mapped of shared memory objects, for its guard
  *	pointer.c		EFAULT
  *	signal.c		handlers, which wait until the library is at rest

@@ -10,19 +10,21 @@
  *	make	M1 a whole file without a name	dies: the kernel frees it
  *		M2 its key's name		dies: whoever finds the key goes on at M3; exclusive: one of those who come at once
  *		M3 its identifier's name	dies: whoever finds the key goes on at M4
- *		M4 BORN
+ *		M4 the name of its memory, if it has	dies: who wants the memory makes it
+ *		M5 BORN
+ *		All of them locked, so that who goes on waits for who lives
  *	remove	R1 REMOVING			dies: it is not removed; who finds the key asks the object
  *		R2 the object is ended		dies: those who sleep are woken; who finds the key goes on at R3, and so does who
  *						learns of the end
- *		R3 the identifier's name away	dies: who finds the key goes on at R4
+ *		R3 the memory's name away, the identifier's	dies: who finds the key goes on at R4
  *		R4 the key's name away		dies: there is nobody who could find it
  *		R5 REMOVED
+ *		   of memory that is attached the identifier's name, and R5, when it is not any more (object/segment.c)
  *
  * Who lists the objects finds all keys.
  *
- * M3 and M4, R3 to R5, and changes of permissions are done with a lock on a byte of the file, which the kernel drops when its
- * holder dies.  A name is taken away under the lock of the file that it is a name of, and given only where there is
- * none; so what was looked up under the lock stays so.
+ * M2 to M5, R1 to R5, and changes of permissions (sysv/part.c) are done in turn (sysv/turn.h).  A name is taken away in the turn of the file that it is a name of, and given only where there is
+ * none; so what was looked up in turn stays so.
  */
 
 #include "sysv/identity.h"
@@ -72,6 +74,11 @@ struct look {
 	struct tni_sysv_part *part;
 	struct tni_sysv_turn turn;
 };
+
+static int lock(struct look *look)
+{
+	return tni_sysv_turn_take(&look->turn, look->fd);
+}
 
 static void look_end(struct look *look)
 {
@@ -146,15 +153,33 @@ static int take_name(const struct look *look, const char *file_name)
 	return errno == ENOENT ? 0 : errno == EPERM ? -EACCES : -errno;
 }
 
+/* The random number in the header of the object. */
+static uint64_t object_id(const struct look *look)
+{
+	const uint8_t *page = (const uint8_t *)look->part - TNI_SYSV_OFFSET;
+
+	return *(const volatile uint64_t *)(page + offsetof(struct tni_object_header, id));
+}
+
+/* Of the memory beside it, if there is any: it cannot be another object's, since the name says the inode of this one. */
+static int take_memory_name(const struct look *look)
+{
+	char file_name[FILE_NAME_BYTES];
+
+	tni_namespace_data_file(look->kind, look->inode, object_id(look), file_name);
+	if (unlinkat(look->directory_fd, file_name, 0) == 0 || errno == ENOENT)
+		return 0;
+	return errno == EPERM ? -EACCES : -errno;
+}
+
 /* Locked. */
 static int take_names(const struct look *look, bool keep_id)
 {
 	char file_name[FILE_NAME_BYTES];
-	int result = 0;
-
 	uint32_t key = *(const volatile uint32_t *)&look->part->key;
+	int result = look->kind == TENON_KIND_SEGMENT ? take_memory_name(look) : 0;
 
-	if (!keep_id) {
+	if (result == 0 && !keep_id) {
 		id_file(look->kind, tni_get32(&look->part->id), file_name);
 		result = take_name(look, file_name);
 	}
@@ -168,17 +193,19 @@ static int take_names(const struct look *look, bool keep_id)
 }
 
 /* Of an object that is open: takes its turn, and all that taking its names away needs. */
-static int hold(uint32_t kind, int fd, struct tni_sysv_part *part, struct look *ret_look)
+static int hold(const struct tni_sysv_kind *kind, const void *object, struct tni_sysv_part *part,
+		struct look *ret_look)
 {
+	const struct tni_object *file = object;
 	int result;
 
-	*ret_look = (struct look){.kind = kind, .fd = fd, .part = part};
-	result = tni_file_inode(fd, "", &ret_look->inode);
+	*ret_look = (struct look){.kind = kind->kind, .fd = file->fd, .part = part};
+	result = tni_file_inode(file->fd, "", &ret_look->inode);
 	if (result == 0)
 		result = tni_namespace_open(NULL, 0, &ret_look->directory_fd);
 	if (result != 0)
 		return result;
-	result = tni_sysv_turn_take(&ret_look->turn, fd);
+	result = lock(ret_look);
 	if (result != 0)
 		close(ret_look->directory_fd);
 	return result;
@@ -190,14 +217,15 @@ static void let_go(struct look *look)
 	close(look->directory_fd);
 }
 
-int tni_sysv_take_names(uint32_t kind, int fd, struct tni_sysv_part *part, bool keep_id)
+int tni_sysv_clear(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part)
 {
 	struct look look;
-	int result = hold(kind, fd, part, &look);
+	int result = hold(kind, object, part, &look);
 
 	if (result != 0)
 		return result;
-	result = take_names(&look, keep_id);
+	/* Asked in turn: who attaches what is removed asks so, too. */
+	result = take_names(&look, !kind->is_ended(object));
 	let_go(&look);
 	return result;
 }
@@ -232,7 +260,7 @@ static int name_id(const struct look *look)
 
 static int bear(struct look *look)
 {
-	int result = tni_sysv_turn_take(&look->turn, look->fd);
+	int result = lock(look);
 
 	if (result != 0 || tni_get32(&look->part->state) & TNI_SYSV_BORN)
 		return result;
@@ -289,85 +317,118 @@ static int make(const struct tni_sysv_kind *kind, int directory_fd, uint32_t key
 	return result;
 }
 
-static int make_private(const struct tni_sysv_kind *kind, int directory_fd, uint64_t size,
-			int flags)
-{
-	struct look look;
-	int result = make(kind, directory_fd, IPC_PRIVATE, size, flags, &look);
-
-	if (result != 0)
-		return result;
-	tni_set32(&look.part->state, TNI_SYSV_BORN);
-	result = name_id(&look);
-	if (result == 0)
-		result = (int)tni_get32(&look.part->id);
-	look_end(&look);
-	return result;
-}
-
-/* -EAGAIN: the key has another by now. */
-static int make_keyed(const struct tni_sysv_kind *kind, int directory_fd, uint32_t key,
-		      uint64_t size, int flags)
+/* Gives it its names, that of its key first, if it has one.  Locked before anybody can find it: whoever does waits until all
+ * is there, or its maker dead.  -EAGAIN: the key has another by now. */
+static int name_all(const struct tni_sysv_kind *kind, struct look *look, uint32_t key,
+		    int memory_fd)
 {
 	char file_name[FILE_NAME_BYTES];
+	int result = lock(look);
+
+	if (result == 0 && key != IPC_PRIVATE) {
+		tni_namespace_key_file(kind->kind, key, file_name);
+		result = tni_file_name(look->fd, look->directory_fd, file_name);
+		if (result == -EEXIST)
+			return -EAGAIN;
+	}
+	if (result != 0)
+		return result;
+	/* One that only its identifier stands for is never found without it. */
+	if (key == IPC_PRIVATE)
+		tni_fetch_or32(&look->part->state, TNI_SYSV_BORN);
+	result = name_id(look);
+	if (result == 0 && memory_fd >= 0)
+		result = kind->name_memory(look->directory_fd, look->fd, object_id(look),
+					   memory_fd);
+	if (result == 0)
+		tni_fetch_or32(&look->part->state, TNI_SYSV_BORN);
+	else
+		take_names(look, false);
+	return result;
+}
+
+/* The identifier of a new one.  -EAGAIN: the key has another by now. */
+static int make_named(const struct tni_sysv_kind *kind, int directory_fd, uint32_t key,
+		      uint64_t size, int flags)
+{
 	struct look look;
-	int result = make(kind, directory_fd, key, size, flags, &look);
+	int memory_fd = -1, result = make(kind, directory_fd, key, size, flags, &look);
 
 	if (result != 0)
 		return result;
-	tni_namespace_key_file(kind->kind, key, file_name);
-	result = tni_file_name(look.fd, directory_fd, file_name);
-	if (result == 0) {
-		result = bear(&look);
-		if (result != 0)
-			take_names(&look, false);
-	} else if (result == -EEXIST) {
-		result = -EAGAIN;
-	}
+	if (kind->make_memory)
+		result = kind->make_memory(directory_fd, size, flags, &memory_fd);
+	if (result == 0)
+		result = name_all(kind, &look, key, memory_fd);
 	if (result == 0)
 		result = (int)tni_get32(&look.part->id);
+	if (memory_fd >= 0)
+		close(memory_fd);
 	look_end(&look);
 	return result;
 }
 
-/* Of one that somebody has begun to end: whether it is.  To be known it has to be opened. */
-static bool is_ended(const struct tni_sysv_kind *kind, uint32_t id)
+/* What has become of one. */
+enum fate {
+	THERE,
+	REMOVED, /* but not ended: memory that is attached */
+	ENDED,
+};
+
+static enum fate fate_of_object(const struct tni_sysv_kind *kind, void *object)
+{
+	if (kind->is_ended(object))
+		return ENDED;
+	return kind->is_removed && kind->is_removed(object) ? REMOVED : THERE;
+}
+
+/* Of one that somebody has begun to end.  To be known it has to be opened. */
+static enum fate ask(const struct tni_sysv_kind *kind, uint32_t id)
 {
 	char name[TNI_SYSV_NAME_BYTES];
+	enum fate fate;
 	void *object;
-	bool answer;
 	int result;
 
 	tni_sysv_name(id, name);
 	result = kind->open(name, &object);
 	if (result != 0)
-		return result == -EIDRM;
-	answer = kind->is_ended(object);
+		return result == -EIDRM ? ENDED : THERE;
+	fate = fate_of_object(kind, object);
 	kind->close(object);
-	return answer;
+	return fate;
 }
 
-/* Whether what has the key is not there any more; also if the name of its identifier was removed as that of any object is. */
-static bool is_gone(const struct tni_sysv_kind *kind, const struct look *look)
+/* Also if the name of its identifier was removed as that of any object is. */
+static enum fate fate_of(const struct tni_sysv_kind *kind, const struct look *look)
 {
 	uint32_t state = tni_get32(&look->part->state), id = tni_get32(&look->part->id);
 	char file_name[FILE_NAME_BYTES];
 
 	if (state & TNI_SYSV_REMOVED)
-		return true;
+		return ENDED;
 	id_file(kind->kind, id, file_name);
 	if (state & TNI_SYSV_BORN && is_away(look, file_name))
-		return true;
-	return state & TNI_SYSV_REMOVING && is_ended(kind, id);
+		return ENDED;
+	return state & TNI_SYSV_REMOVING ? ask(kind, id) : THERE;
 }
 
-/* -EAGAIN: it was gone, and its key is free now. */
-static int bury(struct look *look, const char *file_name)
+/* Takes away the names that it has no right to any more.  Who attaches meanwhile what is removed, under the lock, leaves it
+ * REMOVED. */
+static int clear(const struct tni_sysv_kind *kind, struct look *look, enum fate fate)
 {
-	int result = tni_sysv_turn_take(&look->turn, look->fd);
+	int result = lock(look);
 
-	if (result == 0)
-		result = take_names(look, false);
+	if (result == 0 && fate == ENDED && kind->is_removed)
+		fate = fate_of(kind, look);
+	return result == 0 ? take_names(look, fate != ENDED) : result;
+}
+
+/* -EAGAIN: it was removed, and its key is free now. */
+static int bury(const struct tni_sysv_kind *kind, struct look *look, const char *file_name)
+{
+	int result = clear(kind, look, fate_of(kind, look));
+
 	/* By which it was found, whatever it says itself. */
 	if (result == 0)
 		result = take_name(look, file_name);
@@ -408,11 +469,12 @@ static int get_keyed(const struct tni_sysv_kind *kind, int directory_fd, uint32_
 
 		result = look_up(directory_fd, kind->kind, file_name, &look);
 		if (result == 0) {
-			result = is_gone(kind, &look) ? bury(&look, file_name)
-						      : use(kind, &look, key, size, flags);
+			result = fate_of(kind, &look) != THERE
+					 ? bury(kind, &look, file_name)
+					 : use(kind, &look, key, size, flags);
 			look_end(&look);
 		} else if (result == -ENOENT && flags & IPC_CREAT) {
-			result = make_keyed(kind, directory_fd, key, size, flags);
+			result = make_named(kind, directory_fd, key, size, flags);
 		} else if (result == -EACCES &&
 			   (flags & (IPC_CREAT | IPC_EXCL)) == (IPC_CREAT | IPC_EXCL)) {
 			result = -EEXIST;
@@ -429,7 +491,7 @@ int tni_sysv_get(const struct tni_sysv_kind *kind, key_t key, uint64_t size, int
 	if (result != 0)
 		return result;
 	if (key == IPC_PRIVATE)
-		result = make_private(kind, directory_fd, size, flags);
+		result = make_named(kind, directory_fd, IPC_PRIVATE, size, flags);
 	else
 		result = get_keyed(kind, directory_fd, (uint32_t)key, size, flags);
 	close(directory_fd);
@@ -438,9 +500,8 @@ int tni_sysv_get(const struct tni_sysv_kind *kind, key_t key, uint64_t size, int
 
 int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part)
 {
-	const struct tni_object *file = object;
 	struct look look;
-	int result = hold(kind->kind, file->fd, part, &look), taken = 0;
+	int result = hold(kind, object, part, &look), taken = 0;
 
 	if (result != 0)
 		return result;
@@ -448,7 +509,7 @@ int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_s
 	tni_step();
 	result = kind->end(object);
 	if (result == 0 || result == -EIDRM)
-		taken = take_names(&look, false);
+		taken = take_names(&look, !kind->is_ended(object));
 	let_go(&look);
 	/* In a sticky folder only the creator, and root, take its names away: it is over all the same. */
 	return result != 0 || taken == -EACCES ? result : taken;
@@ -479,9 +540,11 @@ int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)
 	id_file(kind->kind, index, file_name);
 	result = look_up(directory_fd, kind->kind, file_name, &look);
 	if (result == 0) {
-		result = is_gone(kind, &look) ? tni_sysv_turn_take(&look.turn, look.fd) : -EEXIST;
-		if (result == 0)
-			result = take_names(&look, false);
+		enum fate fate = fate_of(kind, &look);
+
+		result = fate == THERE ? 0 : clear(kind, &look, fate);
+		if (result == 0 && fate != ENDED)
+			result = -EEXIST;
 		look_end(&look);
 	}
 	close(directory_fd);
@@ -535,8 +598,8 @@ static void go_on(const struct tni_sysv_kind *kind, int directory_fd, const char
 
 	if (look_up(directory_fd, kind->kind, file_name, &look) != 0)
 		return;
-	if (is_gone(kind, &look))
-		(void)!bury(&look, file_name);
+	if (fate_of(kind, &look) != THERE)
+		(void)!bury(kind, &look, file_name);
 	else if (!(tni_get32(&look.part->state) & TNI_SYSV_BORN))
 		(void)!bear(&look);
 	look_end(&look);

@@ -30,6 +30,13 @@ struct tni_sysv_kind {
 	/* What IPC_SET has changed beside owner and mode: TNI_SYSV_NO_LIMIT nothing; and who sleeps
 	 * may not be allowed to any more.  May be NULL. */
 	int (*settle)(void *object, uint64_t limit);
+	/* Memory that has a file of its own beside the object's: made without a name, and given
+	 * one, with the object's file locked, behind the object's.  NULL: there is none. */
+	int (*make_memory)(int directory_fd, uint64_t size, int flags, int *ret_fd);
+	int (*name_memory)(int directory_fd, int fd, uint64_t id, int memory_fd);
+	/* Whether it is removed, though perhaps not ended, as memory is while it is attached: its
+	 * key is free.  NULL: is_ended says. */
+	bool (*is_removed)(void *object);
 	/* msgget and so on of one that is there: 0, or what is wrong with that size. */
 	int (*fits)(uint64_t size, uint64_t wanted);
 };
@@ -72,14 +79,15 @@ int tni_sysv_settle(const struct tni_sysv_kind *kind, void *object, struct tni_s
 /* IPC_RMID: ends it, and takes its names away; the caller may.  -EIDRM somebody else has. */
 int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part);
 
-/* Takes the names of one away that is ended: what a remover who died has left, too.  `keep_id`: not
- * the identifier's, of memory that is attached. */
-int tni_sysv_take_names(uint32_t kind, int fd, struct tni_sysv_part *part, bool keep_id);
+/* Takes the names of one away that is removed: what a remover who died has left, too.  Not the
+ * identifier's, of one that is not ended. */
+int tni_sysv_clear(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part);
 
 /* Whether what has the name of this index is this object. */
 bool tni_sysv_has_name(const struct tni_object *object, uint32_t kind, uint32_t index);
 
-/* Takes the names of what has this index away if it is ended; -EEXIST it is not. */
+/* Takes the names of what has this index away if it is removed, as tni_sysv_clear(); -EEXIST it is
+ * not ended. */
 int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index);
 
 /* The indices that are in use, in no particular order; a non-zero answer ends the walk and is

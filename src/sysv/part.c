@@ -49,18 +49,19 @@ int tni_sysv_read(const struct tni_sysv_part *part, struct tni_sysv_identity *re
 			.key = fixed->key,
 			.id = tni_get32(&part->id) & TNI_SYSV_ID,
 			.state = tni_get32(&part->state),
-			.uid = tni_get32(&permission->uid),
-			.gid = tni_get32(&permission->gid),
+			.uid = tni_load_acquire32(&permission->uid), /* ORD(permission) */
+			.gid = tni_load_acquire32(&permission->gid), /* ORD(permission) */
 			.creator_uid = fixed->creator_uid,
 			.creator_gid = fixed->creator_gid,
-			.mode = tni_get32(&permission->mode) & 0777,
+			/* ORD(permission) */
+			.mode = tni_load_acquire32(&permission->mode) & 0777,
 			.size = fixed->size,
-			.changed_ns = (int64_t)tni_get64(&permission->changed_ns),
-			.limit = tni_get64(&permission->limit),
+			/* ORD(permission) */
+			.changed_ns = (int64_t)tni_load_acquire64(&permission->changed_ns),
+			.limit = tni_load_acquire64(&permission->limit), /* ORD(permission) */
 			.is_settled = !(version & TNI_SYSV_UNSETTLED),
 		};
 
-		atomic_thread_fence(memory_order_acquire);
 		if (tni_get32(&part->version) != version)
 			continue;
 		*ret_identity = identity;

@@ -11,6 +11,7 @@
 
 #define TNI_SYSV_READ 04u
 #define TNI_SYSV_WRITE 02u
+#define TNI_SYSV_EXECUTE 01u
 
 /* Another value than before: the caller's identity may be another.  Never 0. */
 uint32_t tni_sysv_credentials(void);
@@ -26,8 +27,8 @@ bool tni_sysv_is_owner(const struct tni_sysv_identity *identity);
 bool tni_sysv_is_capable(uint32_t capability);
 
 /* Lets who may use an object open its file, which is its creator's: all whom the mode allows
- * anything, owner and creator; the rest is for the calls to ask.  And whom `other` lets in, or NULL.
- * -EPERM the caller is not the creator. */
+ * anything, owner and creator; the rest is for the calls to ask.  And whom `other` lets in, or
+ * NULL.  -EPERM the caller is not the creator. */
 int tni_sysv_let_in(int fd, const struct tni_sysv_identity *identity,
 		    const struct tni_sysv_identity *other);
 

@@ -13,8 +13,8 @@
 /* What IPC_STAT says of who may do what. */
 void tni_sysv_fill(const struct tni_sysv_identity *identity, struct ipc_perm *ret_permission);
 
-/* IPC_SET: of that, and the limit of a queue, or TNI_SYSV_NO_LIMIT.  -EPERM; -EINVAL no such user or
- * group. */
+/* IPC_SET: of that, and the limit of a queue, or TNI_SYSV_NO_LIMIT.  -EPERM; -EINVAL no such user
+ * or group. */
 int tni_sysv_change(struct tni_sysv_handle *handle, const struct ipc_perm *permission,
 		    uint64_t limit);
 

@@ -9,6 +9,8 @@
  * ORD left: who forgets says so, and then looks whether anybody is counted at it; who leaves does that and then looks
  * whether it was forgotten.  One of them sees the other, and closes the object.
  *
+ * ORD entry: a handle is filled in and then put into the table; who finds it there finds the rest.
+ *
  * Under the mutex nobody waits for a lock in shared memory: opening and closing are done outside.
  */
 

@@ -12,7 +12,7 @@ from harness import equal
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../completion/tenon.bash')
 
-KINDS = ['barrier', 'condition', 'event', 'lock', 'once', 'queue', 'region', 'semaphore',
+KINDS = ['barrier', 'condition', 'event', 'lock', 'once', 'queue', 'region', 'segment', 'semaphore',
          'semaphore-set', 'shm']
 
 # Does what bash does when somebody presses the tabulator behind the last word.
@@ -165,7 +165,7 @@ def test_options_of_what_is_done(namespace):
 
 
 def test_values(namespace):
-    equal(complete(namespace, 'create', ''), KINDS)
+    equal(complete(namespace, 'create', ''), [kind for kind in KINDS if kind != 'segment'])
     equal(complete(namespace, 'ls', '--kind', ''), KINDS)
     equal(complete(namespace, 'lock', '--if-dead', ''), ['fail', 'run'])
     equal(complete(namespace, 'create', 'queue', '--order', ''), ['fifo', 'priority', 'typed'])

@@ -34,11 +34,11 @@ def test_limit_of_bytes(namespace):
     namespace.run('send', 'q', '-m', 'x' * 4000)
     namespace.run('send', 'q', '--no-wait', '-m', 'x' * 97, status=1, error='full')
     namespace.run('send', 'q', '--no-wait', '-m', 'x' * 96)
-    equal('4.00 KiB of messages' in namespace.run('stat', 'q'), True)
-    equal('--max-bytes' in namespace.run('doctor', status=None), True)
+    equal(b'of messages' in namespace.run('stat', 'q'), True)
+    equal(b'--max-bytes' in namespace.run('doctor'), True)
     namespace.run('create', 'queue', 'p')
     equal(status(namespace, 'p')['max_bytes'], 0)
-    equal('of messages' in namespace.run('stat', 'p'), False)
+    equal(b'of messages' in namespace.run('stat', 'p'), False)
 
 
 def test_create_defaults(namespace):

@@ -129,6 +129,10 @@ static bool look(pid_t process, pid_t thread, char *text, size_t bytes)
 	if (!read_text(path, text, bytes))
 		return false;
 	end = strrchr(text, ')');
+	if (end && strncmp(end, ") Z", 3) == 0) {
+		conform_fail(__FILE__, __LINE__, "who was to be blocked has ended", process);
+		conform_give_up();
+	}
 	if (!end || strncmp(end, ") S", 3) != 0)
 		return false;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", process, thread);

@@ -6,6 +6,7 @@
 
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #if defined(CONFORM_COMPAT) && !(defined(msgget) && defined(semget) && defined(shmget))
 #error "the headers of the original names are not those of Tenon"
@@ -195,6 +196,31 @@ void handle(int signal, int flags)
 	REQUIRE(sigaction(signal, &action, NULL) == 0);
 }
 
+static const char *folder(void)
+{
+	static char path[40];
+
+	snprintf(path, sizeof(path), "/tmp/tenon-conform.%d", conform_run);
+	return path;
+}
+
+void enter_folder(void)
+{
+	if (chdir(folder()) != 0)
+		REQUIRE(mkdir(folder(), 0755) == 0 && chdir(folder()) == 0);
+}
+
+static void remove_folder(void)
+{
+	static const char *const names[] = {"a", "b", "c", "d/e", "d"};
+
+	if (chdir(folder()) != 0)
+		return;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		(void)remove(names[i]);
+	(void)rmdir(folder());
+}
+
 void *make_nowhere(void)
 {
 	void *page = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -273,6 +299,7 @@ static void clean(void)
 	for (uint32_t i = 0; i < noted->count && i < NOTED_MAX; i++)
 		(void)control(noted->one[i].kind, noted->one[i].id, IPC_RMID, NULL);
 	noted->count = 0;
+	remove_folder();
 }
 
 /* What a requirement goes on with behind exec: the arguments are what to do, an id, and a word of it. */

@@ -3,8 +3,8 @@
 #define TEST_CONFORM_SYSV_H
 
 /*
- * What the requirements of System V's queues, semaphores and shared memory share.  They fit into the
- * limits that the kernel sets by default.
+ * What the requirements of System V's queues, semaphores and shared memory share.  They fit into
+ * the limits that the kernel sets by default.
  *
  * A call that fails in here ends the requirement, unless it says otherwise.
  */
@@ -86,6 +86,9 @@ pid_t block_as(uid_t user, void (*run)(void *context), void *context);
 extern volatile sig_atomic_t handled;
 void handle(int signal, int flags);
 
+/* Goes to an empty folder, for files that are called a, b, c, d, and d/e; it is removed after the
+ * requirement. */
+void enter_folder(void);
 /* A page that may not be touched. */
 void *make_nowhere(void);
 /* Skips the requirement if direct system calls go to the kernel, and not to whom this is about. */

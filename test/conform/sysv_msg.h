@@ -40,7 +40,7 @@ struct caller {
 	/* What is sent, or asked for. */
 	long type;
 	const char *text;
-	/* What is sent has so many bytes, if text is NULL; the size of what it may receive; 0: of all. */
+	/* What is sent has so many bytes, if text is NULL; what is received at most; 0: all. */
 	size_t bytes;
 	int flags;
 	/* The error that is expected; 0: none, and then what is received. */

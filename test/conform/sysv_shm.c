@@ -55,6 +55,17 @@ void await_attached(int id, unsigned long count)
 		sched_yield();
 }
 
+void await_gone(int id)
+{
+	union status status;
+
+	while (control(SHM, id, IPC_STAT, &status) == 0)
+		sched_yield();
+	/* EIDRM: it was found, and then removed. */
+	EXPECT(errno == EINVAL || errno == EIDRM);
+	EXPECT_ERROR(control(SHM, id, IPC_STAT, &status), EINVAL);
+}
+
 struct holder *holder_of(int id, int flags)
 {
 	struct holder *holder = conform_share(sizeof(*holder));

@@ -17,8 +17,11 @@ void detach(const void *address);
 char *free_address(size_t bytes);
 struct shmid_ds segment_of(int id);
 unsigned long attached(int id);
-/* Waits until it is attached so often: a process that ends does it a little later than it is seen. */
+/* Waits until it is attached so often. */
 void await_attached(int id, unsigned long count);
+
+/* Waits until the identifier is nobody's. */
+void await_gone(int id);
 
 /* A process that attaches it, and holds it until `end` is set. */
 struct holder {

@@ -169,7 +169,7 @@ REQUIREMENT(get_huge, "shmget(2), SHM_HUGETLB", "SHM_HUGETLB makes one of huge p
 		conform_skip("there are no huge pages for this user");
 	EXPECT(id >= 0);
 	attach(id, 0)[bytes - 1] = 'x';
-	EXPECT(perm_of(SHM, id).mode & SHM_HUGETLB);
+	EXPECT_IS(segment_of(id).shm_segsz, bytes);
 }
 
 REQUIREMENT(lock, "shmctl(2), SHM_LOCK, SHM_UNLOCK; SHM_LOCKED",

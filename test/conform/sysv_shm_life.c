@@ -247,30 +247,24 @@ REQUIREMENT(remove_killed, "shmctl(2), IPC_RMID",
 	int id = make(SHM);
 	struct holder *holder = holder_of(id, 0);
 	pid_t child = start_holder(holder);
-	union status status;
 
 	erase(SHM, id);
 	EXPECT_IS(attached(id), 1);
 	conform_kill(child);
-	while (control(SHM, id, IPC_STAT, &status) == 0)
-		;
-	EXPECT_IS(errno, EINVAL);
+	await_gone(id);
 }
 
 REQUIREMENT(remove_forked, "shmctl(2), IPC_RMID; fork(2)",
 	    "what is removed stays for a child that inherited it")
 {
 	struct holder *holder = holder_of(make(SHM), 0);
-	union status status;
 
 	conform_act(forks_and_ends, holder);
 	erase(SHM, holder->id);
 	await_attached(holder->id, 1);
 	EXPECT_IS(perm_of(SHM, holder->id).mode, 0600 | SHM_DEST);
 	conform_set_word(&holder->end, 1);
-	while (control(SHM, holder->id, IPC_STAT, &status) == 0)
-		;
-	EXPECT_IS(errno, EINVAL);
+	await_gone(holder->id);
 }
 
 REQUIREMENT(status_new, "shmget, DESCRIPTION",

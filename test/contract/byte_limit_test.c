@@ -242,6 +242,38 @@ static void test_raised(void)
 	queue = tenon_queue_close(queue);
 }
 
+/* The bug: to lift the limit before anything was received woke nobody. */
+static void test_lifted_at_first(void)
+{
+	struct tenon_queue *queue = make(TENON_QUEUE_FIFO, TENON_QUEUE_WAIT, 100);
+	pid_t sender;
+
+	EXPECT_IS(put(queue, 100), 0);
+	sender = start_sender(queue, 1, 1);
+	EXPECT_IS(tenon_queue_set_max_bytes(queue, 0), 0);
+	contract_await(sender);
+	queue = tenon_queue_close(queue);
+}
+
+/* The bug: a limit that was told of once was told of to nobody the next time. */
+static void test_raised_again(void)
+{
+	struct tenon_queue *queue = make(TENON_QUEUE_FIFO, TENON_QUEUE_WAIT, 50);
+	pid_t sender;
+
+	EXPECT_IS(put(queue, 40), 0);
+	sender = start_sender(queue, 70, 1);
+	EXPECT_IS(tenon_queue_set_max_bytes(queue, 100), 0);
+	contract_await_senders(queue, 1);
+	contract_kill(sender);
+	EXPECT_IS(tenon_queue_recover(queue, NULL), 0);
+	EXPECT_IS(tenon_queue_set_max_bytes(queue, 50), 0);
+	sender = start_sender(queue, 50, 1);
+	EXPECT_IS(tenon_queue_set_max_bytes(queue, 100), 0);
+	contract_await(sender);
+	queue = tenon_queue_close(queue);
+}
+
 /* Below what is queued it only keeps senders waiting; and a queue that was made without one may get one. */
 static void test_lowered(void)
 {
@@ -431,6 +463,8 @@ int main(void)
 		{"a long one waits before a short one", test_long_before_short, NULL},
 		{"a short one waits before a long one", test_short_before_long, NULL},
 		{"raised", test_raised, NULL},
+		{"lifted before anything was received", test_lifted_at_first, NULL},
+		{"raised again", test_raised_again, NULL},
 		{"lowered below what is queued", test_lowered, NULL},
 		{"fail", test_fail, NULL},
 		{"drop oldest", test_drop_oldest, NULL},

@@ -91,9 +91,20 @@ uint64_t model_bytes(const struct model *model, bool leased_too)
 	return bytes;
 }
 
+bool model_fits(const struct model *model, uint64_t bytes)
+{
+	uint64_t limit = model->options.max_bytes;
+
+	return model->options.capacity > model->count &&
+	       (limit == 0 || (model->count < limit && model_bytes(model, true) + bytes <= limit));
+}
+
+/* For the longest, as far as there can be room for that. */
 uint64_t model_room(const struct model *model)
 {
-	return model->options.capacity > model->count ? model->options.capacity - model->count : 0;
+	uint64_t longest = model->options.max_message_bytes, limit = model->options.max_bytes;
+
+	return model_fits(model, limit != 0 && limit < longest ? limit : longest);
 }
 
 struct model_message *model_send(struct model *model, uint64_t bytes, uint64_t key,

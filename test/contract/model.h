@@ -52,6 +52,8 @@ struct model_message *model_at(struct model *model, uint64_t position);
 uint64_t model_queued(const struct model *model);
 uint64_t model_bytes(const struct model *model, bool leased_too);
 uint64_t model_room(const struct model *model);
+/* Whether there is room for one of that length. */
+bool model_fits(const struct model *model, uint64_t bytes);
 
 /* It is sent; NULL: the model is full. */
 struct model_message *model_send(struct model *model, uint64_t bytes, uint64_t key,

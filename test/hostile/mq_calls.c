@@ -27,7 +27,7 @@
 #define THREADS_MOST 1u
 
 /* Every call of a queue that is open may say that. */
-#define OF_ALL -EBADMSG, -ENOSPC, -EFBIG, -EUSERS
+#define OF_ALL -EBADMSG, -ENOSPC, -EFBIG, -EUSERS, -EIDRM
 
 /* Descriptors that are open. */
 static unsigned opened;

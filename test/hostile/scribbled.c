@@ -39,9 +39,9 @@ static void told_of_opening(uint32_t flags, int result)
 	else if (scribbled_is_placed)
 		TOLD(result, -ENOENT, OF_REGION);
 	else if (flags & TENON_CREATE)
-		TOLD(result, -EPROTO, -EAGAIN, -EPERM);
+		TOLD(result, -EPROTO, -EAGAIN, -EPERM, -EIDRM);
 	else
-		TOLD(result, -EPROTO, -ENOENT);
+		TOLD(result, -EPROTO, -ENOENT, -EIDRM);
 }
 
 int scribbled_open(const struct scribbled *kind, uint32_t flags,

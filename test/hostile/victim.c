@@ -27,11 +27,13 @@
 
 static const uint64_t some_keys[] = {3, 1, 3, 0, 2, 7, 1, 3};
 
-#define QUEUE(order_, full_, capacity_, bytes_)                                            \
+#define QUEUE(order_, full_, capacity_, bytes_) LIMITED(order_, full_, capacity_, bytes_, 0)
+#define LIMITED(order_, full_, capacity_, bytes_, limit_)                                  \
 	{                                                                                  \
 		.size = sizeof(struct tenon_queue_options), .order = TENON_QUEUE_##order_, \
 		.full = TENON_QUEUE_##full_, .capacity = (capacity_),                      \
-		.max_message_bytes = (bytes_), .mode = 0600, .max_participants = 4         \
+		.max_message_bytes = (bytes_), .mode = 0600, .max_participants = 4,        \
+		.max_bytes = (limit_)                                                      \
 	}
 
 const struct kind kinds[] = {
@@ -46,6 +48,8 @@ const struct kind kinds[] = {
 	{"fifo/oldest", QUEUE(FIFO, DROP_OLDEST, 10, 64), 24},
 	{"priority/newest", QUEUE(PRIORITY, DROP_NEWEST, 10, 20000), 3000},
 	{"typed/rendezvous", QUEUE(TYPED, WAIT, TENON_QUEUE_RENDEZVOUS, 100), 24},
+	{"fifo/limited", LIMITED(FIFO, WAIT, 40, 64, 400), 24},
+	{"typed/limited", LIMITED(TYPED, DROP_OLDEST, 12, 5000, 50000), 4100},
 };
 const uint32_t kinds_count = sizeof(kinds) / sizeof(kinds[0]);
 
@@ -79,9 +83,10 @@ static void wrong(struct act *act, const char *what, uint64_t figure)
 
 static bool is_documented(int result)
 {
-	static const int documented[] = {0,	 EBADMSG, ENOSPC,    ENOMEM,	EMFILE,	    ENFILE,
-					 EUSERS, EINVAL,  EAGAIN,    ETIMEDOUT, EMSGSIZE,   ENOENT,
-					 EPROTO, EINTR,	  ECANCELED, EPERM,	EOPNOTSUPP, EACCES};
+	static const int documented[] = {0,	   EBADMSG,    ENOSPC, ENOMEM, EMFILE,
+					 ENFILE,   EUSERS,     EINVAL, EAGAIN, ETIMEDOUT,
+					 EMSGSIZE, ENOENT,     EPROTO, EINTR,  ECANCELED,
+					 EPERM,	   EOPNOTSUPP, EACCES, EIDRM};
 
 	for (size_t i = 0; i < sizeof(documented) / sizeof(documented[0]); i++)
 		if (result == -documented[i])
@@ -379,6 +384,19 @@ static void recover(struct act *act)
 	told(act, tenon_queue_recover(act->queue, &freed));
 }
 
+static void limit(struct act *act)
+{
+	told(act, tenon_queue_set_max_bytes(act->queue, 100));
+	told(act,
+	     tenon_queue_wait(act->queue, TENON_WRITABLE, tenon_deadline_after(WAIT_NS), NULL));
+	told(act, tenon_queue_set_max_bytes(act->queue, act->kind->options.max_bytes));
+}
+
+static void destroy(struct act *act)
+{
+	told(act, tenon_queue_destroy(act->queue));
+}
+
 static const struct operation {
 	const char *name;
 	void (*run)(struct act *act);
@@ -399,11 +417,16 @@ static const struct operation {
 	{"descriptors", descriptors},
 	{"look", look},
 	{"recover", recover},
+	{"limit", limit},
 	{"close", NULL},
 	{"open", NULL},
+	{"destroy", destroy},
 };
-#define CLOSING 16u
-#define OPENING 17u
+#define CLOSING 17u
+#define OPENING 18u
+#define DESTROYING 19u
+/* One of so many ends so: nothing can be done behind it. */
+#define DESTRUCTION 4u
 
 const char *victim_operation_name(uint32_t operation)
 {
@@ -547,5 +570,7 @@ void victim_operate(struct record *record, const struct kind *kind, const char *
 	}
 	for (uint32_t i = 0; i < CLOSING; i++)
 		victim_do(record, kind, name, holdings, turn[i]);
+	if (hostile_random(&order) % DESTRUCTION == 0)
+		victim_do(record, kind, name, holdings, DESTROYING);
 	victim_close(record, holdings);
 }

@@ -65,7 +65,7 @@ static void wrong(const char *what, int64_t figure)
 
 /* Queues. */
 
-#define OF_QUEUE -EAGAIN, -ETIMEDOUT, -EMSGSIZE
+#define OF_QUEUE -EAGAIN, -ETIMEDOUT, -EMSGSIZE, -EIDRM
 
 static int queue_open(uint32_t flags, void **ret_object)
 {
@@ -457,6 +457,8 @@ static const struct scribbled_range queue_ranges[] = {
 	{CONTROL(waitroom.event), false},
 	{CONTROL(waitroom.asleep[TNI_CLASS_MESSAGE][0]), false},
 	{CONTROL(poll_wanted), false},
+	{CONTROL(max_bytes), false},
+	{CONTROL(room), false},
 	{CONTROL(idle), false},
 	{0, 0, false},
 };
@@ -479,7 +481,7 @@ static const struct scribbled_range queue_ranges[] = {
 		return region ? -EINVAL : subject_open(&attacked_##noun, flags, ret);        \
 	}
 
-ATTACK(queue, NOTHING_ELSE)
+ATTACK(queue, -EIDRM)
 ATTACK(lock, ATTACKED_ACQUIRED)
 ATTACK(semaphore, NOTHING_ELSE)
 ATTACK(event, NOTHING_ELSE)

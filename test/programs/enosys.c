@@ -1,16 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* A library to be preloaded that has no message queues: the control of posix_test.py. */
+/* A library to be preloaded that has nothing of all this: the control of posix_test.py and sysv_test.py. */
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <mqueue.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+
+/* What PHP opens with RTLD_DEEPBIND would find the C library's calls before those here. */
+void *dlopen(const char *path, int flags)
+{
+	void *(*next)(const char *path, int flags);
+
+	*(void **)&next = dlsym(RTLD_NEXT, "dlopen");
+	return next(path, flags & ~RTLD_DEEPBIND);
+}
+
+static int fail(void)
+{
+	errno = ENOSYS;
+	return -1;
+}
 
 mqd_t mq_open(const char *name, int oflag, ...)
 {
 	(void)name;
 	(void)oflag;
-	errno = ENOSYS;
-	return (mqd_t)-1;
+	return (mqd_t)fail();
 }
 
 mqd_t __mq_open_2(const char *name, int oflag);
@@ -23,6 +41,28 @@ mqd_t __mq_open_2(const char *name, int oflag)
 int mq_unlink(const char *name)
 {
 	(void)name;
-	errno = ENOSYS;
-	return -1;
+	return fail();
+}
+
+int msgget(key_t key, int flags)
+{
+	(void)key;
+	(void)flags;
+	return fail();
+}
+
+int semget(key_t key, int count, int flags)
+{
+	(void)key;
+	(void)count;
+	(void)flags;
+	return fail();
+}
+
+int shmget(key_t key, size_t bytes, int flags)
+{
+	(void)key;
+	(void)bytes;
+	(void)flags;
+	return fail();
 }

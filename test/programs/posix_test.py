@@ -11,19 +11,9 @@ The test runs itself once more inside the namespaces (posix_test.py --inside …
 
 import json
 import os
-import re
 import shutil
-import subprocess
-import sys
-import tempfile
 
-# Nothing that passes comes near it.
-WATCHDOG_S = 120
-NOBODY = 65534
-SHM_MIB = 64
-# The kernel's queues: after this every mq_open, msgget, shmget and semget of its own fails.
-OFF = (('fs/mqueue/queues_max', '0'), ('kernel/msgmni', '0'), ('kernel/shmmni', '0'),
-       ('kernel/sem', '32000 1024000000 500 0'))
+import programs
 
 # stress-ng's sem ends with its time, and not with its operations.
 STRESS = (('mq', '--mq 4 --mq-ops 20000 --timeout 60', 'mq'),
@@ -91,51 +81,22 @@ DROPPED_SAYS = (ONE_SAYS.format('mq') + OTHERS_SAY + ONE_SAYS.format('shm') + OT
                 ONE_SAYS.format('sem') + 'not EACCES\n' + 'root done\n' * 3)
 
 
-class Inside:
+class Inside(programs.Programs):
     """What is run inside the namespaces, as one user."""
 
     def __init__(self, tenon, enosys, examples, user):
-        self.tenon, self.enosys, self.examples, self.user = tenon, enosys, examples, user
-        self.folder = tempfile.mkdtemp(prefix='tenon-test-posix.', dir='/tmp')
-        os.chmod(self.folder, 0o777)
-        self.cases = []
-
-    def run(self, *command, environment=None, text=None):
-        def become():
-            if self.user:
-                os.setgroups([])
-                os.setresgid(self.user, self.user, self.user)
-                os.setresuid(self.user, self.user, self.user)
-        variables = {name: value for name, value in os.environ.items() if not name.startswith('TENON_')}
-        variables.update(environment or {})
-        try:
-            return subprocess.run(command, text=True, check=False, input=text, env=variables, cwd=self.folder,
-                                  preexec_fn=become, capture_output=True, timeout=WATCHDOG_S)
-        except subprocess.TimeoutExpired as late:
-            return subprocess.CompletedProcess(command, 'not done', late.stdout or '', late.stderr or '')
+        super().__init__(tenon, user)
+        self.enosys, self.examples = enosys, examples
 
     def tenon_run(self, faces, *command, **others):
         only = ('--only', faces) if faces else ()
         return self.run(self.tenon, 'run', *only, '--', *command, **others)
 
-    def case(self, name, fault):
-        who = 'root' if not self.user else 'an ordinary user'
-        print(f'{"not ok" if fault else "ok"} - {name}, as {who}', flush=True)
-        if fault:
-            print('\n'.join(f'# {line}' for line in str(fault).splitlines()[-20:]), flush=True)
-
-    def skip(self, name, why):
-        print(f'ok - {name} # SKIP {why}', flush=True)
-
     def stress(self, options, faces, environment=None):
         """Bogo-ops, or a sentence."""
         command = ('stress-ng', *options.split(), '--verify', '--metrics-brief')
         done = self.tenon_run(faces, *command) if faces else self.run(*command, environment=environment)
-        said = done.stdout + done.stderr
-        operations = re.search(r'metrc:.*? (?:mq|sem|shm) +(\d+) ', said)
-        if done.returncode != 0 or not operations or int(operations.group(1)) == 0 or 'skipp' in said:
-            return f'status {done.returncode}: {said}'
-        return int(operations.group(1))
+        return programs.operations_of(done, 'mq|sem|shm')
 
     def all(self):
         if shutil.which('stress-ng'):
@@ -170,16 +131,6 @@ class Inside:
             fault = f'status {done.returncode}: {done.stdout}{done.stderr}'
         self.case(name, fault)
 
-    def python(self):
-        """One that this user may run."""
-        for path in (sys.executable, '/usr/bin/python3'):
-            try:
-                if self.run(path, '-c', 'import ctypes').returncode == 0:
-                    return path
-            except OSError:
-                pass
-        return None
-
     def shell(self, python):
         """A program waits for a message, and the shell looks at its queue and sends it."""
         program = ('import ctypes, os, sys\nlibc = ctypes.CDLL(None, use_errno=True)\n'
@@ -202,45 +153,16 @@ class Inside:
                   'True True\nTrue\nfrom the program\nfrom the shell 5\n', '', python, '-c', program,
                   self.tenon)
 
-    def end(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
-
 
 def inside(tenon, enosys, examples):
-    for path, value in OFF:
-        with open(f'/proc/sys/{path}', 'w', encoding='ascii') as file:
-            file.write(value)
-    subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={SHM_MIB}m,mode=1777', 'tmpfs', '/dev/shm'], check=True)
-    for user in (0, NOBODY):
-        programs = Inside(tenon, enosys, examples, user)
+    programs.switch_kernel_off()
+    programs.mount_memory()
+    for user in (0, programs.NOBODY):
+        users = Inside(tenon, enosys, examples, user)
         try:
-            programs.all()
+            users.all()
         finally:
-            programs.end()
+            users.end()
 
 
-def main():
-    if sys.argv[1] == '--inside':
-        inside(*sys.argv[2:])
-        return
-    command = ['unshare', '--ipc', '--mount', '--fork', '--kill-child', sys.executable, __file__, '--inside',
-               *map(os.path.abspath, sys.argv[1:])]
-    probe = subprocess.run(['unshare', '--ipc', '--mount', 'true'], capture_output=True, check=False)
-    if os.geteuid() != 0 or probe.returncode != 0:
-        print('1..0 # SKIP it takes root to have an ipc and a mount namespace')
-        return
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    lines = done.stdout.splitlines()
-    number, failed = 0, done.returncode != 0
-    for line in lines:
-        match = re.match(r'(not ok|ok) - ', line)
-        if match:
-            number += 1
-            failed = failed or match.group(1) == 'not ok'
-            line = f'{match.group(1)} {number} - {line[match.end():]}'
-        print(line)
-    print(f'1..{number}')
-    sys.exit(failed)
-
-
-main()
+programs.main(__file__, inside)

@@ -4,8 +4,8 @@
 
 #pragma GCC system_header
 
-/* <sys/msg.h> whose message queues are Tenon's: see tenon/sysv.h.  With -I.../tenon/compat in front of
- * the system's folders. */
+/* <sys/msg.h> whose message queues are Tenon's: see tenon/sysv.h.  With
+ * -I.../tenon/compat in front of the system's folders. */
 
 #include_next <sys/msg.h>
 

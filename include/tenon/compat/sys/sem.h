@@ -4,8 +4,8 @@
 
 #pragma GCC system_header
 
-/* <sys/sem.h> whose semaphore sets are Tenon's: see tenon/sysv.h.  With -I.../tenon/compat in front of
- * the system's folders. */
+/* <sys/sem.h> whose semaphore sets are Tenon's: see tenon/sysv.h.  With
+ * -I.../tenon/compat in front of the system's folders. */
 
 #include_next <sys/sem.h>
 

@@ -4,8 +4,8 @@
 
 #pragma GCC system_header
 
-/* <sys/shm.h> whose shared memory are Tenon's: see tenon/sysv.h.  With -I.../tenon/compat in front of
- * the system's folders. */
+/* <sys/shm.h> whose shared memory are Tenon's: see tenon/sysv.h.  With
+ * -I.../tenon/compat in front of the system's folders. */
 
 #include_next <sys/shm.h>
 

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Shared memory: shmget(2), shmat(2), shmdt(2).  shmctl(2) is in sysv/shm_control.c, and what it all stands on in
+ * object/segment.c. */
+
+#include "sysv/shm.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <tenon/sysv.h>
+
+#include "core/quiet.h"
+#include "sysv/errmap.h"
+#include "sysv/status.h"
+
+#ifndef SHM_NORESERVE
+#define SHM_NORESERVE 010000
+#endif
+
+static int make(int directory_fd, uint64_t size, int flags, mode_t mode, int *ret_fd)
+{
+	if (size == 0 || size > TNI_SYSV_SHM_BYTES_MOST)
+		return -EINVAL;
+	/* There are no huge pages to be had for files of this kind: as where Linux has none left. */
+	if (flags & SHM_HUGETLB)
+		return tni_sysv_is_capable(CAP_IPC_LOCK) ? -ENOMEM : -EPERM;
+	return tni_segment_make_nameless(
+		directory_fd, flags & SHM_NORESERVE ? TNI_SEGMENT_SPARSE : 0, mode, ret_fd);
+}
+
+static int make_memory(int directory_fd, uint64_t size, int flags, int *ret_fd)
+{
+	return tni_segment_make_data(directory_fd, size,
+				     flags & SHM_NORESERVE ? TNI_SEGMENT_SPARSE : 0,
+				     (mode_t)flags & 0777, ret_fd);
+}
+
+/* The last to have it attached is gone: its names as well. */
+static void on_left(struct tenon_segment *segment)
+{
+	struct tni_sysv_part *part;
+
+	if (tni_segment_is_ended(segment) &&
+	    tni_sysv_part_of(&segment->object, TENON_KIND_SEGMENT, &part) == 0)
+		(void)!tni_sysv_clear(&tni_sysv_shm, segment, part);
+}
+
+static int open_segment(const char *name, void **ret_object)
+{
+	struct tenon_segment *segment;
+	int result = tni_segment_open(name, &segment);
+
+	if (result != 0)
+		return result;
+	segment->left = on_left;
+	*ret_object = segment;
+	return 0;
+}
+
+static void close_segment(void *object)
+{
+	tni_segment_close(object);
+}
+
+static int end(void *object)
+{
+	tni_segment_remove(object);
+	return 0;
+}
+
+static bool is_ended(void *object)
+{
+	return tni_segment_is_ended(object);
+}
+
+static bool is_removed(void *object)
+{
+	return tni_segment_is_removed(object);
+}
+
+static int fits(uint64_t size, uint64_t wanted)
+{
+	return wanted > size ? -EINVAL : 0;
+}
+
+const struct tni_sysv_kind tni_sysv_shm = {.kind = TENON_KIND_SEGMENT,
+					   .make = make,
+					   .make_memory = make_memory,
+					   .name_memory = tni_segment_name_data,
+					   .open = open_segment,
+					   .close = close_segment,
+					   .end = end,
+					   .is_ended = is_ended,
+					   .is_removed = is_removed,
+					   .fits = fits};
+
+int tenon_shmget(key_t key, size_t bytes, int flags)
+{
+	TNI_NO_CANCEL;
+
+	return (int)tni_sysv_result(tni_sysv_get(&tni_sysv_shm, key, bytes, flags));
+}
+
+int tni_sysv_shm_enter(int id, struct tni_sysv_handle **ret_handle)
+{
+	int result = tni_sysv_enter(&tni_sysv_shm, id, ret_handle);
+
+	if (result != 0)
+		return result;
+	result = tni_segment_begin((*ret_handle)->object);
+	if (result != 0)
+		tni_sysv_leave(*ret_handle);
+	return result;
+}
+
+/* What the flags and the address ask for, and which permission that takes. */
+static int translate(const void *address, int flags, struct tni_segment_wish *wish,
+		     uint32_t *ret_wanted)
+{
+	uintptr_t at = (uintptr_t)address, page = (uintptr_t)SHMLBA;
+
+	if (at % page != 0 && !(flags & SHM_RND))
+		return -EINVAL;
+	/* Wherever there is room would be replaced. */
+	if (at / page == 0 && flags & SHM_REMAP)
+		return -EINVAL;
+	wish->address = (const void *)(at - at % page);
+	wish->is_fixed = at != 0;
+	wish->replaces = flags & SHM_REMAP;
+	wish->protection = flags & SHM_RDONLY ? PROT_READ : PROT_READ | PROT_WRITE;
+	*ret_wanted = flags & SHM_RDONLY ? TNI_SYSV_READ : TNI_SYSV_READ | TNI_SYSV_WRITE;
+	if (flags & SHM_EXEC) {
+		wish->protection |= PROT_EXEC;
+		*ret_wanted |= TNI_SYSV_EXECUTE;
+	}
+	return 0;
+}
+
+static int attach_entered(struct tni_sysv_handle *handle, const struct tni_segment_wish *wish,
+			  uint32_t wanted, void **ret_address)
+{
+	struct tni_sysv_identity identity;
+	int result = tni_sysv_read(handle->part, &identity);
+
+	if (result == 0 && !tni_sysv_is_granted(&identity, wanted))
+		result = -EACCES;
+	if (result == 0)
+		result = tni_segment_attach(handle->object, wish, ret_address);
+	return result == -ENOSPC ? -ENOMEM : tni_sysv_learn(handle, result);
+}
+
+void *tenon_shmat(int id, const void *address, int flags)
+{
+	TNI_NO_CANCEL;
+	struct tni_segment_wish wish;
+	struct tni_sysv_handle *handle;
+	uint32_t wanted;
+	void *where = NULL;
+	int result = id < 0 ? -EINVAL : translate(address, flags, &wish, &wanted);
+
+	if (result == 0)
+		result = tni_sysv_shm_enter(id, &handle);
+	if (result == 0) {
+		result = attach_entered(handle, &wish, wanted, &where);
+		tni_sysv_leave(handle);
+	}
+	if (result != 0) {
+		tni_sysv_result(result);
+		return (void *)-1;
+	}
+	return where;
+}
+
+int tenon_shmdt(const void *address)
+{
+	TNI_NO_CANCEL;
+
+	return (int)tni_sysv_result(tni_segment_detach(address));
+}
