@@ -117,7 +117,7 @@ struct tni_call {
 	bool told_room;			  /* all who wait for room are, where bytes are limited */
 	uint64_t sent, redelivered, done; /* of what they are told */
 	uint64_t begun_sent, begun_returned;
-	uint64_t changes;		  /* of the limit */
+	uint64_t changes; /* of the limit */
 };
 
 /* Working copies of the states; see abi/queue.h. */

@@ -469,9 +469,8 @@ static int get_keyed(const struct tni_sysv_kind *kind, int directory_fd, uint32_
 
 		result = look_up(directory_fd, kind->kind, file_name, &look);
 		if (result == 0) {
-			result = fate_of(kind, &look) != THERE
-					 ? bury(kind, &look, file_name)
-					 : use(kind, &look, key, size, flags);
+			result = fate_of(kind, &look) != THERE ? bury(kind, &look, file_name)
+							       : use(kind, &look, key, size, flags);
 			look_end(&look);
 		} else if (result == -ENOENT && flags & IPC_CREAT) {
 			result = make_named(kind, directory_fd, key, size, flags);
