@@ -29,7 +29,6 @@
 
 #include "sysv/identity.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -49,7 +48,6 @@
 #include "sysv/turn.h"
 
 #define ATTEMPTS 1000
-#define KEY_DIGITS 8
 #define FILE_NAME_BYTES (TNI_NAME_MAX + 1)
 
 void tni_sysv_name(uint32_t id, char name[static TNI_SYSV_NAME_BYTES])
@@ -571,27 +569,7 @@ int tni_sysv_identify(uint32_t kind, const char *name, struct tni_sysv_identity 
 	return result == -EBADMSG ? -EINVAL : result;
 }
 
-struct walk {
-	uint32_t kind;
-	int (*visit)(uint32_t index, void *context);
-	void *context;
-};
-
-static int visit_name(uint32_t kind, const char *name, void *context)
-{
-	const struct walk *walk = context;
-	unsigned long index;
-	char *end;
-
-	if (kind != walk->kind || strncmp(name, "/sysv-", 6) != 0 || strlen(name) != 10)
-		return 0;
-	index = strtoul(name + 6, &end, 16);
-	return *end == '\0' && index <= TNI_SYSV_INDEX ? walk->visit((uint32_t)index, walk->context)
-						       : 0;
-}
-
-/* Goes on with what somebody has left who died. */
-static void go_on(const struct tni_sysv_kind *kind, int directory_fd, const char *file_name)
+void tni_sysv_go_on(const struct tni_sysv_kind *kind, int directory_fd, const char *file_name)
 {
 	struct look look;
 
@@ -602,35 +580,4 @@ static void go_on(const struct tni_sysv_kind *kind, int directory_fd, const char
 	else if (!(tni_get32(&look.part->state) & TNI_SYSV_BORN))
 		(void)!bear(&look);
 	look_end(&look);
-}
-
-static void find_keys(const struct tni_sysv_kind *kind)
-{
-	char beginning[FILE_NAME_BYTES];
-	const struct dirent *entry;
-	int directory_fd;
-	DIR *directory;
-
-	if (tni_namespace_open(NULL, 0, &directory_fd) != 0)
-		return;
-	directory = fdopendir(directory_fd);
-	if (!directory) {
-		close(directory_fd);
-		return;
-	}
-	tni_namespace_key_file(kind->kind, 0, beginning);
-	beginning[strlen(beginning) - KEY_DIGITS] = '\0';
-	while ((entry = readdir(directory)) != NULL)
-		if (strncmp(entry->d_name, beginning, strlen(beginning)) == 0)
-			go_on(kind, directory_fd, entry->d_name);
-	closedir(directory);
-}
-
-int tni_sysv_list(const struct tni_sysv_kind *kind, int (*visit)(uint32_t index, void *context),
-		  void *context)
-{
-	struct walk walk = {.kind = kind->kind, .visit = visit, .context = context};
-
-	find_keys(kind);
-	return tenon_namespace_list(NULL, visit_name, &walk);
 }

@@ -90,6 +90,9 @@ bool tni_sysv_has_name(const struct tni_object *object, uint32_t kind, uint32_t 
  * not ended. */
 int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index);
 
+/* Goes on with what somebody has left, at this name of a key's, who died. */
+void tni_sysv_go_on(const struct tni_sysv_kind *kind, int directory_fd, const char *file_name);
+
 /* The indices that are in use, in no particular order; a non-zero answer ends the walk and is
  * returned. */
 int tni_sysv_list(const struct tni_sysv_kind *kind, int (*visit)(uint32_t index, void *context),
