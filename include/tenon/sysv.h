@@ -14,9 +14,9 @@
  * Identity.  The table of keys and identifiers is the folder of the namespace that NULL stands for
  * (tenon/tenon.h).  An object is there until it is removed, as the kernel's are until the machine
  * is restarted.  It has a name for the other interfaces and the shell, "/sysv-" and four
- * hexadecimal digits, which tenon_sysv_name() tells; with the calls of those it keeps the promises of both.  An
- * identifier has a random part, so that it is not soon another object's.  32768 of each kind fit
- * into a namespace.
+ * hexadecimal digits, which tenon_sysv_name() tells; with the calls of those it keeps the promises
+ * of both.  An identifier has a random part, so that it is not soon another object's.  32768 of each
+ * kind fit into a namespace.
  *
  * Permission.  Owner, creator and mode are looked at by each call, and CAP_IPC_OWNER and the other
  * capabilities of svipc(7) count.  The umask does not.  The object's file lets all whom the mode
@@ -30,8 +30,9 @@
  * Threads and forks.  All calls are thread-safe.  msgsnd and msgrcv are cancellation points.  A
  * child of fork(2) has its parent's attached memory, and no undo counts.
  *
- * Death.  Whoever is killed, at any instruction, hurts nobody: a message is sent or not, what was
- * done with SEM_UNDO is undone, what was attached is detached.
+ * Death.  Whoever is killed, at any instruction, hurts nobody: a message is sent or not, IPC_SET
+ * has set all or nothing, what was done with SEM_UNDO is undone, what was attached is detached.
+ * Who is blocked learns of a death in the midst of a call within 100 ms, under `tenon run` at once.
  *
  * Errors beside those that the standard and Linux name: EBADMSG the shared memory of the object is
  * damaged; ENOSPC the memory behind the namespace is full (of all calls that change something);
@@ -62,7 +63,7 @@ struct timespec; /* where a strict standard does without */
  *
  * Limits: MSGMAX 8192 bytes a message and MSGMNB 16384 bytes a queue, or what
  * /proc/sys/kernel/msgmax and msgmnb say if that is more; as in Linux a queue is also full when it
- * has as many messages as msg_qbytes says.
+ * has as many messages as msg_qbytes says, and when it has 1048576.
  */
 
 /* msgget(2): of `flags` IPC_CREAT, IPC_EXCL and the mode count.  EACCES, EEXIST, ENOENT, ENOMEM,

@@ -26,9 +26,16 @@
 /* The byte of the file whose lock keeps two from changing names or permissions at once. */
 #define TNI_SYSV_LOCK_OFFSET ((INT64_C(1) << 62) + (INT64_C(1) << 32))
 
+/* In `version`: they hold, but what follows from them, the file's mode and a queue's limit, may not
+ * have been done. */
+#define TNI_SYSV_UNSETTLED 0x80000000u
+
+#define TNI_SYSV_NO_LIMIT UINT64_MAX
+
 struct tni_sysv_permission {
 	struct tni_a32 uid, gid, mode, reserved;
 	struct tni_a64 changed_ns; /* CLOCK_REALTIME */
+	struct tni_a64 limit;	   /* bytes of a queue; TNI_SYSV_NO_LIMIT: as it is */
 };
 
 struct tni_sysv_part {
@@ -43,8 +50,8 @@ struct tni_sysv_part {
 	struct tni_sysv_permission permission[2];
 };
 
-_Static_assert(sizeof(struct tni_sysv_permission) == 24, "System V permission");
-_Static_assert(sizeof(struct tni_sysv_part) == 88, "System V part");
+_Static_assert(sizeof(struct tni_sysv_permission) == 32, "System V permission");
+_Static_assert(sizeof(struct tni_sysv_part) == 104, "System V part");
 _Static_assert(offsetof(struct tni_sysv_part, size) == 16, "System V part");
 _Static_assert(offsetof(struct tni_sysv_part, id) == 24, "System V part");
 _Static_assert(offsetof(struct tni_sysv_part, version) == 32, "System V part");

@@ -16,24 +16,19 @@
  *	remove	R1 REMOVING			dies: it is not removed; who finds the key asks the object
  *		R2 the object is ended		dies: those who sleep are woken; who finds the key goes on at R3, and so does who
  *						learns of the end
- *		R3 the key's name away, the memory's		dies: the same, and who had the identifier
- *		R4 the identifier's name away	dies: there is nobody who could find it
+ *		R3 the memory's name away, the identifier's	dies: who finds the key goes on at R4
+ *		R4 the key's name away		dies: there is nobody who could find it
  *		R5 REMOVED
- *		   R4 and R5 of memory that is attached: when it is not any more (object/segment.c)
+ *		   of memory that is attached the identifier's name, and R5, when it is not any more (object/segment.c)
  *
- * M2 to M5, R3 to R5, and changes of permissions are done with a lock on a byte of the file, which the kernel drops when its
- * holder dies.  A name is taken away under the lock of the file that it is a name of, and given only where there is
- * none; so what was looked up under the lock stays so.
+ * Who lists the objects finds all keys.
  *
- * Who changes permissions writes those that do not hold, and then says that they do:
- *
- * ORD permission: they are written before the version that makes them hold; who has read them looks whether it is still the
- * same.
+ * M2 to M5, R1 to R5, and changes of permissions (sysv/part.c) are done in turn (sysv/turn.h).  A name is taken away in the turn of the file that it is a name of, and given only where there is
+ * none; so what was looked up in turn stays so.
  */
 
 #include "sysv/identity.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -49,8 +44,8 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/namespace.h"
-#include "core/registry.h"
 #include "sysv/permission.h"
+#include "sysv/turn.h"
 
 #define ATTEMPTS 1000
 #define FILE_NAME_BYTES (TNI_NAME_MAX + 1)
@@ -75,18 +70,17 @@ struct look {
 	uint64_t inode;
 	uint8_t *page;
 	struct tni_sysv_part *part;
-	struct tni_file_hold hold; /* while it is locked */
+	struct tni_sysv_turn turn;
 };
 
-/* By a description of its own: threads of one process exclude each other, too. */
 static int lock(struct look *look)
 {
-	return tni_registry_hold(&look->hold, look->fd, TNI_SYSV_LOCK_OFFSET);
+	return tni_sysv_turn_take(&look->turn, look->fd);
 }
 
 static void look_end(struct look *look)
 {
-	tni_registry_release(&look->hold);
+	tni_sysv_turn_end(&look->turn);
 	munmap(look->page, TNI_PAGE_BYTES);
 	close(look->fd);
 }
@@ -122,7 +116,7 @@ static int look_up(int directory_fd, uint32_t kind, const char *file_name, struc
 	int fd = openat(directory_fd, file_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0)
-		return errno == ELOOP || errno == ENXIO ? -EACCES : -errno;
+		return errno == ELOOP || errno == ENXIO || errno == EISDIR ? -EACCES : -errno;
 	return look_at(directory_fd, kind, tni_file_lift(fd), ret_look);
 }
 
@@ -134,9 +128,25 @@ static bool is_named(const struct look *look, const char *file_name)
 	return tni_file_inode(look->directory_fd, file_name, &inode) == 0 && inode == look->inode;
 }
 
+/* Whether it certainly is not. */
+static bool is_away(const struct look *look, const char *file_name)
+{
+	uint64_t inode;
+	int result = tni_file_inode(look->directory_fd, file_name, &inode);
+
+	return result == -ENOENT || (result == 0 && inode != look->inode);
+}
+
 static int take_name(const struct look *look, const char *file_name)
 {
-	if (!is_named(look, file_name) || unlinkat(look->directory_fd, file_name, 0) == 0)
+	uint64_t inode;
+	int result = tni_file_inode(look->directory_fd, file_name, &inode);
+
+	if (result == -ENOENT || (result == 0 && inode != look->inode))
+		return 0;
+	if (result != 0)
+		return result;
+	if (unlinkat(look->directory_fd, file_name, 0) == 0)
 		return 0;
 	return errno == ENOENT ? 0 : errno == EPERM ? -EACCES : -errno;
 }
@@ -164,38 +174,57 @@ static int take_memory_name(const struct look *look)
 static int take_names(const struct look *look, bool keep_id)
 {
 	char file_name[FILE_NAME_BYTES];
+	uint32_t key = *(const volatile uint32_t *)&look->part->key;
 	int result = look->kind == TENON_KIND_SEGMENT ? take_memory_name(look) : 0;
 
-	if (result == 0 && look->part->key != IPC_PRIVATE) {
-		tni_namespace_key_file(look->kind, look->part->key, file_name);
+	if (result == 0 && !keep_id) {
+		id_file(look->kind, tni_get32(&look->part->id), file_name);
 		result = take_name(look, file_name);
 	}
-	if (keep_id)
-		return result;
-	id_file(look->kind, tni_get32(&look->part->id), file_name);
-	if (result == 0)
+	if (result == 0 && key != IPC_PRIVATE) {
+		tni_namespace_key_file(look->kind, key, file_name);
 		result = take_name(look, file_name);
-	if (result == 0)
+	}
+	if (result == 0 && !keep_id)
 		tni_fetch_or32(&look->part->state, TNI_SYSV_REMOVED);
 	return result;
 }
 
-int tni_sysv_clear(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part)
+/* Of an object that is open: takes its turn, and all that taking its names away needs. */
+static int hold(const struct tni_sysv_kind *kind, const void *object, struct tni_sysv_part *part,
+		struct look *ret_look)
 {
 	const struct tni_object *file = object;
-	struct look look = {.kind = kind->kind, .fd = file->fd, .part = part};
-	int result = tni_file_inode(file->fd, "", &look.inode);
+	int result;
 
+	*ret_look = (struct look){.kind = kind->kind, .fd = file->fd, .part = part};
+	result = tni_file_inode(file->fd, "", &ret_look->inode);
 	if (result == 0)
-		result = tni_namespace_open(NULL, 0, &look.directory_fd);
+		result = tni_namespace_open(NULL, 0, &ret_look->directory_fd);
 	if (result != 0)
 		return result;
-	result = lock(&look);
-	/* Asked under the lock: who attaches what is removed asks under it, too. */
-	if (result == 0)
-		result = take_names(&look, !kind->is_ended(object));
-	tni_registry_release(&look.hold);
-	close(look.directory_fd);
+	result = lock(ret_look);
+	if (result != 0)
+		close(ret_look->directory_fd);
+	return result;
+}
+
+static void let_go(struct look *look)
+{
+	tni_sysv_turn_end(&look->turn);
+	close(look->directory_fd);
+}
+
+int tni_sysv_clear(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part)
+{
+	struct look look;
+	int result = hold(kind, object, part, &look);
+
+	if (result != 0)
+		return result;
+	/* Asked in turn: who attaches what is removed asks so, too. */
+	result = take_names(&look, !kind->is_ended(object));
+	let_go(&look);
 	return result;
 }
 
@@ -242,6 +271,8 @@ static int bear(struct look *look)
 static int set_up(const struct look *look, uint32_t key, uint64_t size, uint32_t mode)
 {
 	struct tni_sysv_part *part = look->part;
+	struct tni_sysv_identity identity;
+	int result;
 
 	*part = (struct tni_sysv_part){.kind = look->kind,
 				       .key = key,
@@ -253,7 +284,9 @@ static int set_up(const struct look *look, uint32_t key, uint64_t size, uint32_t
 	tni_set32(&part->permission[0].gid, part->creator_gid);
 	tni_set32(&part->permission[0].mode, mode & 0777);
 	tni_set64(&part->permission[0].changed_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
-	return tni_sysv_let_in(look->fd, part, part->creator_uid, part->creator_gid, mode);
+	tni_set64(&part->permission[0].limit, TNI_SYSV_NO_LIMIT);
+	result = tni_sysv_read(part, &identity);
+	return result == 0 ? tni_sysv_let_in(look->fd, &identity, NULL) : result;
 }
 
 /* A file whose identity is not known to anybody else yet. */
@@ -373,7 +406,7 @@ static enum fate fate_of(const struct tni_sysv_kind *kind, const struct look *lo
 	if (state & TNI_SYSV_REMOVED)
 		return ENDED;
 	id_file(kind->kind, id, file_name);
-	if (state & TNI_SYSV_BORN && !is_named(look, file_name))
+	if (state & TNI_SYSV_BORN && is_away(look, file_name))
 		return ENDED;
 	return state & TNI_SYSV_REMOVING ? ask(kind, id) : THERE;
 }
@@ -390,17 +423,25 @@ static int clear(const struct tni_sysv_kind *kind, struct look *look, enum fate 
 }
 
 /* -EAGAIN: it was removed, and its key is free now. */
-static int use(const struct tni_sysv_kind *kind, struct look *look, uint64_t size, int flags)
+static int bury(const struct tni_sysv_kind *kind, struct look *look, const char *file_name)
+{
+	int result = clear(kind, look, fate_of(kind, look));
+
+	/* By which it was found, whatever it says itself. */
+	if (result == 0)
+		result = take_name(look, file_name);
+	return result == 0 ? -EAGAIN : result;
+}
+
+static int use(const struct tni_sysv_kind *kind, struct look *look, uint32_t key, uint64_t size,
+	       int flags)
 {
 	struct tni_sysv_identity identity;
 	uint32_t wanted;
-	enum fate fate = fate_of(kind, look);
 	int result;
 
-	if (fate != THERE) {
-		result = clear(kind, look, fate);
-		return result == 0 ? -EAGAIN : result;
-	}
+	if (*(const volatile uint32_t *)&look->part->key != key)
+		return -EACCES;
 	if ((flags & (IPC_CREAT | IPC_EXCL)) == (IPC_CREAT | IPC_EXCL))
 		return -EEXIST;
 	result = tni_sysv_read(look->part, &identity);
@@ -426,7 +467,8 @@ static int get_keyed(const struct tni_sysv_kind *kind, int directory_fd, uint32_
 
 		result = look_up(directory_fd, kind->kind, file_name, &look);
 		if (result == 0) {
-			result = use(kind, &look, size, flags);
+			result = fate_of(kind, &look) != THERE ? bury(kind, &look, file_name)
+							       : use(kind, &look, key, size, flags);
 			look_end(&look);
 		} else if (result == -ENOENT && flags & IPC_CREAT) {
 			result = make_named(kind, directory_fd, key, size, flags);
@@ -453,88 +495,35 @@ int tni_sysv_get(const struct tni_sysv_kind *kind, key_t key, uint64_t size, int
 	return result;
 }
 
-int tni_sysv_part_of(const struct tni_object *object, uint32_t kind,
-		     struct tni_sysv_part **ret_part)
-{
-	struct tni_sysv_part *part = (struct tni_sysv_part *)(object->base + TNI_SYSV_OFFSET);
-
-	if (*(const volatile uint32_t *)&part->kind != kind)
-		return -EINVAL;
-	*ret_part = part;
-	return 0;
-}
-
-int tni_sysv_read(const struct tni_sysv_part *part, struct tni_sysv_identity *ret_identity)
-{
-	const volatile struct tni_sysv_part *fixed = part;
-
-	for (int attempts = 0; attempts < ATTEMPTS; attempts++) {
-		uint32_t version = tni_load_acquire32(&part->version); /* ORD(permission) */
-		const struct tni_sysv_permission *permission = &part->permission[version & 1];
-		struct tni_sysv_identity identity = {
-			.key = fixed->key,
-			.id = tni_get32(&part->id) & TNI_SYSV_ID,
-			.state = tni_get32(&part->state),
-			.uid = tni_load_acquire32(&permission->uid), /* ORD(permission) */
-			.gid = tni_load_acquire32(&permission->gid), /* ORD(permission) */
-			.creator_uid = fixed->creator_uid,
-			.creator_gid = fixed->creator_gid,
-			/* ORD(permission) */
-			.mode = tni_load_acquire32(&permission->mode) & 0777,
-			.size = fixed->size,
-			/* ORD(permission) */
-			.changed_ns = (int64_t)tni_load_acquire64(&permission->changed_ns),
-		};
-
-		if (tni_get32(&part->version) != version)
-			continue;
-		*ret_identity = identity;
-		return 0;
-	}
-	return -EBADMSG;
-}
-
-static int change(const struct look *look, uint32_t uid, uint32_t gid, uint32_t mode)
-{
-	struct tni_sysv_part *part = look->part;
-	uint32_t version = tni_get32(&part->version);
-	struct tni_sysv_permission *next = &part->permission[(version + 1) & 1];
-	int result = tni_sysv_let_in(look->fd, part, uid, gid, mode);
-
-	/* Of an owner who is not the creator: the file stays as it is. */
-	if (result != 0 && result != -EPERM)
-		return result;
-	tni_set32(&next->uid, uid);
-	tni_set32(&next->gid, gid);
-	tni_set32(&next->mode, mode & 0777);
-	tni_set64(&next->changed_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
-	tni_store_release32(&part->version, version + 1); /* ORD(permission) */
-	return 0;
-}
-
-int tni_sysv_set(struct tni_object *object, struct tni_sysv_part *part, uint32_t uid, uint32_t gid,
-		 uint32_t mode)
-{
-	struct look look = {.fd = object->fd, .part = part};
-	int result = lock(&look);
-
-	if (result == 0)
-		result = change(&look, uid, gid, mode);
-	tni_registry_release(&look.hold);
-	return result;
-}
-
 int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part)
 {
-	int result;
+	struct look look;
+	int result = hold(kind, object, part, &look), taken = 0;
 
+	if (result != 0)
+		return result;
 	tni_fetch_or32(&part->state, TNI_SYSV_REMOVING);
 	tni_step();
 	result = kind->end(object);
+	if (result == 0 || result == -EIDRM)
+		taken = take_names(&look, !kind->is_ended(object));
+	let_go(&look);
 	/* In a sticky folder only the creator, and root, take its names away: it is over all the same. */
-	if (result == 0)
-		result = tni_sysv_clear(kind, object, part);
-	return result == -EACCES ? 0 : result;
+	return result != 0 || taken == -EACCES ? result : taken;
+}
+
+bool tni_sysv_has_name(const struct tni_object *object, uint32_t kind, uint32_t index)
+{
+	struct look look = {.inode = object->inode};
+	char file_name[FILE_NAME_BYTES];
+	bool answer;
+
+	if (tni_namespace_open(NULL, 0, &look.directory_fd) != 0)
+		return false;
+	id_file(kind, index, file_name);
+	answer = is_named(&look, file_name);
+	close(look.directory_fd);
+	return answer;
 }
 
 int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)
@@ -580,28 +569,15 @@ int tni_sysv_identify(uint32_t kind, const char *name, struct tni_sysv_identity 
 	return result == -EBADMSG ? -EINVAL : result;
 }
 
-struct walk {
-	uint32_t kind;
-	int (*visit)(uint32_t index, void *context);
-	void *context;
-};
-
-static int visit_name(uint32_t kind, const char *name, void *context)
+void tni_sysv_go_on(const struct tni_sysv_kind *kind, int directory_fd, const char *file_name)
 {
-	const struct walk *walk = context;
-	unsigned long index;
-	char *end;
+	struct look look;
 
-	if (kind != walk->kind || strncmp(name, "/sysv-", 6) != 0 || strlen(name) != 10)
-		return 0;
-	index = strtoul(name + 6, &end, 16);
-	return *end == '\0' && index <= TNI_SYSV_INDEX ? walk->visit((uint32_t)index, walk->context)
-						       : 0;
-}
-
-int tni_sysv_list(uint32_t kind, int (*visit)(uint32_t index, void *context), void *context)
-{
-	struct walk walk = {.kind = kind, .visit = visit, .context = context};
-
-	return tenon_namespace_list(NULL, visit_name, &walk);
+	if (look_up(directory_fd, kind->kind, file_name, &look) != 0)
+		return;
+	if (fate_of(kind, &look) != THERE)
+		(void)!bury(kind, &look, file_name);
+	else if (!(tni_get32(&look.part->state) & TNI_SYSV_BORN))
+		(void)!bear(&look);
+	look_end(&look);
 }

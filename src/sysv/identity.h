@@ -27,6 +27,9 @@ struct tni_sysv_kind {
 	int (*end)(void *object);
 	/* Whether somebody has. */
 	bool (*is_ended)(void *object);
+	/* What IPC_SET has changed beside owner and mode: TNI_SYSV_NO_LIMIT nothing; and who sleeps
+	 * may not be allowed to any more.  May be NULL. */
+	int (*settle)(void *object, uint64_t limit);
 	/* Memory that has a file of its own beside the object's: made without a name, and given
 	 * one, with the object's file locked, behind the object's.  NULL: there is none. */
 	int (*make_memory)(int directory_fd, uint64_t size, int flags, int *ret_fd);
@@ -43,8 +46,9 @@ extern const struct tni_sysv_kind tni_sysv_msg, tni_sysv_sem, tni_sysv_shm;
 /* What there is to know of an object. */
 struct tni_sysv_identity {
 	uint32_t key, id, state;
+	bool is_settled; /* TNI_SYSV_UNSETTLED is not set */
 	uint32_t uid, gid, creator_uid, creator_gid, mode;
-	uint64_t size;
+	uint64_t size, limit;
 	int64_t changed_ns;
 };
 
@@ -65,23 +69,33 @@ int tni_sysv_read(const struct tni_sysv_part *part, struct tni_sysv_identity *re
 /* msgget, semget, shmget: the identifier. */
 int tni_sysv_get(const struct tni_sysv_kind *kind, key_t key, uint64_t size, int flags);
 
-/* Changes uid, gid and the lower nine bits of mode; the caller may. */
-int tni_sysv_set(struct tni_object *object, struct tni_sysv_part *part, uint32_t uid, uint32_t gid,
-		 uint32_t mode);
+/* Changes uid, gid, the lower nine bits of mode, and the limit, at once; the caller may. */
+int tni_sysv_set(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part,
+		 const struct tni_sysv_identity *to);
 
-/* IPC_RMID: ends it, and takes its names away; the caller may. */
+/* Does what follows from permissions that somebody has changed who died then. */
+int tni_sysv_settle(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part);
+
+/* IPC_RMID: ends it, and takes its names away; the caller may.  -EIDRM somebody else has. */
 int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part);
 
 /* Takes the names of one away that is removed: what a remover who died has left, too.  Not the
  * identifier's, of one that is not ended. */
 int tni_sysv_clear(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part);
 
+/* Whether what has the name of this index is this object. */
+bool tni_sysv_has_name(const struct tni_object *object, uint32_t kind, uint32_t index);
+
 /* Takes the names of what has this index away if it is removed, as tni_sysv_clear(); -EEXIST it is
  * not ended. */
 int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index);
 
+/* Goes on with what somebody has left, at this name of a key's, who died. */
+void tni_sysv_go_on(const struct tni_sysv_kind *kind, int directory_fd, const char *file_name);
+
 /* The indices that are in use, in no particular order; a non-zero answer ends the walk and is
  * returned. */
-int tni_sysv_list(uint32_t kind, int (*visit)(uint32_t index, void *context), void *context);
+int tni_sysv_list(const struct tni_sysv_kind *kind, int (*visit)(uint32_t index, void *context),
+		  void *context);
 
 #endif

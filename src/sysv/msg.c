@@ -23,6 +23,8 @@
 #include "sysv/status.h"
 
 #define PARTICIPANTS 1024u
+/* A process has the address space for thousands of such queues, but for less than two hundred without a bound. */
+#define MESSAGES_MOST (1u << 20)
 #define SEGMENT_BYTES 16 /* of which Linux says that its messages consist */
 
 /* struct msgbuf of msgop(2): the text follows. */
@@ -36,7 +38,7 @@ static int make(int directory_fd, uint64_t size, int flags, mode_t mode, int *re
 	struct tenon_queue_options options = {.size = sizeof(options),
 					      .order = TENON_QUEUE_TYPED,
 					      .full = TENON_QUEUE_WAIT,
-					      .capacity = TENON_QUEUE_UNBOUNDED,
+					      .capacity = MESSAGES_MOST,
 					      .max_message_bytes = tni_sysv_message_most(),
 					      .mode = mode,
 					      .max_participants = PARTICIPANTS,
@@ -64,9 +66,16 @@ static void close_queue(void *object)
 
 static int end(void *object)
 {
-	int result = tenon_queue_destroy(object);
+	return tenon_queue_destroy(object);
+}
 
-	return result == -EIDRM ? 0 : result;
+static int settle(void *object, uint64_t limit)
+{
+	int result = limit == TNI_SYSV_NO_LIMIT ? 0 : tenon_queue_set_max_bytes(object, limit);
+
+	if (result == 0)
+		((struct tni_object *)object)->rouse(object);
+	return result;
 }
 
 static bool is_ended(void *object)
@@ -87,6 +96,7 @@ const struct tni_sysv_kind tni_sysv_msg = {.kind = TENON_KIND_QUEUE,
 					   .close = close_queue,
 					   .end = end,
 					   .is_ended = is_ended,
+					   .settle = settle,
 					   .fits = fits};
 
 int tenon_msgget(key_t key, int flags)
@@ -328,14 +338,14 @@ static int inform(int command, struct msginfo *ret_information)
 				      .msgseg = USHRT_MAX};
 	struct sum sum = {.messages = 0};
 	uint32_t count;
-	int result = tni_sysv_count(TENON_KIND_QUEUE, &count);
+	int result = tni_sysv_count(&tni_sysv_msg, &count);
 
 	if (result < 0)
 		return result;
 	information.msgpool = at_most(information.msgmni * tni_sysv_queue_bytes() / 1024);
 	information.msgmap = information.msgtql = information.msgmnb;
 	if (command == MSG_INFO) {
-		(void)!tni_sysv_list(TENON_KIND_QUEUE, add_up, &sum);
+		(void)!tni_sysv_list(&tni_sysv_msg, add_up, &sum);
 		information.msgpool = at_most(count);
 		information.msgmap = at_most(sum.messages);
 		information.msgtql = at_most(sum.bytes);
@@ -357,14 +367,10 @@ static int set(struct tni_sysv_handle *handle, const struct msqid_ds *from)
 		result = -EPERM;
 	if (result == 0 && bytes > tni_sysv_queue_bytes() && !tni_sysv_is_capable(CAP_SYS_RESOURCE))
 		result = -EPERM;
-	if (result == 0)
-		result = tni_sysv_change(handle, &permission);
-	if (result == 0)
-		result = tenon_queue_set_max_bytes(handle->object, bytes);
-	/* Who sleeps may not be allowed to go on. */
-	if (result == 0)
-		((struct tni_object *)handle->object)->rouse(handle->object);
-	return result;
+	/* The one more byte is not missed. */
+	if (bytes == TNI_SYSV_NO_LIMIT)
+		bytes--;
+	return result == 0 ? tni_sysv_change(handle, &permission, bytes) : result;
 }
 
 static int control(int id, int command, struct msqid_ds *status)

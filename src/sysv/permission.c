@@ -105,7 +105,7 @@ bool tni_sysv_is_owner(const struct tni_sysv_identity *identity)
 
 /* acl(5) as the kernel has it in an extended attribute. */
 #define ACL_NAME "system.posix_acl_access"
-#define ACL_ENTRIES 6u
+#define ACL_ENTRIES 8u
 
 struct acl {
 	struct posix_acl_xattr_header header;
@@ -119,28 +119,36 @@ static void add(struct acl *acl, uint16_t tag, uint16_t bits, uint32_t id)
 		.e_tag = htole16(tag), .e_perm = htole16(bits), .e_id = htole32(id)};
 }
 
-int tni_sysv_let_in(int fd, const struct tni_sysv_part *part, uint32_t uid, uint32_t gid,
-		    uint32_t mode)
+int tni_sysv_let_in(int fd, const struct tni_sysv_identity *identity,
+		    const struct tni_sysv_identity *other)
 {
-	uint16_t group = mode & 060 ? 6 : 0, other = mode & 06 ? 6 : 0;
+	const struct tni_sysv_identity *second = other ? other : identity;
+	uint32_t mode = identity->mode | second->mode;
+	uint32_t creator_uid = identity->creator_uid, creator_gid = identity->creator_gid;
+	uint16_t group = mode & 060 ? 6 : 0, others = mode & 06 ? 6 : 0;
 	struct acl acl = {.header.a_version = htole32(POSIX_ACL_XATTR_VERSION)};
 
-	if (uid == part->creator_uid && gid == part->creator_gid) {
+	if (identity->uid == creator_uid && identity->gid == creator_gid &&
+	    second->uid == creator_uid && second->gid == creator_gid) {
 		(void)!syscall(SYS_fremovexattr, fd, ACL_NAME);
-		return fchmod(fd, 0600u | (mode_t)group << 3 | other) == 0 ? 0 : -errno;
+		return fchmod(fd, 0600u | (mode_t)group << 3 | others) == 0 ? 0 : -errno;
 	}
 	add(&acl, ACL_USER_OBJ, 6, ACL_UNDEFINED_ID);
-	if (uid != part->creator_uid)
-		add(&acl, ACL_USER, 6, uid);
+	if (identity->uid != creator_uid)
+		add(&acl, ACL_USER, 6, identity->uid);
+	if (second->uid != creator_uid && second->uid != identity->uid)
+		add(&acl, ACL_USER, 6, second->uid);
 	add(&acl, ACL_GROUP_OBJ, group, ACL_UNDEFINED_ID);
-	if (gid != part->creator_gid)
-		add(&acl, ACL_GROUP, group, gid);
+	if (identity->gid != creator_gid)
+		add(&acl, ACL_GROUP, group, identity->gid);
+	if (second->gid != creator_gid && second->gid != identity->gid)
+		add(&acl, ACL_GROUP, group, second->gid);
 	add(&acl, ACL_MASK, 6, ACL_UNDEFINED_ID);
-	add(&acl, ACL_OTHER, other, ACL_UNDEFINED_ID);
+	add(&acl, ACL_OTHER, others, ACL_UNDEFINED_ID);
 	/* Not by the C library, in whose place other preloaded libraries may stand. */
 	if (syscall(SYS_fsetxattr, fd, ACL_NAME, &acl,
 		    sizeof(acl.header) + acl.count * sizeof(acl.entries[0]), 0) == 0)
 		return 0;
 	/* A file system without: the other one is let in where that can be had. */
-	return errno == EOPNOTSUPP && fchown(fd, uid, gid) == 0 ? 0 : -errno;
+	return errno == EOPNOTSUPP && fchown(fd, identity->uid, identity->gid) == 0 ? 0 : -errno;
 }

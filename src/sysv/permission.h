@@ -27,9 +27,9 @@ bool tni_sysv_is_owner(const struct tni_sysv_identity *identity);
 bool tni_sysv_is_capable(uint32_t capability);
 
 /* Lets who may use an object open its file, which is its creator's: all whom the mode allows
- * anything, owner and creator; the rest is for the calls to ask.  -EPERM the caller is not the
- * creator. */
-int tni_sysv_let_in(int fd, const struct tni_sysv_part *part, uint32_t uid, uint32_t gid,
-		    uint32_t mode);
+ * anything, owner and creator; the rest is for the calls to ask.  And whom `other` lets in, or
+ * NULL.  -EPERM the caller is not the creator. */
+int tni_sysv_let_in(int fd, const struct tni_sysv_identity *identity,
+		    const struct tni_sysv_identity *other);
 
 #endif

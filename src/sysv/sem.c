@@ -57,9 +57,7 @@ static void close_set(void *object)
 
 static int end(void *object)
 {
-	int result = tenon_semaphore_set_destroy(object);
-
-	return result == -EIDRM ? 0 : result;
+	return tenon_semaphore_set_destroy(object);
 }
 
 static bool is_ended(void *object)
@@ -253,10 +251,10 @@ static int inform(int command, struct seminfo *ret_information)
 				      .semaem = VALUE_MAX};
 	uint64_t semaphores = 0;
 	uint32_t count;
-	int result = tni_sysv_count(TENON_KIND_SEMAPHORE_SET, &count);
+	int result = tni_sysv_count(&tni_sysv_sem, &count);
 
 	if (result >= 0 && command == SEM_INFO) {
-		(void)!tni_sysv_list(TENON_KIND_SEMAPHORE_SET, add_up, &semaphores);
+		(void)!tni_sysv_list(&tni_sysv_sem, add_up, &semaphores);
 		information.semusz = (int)count;
 		information.semaem = semaphores > INT32_MAX ? INT32_MAX : (int)semaphores;
 	}
@@ -338,7 +336,7 @@ static int control_entered(struct tni_sysv_handle *handle, int number, int comma
 		return tni_sysv_end(handle);
 	case IPC_SET:
 		permission = argument.status->sem_perm;
-		return tni_sysv_change(handle, &permission);
+		return tni_sysv_change(handle, &permission, TNI_SYSV_NO_LIMIT);
 	case SETVAL:
 		return set_value(handle, number, argument.value);
 	case SETALL:

@@ -113,7 +113,7 @@ static int inform(int command, void *ret_information)
 				 .shmall = TNI_SYSV_SHM_BYTES_MOST};
 	struct shm_info used;
 	struct sum sum = {.count = 0};
-	int result = tni_sysv_list(TENON_KIND_SEGMENT, add_up, &sum);
+	int result = tni_sysv_list(&tni_sysv_shm, add_up, &sum);
 
 	if (result == 0 && !ret_information)
 		result = -EFAULT;
@@ -132,7 +132,7 @@ static int inform(int command, void *ret_information)
 
 static int change(struct tni_sysv_handle *handle, const struct ipc_perm *permission)
 {
-	int result = tni_sysv_change(handle, permission);
+	int result = tni_sysv_change(handle, permission, TNI_SYSV_NO_LIMIT);
 
 	return result == 0 ? tni_segment_own_data(handle->object, permission->uid, permission->gid,
 						  permission->mode & 0777)

@@ -20,7 +20,8 @@ void tni_sysv_fill(const struct tni_sysv_identity *identity, struct ipc_perm *re
 	ret_permission->__seq = (unsigned short)(identity->id >> TNI_SYSV_INDEX_BITS);
 }
 
-int tni_sysv_change(struct tni_sysv_handle *handle, const struct ipc_perm *permission)
+int tni_sysv_change(struct tni_sysv_handle *handle, const struct ipc_perm *permission,
+		    uint64_t limit)
 {
 	struct tni_sysv_identity identity;
 	int result = tni_sysv_read(handle->part, &identity);
@@ -31,8 +32,11 @@ int tni_sysv_change(struct tni_sysv_handle *handle, const struct ipc_perm *permi
 		result = -EINVAL;
 	if (result != 0)
 		return result;
-	return tni_sysv_set(handle->object, handle->part, permission->uid, permission->gid,
-			    permission->mode & 0777);
+	identity.uid = permission->uid;
+	identity.gid = permission->gid;
+	identity.mode = permission->mode & 0777;
+	identity.limit = limit;
+	return tni_sysv_set(handle->kind, handle->object, handle->part, &identity);
 }
 
 int tni_sysv_end(struct tni_sysv_handle *handle)
@@ -58,6 +62,8 @@ int tni_sysv_look(const struct tni_sysv_kind *kind, int id, bool by_index, bool 
 	if (result != 0)
 		return result;
 	result = tni_sysv_read((*ret_handle)->part, ret_identity);
+	if (result == 0 && !ret_identity->is_settled)
+		(void)!tni_sysv_settle(kind, (*ret_handle)->object, (*ret_handle)->part);
 	if (result == 0 && !is_any)
 		result = tni_sysv_admit(*ret_handle, TNI_SYSV_READ);
 	if (result != 0) {
@@ -81,7 +87,7 @@ static int count_one(uint32_t index, void *context)
 	return 0;
 }
 
-int tni_sysv_count(uint32_t kind, uint32_t *ret_count)
+int tni_sysv_count(const struct tni_sysv_kind *kind, uint32_t *ret_count)
 {
 	struct count count = {.count = 0};
 	int result = tni_sysv_list(kind, count_one, &count);

@@ -13,8 +13,10 @@
 /* What IPC_STAT says of who may do what. */
 void tni_sysv_fill(const struct tni_sysv_identity *identity, struct ipc_perm *ret_permission);
 
-/* IPC_SET's part of that.  -EPERM; -EINVAL no such user or group. */
-int tni_sysv_change(struct tni_sysv_handle *handle, const struct ipc_perm *permission);
+/* IPC_SET: of that, and the limit of a queue, or TNI_SYSV_NO_LIMIT.  -EPERM; -EINVAL no such user
+ * or group. */
+int tni_sysv_change(struct tni_sysv_handle *handle, const struct ipc_perm *permission,
+		    uint64_t limit);
 
 /* IPC_RMID.  -EPERM. */
 int tni_sysv_end(struct tni_sysv_handle *handle);
@@ -25,7 +27,7 @@ int tni_sysv_look(const struct tni_sysv_kind *kind, int id, bool by_index, bool 
 		  struct tni_sysv_handle **ret_handle, struct tni_sysv_identity *ret_identity);
 
 /* How many there are, and the highest index; 0 if there are none. */
-int tni_sysv_count(uint32_t kind, uint32_t *ret_count);
+int tni_sysv_count(const struct tni_sysv_kind *kind, uint32_t *ret_count);
 
 /* A call answered this: forgets the object if it is ended. */
 int tni_sysv_learn(struct tni_sysv_handle *handle, int result);

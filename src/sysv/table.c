@@ -75,14 +75,9 @@ static void fork_child(void)
 
 static void prepare(void)
 {
-	void *memory;
-
 	/* Whose handlers are registered later lock first. */
 	tni_registry_forks();
 	pthread_atfork(lock, unlock, fork_child);
-	memory = mmap(NULL, KINDS * INDICES * sizeof(*table), PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	table = memory == MAP_FAILED ? NULL : memory;
 }
 
 static struct tni_apointer *entry_of(const struct tni_sysv_kind *kind, uint32_t index)
@@ -99,6 +94,14 @@ static bool has_table(void)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 	pthread_once(&once, prepare);
+	lock();
+	if (!table) {
+		void *memory = mmap(NULL, KINDS * INDICES * sizeof(*table), PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		table = memory == MAP_FAILED ? NULL : memory;
+	}
+	unlock();
 	return table != NULL;
 }
 
@@ -191,7 +194,8 @@ static int open_index(const struct tni_sysv_kind *kind, uint32_t index, void **r
 	if (result == -EIDRM)
 		(void)!tni_sysv_tidy(kind, index);
 	if (result != 0)
-		return result == -ENOENT || result == -EIDRM ? -EINVAL : result;
+		return result == -ENOENT || result == -EIDRM || result == -EISDIR ? -EINVAL
+										  : result;
 	result = tni_sysv_part_of(object, kind->kind, &part);
 	if (result == 0)
 		result = tni_sysv_read(part, ret_identity);
@@ -287,14 +291,21 @@ int tni_sysv_enter_index(const struct tni_sysv_kind *kind, uint32_t index,
 int tni_sysv_enter_slow(const struct tni_sysv_kind *kind, int id,
 			struct tni_sysv_handle **ret_handle)
 {
-	int result = id < 0 ? -EINVAL
-			    : tni_sysv_enter_index(kind, (uint32_t)id & TNI_SYSV_INDEX, ret_handle);
+	uint32_t index = (uint32_t)id & TNI_SYSV_INDEX;
+	bool is_other = true;
 
-	if (result == 0 && (*ret_handle)->id != (uint32_t)id) {
+	for (int attempts = 0; id >= 0 && is_other && attempts < 2; attempts++) {
+		int result = tni_sysv_enter_index(kind, index, ret_handle);
+
+		if (result != 0 || (*ret_handle)->id == (uint32_t)id)
+			return result;
+		/* Of one whose name was removed, as that of any object is, the index may have come again. */
+		is_other = !tni_sysv_has_name((*ret_handle)->object, kind->kind, index);
+		if (is_other)
+			tni_sysv_forget(*ret_handle);
 		tni_sysv_leave(*ret_handle);
-		result = -EINVAL;
 	}
-	return result;
+	return -EINVAL;
 }
 
 int tni_sysv_enter(const struct tni_sysv_kind *kind, int id, struct tni_sysv_handle **ret_handle)
@@ -325,10 +336,15 @@ int tni_sysv_admit_slow(struct tni_sysv_handle *handle, uint32_t wanted)
 
 	if (result != 0)
 		return result;
+	/* What cannot be done now is for the next call. */
+	if (!identity.is_settled &&
+	    tni_sysv_settle(handle->kind, handle->object, handle->part) == 0)
+		grant = tni_sysv_grant(handle);
 	if (tni_sysv_is_granted(&identity, TNI_SYSV_READ))
 		granted |= TNI_SYSV_READ;
 	if (tni_sysv_is_granted(&identity, TNI_SYSV_WRITE))
 		granted |= TNI_SYSV_WRITE;
-	tni_set64(&handle->granted, grant | granted);
+	if (!(grant & TNI_SYSV_UNSETTLED))
+		tni_set64(&handle->granted, grant | granted);
 	return (granted & wanted) == wanted ? 0 : -EACCES;
 }

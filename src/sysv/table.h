@@ -44,10 +44,13 @@ int tni_sysv_admit_slow(struct tni_sysv_handle *handle, uint32_t wanted);
 
 int tni_sysv_enter(const struct tni_sysv_kind *kind, int id, struct tni_sysv_handle **ret_handle);
 
+/* None of permissions that are not settled, which admit_slow() is for. */
 static inline uint64_t tni_sysv_grant(const struct tni_sysv_handle *handle)
 {
-	return ((uint64_t)tni_sysv_credentials() << 32 |
-		(uint64_t)(tni_get32(&handle->part->version) & 0x1fffffff) << 3);
+	uint32_t version = tni_get32(&handle->part->version);
+
+	return (uint64_t)tni_sysv_credentials() << 32 | (version & TNI_SYSV_UNSETTLED) |
+	       (version & 0x0fffffff) << 3;
 }
 
 static inline int tni_sysv_admit(struct tni_sysv_handle *handle, uint32_t wanted)

@@ -42,9 +42,10 @@ struct moments_ledger *moments;
 const char *moments_obstacle;
 
 static const struct moments_kind *const kinds[] = {
-	&moments_event,	    &moments_gate,    &moments_pulse, &moments_pulse_auto,
-	&moments_condition, &moments_barrier, &moments_once,  &moments_inherit,
-	&moments_any,	    &moments_all,     &moments_region};
+	&moments_event,	    &moments_gate,    &moments_pulse,  &moments_pulse_auto,
+	&moments_condition, &moments_barrier, &moments_once,   &moments_inherit,
+	&moments_any,	    &moments_all,     &moments_region, &moments_sysv_sem,
+	&moments_sysv_msg,  &moments_sysv_key};
 
 static const struct moments_kind *kind;
 static uint64_t random_state;

@@ -64,7 +64,7 @@ struct moments_kind {
 
 extern const struct moments_kind moments_event, moments_gate, moments_pulse, moments_pulse_auto,
 	moments_condition, moments_barrier, moments_once, moments_inherit, moments_any, moments_all,
-	moments_region;
+	moments_region, moments_sysv_sem, moments_sysv_msg, moments_sysv_key;
 
 /* Says what is wrong, in whatever process.  Answers false. */
 bool moments_wrong(const char *what, int64_t figure);

@@ -32,7 +32,9 @@
 #define STEPS_LIMIT 200000
 /* Nobody waits for a timer: the shortest there is anywhere is of 100 ms.  Who only had no processor is not
  * late each time. */
+#ifndef SLOW_NS
 #define SLOW_NS INT64_C(90000000)
+#endif
 #define SLOW_ROUNDS 3u
 /* Kill points of a scenario, unless all are wanted. */
 #define POINTS 40u
