@@ -183,6 +183,7 @@ TENON_PUBLIC int tenon_queue_destroy(struct tenon_queue *queue);
  * the old or the new one, and if it is the new one, whoever can go on has been woken.  Errors:
  * -EINVAL a RENDEZVOUS queue, which has nothing queued.
  */
+#define TENON_QUEUE_NO_BYTES UINT64_MAX /* nothing may be sent */
 TENON_PUBLIC int tenon_queue_set_max_bytes(struct tenon_queue *queue, uint64_t bytes);
 
 /* Flags of the options below. */

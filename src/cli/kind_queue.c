@@ -102,7 +102,9 @@ static void print(const struct cli_object *object)
 		     cli_format_bytes(status->max_message_bytes),
 		     cli_word(cli_full_words, status->full));
 	cli_stat_made(object);
-	if (status->max_bytes)
+	if (status->max_bytes == TENON_QUEUE_NO_BYTES)
+		cli_stat_row("limit", "nothing may be sent");
+	else if (status->max_bytes)
 		cli_stat_row("limit", "%s of messages", cli_format_bytes(status->max_bytes));
 	cli_stat_row("queued", "%s, %s", cli_format_messages(status->messages),
 		     cli_format_bytes(status->message_bytes));

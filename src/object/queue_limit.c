@@ -26,6 +26,12 @@
 
 #include "object/queue_limit.h"
 
+/* As a number of bytes, if there is a limit. */
+static uint64_t bytes_of(uint64_t limit)
+{
+	return limit == TENON_QUEUE_NO_BYTES ? 0 : limit;
+}
+
 uint32_t tni_bytes_fit(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t count)
 {
 	struct tni_send_side *side = &queue->control->send;
@@ -36,6 +42,7 @@ uint32_t tni_bytes_fit(struct tenon_queue *queue, const struct tenon_slice *slic
 
 	if (limit == 0)
 		return count;
+	limit = bytes_of(limit);
 	for (bool is_fresh = false;; is_fresh = true) {
 		uint64_t held = view.sent - tni_get64(&side->done_cache);
 		uint64_t bytes = view.bytes - tni_get64(&side->done_bytes_cache);
@@ -64,6 +71,7 @@ uint64_t tni_bytes_room(const struct tenon_queue *queue, uint64_t held)
 
 	if (limit == 0)
 		return UINT64_MAX;
+	limit = bytes_of(limit);
 	bytes = tni_get64(&queue->control->send.bytes_seen) -
 		tni_get64(&queue->control->receive.bytes_seen);
 	bytes = (int64_t)bytes < 0 ? 0 : bytes;
@@ -76,7 +84,7 @@ bool tni_bytes_exceed(const struct tenon_queue *queue, uint64_t bytes)
 {
 	uint64_t limit = tni_get64(&queue->control->max_bytes);
 
-	return tni_bytes_are_limited(queue) && limit != 0 && bytes > limit;
+	return tni_bytes_are_limited(queue) && limit != 0 && bytes > bytes_of(limit);
 }
 
 void tni_bytes_changed(struct tenon_queue *queue)

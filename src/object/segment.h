@@ -98,9 +98,6 @@ uint64_t tni_segment_memory(struct tenon_segment *segment);
  * any more.  -ENOMEM, -EPERM as mlock(2). */
 int tni_segment_lock_memory(struct tenon_segment *segment, bool keeps);
 
-/* Owner and mode of the data's file, as far as the caller may change them. */
-int tni_segment_own_data(struct tenon_segment *segment, uid_t uid, gid_t gid, mode_t mode);
-
 static inline struct tni_participant *tni_segment_entry(struct tenon_segment *segment)
 {
 	return &segment->object.participants[segment->object.participant];

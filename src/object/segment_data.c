@@ -278,20 +278,3 @@ uint64_t tni_segment_memory(struct tenon_segment *segment)
 	close(fd);
 	return bytes;
 }
-
-int tni_segment_own_data(struct tenon_segment *segment, uid_t uid, gid_t gid, mode_t mode)
-{
-	char path[PATH_BYTES];
-	int fd, result = tni_segment_find_data(segment, O_PATH, &fd);
-
-	/* Of one that nobody else can have any more. */
-	if (result != 0)
-		return result == -EIDRM || result == -EACCES ? 0 : result;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (chown(path, uid, gid) != 0 && errno != EPERM)
-		result = -errno;
-	if (result == 0 && chmod(path, mode & 0666) != 0 && errno != EPERM)
-		result = -errno;
-	close(fd);
-	return result;
-}

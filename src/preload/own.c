@@ -205,6 +205,11 @@ OWN(gid_t, getegid, void)
 	return (gid_t)TNI_NEXT(syscall)(SYS_getegid);
 }
 
+OWN(uid_t, getuid, void)
+{
+	return (uid_t)TNI_NEXT(syscall)(SYS_getuid);
+}
+
 OWN(int, getgroups, int count, gid_t *groups)
 {
 	return (int)TNI_NEXT(syscall)(SYS_getgroups, count, groups);

@@ -71,7 +71,10 @@ static int end(void *object)
 
 static int settle(void *object, uint64_t limit)
 {
-	int result = limit == TNI_SYSV_NO_LIMIT ? 0 : tenon_queue_set_max_bytes(object, limit);
+	int result = limit == TNI_SYSV_NO_LIMIT
+			     ? 0
+			     : tenon_queue_set_max_bytes(object,
+							 limit == 0 ? TENON_QUEUE_NO_BYTES : limit);
 
 	if (result == 0)
 		((struct tni_object *)object)->rouse(object);
@@ -297,7 +300,7 @@ static int stat_queue(int id, int command, struct msqid_ds *ret_status)
 	answer.msg_ctime = identity.changed_ns / TNI_SECOND_NS;
 	answer.__msg_cbytes = status.message_bytes;
 	answer.msg_qnum = status.messages;
-	answer.msg_qbytes = status.max_bytes;
+	answer.msg_qbytes = status.max_bytes == TENON_QUEUE_NO_BYTES ? 0 : status.max_bytes;
 	answer.msg_lspid = status.last_sender_pid;
 	answer.msg_lrpid = status.last_receiver_pid;
 	*ret_status = answer;

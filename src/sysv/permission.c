@@ -10,10 +10,12 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -119,36 +121,69 @@ static void add(struct acl *acl, uint16_t tag, uint16_t bits, uint32_t id)
 		.e_tag = htole16(tag), .e_perm = htole16(bits), .e_id = htole32(id)};
 }
 
+/* Whom the first identity lets in, and the second: what the bits are of the file's owner, who is the creator, and of the object's,
+ * of the groups, and of all others. */
+static void list(struct acl *acl, const struct tni_sysv_identity *first,
+		 const struct tni_sysv_identity *second, uint16_t owner, uint16_t group,
+		 uint16_t others)
+{
+	uint32_t creator_uid = first->creator_uid, creator_gid = first->creator_gid;
+
+	add(acl, ACL_USER_OBJ, owner, ACL_UNDEFINED_ID);
+	if (first->uid != creator_uid)
+		add(acl, ACL_USER, owner, first->uid);
+	if (second->uid != creator_uid && second->uid != first->uid)
+		add(acl, ACL_USER, owner, second->uid);
+	add(acl, ACL_GROUP_OBJ, group, ACL_UNDEFINED_ID);
+	if (first->gid != creator_gid)
+		add(acl, ACL_GROUP, group, first->gid);
+	if (second->gid != creator_gid && second->gid != first->gid)
+		add(acl, ACL_GROUP, group, second->gid);
+	add(acl, ACL_MASK, 6, ACL_UNDEFINED_ID);
+	add(acl, ACL_OTHER, others, ACL_UNDEFINED_ID);
+}
+
+static bool is_creators(const struct tni_sysv_identity *identity)
+{
+	return identity->uid == identity->creator_uid && identity->gid == identity->creator_gid;
+}
+
+static size_t bytes_of(const struct acl *acl)
+{
+	return sizeof(acl->header) + acl->count * sizeof(acl->entries[0]);
+}
+
 int tni_sysv_let_in(int fd, const struct tni_sysv_identity *identity,
 		    const struct tni_sysv_identity *other)
 {
 	const struct tni_sysv_identity *second = other ? other : identity;
 	uint32_t mode = identity->mode | second->mode;
-	uint32_t creator_uid = identity->creator_uid, creator_gid = identity->creator_gid;
 	uint16_t group = mode & 060 ? 6 : 0, others = mode & 06 ? 6 : 0;
 	struct acl acl = {.header.a_version = htole32(POSIX_ACL_XATTR_VERSION)};
 
-	if (identity->uid == creator_uid && identity->gid == creator_gid &&
-	    second->uid == creator_uid && second->gid == creator_gid) {
+	if (is_creators(identity) && is_creators(second)) {
 		(void)!syscall(SYS_fremovexattr, fd, ACL_NAME);
 		return fchmod(fd, 0600u | (mode_t)group << 3 | others) == 0 ? 0 : -errno;
 	}
-	add(&acl, ACL_USER_OBJ, 6, ACL_UNDEFINED_ID);
-	if (identity->uid != creator_uid)
-		add(&acl, ACL_USER, 6, identity->uid);
-	if (second->uid != creator_uid && second->uid != identity->uid)
-		add(&acl, ACL_USER, 6, second->uid);
-	add(&acl, ACL_GROUP_OBJ, group, ACL_UNDEFINED_ID);
-	if (identity->gid != creator_gid)
-		add(&acl, ACL_GROUP, group, identity->gid);
-	if (second->gid != creator_gid && second->gid != identity->gid)
-		add(&acl, ACL_GROUP, group, second->gid);
-	add(&acl, ACL_MASK, 6, ACL_UNDEFINED_ID);
-	add(&acl, ACL_OTHER, others, ACL_UNDEFINED_ID);
+	list(&acl, identity, second, 6, group, others);
 	/* Not by the C library, in whose place other preloaded libraries may stand. */
-	if (syscall(SYS_fsetxattr, fd, ACL_NAME, &acl,
-		    sizeof(acl.header) + acl.count * sizeof(acl.entries[0]), 0) == 0)
+	if (syscall(SYS_fsetxattr, fd, ACL_NAME, &acl, bytes_of(&acl), 0) == 0)
 		return 0;
 	/* A file system without: the other one is let in where that can be had. */
 	return errno == EOPNOTSUPP && fchown(fd, identity->uid, identity->gid) == 0 ? 0 : -errno;
+}
+
+int tni_sysv_let_in_exactly(int fd, const struct tni_sysv_identity *identity)
+{
+	uint32_t mode = identity->mode & 0666;
+	struct acl acl = {.header.a_version = htole32(POSIX_ACL_XATTR_VERSION)};
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (is_creators(identity)) {
+		(void)!syscall(SYS_removexattr, path, ACL_NAME);
+		return syscall(SYS_fchmodat, AT_FDCWD, path, mode) == 0 ? 0 : -errno;
+	}
+	list(&acl, identity, identity, mode >> 6 & 6, mode >> 3 & 6, mode & 6);
+	return syscall(SYS_setxattr, path, ACL_NAME, &acl, bytes_of(&acl), 0) == 0 ? 0 : -errno;
 }

@@ -32,4 +32,8 @@ bool tni_sysv_is_capable(uint32_t capability);
 int tni_sysv_let_in(int fd, const struct tni_sysv_identity *identity,
 		    const struct tni_sysv_identity *other);
 
+/* The same of the file of an object's data, for which the kernel asks the very mode.  `fd` may be
+ * of O_PATH. */
+int tni_sysv_let_in_exactly(int fd, const struct tni_sysv_identity *identity);
+
 #endif

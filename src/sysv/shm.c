@@ -6,6 +6,7 @@
 #include "sysv/shm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -86,6 +87,25 @@ static int fits(uint64_t size, uint64_t wanted)
 	return wanted > size ? -EINVAL : 0;
 }
 
+/* Of data that nobody else can have any more there is nothing to be settled. */
+static int settle(void *object, uint64_t limit)
+{
+	struct tni_sysv_identity identity;
+	struct tni_sysv_part *part;
+	int fd, result = tni_sysv_part_of(object, TENON_KIND_SEGMENT, &part);
+
+	(void)limit;
+	if (result == 0)
+		result = tni_sysv_read(part, &identity);
+	if (result != 0)
+		return result;
+	if (tni_segment_find_data(object, O_PATH, &fd) != 0)
+		return 0;
+	result = tni_sysv_let_in_exactly(fd, &identity);
+	close(fd);
+	return result;
+}
+
 const struct tni_sysv_kind tni_sysv_shm = {.kind = TENON_KIND_SEGMENT,
 					   .make = make,
 					   .make_memory = make_memory,
@@ -95,6 +115,7 @@ const struct tni_sysv_kind tni_sysv_shm = {.kind = TENON_KIND_SEGMENT,
 					   .end = end,
 					   .is_ended = is_ended,
 					   .is_removed = is_removed,
+					   .settle = settle,
 					   .fits = fits};
 
 int tenon_shmget(key_t key, size_t bytes, int flags)

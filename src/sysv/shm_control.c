@@ -130,15 +130,6 @@ static int inform(int command, void *ret_information)
 	return (int)sum.highest;
 }
 
-static int change(struct tni_sysv_handle *handle, const struct ipc_perm *permission)
-{
-	int result = tni_sysv_change(handle, permission, TNI_SYSV_NO_LIMIT);
-
-	return result == 0 ? tni_segment_own_data(handle->object, permission->uid, permission->gid,
-						  permission->mode & 0777)
-			   : result;
-}
-
 /* Who may is the owner whom his limit allows any, or the privileged. */
 static int lock_memory(struct tni_sysv_handle *handle, bool keeps)
 {
@@ -169,7 +160,7 @@ static int control_entered(struct tni_sysv_handle *handle, int command,
 		return tni_sysv_end(handle);
 	case IPC_SET:
 		permission = status->shm_perm;
-		return change(handle, &permission);
+		return tni_sysv_change(handle, &permission, TNI_SYSV_NO_LIMIT);
 	default:
 		return lock_memory(handle, command == SHM_LOCK);
 	}
