@@ -15,8 +15,8 @@
  * (tenon/tenon.h).  An object is there until it is removed, as the kernel's are until the machine
  * is restarted.  It has a name for the other interfaces and the shell, "/sysv-" and four
  * hexadecimal digits, which tenon_sysv_name() tells; with the calls of those it keeps the promises
- * of both.  An identifier has a random part, so that it is not soon another object's.  32768 of each
- * kind fit into a namespace.
+ * of both.  An identifier has a random part, so that it is not soon another object's.  32768 of
+ * each kind fit into a namespace.
  *
  * Permission.  Owner, creator and mode are looked at by each call, and CAP_IPC_OWNER and the other
  * capabilities of svipc(7) count.  The umask does not.  The object's file lets all whom the mode

@@ -55,8 +55,8 @@ struct tni_waitroom {
 _Static_assert(sizeof(struct tni_waitroom) == 768, "waitroom");
 _Static_assert(offsetof(struct tni_waitroom, asleep) == 128, "waitroom");
 
-/* Where sleepers for a message want different ones: those who want the same are in a lane, which has
- * an event of its own.  Lane 0 is that of who may want any, and its event the class's. */
+/* Where sleepers for a message want different ones: those who want the same are in a lane, which
+ * has an event of its own.  Lane 0 is that of who may want any, and its event the class's. */
 #define TNI_LANES 64u
 #define TNI_LANES_ALL UINT64_MAX
 

@@ -14,6 +14,12 @@ static inline uint64_t tni_order_nodes(const struct tni_queue_attributes *attrib
 	return attributes->order == TENON_QUEUE_TYPED ? 3 : 2;
 }
 
+/* The lane of who waits for messages of one key alone: see core/gate_event.c. */
+static inline uint32_t tni_lane_of(uint64_t key)
+{
+	return 1 + (uint32_t)((key * UINT64_C(0x9e3779b97f4a7c15) >> 32) % (TNI_LANES - 1));
+}
+
 /* Whether the front of the log is what a receiver with this selection gets, if there is
  * anything. */
 bool tni_order_is_log(struct tenon_queue *queue, const struct tenon_receive_options *options);

@@ -11,6 +11,7 @@
  * Lock order: there is none, because no thread ever holds both; a thread has one pending entry.
  *
  *	queue_open.c	layout, creation, opening, removing
+ *	queue_known.c	opening by file
  *	queue_side.c	locking a side, repairing it, waking who can go on, burying the dead
  *	queue_log.c	records: writing them behind the end, reading them at the front
  *	queue_order.c	the index of ordered queues
@@ -463,12 +464,6 @@ int tni_item_drop(struct tenon_queue *queue);
 struct tni_seen {
 	uint64_t version, head, sent, done, limit;
 };
-
-/* The lane of who waits for messages of one key alone: see core/gate_event.c. */
-static inline uint32_t tni_lane_of(uint64_t key)
-{
-	return 1 + (uint32_t)((key * UINT64_C(0x9e3779b97f4a7c15) >> 32) % (TNI_LANES - 1));
-}
 
 /* To be called before looking. */
 struct tni_seen tni_wait_seen(const struct tenon_queue *queue);

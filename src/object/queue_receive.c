@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "object/queue_limit.h"
+#include "object/queue_order.h"
 #include "object/queue_private.h"
 
 struct target {

@@ -26,6 +26,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "object/queue_limit.h"
+#include "object/queue_order.h"
 #include "object/queue_private.h"
 
 int tni_queue_damaged(struct tenon_queue *queue)

@@ -23,8 +23,8 @@
  *
  * Who lists the objects finds all keys.
  *
- * M2 to M5, R1 to R5, and changes of permissions (sysv/part.c) are done in turn (sysv/turn.h).  A name is taken away in the turn of the file that it is a name of, and given only where there is
- * none; so what was looked up in turn stays so.
+ * M2 to M5 (sysv/birth.c), R1 to R5, and changes of permissions (sysv/part.c) are done in turn (sysv/turn.h).  A name is taken away
+ * in the turn of the file that it is a name of, and given only where there is none; so what was looked up in turn stays so.
  */
 
 #include "sysv/identity.h"
@@ -44,18 +44,17 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/namespace.h"
+#include "sysv/look.h"
 #include "sysv/permission.h"
-#include "sysv/turn.h"
 
 #define ATTEMPTS 1000
-#define FILE_NAME_BYTES (TNI_NAME_MAX + 1)
 
 void tni_sysv_name(uint32_t id, char name[static TNI_SYSV_NAME_BYTES])
 {
 	snprintf(name, TNI_SYSV_NAME_BYTES, "/sysv-%04x", id & TNI_SYSV_INDEX);
 }
 
-static void id_file(uint32_t kind, uint32_t id, char *file_name)
+void tni_sysv_id_file(uint32_t kind, uint32_t id, char *file_name)
 {
 	char name[TNI_SYSV_NAME_BYTES];
 
@@ -63,22 +62,12 @@ static void id_file(uint32_t kind, uint32_t id, char *file_name)
 	tni_namespace_file(kind, name + 1, file_name);
 }
 
-/* A file of the folder, and the page of its header. */
-struct look {
-	int directory_fd, fd;
-	uint32_t kind;
-	uint64_t inode;
-	uint8_t *page;
-	struct tni_sysv_part *part;
-	struct tni_sysv_turn turn;
-};
-
-static int lock(struct look *look)
+int tni_sysv_look_lock(struct tni_sysv_look *look)
 {
 	return tni_sysv_turn_take(&look->turn, look->fd);
 }
 
-static void look_end(struct look *look)
+void tni_sysv_look_end(struct tni_sysv_look *look)
 {
 	tni_sysv_turn_end(&look->turn);
 	munmap(look->page, TNI_PAGE_BYTES);
@@ -86,9 +75,9 @@ static void look_end(struct look *look)
 }
 
 /* Takes `fd` over. */
-static int look_at(int directory_fd, uint32_t kind, int fd, struct look *ret_look)
+static int look_at(int directory_fd, uint32_t kind, int fd, struct tni_sysv_look *ret_look)
 {
-	struct look look = {.directory_fd = directory_fd, .fd = fd, .kind = kind};
+	struct tni_sysv_look look = {.directory_fd = directory_fd, .fd = fd, .kind = kind};
 	struct tni_object_header header;
 	struct stat status;
 	int result = tni_object_check(fd, kind, &header, &status);
@@ -107,11 +96,12 @@ static int look_at(int directory_fd, uint32_t kind, int fd, struct look *ret_loo
 	*ret_look = look;
 	if (*(const volatile uint32_t *)&look.part->kind == kind)
 		return 0;
-	look_end(&look);
+	tni_sysv_look_end(&look);
 	return -EBADMSG;
 }
 
-static int look_up(int directory_fd, uint32_t kind, const char *file_name, struct look *ret_look)
+static int look_up(int directory_fd, uint32_t kind, const char *file_name,
+		   struct tni_sysv_look *ret_look)
 {
 	int fd = openat(directory_fd, file_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
@@ -121,7 +111,7 @@ static int look_up(int directory_fd, uint32_t kind, const char *file_name, struc
 }
 
 /* Whether a name is this file's. */
-static bool is_named(const struct look *look, const char *file_name)
+bool tni_sysv_is_named(const struct tni_sysv_look *look, const char *file_name)
 {
 	uint64_t inode;
 
@@ -129,7 +119,7 @@ static bool is_named(const struct look *look, const char *file_name)
 }
 
 /* Whether it certainly is not. */
-static bool is_away(const struct look *look, const char *file_name)
+static bool is_away(const struct tni_sysv_look *look, const char *file_name)
 {
 	uint64_t inode;
 	int result = tni_file_inode(look->directory_fd, file_name, &inode);
@@ -137,7 +127,7 @@ static bool is_away(const struct look *look, const char *file_name)
 	return result == -ENOENT || (result == 0 && inode != look->inode);
 }
 
-static int take_name(const struct look *look, const char *file_name)
+static int take_name(const struct tni_sysv_look *look, const char *file_name)
 {
 	uint64_t inode;
 	int result = tni_file_inode(look->directory_fd, file_name, &inode);
@@ -152,7 +142,7 @@ static int take_name(const struct look *look, const char *file_name)
 }
 
 /* The random number in the header of the object. */
-static uint64_t object_id(const struct look *look)
+uint64_t tni_sysv_object_id(const struct tni_sysv_look *look)
 {
 	const uint8_t *page = (const uint8_t *)look->part - TNI_SYSV_OFFSET;
 
@@ -160,25 +150,25 @@ static uint64_t object_id(const struct look *look)
 }
 
 /* Of the memory beside it, if there is any: it cannot be another object's, since the name says the inode of this one. */
-static int take_memory_name(const struct look *look)
+static int take_memory_name(const struct tni_sysv_look *look)
 {
-	char file_name[FILE_NAME_BYTES];
+	char file_name[TNI_SYSV_FILE_NAME_BYTES];
 
-	tni_namespace_data_file(look->kind, look->inode, object_id(look), file_name);
+	tni_namespace_data_file(look->kind, look->inode, tni_sysv_object_id(look), file_name);
 	if (unlinkat(look->directory_fd, file_name, 0) == 0 || errno == ENOENT)
 		return 0;
 	return errno == EPERM ? -EACCES : -errno;
 }
 
 /* Locked. */
-static int take_names(const struct look *look, bool keep_id)
+int tni_sysv_take_names(const struct tni_sysv_look *look, bool keep_id)
 {
-	char file_name[FILE_NAME_BYTES];
+	char file_name[TNI_SYSV_FILE_NAME_BYTES];
 	uint32_t key = *(const volatile uint32_t *)&look->part->key;
 	int result = look->kind == TENON_KIND_SEGMENT ? take_memory_name(look) : 0;
 
 	if (result == 0 && !keep_id) {
-		id_file(look->kind, tni_get32(&look->part->id), file_name);
+		tni_sysv_id_file(look->kind, tni_get32(&look->part->id), file_name);
 		result = take_name(look, file_name);
 	}
 	if (result == 0 && key != IPC_PRIVATE) {
@@ -192,24 +182,24 @@ static int take_names(const struct look *look, bool keep_id)
 
 /* Of an object that is open: takes its turn, and all that taking its names away needs. */
 static int hold(const struct tni_sysv_kind *kind, const void *object, struct tni_sysv_part *part,
-		struct look *ret_look)
+		struct tni_sysv_look *ret_look)
 {
 	const struct tni_object *file = object;
 	int result;
 
-	*ret_look = (struct look){.kind = kind->kind, .fd = file->fd, .part = part};
+	*ret_look = (struct tni_sysv_look){.kind = kind->kind, .fd = file->fd, .part = part};
 	result = tni_file_inode(file->fd, "", &ret_look->inode);
 	if (result == 0)
 		result = tni_namespace_open(NULL, 0, &ret_look->directory_fd);
 	if (result != 0)
 		return result;
-	result = lock(ret_look);
+	result = tni_sysv_look_lock(ret_look);
 	if (result != 0)
 		close(ret_look->directory_fd);
 	return result;
 }
 
-static void let_go(struct look *look)
+static void let_go(struct tni_sysv_look *look)
 {
 	tni_sysv_turn_end(&look->turn);
 	close(look->directory_fd);
@@ -217,152 +207,14 @@ static void let_go(struct look *look)
 
 int tni_sysv_clear(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part)
 {
-	struct look look;
+	struct tni_sysv_look look;
 	int result = hold(kind, object, part, &look);
 
 	if (result != 0)
 		return result;
 	/* Asked in turn: who attaches what is removed asks so, too. */
-	result = take_names(&look, !kind->is_ended(object));
+	result = tni_sysv_take_names(&look, !kind->is_ended(object));
 	let_go(&look);
-	return result;
-}
-
-static uint32_t random_id(void)
-{
-	uint32_t id;
-
-	if (getrandom(&id, sizeof(id), GRND_NONBLOCK) != sizeof(id))
-		id = (uint32_t)tni_clock_ns(CLOCK_MONOTONIC) * UINT32_C(0x9e3779b1);
-	return id & TNI_SYSV_ID;
-}
-
-/* Gives the file the name of its identifier, or of another that is free.  Locked, or not yet known to others. */
-static int name_id(const struct look *look)
-{
-	char file_name[FILE_NAME_BYTES];
-
-	for (int attempts = 0; attempts < ATTEMPTS; attempts++) {
-		int result;
-
-		id_file(look->kind, tni_get32(&look->part->id), file_name);
-		result = tni_file_name(look->fd, look->directory_fd, file_name);
-		if (result == 0 || (result == -EEXIST && is_named(look, file_name)))
-			return 0;
-		if (result != -EEXIST)
-			return result;
-		tni_set32(&look->part->id, random_id());
-	}
-	return -ENOSPC;
-}
-
-static int bear(struct look *look)
-{
-	int result = lock(look);
-
-	if (result != 0 || tni_get32(&look->part->state) & TNI_SYSV_BORN)
-		return result;
-	result = name_id(look);
-	if (result == 0)
-		tni_fetch_or32(&look->part->state, TNI_SYSV_BORN);
-	return result;
-}
-
-static int set_up(const struct look *look, uint32_t key, uint64_t size, uint32_t mode)
-{
-	struct tni_sysv_part *part = look->part;
-	struct tni_sysv_identity identity;
-	int result;
-
-	*part = (struct tni_sysv_part){.kind = look->kind,
-				       .key = key,
-				       .creator_uid = geteuid(),
-				       .creator_gid = getegid(),
-				       .size = size};
-	tni_set32(&part->id, random_id());
-	tni_set32(&part->permission[0].uid, part->creator_uid);
-	tni_set32(&part->permission[0].gid, part->creator_gid);
-	tni_set32(&part->permission[0].mode, mode & 0777);
-	tni_set64(&part->permission[0].changed_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
-	tni_set64(&part->permission[0].limit, TNI_SYSV_NO_LIMIT);
-	result = tni_sysv_read(part, &identity);
-	return result == 0 ? tni_sysv_let_in(look->fd, &identity, NULL) : result;
-}
-
-/* A file whose identity is not known to anybody else yet. */
-static int make(const struct tni_sysv_kind *kind, int directory_fd, uint32_t key, uint64_t size,
-		int flags, struct look *ret_look)
-{
-	struct look look = {.directory_fd = directory_fd, .kind = kind->kind};
-	int result = kind->make(directory_fd, size, flags, 0600, &look.fd);
-
-	if (result != 0)
-		return result;
-	look.page = mmap(NULL, TNI_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, look.fd, 0);
-	if (look.page == MAP_FAILED) {
-		result = -errno;
-		close(look.fd);
-		return result;
-	}
-	look.part = (struct tni_sysv_part *)(look.page + TNI_SYSV_OFFSET);
-	result = tni_file_inode(look.fd, "", &look.inode);
-	if (result == 0)
-		result = set_up(&look, key, size, (uint32_t)flags);
-	if (result != 0)
-		look_end(&look);
-	else
-		*ret_look = look;
-	return result;
-}
-
-/* Gives it its names, that of its key first, if it has one.  Locked before anybody can find it: whoever does waits until all
- * is there, or its maker dead.  -EAGAIN: the key has another by now. */
-static int name_all(const struct tni_sysv_kind *kind, struct look *look, uint32_t key,
-		    int memory_fd)
-{
-	char file_name[FILE_NAME_BYTES];
-	int result = lock(look);
-
-	if (result == 0 && key != IPC_PRIVATE) {
-		tni_namespace_key_file(kind->kind, key, file_name);
-		result = tni_file_name(look->fd, look->directory_fd, file_name);
-		if (result == -EEXIST)
-			return -EAGAIN;
-	}
-	if (result != 0)
-		return result;
-	/* One that only its identifier stands for is never found without it. */
-	if (key == IPC_PRIVATE)
-		tni_fetch_or32(&look->part->state, TNI_SYSV_BORN);
-	result = name_id(look);
-	if (result == 0 && memory_fd >= 0)
-		result = kind->name_memory(look->directory_fd, look->fd, object_id(look),
-					   memory_fd);
-	if (result == 0)
-		tni_fetch_or32(&look->part->state, TNI_SYSV_BORN);
-	else
-		take_names(look, false);
-	return result;
-}
-
-/* The identifier of a new one.  -EAGAIN: the key has another by now. */
-static int make_named(const struct tni_sysv_kind *kind, int directory_fd, uint32_t key,
-		      uint64_t size, int flags)
-{
-	struct look look;
-	int memory_fd = -1, result = make(kind, directory_fd, key, size, flags, &look);
-
-	if (result != 0)
-		return result;
-	if (kind->make_memory)
-		result = kind->make_memory(directory_fd, size, flags, &memory_fd);
-	if (result == 0)
-		result = name_all(kind, &look, key, memory_fd);
-	if (result == 0)
-		result = (int)tni_get32(&look.part->id);
-	if (memory_fd >= 0)
-		close(memory_fd);
-	look_end(&look);
 	return result;
 }
 
@@ -398,14 +250,14 @@ static enum fate ask(const struct tni_sysv_kind *kind, uint32_t id)
 }
 
 /* Also if the name of its identifier was removed as that of any object is. */
-static enum fate fate_of(const struct tni_sysv_kind *kind, const struct look *look)
+static enum fate fate_of(const struct tni_sysv_kind *kind, const struct tni_sysv_look *look)
 {
 	uint32_t state = tni_get32(&look->part->state), id = tni_get32(&look->part->id);
-	char file_name[FILE_NAME_BYTES];
+	char file_name[TNI_SYSV_FILE_NAME_BYTES];
 
 	if (state & TNI_SYSV_REMOVED)
 		return ENDED;
-	id_file(kind->kind, id, file_name);
+	tni_sysv_id_file(kind->kind, id, file_name);
 	if (state & TNI_SYSV_BORN && is_away(look, file_name))
 		return ENDED;
 	return state & TNI_SYSV_REMOVING ? ask(kind, id) : THERE;
@@ -413,17 +265,17 @@ static enum fate fate_of(const struct tni_sysv_kind *kind, const struct look *lo
 
 /* Takes away the names that it has no right to any more.  Who attaches meanwhile what is removed, under the lock, leaves it
  * REMOVED. */
-static int clear(const struct tni_sysv_kind *kind, struct look *look, enum fate fate)
+static int clear(const struct tni_sysv_kind *kind, struct tni_sysv_look *look, enum fate fate)
 {
-	int result = lock(look);
+	int result = tni_sysv_look_lock(look);
 
 	if (result == 0 && fate == ENDED && kind->is_removed)
 		fate = fate_of(kind, look);
-	return result == 0 ? take_names(look, fate != ENDED) : result;
+	return result == 0 ? tni_sysv_take_names(look, fate != ENDED) : result;
 }
 
 /* -EAGAIN: it was removed, and its key is free now. */
-static int bury(const struct tni_sysv_kind *kind, struct look *look, const char *file_name)
+static int bury(const struct tni_sysv_kind *kind, struct tni_sysv_look *look, const char *file_name)
 {
 	int result = clear(kind, look, fate_of(kind, look));
 
@@ -433,8 +285,8 @@ static int bury(const struct tni_sysv_kind *kind, struct look *look, const char 
 	return result == 0 ? -EAGAIN : result;
 }
 
-static int use(const struct tni_sysv_kind *kind, struct look *look, uint32_t key, uint64_t size,
-	       int flags)
+static int use(const struct tni_sysv_kind *kind, struct tni_sysv_look *look, uint32_t key,
+	       uint64_t size, int flags)
 {
 	struct tni_sysv_identity identity;
 	uint32_t wanted;
@@ -451,27 +303,27 @@ static int use(const struct tni_sysv_kind *kind, struct look *look, uint32_t key
 	if (result == 0 && !tni_sysv_is_granted(&identity, wanted))
 		result = -EACCES;
 	if (result == 0 && !(tni_get32(&look->part->state) & TNI_SYSV_BORN))
-		result = bear(look);
+		result = tni_sysv_bear(look);
 	return result == 0 ? (int)(tni_get32(&look->part->id) & TNI_SYSV_ID) : result;
 }
 
 static int get_keyed(const struct tni_sysv_kind *kind, int directory_fd, uint32_t key,
 		     uint64_t size, int flags)
 {
-	char file_name[FILE_NAME_BYTES];
+	char file_name[TNI_SYSV_FILE_NAME_BYTES];
 	int result = -EAGAIN;
 
 	tni_namespace_key_file(kind->kind, key, file_name);
 	for (int attempts = 0; result == -EAGAIN && attempts < ATTEMPTS; attempts++) {
-		struct look look;
+		struct tni_sysv_look look;
 
 		result = look_up(directory_fd, kind->kind, file_name, &look);
 		if (result == 0) {
 			result = fate_of(kind, &look) != THERE ? bury(kind, &look, file_name)
 							       : use(kind, &look, key, size, flags);
-			look_end(&look);
+			tni_sysv_look_end(&look);
 		} else if (result == -ENOENT && flags & IPC_CREAT) {
-			result = make_named(kind, directory_fd, key, size, flags);
+			result = tni_sysv_make_named(kind, directory_fd, key, size, flags);
 		} else if (result == -EACCES &&
 			   (flags & (IPC_CREAT | IPC_EXCL)) == (IPC_CREAT | IPC_EXCL)) {
 			result = -EEXIST;
@@ -488,7 +340,7 @@ int tni_sysv_get(const struct tni_sysv_kind *kind, key_t key, uint64_t size, int
 	if (result != 0)
 		return result;
 	if (key == IPC_PRIVATE)
-		result = make_named(kind, directory_fd, IPC_PRIVATE, size, flags);
+		result = tni_sysv_make_named(kind, directory_fd, IPC_PRIVATE, size, flags);
 	else
 		result = get_keyed(kind, directory_fd, (uint32_t)key, size, flags);
 	close(directory_fd);
@@ -497,7 +349,7 @@ int tni_sysv_get(const struct tni_sysv_kind *kind, key_t key, uint64_t size, int
 
 int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part)
 {
-	struct look look;
+	struct tni_sysv_look look;
 	int result = hold(kind, object, part, &look), taken = 0;
 
 	if (result != 0)
@@ -506,7 +358,7 @@ int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_s
 	tni_step();
 	result = kind->end(object);
 	if (result == 0 || result == -EIDRM)
-		taken = take_names(&look, !kind->is_ended(object));
+		taken = tni_sysv_take_names(&look, !kind->is_ended(object));
 	let_go(&look);
 	/* In a sticky folder only the creator, and root, take its names away: it is over all the same. */
 	return result != 0 || taken == -EACCES ? result : taken;
@@ -514,27 +366,71 @@ int tni_sysv_remove(const struct tni_sysv_kind *kind, void *object, struct tni_s
 
 bool tni_sysv_has_name(const struct tni_object *object, uint32_t kind, uint32_t index)
 {
-	struct look look = {.inode = object->inode};
-	char file_name[FILE_NAME_BYTES];
+	struct tni_sysv_look look = {.inode = object->inode};
+	char file_name[TNI_SYSV_FILE_NAME_BYTES];
 	bool answer;
 
 	if (tni_namespace_open(NULL, 0, &look.directory_fd) != 0)
 		return false;
-	id_file(kind, index, file_name);
-	answer = is_named(&look, file_name);
+	tni_sysv_id_file(kind, index, file_name);
+	answer = tni_sysv_is_named(&look, file_name);
 	close(look.directory_fd);
 	return answer;
 }
 
-int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)
+/* Of one that there is no memory to open: then nobody has ever opened it, and nobody waits there.  Who opens it from now on sees
+ * REMOVED, and who has done so just before has taken the memory that this needs. */
+static int remove_closed(const struct tni_sysv_kind *kind, struct tni_sysv_look *look)
 {
-	char file_name[FILE_NAME_BYTES];
-	struct look look;
+	char name[TNI_SYSV_NAME_BYTES];
+	void *object;
+	int result = tni_sysv_look_lock(look);
+
+	if (result != 0)
+		return result;
+	tni_fetch_or32(&look->part->state, TNI_SYSV_REMOVED);
+	tni_sysv_name(tni_get32(&look->part->id), name);
+	if (kind->open(name, &object) == 0) {
+		(void)!kind->end(object);
+		kind->close(object);
+	}
+	return tni_sysv_take_names(look, false);
+}
+
+int tni_sysv_remove_closed(const struct tni_sysv_kind *kind, uint32_t id)
+{
+	char file_name[TNI_SYSV_FILE_NAME_BYTES];
+	struct tni_sysv_identity identity;
+	struct tni_sysv_look look;
 	int directory_fd, result = tni_namespace_open(NULL, 0, &directory_fd);
 
 	if (result != 0)
 		return result;
-	id_file(kind->kind, index, file_name);
+	tni_sysv_id_file(kind->kind, id, file_name);
+	result = look_up(directory_fd, kind->kind, file_name, &look);
+	if (result == 0) {
+		result = tni_sysv_read(look.part, &identity);
+		if (result == 0 && identity.id != id)
+			result = -EINVAL;
+		if (result == 0 && !tni_sysv_is_owner(&identity))
+			result = -EPERM;
+		if (result == 0)
+			result = remove_closed(kind, &look);
+		tni_sysv_look_end(&look);
+	}
+	close(directory_fd);
+	return result == -ENOENT ? -EINVAL : result;
+}
+
+int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)
+{
+	char file_name[TNI_SYSV_FILE_NAME_BYTES];
+	struct tni_sysv_look look;
+	int directory_fd, result = tni_namespace_open(NULL, 0, &directory_fd);
+
+	if (result != 0)
+		return result;
+	tni_sysv_id_file(kind->kind, index, file_name);
 	result = look_up(directory_fd, kind->kind, file_name, &look);
 	if (result == 0) {
 		enum fate fate = fate_of(kind, &look);
@@ -542,7 +438,7 @@ int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)
 		result = fate == THERE ? 0 : clear(kind, &look, fate);
 		if (result == 0 && fate != ENDED)
 			result = -EEXIST;
-		look_end(&look);
+		tni_sysv_look_end(&look);
 	}
 	close(directory_fd);
 	return result;
@@ -550,9 +446,9 @@ int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)
 
 int tni_sysv_identify(uint32_t kind, const char *name, struct tni_sysv_identity *ret_identity)
 {
-	char file_name[FILE_NAME_BYTES];
+	char file_name[TNI_SYSV_FILE_NAME_BYTES];
 	const char *bare;
-	struct look look;
+	struct tni_sysv_look look;
 	int directory_fd, result = tni_name_check(name, &bare);
 
 	if (result == 0)
@@ -563,7 +459,7 @@ int tni_sysv_identify(uint32_t kind, const char *name, struct tni_sysv_identity 
 	result = look_up(directory_fd, kind, file_name, &look);
 	if (result == 0) {
 		result = tni_sysv_read(look.part, ret_identity);
-		look_end(&look);
+		tni_sysv_look_end(&look);
 	}
 	close(directory_fd);
 	return result == -EBADMSG ? -EINVAL : result;
@@ -571,13 +467,13 @@ int tni_sysv_identify(uint32_t kind, const char *name, struct tni_sysv_identity 
 
 void tni_sysv_go_on(const struct tni_sysv_kind *kind, int directory_fd, const char *file_name)
 {
-	struct look look;
+	struct tni_sysv_look look;
 
 	if (look_up(directory_fd, kind->kind, file_name, &look) != 0)
 		return;
 	if (fate_of(kind, &look) != THERE)
 		(void)!bury(kind, &look, file_name);
 	else if (!(tni_get32(&look.part->state) & TNI_SYSV_BORN))
-		(void)!bear(&look);
-	look_end(&look);
+		(void)!tni_sysv_bear(&look);
+	tni_sysv_look_end(&look);
 }

@@ -86,6 +86,9 @@ int tni_sysv_clear(const struct tni_sysv_kind *kind, void *object, struct tni_sy
 /* Whether what has the name of this index is this object. */
 bool tni_sysv_has_name(const struct tni_object *object, uint32_t kind, uint32_t index);
 
+/* The same by identifier, of one that cannot be opened since there is no memory left.  -EPERM. */
+int tni_sysv_remove_closed(const struct tni_sysv_kind *kind, uint32_t id);
+
 /* Takes the names of what has this index away if it is removed, as tni_sysv_clear(); -EEXIST it is
  * not ended. */
 int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index);

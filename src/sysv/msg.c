@@ -396,15 +396,14 @@ static int control(int id, int command, struct msqid_ds *status)
 			return -EFAULT;
 		break;
 	case IPC_RMID:
-		break;
+		return tni_sysv_end(&tni_sysv_msg, id);
 	default:
 		return -EINVAL;
 	}
 	result = tni_sysv_enter(&tni_sysv_msg, id, &handle);
 	if (result != 0)
 		return result;
-	result = tni_sysv_learn(handle,
-				command == IPC_RMID ? tni_sysv_end(handle) : set(handle, status));
+	result = tni_sysv_learn(handle, set(handle, status));
 	tni_sysv_leave(handle);
 	return result;
 }

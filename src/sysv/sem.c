@@ -332,8 +332,6 @@ static int control_entered(struct tni_sysv_handle *handle, int number, int comma
 	int result = 0;
 
 	switch (command) {
-	case IPC_RMID:
-		return tni_sysv_end(handle);
 	case IPC_SET:
 		permission = argument.status->sem_perm;
 		return tni_sysv_change(handle, &permission, TNI_SYSV_NO_LIMIT);
@@ -353,8 +351,7 @@ static int control_entered(struct tni_sysv_handle *handle, int number, int comma
 
 static bool is_command(int command)
 {
-	return command == IPC_RMID || command == IPC_SET ||
-	       (command >= GETPID && command <= SETALL);
+	return command == IPC_SET || (command >= GETPID && command <= SETALL);
 }
 
 static int control(int id, int number, int command, union argument argument)
@@ -372,6 +369,8 @@ static int control(int id, int number, int command, union argument argument)
 		return inform(command, argument.information);
 	if (command == IPC_STAT || command == SEM_STAT || command == SEM_STAT_ANY)
 		return stat_set(id, command, argument.status);
+	if (command == IPC_RMID)
+		return tni_sysv_end(&tni_sysv_sem, id);
 	if (!is_command(command))
 		return -EINVAL;
 	result = tni_sysv_enter(&tni_sysv_sem, id, &handle);

@@ -156,8 +156,6 @@ static int control_entered(struct tni_sysv_handle *handle, int command,
 	struct ipc_perm permission;
 
 	switch (command) {
-	case IPC_RMID:
-		return tni_sysv_end(handle);
 	case IPC_SET:
 		permission = status->shm_perm;
 		return tni_sysv_change(handle, &permission, TNI_SYSV_NO_LIMIT);
@@ -179,8 +177,9 @@ static int control(int id, int command, struct shmid_ds *status)
 		return inform(command, status);
 	if (command == IPC_STAT || command == SHM_STAT || command == SHM_STAT_ANY)
 		return stat_segment(id, command, status);
-	if (command != IPC_RMID && command != IPC_SET && command != SHM_LOCK &&
-	    command != SHM_UNLOCK)
+	if (command == IPC_RMID)
+		return tni_sysv_end(&tni_sysv_shm, id);
+	if (command != IPC_SET && command != SHM_LOCK && command != SHM_UNLOCK)
 		return -EINVAL;
 	result = tni_sysv_shm_enter(id, &handle);
 	if (result != 0)

@@ -39,7 +39,7 @@ int tni_sysv_change(struct tni_sysv_handle *handle, const struct ipc_perm *permi
 	return tni_sysv_set(handle->kind, handle->object, handle->part, &identity);
 }
 
-int tni_sysv_end(struct tni_sysv_handle *handle)
+static int end_entered(struct tni_sysv_handle *handle)
 {
 	struct tni_sysv_identity identity;
 	int result = tni_sysv_read(handle->part, &identity);
@@ -50,6 +50,20 @@ int tni_sysv_end(struct tni_sysv_handle *handle)
 		result = tni_sysv_remove(handle->kind, handle->object, handle->part);
 	if (result == 0 && handle->kind->is_ended(handle->object))
 		tni_sysv_forget(handle);
+	return tni_sysv_learn(handle, result);
+}
+
+int tni_sysv_end(const struct tni_sysv_kind *kind, int id)
+{
+	struct tni_sysv_handle *handle;
+	int result = tni_sysv_enter(kind, id, &handle);
+
+	if (result == -ENOSPC || result == -ENOMEM)
+		return tni_sysv_remove_closed(kind, (uint32_t)id);
+	if (result != 0)
+		return result;
+	result = end_entered(handle);
+	tni_sysv_leave(handle);
 	return result;
 }
 
@@ -158,16 +172,11 @@ int tenon_sysv_remove(uint32_t kind, const char *name)
 {
 	const struct tni_sysv_kind *of = kind_of(kind);
 	struct tni_sysv_identity identity;
-	struct tni_sysv_handle *handle;
 	TNI_NO_CANCEL;
 	int result = of ? tni_sysv_identify(kind, name, &identity) : -EINVAL;
 
 	if (result != 0)
 		return result;
-	result = tni_sysv_enter(of, (int)identity.id, &handle);
-	if (result != 0)
-		return result == -EINVAL ? -ENOENT : result;
-	result = tni_sysv_end(handle);
-	tni_sysv_leave(handle);
-	return result;
+	result = tni_sysv_end(of, (int)identity.id);
+	return result == -EINVAL ? -ENOENT : result;
 }

@@ -19,7 +19,7 @@ int tni_sysv_change(struct tni_sysv_handle *handle, const struct ipc_perm *permi
 		    uint64_t limit);
 
 /* IPC_RMID.  -EPERM. */
-int tni_sysv_end(struct tni_sysv_handle *handle);
+int tni_sysv_end(const struct tni_sysv_kind *kind, int id);
 
 /* The object that *_STAT (`is_any`: *_STAT_ANY) and IPC_STAT, with `by_index` 0, tell of, and its
  * identity, of which it answers the identifier, or 0; until tni_sysv_leave(). */

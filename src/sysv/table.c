@@ -199,7 +199,7 @@ static int open_index(const struct tni_sysv_kind *kind, uint32_t index, void **r
 	result = tni_sysv_part_of(object, kind->kind, &part);
 	if (result == 0)
 		result = tni_sysv_read(part, ret_identity);
-	if (result == 0 && kind->is_ended(object)) {
+	if (result == 0 && (ret_identity->state & TNI_SYSV_REMOVED || kind->is_ended(object))) {
 		(void)!tni_sysv_tidy(kind, index);
 		result = -EINVAL;
 	}

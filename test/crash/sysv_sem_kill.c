@@ -68,7 +68,7 @@ static const struct kind {
 	 .sleepers = {2, {{3, 0, 0}, {3, 1, SEM_UNDO}}}, .helps = {1, {{3, -1, IPC_NOWAIT}}}},
 	{OPERATE, .victims = {1, {{3, -1, 0}}}, .sleepers = {1, {{3, 0, 0}}},
 	 .helps = {1, {{3, -1, IPC_NOWAIT}}}},
-	{MAKE},
+	{.operation = MAKE},
 	{REMOVE, .sleepers = {1, {{0, -2, 0}}}, .helps = {1, {{0, 1, 0}}}},
 	{REMOVE, .sleepers = {1, {{3, 0, 0}}}, .helps = {1, {{3, -1, IPC_NOWAIT}}}},
 	{SET, .sleepers = {1, {{0, -2, 0}}}, .helps = {1, {{0, 1, 0}}}},

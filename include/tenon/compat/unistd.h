@@ -4,8 +4,8 @@
 
 #pragma GCC system_header
 
-/* <unistd.h> whose close() knows the descriptors of message queues (tenon/posix.h), and whose set…id
- * calls have the permissions of System V's objects looked at anew (tenon/sysv.h). */
+/* <unistd.h> whose close() knows the descriptors of message queues (tenon/posix.h), and whose
+ * set…id calls have the permissions of System V's objects looked at anew (tenon/sysv.h). */
 
 #include_next <unistd.h>
 
