@@ -39,7 +39,8 @@ struct tni_object_header {
 	uint64_t extent_bytes; /* of address space; the file itself is as long as what was used */
 	uint32_t
 		access; /* queues: TNI_ACCESS_GIVEN | permission bits of who may do what, if the file's mode does not say it */
-	uint32_t reserved0;
+	uint32_t
+		hollow; /* queues: 1: who opens it takes the memory that others have from the beginning */
 	uint64_t reserved[2];
 	struct tni_a32 damaged;		 /* 1: somebody found bytes that cannot be */
 	struct tni_a32 participants_top; /* entries below have been used */

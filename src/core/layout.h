@@ -31,7 +31,7 @@
 	M(tni_object_header, kind) M(tni_object_header, participants_max) \
 	M(tni_object_header, id) M(tni_object_header, created_ns) \
 	M(tni_object_header, extent_bytes) M(tni_object_header, access) \
-	M(tni_object_header, reserved0) M(tni_object_header, reserved) \
+	M(tni_object_header, hollow) M(tni_object_header, reserved) \
 	M(tni_object_header, damaged) M(tni_object_header, participants_top) \
 	M(tni_object_header, pid_namespace) M(tni_object_header, mixed) \
 	M(tni_object_header, stakes_top) M(tni_object_header, reserved2)

@@ -19,7 +19,8 @@ int tni_queue_open_for(const char *namespace_path, const char *name, uint32_t fl
 		       uint32_t access, const struct tenon_queue_options *options,
 		       struct tenon_queue **ret_queue) TENON_MUST_USE;
 
-/* Makes the file of a queue without a name, which is open then. */
+/* Makes the file of a queue without a name, which is open then; of which as little is memory as can
+ * be, until it is opened by name. */
 int tni_queue_make_nameless(int directory_fd, const struct tenon_queue_options *options,
 			    int *ret_fd) TENON_MUST_USE;
 

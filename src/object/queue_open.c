@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/access.h"
@@ -185,8 +186,32 @@ static int options_check(const struct tenon_queue_options *options,
 struct birth {
 	struct tni_queue_attributes attributes;
 	uint64_t control_offset, max_bytes;
+	bool is_hollow;
 	struct tenon_queue tables;
 };
+
+/* Memory of the first chunks, and of leases, whatever has taken it meanwhile; of a new file, whose length it is then, too. */
+static int take_first(int fd, const struct tenon_queue *tables, uint64_t chunk_bytes,
+		      int (*take)(int fd, uint64_t offset, uint64_t bytes))
+{
+	int result = take(fd, tables->chunks.offset, 2 * chunk_bytes);
+
+	return result == 0 ? take(fd, tables->leases.offset, TNI_PAGE_BYTES) : result;
+}
+
+/* As long as with it. */
+static int make_long(int fd, const struct birth *birth)
+{
+	uint64_t end = most(birth->tables.chunks.offset +
+				    UINT64_C(2) * birth->attributes.chunk_bytes,
+			    birth->tables.leases.offset + TNI_PAGE_BYTES);
+	struct rlimit limit;
+
+	/* No SIGXFSZ. */
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && end > limit.rlim_cur)
+		return -EFBIG;
+	return ftruncate(fd, (off_t)end) == 0 ? 0 : -errno;
+}
 
 /* The rest of a new file: attributes, and a log of one empty chunk.  Another chunk is there for the log to
  * go on in, and a page of leases for who takes, whatever has taken the memory meanwhile. */
@@ -198,10 +223,10 @@ static int fill(int fd, uint8_t *base, const void *context)
 	int result = tni_file_reserve(fd, birth->control_offset, sizeof(*control));
 
 	if (result == 0)
-		result = tni_file_reserve(fd, birth->tables.chunks.offset,
-					  UINT64_C(2) * birth->attributes.chunk_bytes);
-	if (result == 0)
-		result = tni_file_reserve(fd, birth->tables.leases.offset, TNI_PAGE_BYTES);
+		result = birth->is_hollow
+				 ? make_long(fd, birth)
+				 : take_first(fd, &birth->tables, birth->attributes.chunk_bytes,
+					      tni_file_reserve);
 	if (result != 0)
 		return result;
 	memcpy(base + TNI_QUEUE_ATTRIBUTES_OFFSET, &birth->attributes, sizeof(birth->attributes));
@@ -237,7 +262,7 @@ static int create(int directory_fd, const char *file_name, const char *name,
 		  const struct tenon_queue_options *options, uint64_t *ret_inode)
 {
 	struct tni_object_header header;
-	struct birth birth;
+	struct birth birth = {.is_hollow = false};
 	int result = prepare(options, &header, &birth);
 
 	if (result != 0)
@@ -251,13 +276,14 @@ int tni_queue_make_nameless(int directory_fd, const struct tenon_queue_options *
 {
 	struct tenon_queue_options checked;
 	struct tni_object_header header;
-	struct birth birth;
+	struct birth birth = {.is_hollow = true};
 	int result = options_check(options, &checked);
 
 	if (result == 0)
 		result = prepare(&checked, &header, &birth);
 	if (result != 0)
 		return result;
+	header.hollow = 1;
 	return tni_object_make_nameless(directory_fd, (mode_t)checked.mode, &header, fill, &birth,
 					ret_fd);
 }
@@ -383,6 +409,9 @@ static int open_existing(int directory_fd, const char *file_name, struct tenon_q
 		result = -EBADMSG;
 	if (result == 0)
 		result = tni_file_refill(object->fd, control_offset + 2 * TNI_PAGE_BYTES);
+	if (result == 0 && object->header.hollow)
+		result = take_first(object->fd, queue, queue->attributes.chunk_bytes,
+				    tni_file_refill_range);
 	if (result == 0) {
 		/* With them the participants are there; one look maps the pages around it. */
 		tni_set32(&object->known, object->header.participants_max);

@@ -22,7 +22,7 @@ import programs
 import sysv_postgres
 import sysv_texts
 
-STRESS = (('msg', '--msg 2 --msg-ops 20000'),
+STRESS = (('msg', '--msg 4 --msg-ops 20000'),
           ('sem-sysv', '--sem-sysv 2 --sem-sysv-ops 20000'),
           ('shm-sysv', '--shm-sysv 2 --shm-sysv-bytes 1m --shm-sysv-segs 4 --shm-sysv-ops 100'))
 LIMIT_S = 60
