@@ -139,7 +139,8 @@ struct tni_send_side {
 	struct tni_a64 waits;
 	struct tni_a64 level;	   /* writable descriptor: 1 there is a packet; journaled */
 	struct tni_a64 woken_sent; /* typed: `sent` when waking receivers was last begun */
-	uint64_t reserved2[8];
+	struct tni_a64 told_sent;  /* and done */
+	uint64_t reserved2[7];
 	struct tni_pool receipts;
 	struct tni_pool loans;
 	struct tni_a64 orphans; /* receipts whose owner died */
@@ -173,7 +174,8 @@ struct tni_receive_side {
 	struct tni_a64 woken_returned; /* typed: `redelivered` then */
 	struct tni_a64 woken_done;     /* `done` when those who wait for receipts were last woken */
 	struct tni_a64 voids;	       /* records of that kind from head on; journaled */
-	uint64_t reserved2[3];
+	struct tni_a64 told_returned;  /* typed: as told_sent */
+	uint64_t reserved2[2];
 	struct tni_pool leases;
 	struct tni_pool nodes;
 	struct tni_a64 returned_link; /* FIFO: leases, oldest message first; journaled */

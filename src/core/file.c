@@ -122,6 +122,16 @@ int tni_file_reopen_at_once(int fd, int access, int *ret_fd)
 	return reopen(fd, access | O_NONBLOCK, ret_fd);
 }
 
+int tni_file_try_lock(int fd, int64_t offset)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	return errno == EACCES ? -EAGAIN : -errno;
+}
+
 int tni_file_lock(int fd, int64_t offset)
 {
 	struct flock lock = {

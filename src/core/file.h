@@ -46,6 +46,8 @@ extern int tni_file_least_;
 /* Locks a byte of the file, which whoever has another open file description of it waits for; the
  * kernel unlocks it with the last descriptor of this one.  And unlocks all of them. */
 int tni_file_lock(int fd, int64_t offset);
+/* -EAGAIN instead of waiting. */
+int tni_file_try_lock(int fd, int64_t offset);
 void tni_file_unlock(int fd);
 
 /* The inode of the file of that name, or of the descriptor itself if the name is empty. */

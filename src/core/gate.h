@@ -208,6 +208,15 @@ void tni_gatehouse_wake(struct tni_gatehouse *house, uint32_t class, uint32_t co
 void tni_event_count(struct tni_gatehouse *house, uint32_t class);
 uint32_t tni_event_wake(struct tni_gatehouse *house, uint32_t class, uint32_t count);
 
+/* Of one lane, as below. */
+static inline bool tni_lane_is_owed(const struct tni_gatehouse *house, uint32_t lane)
+{
+	const struct tni_a32 *event = lane == 0 ? &house->waitroom->event[TNI_CLASS_MESSAGE]
+						: &house->lanes->event[lane - 1];
+
+	return tni_get32(event) != tni_get32(&house->lanes->told[lane]);
+}
+
 /* Lanes in which somebody may be asleep; and whose event was counted, and that perhaps nobody has
  * woken: who was to may have died. */
 static inline uint64_t tni_lanes_used(const struct tni_gatehouse *house)

@@ -10,8 +10,8 @@
  * lanes nobody can go on.  A bit that was set before is found.  One that is set behind is that of somebody who has read the event
  * before it was counted, and does not fall asleep, or who looks for messages behind the unlocking.
  *
- * Behind waking a lane it says as of which count of the event all there were woken.  Who was woken itself, perhaps in the place of
- * somebody whose waker has died, wakes the lanes of which that is not said.  Whoever repairs a side wakes all lanes, whatever
+ * Behind waking a lane it says as of which count of the event all there were woken.  Where somebody has begun
+ * to wake and has not said that he is done, as he may have died, others wake the lanes of which that is not said.  Whoever repairs a side wakes all lanes, whatever
  * the bits say: they may have been taken away.
  */
 
@@ -75,13 +75,10 @@ static uint32_t wake_lane(struct tni_gatehouse *house, uint32_t lane, uint32_t c
 
 uint64_t tni_lanes_owed(const struct tni_gatehouse *house)
 {
-	const struct tni_lanes *all = house->lanes;
-	uint64_t lanes = tni_get32(&house->waitroom->event[TNI_CLASS_MESSAGE]) !=
-			 tni_get32(&all->told[0]);
+	uint64_t lanes = 0;
 
-	for (uint32_t lane = 1; lane < TNI_LANES; lane++)
-		if (tni_get32(&all->event[lane - 1]) != tni_get32(&all->told[lane]))
-			lanes |= UINT64_C(1) << lane;
+	for (uint32_t lane = 0; lane < TNI_LANES; lane++)
+		lanes |= (uint64_t)tni_lane_is_owed(house, lane) << lane;
 	return lanes;
 }
 

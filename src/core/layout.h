@@ -93,7 +93,7 @@
 	M(tni_send_side, done_bytes_cache) M(tni_send_side, reserved) M(tni_send_side, state) \
 	M(tni_send_side, sent_seen) M(tni_send_side, bytes_seen) M(tni_send_side, dropped) \
 	M(tni_send_side, high_messages) M(tni_send_side, high_bytes) M(tni_send_side, waits) \
-	M(tni_send_side, level) M(tni_send_side, woken_sent) M(tni_send_side, reserved2) \
+	M(tni_send_side, level) M(tni_send_side, woken_sent) M(tni_send_side, told_sent) M(tni_send_side, reserved2) \
 	M(tni_send_side, receipts) M(tni_send_side, loans) M(tni_send_side, orphans) \
 	M(tni_send_side, reserved3) M(tni_send_side, chunks) M(tni_send_side, slots) \
 	M(tni_send_side, journal) M(tni_send_side, reserved4)
@@ -107,7 +107,7 @@
 	M(tni_receive_side, withdrawn) M(tni_receive_side, withdrawn_bytes) \
 	M(tni_receive_side, redelivered) M(tni_receive_side, waits) M(tni_receive_side, level) \
 	M(tni_receive_side, woken_returned) M(tni_receive_side, woken_done) \
-	M(tni_receive_side, voids) M(tni_receive_side, reserved2) M(tni_receive_side, leases) M(tni_receive_side, nodes) \
+	M(tni_receive_side, voids) M(tni_receive_side, told_returned) M(tni_receive_side, reserved2) M(tni_receive_side, leases) M(tni_receive_side, nodes) \
 	M(tni_receive_side, returned_link) M(tni_receive_side, key_root) \
 	M(tni_receive_side, age_root) M(tni_receive_side, held) M(tni_receive_side, reserved3) \
 	M(tni_receive_side, journal) M(tni_receive_side, reserved4)

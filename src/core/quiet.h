@@ -32,13 +32,19 @@ struct tni_quiet {
 	int cancel;
 };
 
-/* Nor is it interrupted: of what a signal handler that calls in must not find half done. */
+/* Nor is it interrupted, but by its own faults: of what a signal handler that calls in must not find half done. */
 static inline void tni_quiet_begin(struct tni_quiet *ret_before)
 {
 	sigset_t all;
 
 	ret_before->cancel = tni_cancel_off();
 	sigfillset(&all);
+	/* Of a fault there is no putting off: it kills who blocks it. */
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGTRAP);
 	pthread_sigmask(SIG_SETMASK, &all, &ret_before->mask);
 }
 

@@ -159,7 +159,8 @@ void tni_registry_note_thread(struct tni_thread *thread)
 }
 
 /* The description is opened where no child can come that the list does not say it to. */
-int tni_registry_hold(struct tni_file_hold *hold, int fd, int64_t offset)
+static int hold_by(struct tni_file_hold *hold, int fd, int64_t offset,
+		   int (*lock)(int fd, int64_t offset))
 {
 	int result;
 
@@ -176,10 +177,20 @@ int tni_registry_hold(struct tni_file_hold *hold, int fd, int64_t offset)
 	tni_registry_unlock();
 	if (result != 0)
 		return result;
-	result = tni_file_lock(hold->fd, offset);
+	result = lock(hold->fd, offset);
 	if (result != 0)
 		tni_registry_release(hold);
 	return result;
+}
+
+int tni_registry_hold(struct tni_file_hold *hold, int fd, int64_t offset)
+{
+	return hold_by(hold, fd, offset, tni_file_lock);
+}
+
+int tni_registry_try_hold(struct tni_file_hold *hold, int fd, int64_t offset)
+{
+	return hold_by(hold, fd, offset, tni_file_try_lock);
 }
 
 void tni_registry_release(struct tni_file_hold *hold)

@@ -30,6 +30,8 @@ struct tni_file_hold {
 };
 
 int tni_registry_hold(struct tni_file_hold *hold, int fd, int64_t offset);
+/* -EAGAIN instead of waiting. */
+int tni_registry_try_hold(struct tni_file_hold *hold, int fd, int64_t offset);
 void tni_registry_release(struct tni_file_hold *hold);
 
 /* A file of one's own in place of one that another process may have as well.  Locked. */

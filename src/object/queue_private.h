@@ -105,7 +105,6 @@ struct tni_call {
 	/* This process's entry, in which it is counted, and its number: object/queue_notice.c. */
 	struct tni_participant *blocked;
 	uint32_t blocked_participant;
-	bool was_woken; /* from sleep: perhaps in the place of somebody else */
 	bool wake_all; /* a new stake, a lease without one, a death to look for: sleepers have to know */
 	/* Who found nothing to do: what the other side's, or its own side's, words were then. */
 	uint64_t looked_done, looked_limit;   /* senders */
@@ -118,7 +117,8 @@ struct tni_call {
 	bool told_room;			  /* all who wait for room are, where bytes are limited */
 	uint64_t sent, redelivered, done; /* of what they are told */
 	uint64_t begun_sent, begun_returned;
-	uint64_t changes; /* of the limit */
+	bool is_owed, is_telling; /* lanes: queue_side.c */
+	uint64_t changes;	  /* of the limit */
 };
 
 /* Working copies of the states; see abi/queue.h. */
@@ -141,7 +141,6 @@ static inline bool tni_call_quick(struct tni_call *call, struct tenon_queue *que
 	call->queue = queue;
 	call->thread = tni_thread_self();
 	call->wake_all = false;
-	call->was_woken = false;
 	call->sent_now = 0;
 	call->blocked = NULL;
 	if (__builtin_expect(tni_get32(&queue->object.generation) != call->thread->generation, 0))

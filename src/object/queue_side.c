@@ -241,25 +241,40 @@ static uint32_t receivers_to_wake(const struct tni_call *call)
 }
 
 /* Who is to be woken: all who are asleep or, if there is nothing to be told of but what this call has sent, with one key, whom that
- * may suit; and whom somebody may have been about to wake who has died.  False: all, since a bit may have been lost. */
+ * may suit; and whom somebody else is about to wake, who may have died.  False: all, since a bit may have been lost. */
 static bool choose_lanes(const struct tni_call *call, uint64_t *ret_lanes)
 {
 	const struct tni_gatehouse *house = &call->queue->house;
-	uint64_t owed = call->was_woken ? tni_lanes_owed(house) : 0, used = tni_lanes_used(house);
+	bool is_own = call->redelivered == call->begun_returned &&
+		      call->sent - call->begun_sent == call->sent_now;
+	uint64_t lanes = 0;
+	uint32_t lane = tni_lane_of(call->sent_key);
 
 	if (call->wake_all)
 		return false;
-	if (call->redelivered == call->begun_returned &&
-	    call->sent - call->begun_sent == call->sent_now)
-		used &= call->sent_now > 0
-				? UINT64_C(1) | UINT64_C(1) << tni_lane_of(call->sent_key)
-				: 0;
-	*ret_lanes = used | owed;
+	if (!is_own || call->is_owed)
+		lanes = tni_lanes_owed(house);
+	if (!is_own) {
+		lanes |= tni_lanes_used(house);
+	} else if (call->sent_now > 0) {
+		lanes |= tni_lanes_used(house) & (UINT64_C(1) | UINT64_C(1) << lane);
+		/* Whose bit is away, since somebody was about to wake it. */
+		lanes |= (uint64_t)tni_lane_is_owed(house, 0) |
+			 (uint64_t)tni_lane_is_owed(house, lane) << lane;
+	}
+	*ret_lanes = lanes;
 	return true;
 }
 
-/* Of a typed queue.  That it is begun is said under the lock, and whoever unlocks behind that need not do it as well: if this
- * one dies before its wakes, the kernel wakes one who does (`was_woken`), and if before it unlocks, who repairs wakes all. */
+/*
+ * Of a typed queue.  That its wakes are begun is said under the lock, and that they are done behind them:
+ *
+ *	begun, bits away, events counted	dies: who repairs the side wakes all
+ *	unlocked				dies: the kernel wakes one, or finds an owner; whoever unlocks next finds
+ *							begun and not done, and wakes the lanes that are owed
+ *	woken, told				dies: the same, for nothing
+ *	done
+ */
 static void plan_lanes(struct tni_call *call, struct tni_wakes *wakes)
 {
 	struct tni_queue_control *control = call->queue->control;
@@ -268,6 +283,29 @@ static void plan_lanes(struct tni_call *call, struct tni_wakes *wakes)
 		wakes->count[TNI_CLASS_MESSAGE] = 0;
 	tni_set64(&control->send.woken_sent, call->sent);
 	tni_set64(&control->receive.woken_returned, call->redelivered);
+	call->is_telling = true;
+}
+
+/* What was begun, before unlocking; and that it is done. */
+static void note_begun(struct tni_call *call)
+{
+	const struct tni_queue_control *control = call->queue->control;
+
+	call->begun_sent = tni_get64(&control->send.woken_sent);
+	call->begun_returned = tni_get64(&control->receive.woken_returned);
+	call->is_owed = tni_get64(&control->send.told_sent) != call->begun_sent ||
+			tni_get64(&control->receive.told_returned) != call->begun_returned;
+	call->is_telling = false;
+}
+
+static void note_done(const struct tni_call *call)
+{
+	struct tni_queue_control *control = call->queue->control;
+
+	if (!call->is_telling)
+		return;
+	tni_set64(&control->send.told_sent, call->sent);
+	tni_set64(&control->receive.told_returned, call->redelivered);
 }
 
 static uint32_t senders_to_wake(struct tni_call *call)
@@ -313,11 +351,12 @@ void tni_side_unlock(struct tni_call *call, uint32_t side)
 	struct tenon_queue *queue = call->queue;
 
 	if (__builtin_expect(!tni_gate_unlock_quiet(queue->house.gate[side]), 0)) {
-		call->begun_sent = tni_get64(&queue->control->send.woken_sent);
-		call->begun_returned = tni_get64(&queue->control->receive.woken_returned);
+		note_begun(call);
 		call->told_done = false;
 		call->told_room = false;
 		tni_gate_unlock(&queue->house, side, plan, call);
+		tni_step();
+		note_done(call);
 		if (call->told_done)
 			tni_set64(&queue->control->receive.woken_done, call->done);
 		if (call->told_room && tni_bytes_are_limited(queue))

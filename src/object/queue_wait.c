@@ -268,12 +268,11 @@ static int sleep_for(struct tni_call *call, const struct tni_reason *reason, int
 			tni_notice_stake(call);
 		result = tni_deaths_sleep(&deaths, &holders, &sleep, deadline_ns);
 		woken = result > 0;
-		call->was_woken |= woken;
 	}
 	tni_sleep_end(&queue->house, &sleep);
 	tni_deaths_end(&deaths, &holders, &sleep);
 	/* Woken, and not to go on. */
-	if (result == -ECANCELED || result == -EACCES)
+	if (result == -ECANCELED || result == -EACCES || result == -EBADMSG)
 		tni_gatehouse_rouse(&queue->house);
 	return result < 0 ? result : 0;
 }

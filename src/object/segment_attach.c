@@ -230,6 +230,9 @@ int tni_segment_attach(struct tenon_segment *segment, const struct tni_segment_w
 		result = map_and_keep(segment, wish, fd, ret_address);
 	if (result != 0) {
 		add_count(segment, UINT32_MAX);
+		/* Who has detached as the last one meanwhile took this for one more. */
+		if (segment->left && tni_segment_is_removed(segment))
+			segment->left(segment);
 		return result;
 	}
 	note(segment, &segment->control->attached_ns);

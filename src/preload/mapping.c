@@ -33,14 +33,12 @@ TNI_STAND_IN void *mmap(void *address, size_t bytes, int protection, int flags, 
 
 TNI_STAND_IN int munmap(void *address, size_t bytes)
 {
-	int result;
-
 	if (tni_face_is_on(TNI_FACE_POSIX_SHM))
 		TNI_CALL_VOID(tni_shm_unmapped(address, bytes));
-	result = TNI_NEXT(munmap)(address, bytes);
-	if (result == 0)
+	/* Before another thread is given the address; what cannot be unmapped is another matter. */
+	if ((uintptr_t)address % (uintptr_t)getpagesize() == 0 && bytes > 0)
 		forget_segments(address, bytes);
-	return result;
+	return TNI_NEXT(munmap)(address, bytes);
 }
 
 TNI_STAND_IN void *mremap(void *address, size_t old_bytes, size_t bytes, int flags, ...)

@@ -10,6 +10,7 @@
 #include "preload/preload.h"
 
 #include <string.h>
+#include <sys/syscall.h>
 
 #define FOLDER "/proc/sysvipc/"
 
@@ -114,14 +115,24 @@ static const struct {
 
 #define FILES (sizeof(files) / sizeof(files[0]))
 
+/* Whether a path begins as that of the folder does.  One that leads nowhere is for the kernel to refuse: where eight bytes
+ * of it cannot be read, it is another.  (The kernel looks at the signals to be set before it looks at how.) */
+static bool begins_so(const char *path)
+{
+	int error = errno;
+	bool is_there = path && (TNI_NEXT(syscall)(SYS_rt_sigprocmask, -1, path, NULL, 8) == 0 ||
+				 errno != EFAULT);
+
+	errno = error;
+	return is_there && memcmp(path, FOLDER, 8) == 0;
+}
+
 /* Which of the files it is; FILES: none. */
 static size_t find(const char *path)
 {
 	size_t i = FILES;
 
-	if (__builtin_expect(!path || tni_pointer_is_bad(path) ||
-				     strncmp(path, FOLDER, sizeof(FOLDER) - 1) != 0,
-			     1))
+	if (__builtin_expect(!begins_so(path) || strncmp(path, FOLDER, sizeof(FOLDER) - 1) != 0, 1))
 		return i;
 	for (i = 0; i < FILES; i++)
 		if (strcmp(path + sizeof(FOLDER) - 1, files[i].name) == 0 &&
@@ -179,12 +190,18 @@ TNI_STAND_IN int openat(int folder, const char *path, int flags, ...)
 TNI_STAND_IN FILE *fopen(const char *path, const char *mode)
 {
 	size_t file = find(path);
+	FILE *stream;
 	int fd;
 
 	if (__builtin_expect(file == FILES, 1))
 		return TNI_NEXT(fopen)(path, mode);
 	fd = open_file(file, mode[0] == 'r' && !strchr(mode, '+') ? O_RDONLY : O_RDWR);
-	return fd < 0 ? NULL : TNI_NEXT(fdopen)(fd, mode);
+	if (fd < 0)
+		return NULL;
+	stream = TNI_NEXT(fdopen)(fd, mode);
+	if (!stream)
+		TNI_NEXT(close)(fd);
+	return stream;
 }
 
 TNI_STAND_IN_AS(open64, open);

@@ -17,7 +17,7 @@
 #include "sysv/look.h"
 #include "sysv/permission.h"
 
-#define ATTEMPTS 1000
+#define DRAWS 100u
 
 static uint32_t random_id(void)
 {
@@ -33,16 +33,23 @@ static int name_id(const struct tni_sysv_look *look)
 {
 	char file_name[TNI_SYSV_FILE_NAME_BYTES];
 
-	for (int attempts = 0; attempts < ATTEMPTS; attempts++) {
+	uint32_t id = tni_get32(&look->part->id) & TNI_SYSV_ID;
+
+	for (uint32_t attempts = 0; attempts < DRAWS + TNI_SYSV_INDEX + 1; attempts++) {
 		int result;
 
-		tni_sysv_id_file(look->kind, tni_get32(&look->part->id), file_name);
+		tni_sysv_id_file(look->kind, id, file_name);
 		result = tni_file_name(look->fd, look->directory_fd, file_name);
 		if (result == 0 || (result == -EEXIST && tni_sysv_is_named(look, file_name)))
 			return 0;
 		if (result != -EEXIST)
 			return result;
-		tni_set32(&look->part->id, random_id());
+		/* Where most are taken, one after the other. */
+		if (attempts < DRAWS)
+			id = random_id();
+		else
+			id = (id & ~TNI_SYSV_INDEX) | ((id + 1) & TNI_SYSV_INDEX);
+		tni_set32(&look->part->id, id);
 	}
 	return -ENOSPC;
 }
@@ -99,10 +106,11 @@ static int make(const struct tni_sysv_kind *kind, int directory_fd, uint32_t key
 	result = tni_file_inode(look.fd, "", &look.inode);
 	if (result == 0)
 		result = set_up(&look, key, size, (uint32_t)flags);
+	*ret_look = look;
+	if (result == 0)
+		result = tni_sysv_look_guard(ret_look);
 	if (result != 0)
-		tni_sysv_look_end(&look);
-	else
-		*ret_look = look;
+		tni_sysv_look_end(ret_look);
 	return result;
 }
 
@@ -150,7 +158,7 @@ int tni_sysv_make_named(const struct tni_sysv_kind *kind, int directory_fd, uint
 	if (result == 0)
 		result = name_all(kind, &look, key, memory_fd);
 	if (result == 0)
-		result = (int)tni_get32(&look.part->id);
+		result = (int)(tni_get32(&look.part->id) & TNI_SYSV_ID);
 	if (memory_fd >= 0)
 		close(memory_fd);
 	tni_sysv_look_end(&look);

@@ -44,6 +44,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/namespace.h"
+#include "core/quiet.h"
 #include "sysv/look.h"
 #include "sysv/permission.h"
 
@@ -67,9 +68,17 @@ int tni_sysv_look_lock(struct tni_sysv_look *look)
 	return tni_sysv_turn_take(&look->turn, look->fd);
 }
 
+int tni_sysv_look_guard(struct tni_sysv_look *look)
+{
+	look->guard = tni_guard_add(look->page, TNI_PAGE_BYTES, PROT_READ | PROT_WRITE, look->fd, 0,
+				    &look->broken);
+	return look->guard ? 0 : -ENOMEM;
+}
+
 void tni_sysv_look_end(struct tni_sysv_look *look)
 {
 	tni_sysv_turn_end(&look->turn);
+	tni_guard_remove(look->guard);
 	munmap(look->page, TNI_PAGE_BYTES);
 	close(look->fd);
 }
@@ -94,10 +103,12 @@ static int look_at(int directory_fd, uint32_t kind, int fd, struct tni_sysv_look
 	}
 	look.part = (struct tni_sysv_part *)(look.page + TNI_SYSV_OFFSET);
 	*ret_look = look;
-	if (*(const volatile uint32_t *)&look.part->kind == kind)
-		return 0;
-	tni_sysv_look_end(&look);
-	return -EBADMSG;
+	result = tni_sysv_look_guard(ret_look);
+	if (result == 0 && *(const volatile uint32_t *)&look.part->kind != kind)
+		result = -EBADMSG;
+	if (result != 0)
+		tni_sysv_look_end(ret_look);
+	return result;
 }
 
 static int look_up(int directory_fd, uint32_t kind, const char *file_name,
@@ -378,8 +389,16 @@ bool tni_sysv_has_name(const struct tni_object *object, uint32_t kind, uint32_t 
 	return answer;
 }
 
-/* Of one that there is no memory to open: then nobody has ever opened it, and nobody waits there.  Who opens it from now on sees
- * REMOVED, and who has done so just before has taken the memory that this needs. */
+/* Whether anybody has ever opened it. */
+static bool is_used(const struct tni_sysv_look *look)
+{
+	const struct tni_object_header *header = (const struct tni_object_header *)look->page;
+
+	return tni_load_total32(&header->participants_top) != 0;
+}
+
+/* Of one that there is no memory to open, and that nobody has ever opened: so nobody waits there.  Who opens it from now on sees
+ * REMOVED; who has done so just before has taken the memory that this needs, too. */
 static int remove_closed(const struct tni_sysv_kind *kind, struct tni_sysv_look *look)
 {
 	char name[TNI_SYSV_NAME_BYTES];
@@ -388,9 +407,16 @@ static int remove_closed(const struct tni_sysv_kind *kind, struct tni_sysv_look 
 
 	if (result != 0)
 		return result;
+	if (is_used(look))
+		return -ENOMEM;
 	tni_fetch_or32(&look->part->state, TNI_SYSV_REMOVED);
-	tni_sysv_name(tni_get32(&look->part->id), name);
-	if (kind->open(name, &object) == 0) {
+	if (is_used(look)) {
+		tni_sysv_name(tni_get32(&look->part->id), name);
+		result = kind->open(name, &object);
+		if (result != 0) {
+			tni_fetch_and32(&look->part->state, ~TNI_SYSV_REMOVED);
+			return result;
+		}
 		(void)!kind->end(object);
 		kind->close(object);
 	}
@@ -424,6 +450,7 @@ int tni_sysv_remove_closed(const struct tni_sysv_kind *kind, uint32_t id)
 
 int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)
 {
+	TNI_NO_CANCEL;
 	char file_name[TNI_SYSV_FILE_NAME_BYTES];
 	struct tni_sysv_look look;
 	int directory_fd, result = tni_namespace_open(NULL, 0, &directory_fd);

@@ -23,14 +23,17 @@ struct walk {
 static int visit_name(uint32_t kind, const char *name, void *context)
 {
 	const struct walk *walk = context;
+	char called[TNI_SYSV_NAME_BYTES];
 	unsigned long index;
-	char *end;
 
 	if (kind != walk->kind || strncmp(name, "/sysv-", 6) != 0 || strlen(name) != 10)
 		return 0;
-	index = strtoul(name + 6, &end, 16);
-	return *end == '\0' && index <= TNI_SYSV_INDEX ? walk->visit((uint32_t)index, walk->context)
-						       : 0;
+	index = strtoul(name + 6, NULL, 16);
+	/* As it would be called. */
+	tni_sysv_name((uint32_t)index, called);
+	return index <= TNI_SYSV_INDEX && strcmp(called, name) == 0
+		       ? walk->visit((uint32_t)index, walk->context)
+		       : 0;
 }
 
 static void find_keys(const struct tni_sysv_kind *kind)

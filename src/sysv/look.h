@@ -4,6 +4,7 @@
 
 /* The files that are behind keys and identifiers, for sysv/identity.c and sysv/birth.c. */
 
+#include "core/guard.h"
 #include "core/namespace.h"
 #include "sysv/identity.h"
 #include "sysv/turn.h"
@@ -18,6 +19,8 @@ struct tni_sysv_look {
 	uint8_t *page;
 	struct tni_sysv_part *part;
 	struct tni_sysv_turn turn;
+	struct tni_guard *guard; /* of the page, which others can cut off */
+	struct tni_a32 broken;
 };
 
 /* What the file of an identifier is called. */
@@ -25,6 +28,8 @@ void tni_sysv_id_file(uint32_t kind, uint32_t id, char *file_name);
 
 /* Takes its turn (sysv/turn.h), until the look ends. */
 int tni_sysv_look_lock(struct tni_sysv_look *look);
+/* Of a page that is mapped: where the look stays. */
+int tni_sysv_look_guard(struct tni_sysv_look *look);
 void tni_sysv_look_end(struct tni_sysv_look *look);
 
 /* Whether a name is this file's. */

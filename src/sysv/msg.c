@@ -210,6 +210,7 @@ static void select_type(struct tenon_receive_options *options, long type, int fl
 /* MSG_COPY: the message of that number. */
 static int copy(struct transfer *transfer, long number)
 {
+	TNI_NO_CANCEL;
 	int result = tni_sysv_admit(transfer->handle, TNI_SYSV_READ);
 
 	if (result == 0)
@@ -224,6 +225,7 @@ static int copy(struct transfer *transfer, long number)
 /* As in the kernel the message is gone that was to be written there. */
 static ssize_t receive_nowhere(int id, size_t bytes, long type, int flags)
 {
+	TNI_NO_CANCEL;
 	struct text *text;
 	ssize_t result;
 

@@ -10,7 +10,7 @@
  *		S4 the file's mode, the limit, the sleepers woken	dies: the same
  *		S5 the version without that
  *
- * All of it is done in turn (sysv/turn.c).  Who settles and is not the creator cannot change the file's mode.
+ * All of it is done in turn (sysv/turn.h).  Who settles and is not the creator cannot change the file's mode.
  *
  * ORD permission: they are written before the version that makes them hold; who has read them looks whether it is still the
  * same.
@@ -131,11 +131,12 @@ int tni_sysv_set(const struct tni_sysv_kind *kind, void *object, struct tni_sysv
 	return result;
 }
 
+/* Whoever changes it just now settles it himself. */
 int tni_sysv_settle(const struct tni_sysv_kind *kind, void *object, struct tni_sysv_part *part)
 {
 	const struct tni_object *file = object;
 	struct tni_sysv_turn turn = {.is_taken = false};
-	int result = tni_sysv_turn_take(&turn, file->fd);
+	int result = tni_sysv_turn_try(&turn, file->fd);
 
 	if (result == 0)
 		result = settle(kind, object, part);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/single_threaded.h>
 
 #include <tenon/semaphore_set.h>
 #include <tenon/sysv.h>
@@ -163,8 +164,8 @@ static int deadline_of(const struct timespec *timeout, int64_t *ret_deadline_ns)
 	return 0;
 }
 
-int tenon_semtimedop(int id, struct sembuf *operations, size_t count,
-		     const struct timespec *timeout)
+static int operate_until(int id, const struct sembuf *operations, size_t count,
+			 const struct timespec *timeout)
 {
 	struct tenon_semaphore_operation few[FEW];
 	int64_t deadline_ns = TENON_NO_DEADLINE;
@@ -185,6 +186,18 @@ int tenon_semtimedop(int id, struct sembuf *operations, size_t count,
 		result = operate(id, few, count, is_altering, deadline_ns);
 	}
 	return (int)tni_sysv_finish(result, error);
+}
+
+int tenon_semtimedop(int id, struct sembuf *operations, size_t count,
+		     const struct timespec *timeout)
+{
+	/* No cancellation point; with one thread there is nobody who could. */
+	int before = __libc_single_threaded ? -1 : tni_cancel_off();
+	int result = operate_until(id, operations, count, timeout);
+
+	if (before >= 0)
+		tni_cancel_back(&before);
+	return result;
 }
 
 int tenon_semop(int id, struct sembuf *operations, size_t count)

@@ -329,17 +329,20 @@ int tni_sysv_enter(const struct tni_sysv_kind *kind, int id, struct tni_sysv_han
 
 int tni_sysv_admit_slow(struct tni_sysv_handle *handle, uint32_t wanted)
 {
-	uint64_t grant = tni_sysv_grant(handle);
 	struct tni_sysv_identity identity;
-	int result = tni_sysv_read(handle->part, &identity);
 	uint32_t granted = 0;
+	uint64_t grant;
+	int result = tni_sysv_read(handle->part, &identity);
 
+	/* What cannot be done now is for the next call. */
+	if (result == 0 && !identity.is_settled)
+		(void)!tni_sysv_settle(handle->kind, handle->object, handle->part);
+	/* As of before it is read: what changes meanwhile is another version. */
+	grant = tni_sysv_grant(handle);
+	if (result == 0)
+		result = tni_sysv_read(handle->part, &identity);
 	if (result != 0)
 		return result;
-	/* What cannot be done now is for the next call. */
-	if (!identity.is_settled &&
-	    tni_sysv_settle(handle->kind, handle->object, handle->part) == 0)
-		grant = tni_sysv_grant(handle);
 	if (tni_sysv_is_granted(&identity, TNI_SYSV_READ))
 		granted |= TNI_SYSV_READ;
 	if (tni_sysv_is_granted(&identity, TNI_SYSV_WRITE))

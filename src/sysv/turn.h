@@ -20,16 +20,31 @@ struct tni_sysv_turn {
 	struct tni_quiet before;
 };
 
-/* Waits for it, at the file `fd`.  A negative errno. */
-static inline int tni_sysv_turn_take(struct tni_sysv_turn *turn, int fd)
+/* Takes it, at the file `fd`, if it is nobody's.  -EAGAIN; another negative errno. */
+static inline int tni_sysv_turn_try(struct tni_sysv_turn *turn, int fd)
 {
 	int result;
 
 	tni_quiet_begin(&turn->before);
-	result = tni_registry_hold(&turn->hold, fd, TNI_SYSV_LOCK_OFFSET);
+	result = tni_registry_try_hold(&turn->hold, fd, TNI_SYSV_LOCK_OFFSET);
 	turn->is_taken = result == 0;
 	if (result != 0)
 		tni_quiet_end(&turn->before);
+	return result;
+}
+
+/* Waits for it; handlers run meanwhile. */
+static inline int tni_sysv_turn_take(struct tni_sysv_turn *turn, int fd)
+{
+	struct tni_file_hold hold;
+	int result;
+
+	while ((result = tni_sysv_turn_try(turn, fd)) == -EAGAIN) {
+		result = tni_registry_hold(&hold, fd, TNI_SYSV_LOCK_OFFSET);
+		if (result != 0)
+			return result;
+		tni_registry_release(&hold);
+	}
 	return result;
 }
 
