@@ -270,6 +270,13 @@ static void examine_pipe(struct doctor *doctor, const char *name, ino_t inode)
 		      "left over by a queue that was removed");
 }
 
+/* What lies beside the files of System V's objects: the names of keys, and the data of segments. */
+static bool is_beside(const char *name)
+{
+	return (name[0] && !strncmp(name + 1, "-key.", 5) && strlen(name) == 14) ||
+	       !strncmp(name, "g-data.", 7);
+}
+
 /* Whatever else lies in the folder takes memory from its objects. */
 static void examine_strangers(struct doctor *doctor)
 {
@@ -286,7 +293,7 @@ static void examine_strangers(struct doctor *doctor)
 		if (is_pipe(entry->d_name, &inode)) {
 			examine_pipe(doctor, entry->d_name, inode);
 			++pipes;
-		} else {
+		} else if (!is_beside(entry->d_name)) {
 			++count;
 		}
 	}

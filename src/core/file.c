@@ -129,7 +129,7 @@ int tni_file_try_lock(int fd, int64_t offset)
 
 	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
-	return errno == EACCES ? -EAGAIN : -errno;
+	return errno == EACCES ? -EAGAIN : errno == ENOLCK ? -ENOMEM : -errno;
 }
 
 int tni_file_lock(int fd, int64_t offset)
@@ -141,7 +141,7 @@ int tni_file_lock(int fd, int64_t offset)
 	do
 		result = fcntl(fd, F_OFD_SETLKW, &lock);
 	while (result != 0 && errno == EINTR);
-	return result == 0 ? 0 : -errno;
+	return result == 0 ? 0 : errno == ENOLCK ? -ENOMEM : -errno;
 }
 
 void tni_file_unlock(int fd)

@@ -32,7 +32,8 @@ struct tni_quiet {
 	int cancel;
 };
 
-/* Nor is it interrupted, but by its own faults: of what a signal handler that calls in must not find half done. */
+/* Nor is it interrupted, but by its own faults: of what a signal handler that calls in must not
+ * find half done. */
 static inline void tni_quiet_begin(struct tni_quiet *ret_before)
 {
 	sigset_t all;

@@ -9,6 +9,7 @@
 
 #include <tenon/tenon.h>
 
+#include "core/file.h"
 #include "core/namespace.h"
 #include "sysv/identity.h"
 
@@ -65,4 +66,32 @@ int tni_sysv_list(const struct tni_sysv_kind *kind, int (*visit)(uint32_t index,
 
 	find_keys(kind);
 	return tenon_namespace_list(NULL, visit_name, &walk);
+}
+
+void tni_sysv_take_keys(const struct tni_sysv_kind *kind, const char *name)
+{
+	char file_name[TNI_NAME_MAX + 1], beginning[TNI_NAME_MAX + 1];
+	const struct dirent *entry;
+	uint64_t inode, other;
+	const char *bare;
+	int directory_fd;
+	DIR *directory;
+
+	if (tni_name_check(name, &bare) != 0 || tni_namespace_open(NULL, 0, &directory_fd) != 0)
+		return;
+	directory = fdopendir(directory_fd);
+	if (!directory) {
+		close(directory_fd);
+		return;
+	}
+	tni_namespace_file(kind->kind, bare, file_name);
+	tni_namespace_key_file(kind->kind, 0, beginning);
+	beginning[strlen(beginning) - KEY_DIGITS] = '\0';
+	if (tni_file_inode(directory_fd, file_name, &inode) == 0)
+		while ((entry = readdir(directory)) != NULL)
+			if (strncmp(entry->d_name, beginning, strlen(beginning)) == 0 &&
+			    tni_file_inode(directory_fd, entry->d_name, &other) == 0 &&
+			    other == inode)
+				unlinkat(directory_fd, entry->d_name, 0);
+	closedir(directory);
 }

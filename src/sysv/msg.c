@@ -319,7 +319,7 @@ static int add_up(uint32_t index, void *context)
 	struct tni_sysv_handle *handle;
 	struct sum *sum = context;
 
-	if (tni_sysv_enter_index(&tni_sysv_msg, index, &handle) != 0)
+	if (tni_sysv_look_at(&tni_sysv_msg, index, &handle) != 0)
 		return 0;
 	if (tenon_queue_status(handle->object, &status) == 0) {
 		sum->messages += status.messages;

@@ -243,7 +243,7 @@ static int add_up(uint32_t index, void *context)
 	struct tni_sysv_handle *handle;
 	uint64_t *semaphores = context;
 
-	if (tni_sysv_enter_index(&tni_sysv_sem, index, &handle) == 0) {
+	if (tni_sysv_look_at(&tni_sysv_sem, index, &handle) == 0) {
 		*semaphores += handle->size;
 		tni_sysv_leave(handle);
 	}

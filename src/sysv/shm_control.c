@@ -89,7 +89,7 @@ static int add_up(uint32_t index, void *context)
 {
 	struct tni_sysv_handle *handle;
 	struct sum *sum = context;
-	int result = tni_sysv_enter_index(&tni_sysv_shm, index, &handle);
+	int result = tni_sysv_look_at(&tni_sysv_shm, index, &handle);
 
 	if (result == -EINVAL)
 		return 0;

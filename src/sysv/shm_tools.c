@@ -10,6 +10,7 @@
 
 #include "core/file.h"
 #include "core/quiet.h"
+#include "object/named.h"
 #include "object/options.h"
 #include "sysv/permission.h"
 #include "sysv/shm.h"
@@ -133,6 +134,9 @@ int tenon_segment_remove(const char *name)
 	struct tni_sysv_part *part;
 	int result = tenon_segment_open(name, &segment);
 
+	/* What cannot be opened by anybody loses its name. */
+	if (result == -EBADMSG || result == -EPROTO)
+		return tni_named_remove(TENON_KIND_SEGMENT, NULL, name, NULL);
 	if (result != 0)
 		return result;
 	result = tni_sysv_part_of(&segment->object, TENON_KIND_SEGMENT, &part);

@@ -70,7 +70,7 @@ int tni_sysv_end(const struct tni_sysv_kind *kind, int id)
 int tni_sysv_look(const struct tni_sysv_kind *kind, int id, bool by_index, bool is_any,
 		  struct tni_sysv_handle **ret_handle, struct tni_sysv_identity *ret_identity)
 {
-	int result = by_index ? tni_sysv_enter_index(kind, (uint32_t)id, ret_handle)
+	int result = by_index ? tni_sysv_look_at(kind, (uint32_t)id, ret_handle)
 			      : tni_sysv_enter(kind, id, ret_handle);
 
 	if (result != 0)
@@ -175,6 +175,9 @@ int tenon_sysv_remove(uint32_t kind, const char *name)
 	TNI_NO_CANCEL;
 	int result = of ? tni_sysv_identify(kind, name, &identity) : -EINVAL;
 
+	/* Damaged: its name is for who removes it as any object. */
+	if (result == -EINVAL && of)
+		tni_sysv_take_keys(of, name);
 	if (result != 0)
 		return result;
 	result = tni_sysv_end(of, (int)identity.id);

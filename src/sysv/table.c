@@ -214,6 +214,29 @@ static int open_index(const struct tni_sysv_kind *kind, uint32_t index, void **r
 	return 0;
 }
 
+/* A handle of what was opened; locked.  NULL: there is no memory. */
+static struct tni_sysv_handle *make(const struct tni_sysv_kind *kind, void *object,
+				    const struct tni_sysv_identity *identity,
+				    struct tni_sysv_part *part)
+{
+	struct tni_sysv_handle *handle = unused;
+
+	if (handle)
+		unused = handle->next;
+	else
+		handle = calloc(1, sizeof(*handle));
+	if (!handle)
+		return NULL;
+	tni_set32(&handle->closed, 0);
+	tni_set64(&handle->granted, 0);
+	handle->kind = kind;
+	handle->object = object;
+	handle->part = part;
+	handle->id = identity->id;
+	handle->size = identity->size;
+	return handle;
+}
+
 /* Puts what was opened into the table, in the place of one that is over; another thread may have been faster. */
 static int remember(const struct tni_sysv_kind *kind, uint32_t index, void *object,
 		    const struct tni_sysv_identity *identity, struct tni_sysv_part *part)
@@ -223,23 +246,12 @@ static int remember(const struct tni_sysv_kind *kind, uint32_t index, void *obje
 
 	lock();
 	other = tni_load_acquire_pointer(entry); /* ORD(entry) */
-	handle = unused;
-	if (!other && handle)
-		unused = handle->next;
-	else if (!other)
-		handle = calloc(1, sizeof(*handle));
-	if (other || !handle) {
+	handle = other ? NULL : make(kind, object, identity, part);
+	if (!handle) {
 		unlock();
 		kind->close(object);
 		return other ? 0 : -ENOMEM;
 	}
-	tni_set32(&handle->closed, 0);
-	tni_set64(&handle->granted, 0);
-	handle->kind = kind;
-	handle->object = object;
-	handle->part = part;
-	handle->id = identity->id;
-	handle->size = identity->size;
 	handle->next = used;
 	used = handle;
 	tni_store_release_pointer(entry, handle); /* ORD(entry) */
@@ -286,6 +298,46 @@ int tni_sysv_enter_index(const struct tni_sysv_kind *kind, uint32_t index,
 			return result;
 	}
 	return -EAGAIN;
+}
+
+int tni_sysv_look_at(const struct tni_sysv_kind *kind, uint32_t index,
+		     struct tni_sysv_handle **ret_handle)
+{
+	/* Opening has cancellation points. */
+	TNI_NO_CANCEL;
+	struct tni_sysv_identity identity;
+	struct tni_sysv_handle *handle;
+	struct tni_sysv_part *part;
+	void *object;
+	int result;
+
+	if (index > TNI_SYSV_INDEX)
+		return -EINVAL;
+	if (!has_table())
+		return -ENOMEM;
+	handle = find(kind, index);
+	if (handle && !is_over(handle)) {
+		*ret_handle = handle;
+		return 0;
+	}
+	if (handle)
+		tni_sysv_leave(handle);
+	result = open_index(kind, index, &object, &identity, &part);
+	if (result != 0)
+		return result;
+	lock();
+	handle = make(kind, object, &identity, part);
+	if (handle) {
+		handle->next = parted;
+		parted = handle;
+		count(handle);
+		tni_store_total32(&handle->closed, 1); /* ORD(left) */
+	}
+	unlock();
+	if (!handle)
+		kind->close(object);
+	*ret_handle = handle;
+	return handle ? 0 : -ENOMEM;
 }
 
 int tni_sysv_enter_slow(const struct tni_sysv_kind *kind, int id,

@@ -32,9 +32,12 @@ int tni_sysv_enter_slow(const struct tni_sysv_kind *kind, int id,
 			struct tni_sysv_handle **ret_handle);
 void tni_sysv_leave(struct tni_sysv_handle *handle);
 
-/* By index instead of identifier, for the *_STAT commands; and for who looks at all. */
+/* By index instead of identifier; and for who only looks at it: what this process does not have is
+ * opened for that, and closed when it is left. */
 int tni_sysv_enter_index(const struct tni_sysv_kind *kind, uint32_t index,
 			 struct tni_sysv_handle **ret_handle);
+int tni_sysv_look_at(const struct tni_sysv_kind *kind, uint32_t index,
+		     struct tni_sysv_handle **ret_handle);
 
 /* Forgets the object, which is ended; the handle is still to be left. */
 void tni_sysv_forget(struct tni_sysv_handle *handle);

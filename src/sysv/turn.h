@@ -8,6 +8,7 @@
  * turn of the thread that it has interrupted: so there is none until its end.
  */
 
+#include <errno.h>
 #include <stdbool.h>
 
 #include "abi/sysv.h"
