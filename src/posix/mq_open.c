@@ -108,6 +108,17 @@ static int open_queue(const char *name, int oflag, mode_t mode, const struct mq_
 }
 
 /* Gives the handle a descriptor.  -ENOENT: it was removed, and has none. */
+/* The kernel's would have the number that the library has just had for the namespace. */
+static int lowest(int fd)
+{
+	int lower = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (lower < 0)
+		return fd;
+	close(lower < fd ? fd : lower);
+	return lower < fd ? lower : fd;
+}
+
 static int add_descriptor(struct tenon_queue *queue, int oflag, int *ret_fd)
 {
 	int access = oflag & O_ACCMODE, fd;
@@ -122,6 +133,7 @@ static int add_descriptor(struct tenon_queue *queue, int oflag, int *ret_fd)
 		tenon_queue_close(queue);
 		return result;
 	}
+	fd = lowest(fd);
 	result = tni_mqd_add(fd, access, is_nonblocking, queue);
 	if (result != 0)
 		close(fd);

@@ -56,11 +56,24 @@ static long is_missing(void)
 	return -1;
 }
 
+/* Where somebody has put libc in front of this library: what comes first, unless that is what stands in. */
+static void *find_first(const char *name)
+{
+	void *found = dlsym(RTLD_DEFAULT, name);
+	Dl_info its, own;
+
+	if (!found || dladdr(found, &its) == 0 || dladdr((void *)is_missing, &own) == 0)
+		return NULL;
+	return its.dli_fbase == own.dli_fbase ? NULL : found;
+}
+
 void *tni_next_find(enum tni_next_index index)
 {
 	int error = errno;
 	void *found = dlsym(RTLD_NEXT, names[index]);
 
+	if (!found)
+		found = find_first(names[index]);
 	if (!found)
 		found = (void *)is_missing;
 	tni_store_release_pointer(&tni_next_[index], found); /* ORD(next) */

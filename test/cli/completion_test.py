@@ -59,14 +59,14 @@ def test_every_command_completes_its_options(namespace):
 
 def test_run(namespace):
     """The kinds of calls, one after the other; the program, by its name or its path; and then files."""
-    equal(complete(namespace, 'run', '--only', ''), ['mq', 'sem', 'shm'])
+    equal(complete(namespace, 'run', '--only', ''), ['mq', 'msg', 'sem', 'shm'])
     equal(complete(namespace, 'run', '--only', 's'), ['sem', 'shm'])
-    equal(complete(namespace, 'run', '--only', 'mq,'), ['mq,sem', 'mq,shm'])
+    equal(complete(namespace, 'run', '--only', 'mq,'), ['mq,msg', 'mq,sem', 'mq,shm'])
     equal(complete(namespace, 'run', '--only', 'shm,mq,s'), ['shm,mq,sem'])
-    equal(complete(namespace, 'run', '--only', 'sem,mq,shm,'), [])
+    equal(complete(namespace, 'run', '--only', 'sem,mq,msg,shm,'), [])
     # As bash takes it apart.
     equal(complete(namespace, 'run', '--only', '=', 'mq,s'), ['mq,sem', 'mq,shm'])
-    equal(complete(namespace, 'run', '--only', '='), ['mq', 'sem', 'shm'])
+    equal(complete(namespace, 'run', '--only', '='), ['mq', 'msg', 'sem', 'shm'])
     equal(complete(namespace, 'run', '--limits', '=', 'k'), ['kernel'])
     equal('printf' in complete(namespace, 'run', '--only', '=', 'mq', 'print'), True)
     equal('printf' in complete(namespace, 'run', 'print'), True)

@@ -102,10 +102,12 @@ def test_words_are_the_programs(namespace):
 def test_environment(namespace):
     seen = environment_of(namespace)
     equal([seen[name] for name in ('LD_PRELOAD', 'TENON_PRELOAD', 'TENON_NAMESPACE')],
-          [library(namespace), 'posix-mq', namespace.path])
+          [library(namespace), 'posix-mq,sysv-msg,sysv-sem,sysv-shm', namespace.path])
     equal('TENON_LIMITS' in seen, False)
-    for words, faces in (('mq', 'posix-mq'), ('sem', 'posix-sem'), ('shm,mq', 'posix-shm,posix-mq'),
-                         ('mq,mq', 'posix-mq'), ('mq,sem,shm', 'posix-mq,posix-sem,posix-shm')):
+    for words, faces in (('mq', 'posix-mq'), ('msg', 'sysv-msg'), ('sem', 'posix-sem,sysv-sem'),
+                         ('shm,mq', 'posix-shm,sysv-shm,posix-mq'),
+                         ('mq,mq', 'posix-mq'),
+                         ('mq,sem,shm', 'posix-mq,posix-sem,sysv-sem,posix-shm,sysv-shm')):
         equal(environment_of(namespace, '--only', words)['TENON_PRELOAD'], faces)
     equal(environment_of(namespace, '--limits', 'kernel')['TENON_LIMITS'], 'kernel')
     more = {'environment': {'TENON_LIMITS': 'kernel'}}
@@ -212,7 +214,6 @@ def test_usage(namespace):
     for words, error in (((), 'the program is missing'), (('--',), 'the program is missing'),
                          (('--only', 'mq,', 'true'), 'is none of'),
                          (('--only', 'queue', 'true'), "'queue' is none of"),
-                         (('--only', 'msg', 'true'), 'System V queues are not there yet'),
                          (('--limits', 'large', 'true'), "neither 'kernel' nor 'none'"),
                          (('--limit', 'kernel', '--onli', 'mq', 'true'), "did you mean '--only'"),
                          (('-x', 'true'), "unknown option '-x'")):
