@@ -133,7 +133,9 @@ static int add_descriptor(struct tenon_queue *queue, int oflag, int *ret_fd)
 		tenon_queue_close(queue);
 		return result;
 	}
-	fd = lowest(fd);
+	/* Where the library's own are above it they are to be told from the program's. */
+	if (tni_mq_is_told_all())
+		fd = lowest(fd);
 	result = tni_mqd_add(fd, access, is_nonblocking, queue);
 	if (result != 0)
 		close(fd);
