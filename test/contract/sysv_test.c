@@ -170,7 +170,7 @@ static void one_set(void)
 static void be_told_receiving(void *context)
 {
 	(void)context;
-	EXPECT_IS(receive_one(*shared_id, 0), -1);
+	EXPECT_IS(receive_one(atomic_load(shared_id), 0), -1);
 	EXPECT_IS(errno, EIDRM);
 }
 
@@ -179,7 +179,7 @@ static void be_told_waiting(void *context)
 	struct sembuf take = {0, -1, 0};
 
 	(void)context;
-	EXPECT_IS(tenon_semop(*shared_id, &take, 1), -1);
+	EXPECT_IS(tenon_semop(atomic_load(shared_id), &take, 1), -1);
 	EXPECT_IS(errno, EIDRM);
 }
 
@@ -192,7 +192,7 @@ static void removed_by_name(void)
 
 	shared_id = contract_share(sizeof(*shared_id));
 	atomic_store(shared_id, tenon_msgget(KEY, IPC_CREAT | 0600));
-	name_of(*shared_id, name);
+	name_of(atomic_load(shared_id), name);
 	queue = contract_open(name);
 	child = contract_start(be_told_receiving, NULL);
 	contract_await_receivers(queue, 1);
@@ -200,9 +200,9 @@ static void removed_by_name(void)
 	EXPECT_IS(tenon_sysv_remove(TENON_KIND_QUEUE, name), 0);
 	contract_await(child);
 	atomic_store(shared_id, tenon_semget(KEY, 1, IPC_CREAT | 0600));
-	name_of(*shared_id, name);
+	name_of(atomic_load(shared_id), name);
 	child = contract_start(be_told_waiting, NULL);
-	while (tenon_semctl(*shared_id, 0, GETNCNT) == 0)
+	while (tenon_semctl(atomic_load(shared_id), 0, GETNCNT) == 0)
 		sched_yield();
 	EXPECT_IS(tenon_sysv_remove(TENON_KIND_SEMAPHORE_SET, name), 0);
 	contract_await(child);
@@ -245,13 +245,13 @@ static void use_as_owner(const struct part *part)
 	struct msqid_ds status;
 
 	(void)part;
-	EXPECT_IS(tenon_msgget(KEY, 0600), *shared_id);
-	EXPECT_IS(receive_one(*shared_id, IPC_NOWAIT), 8);
-	REQUIRE(tenon_msgctl(*shared_id, IPC_STAT, &status) == 0);
+	EXPECT_IS(tenon_msgget(KEY, 0600), atomic_load(shared_id));
+	EXPECT_IS(receive_one(atomic_load(shared_id), IPC_NOWAIT), 8);
+	REQUIRE(tenon_msgctl(atomic_load(shared_id), IPC_STAT, &status) == 0);
 	EXPECT_IS(status.msg_perm.uid, BOB);
 	EXPECT_IS(status.msg_perm.cuid, ANN);
 	status.msg_qbytes = 100;
-	EXPECT_IS(tenon_msgctl(*shared_id, IPC_SET, &status), 0);
+	EXPECT_IS(tenon_msgctl(atomic_load(shared_id), IPC_SET, &status), 0);
 }
 
 static void use_as_other(const struct part *part)
@@ -259,18 +259,18 @@ static void use_as_other(const struct part *part)
 	struct msqid_ds status;
 
 	(void)part;
-	EXPECT_IS(receive_one(*shared_id, IPC_NOWAIT), -1);
+	EXPECT_IS(receive_one(atomic_load(shared_id), IPC_NOWAIT), -1);
 	EXPECT_IS(errno, EACCES);
-	EXPECT_IS(tenon_msgctl(*shared_id, IPC_STAT, &status), -1);
+	EXPECT_IS(tenon_msgctl(atomic_load(shared_id), IPC_STAT, &status), -1);
 	EXPECT_IS(errno, EACCES);
-	EXPECT_IS(tenon_msgctl(*shared_id, IPC_RMID, NULL), -1);
+	EXPECT_IS(tenon_msgctl(atomic_load(shared_id), IPC_RMID, NULL), -1);
 	EXPECT(errno == EPERM || errno == EACCES);
 }
 
 static void remove_as_owner(const struct part *part)
 {
 	(void)part;
-	EXPECT_IS(tenon_msgctl(*shared_id, IPC_RMID, NULL), 0);
+	EXPECT_IS(tenon_msgctl(atomic_load(shared_id), IPC_RMID, NULL), 0);
 	EXPECT_IS(tenon_msgget(KEY, 0), -1);
 }
 
@@ -279,7 +279,7 @@ static void find_nothing(const struct part *part)
 	(void)part;
 	EXPECT_IS(tenon_msgget(KEY, 0), -1);
 	EXPECT_IS(errno, ENOENT);
-	EXPECT_IS(send_one(*shared_id, IPC_NOWAIT), -1);
+	EXPECT_IS(send_one(atomic_load(shared_id), IPC_NOWAIT), -1);
 	EXPECT_IS(errno, EINVAL);
 	EXPECT_IS(folder_files(contract_folder), 0);
 }

@@ -433,7 +433,7 @@ static void play_owner(const struct part *part)
 static void play_maker(const struct part *part)
 {
 	(void)part;
-	*(_Atomic int *)ready = tenon_msgget(OTHER_KEY, IPC_CREAT | 0600);
+	atomic_store((_Atomic int *)ready, tenon_msgget(OTHER_KEY, IPC_CREAT | 0600));
 	REQUIRE((int)atomic_load(ready) >= 0 && send_one((int)atomic_load(ready)) == 0);
 }
 
