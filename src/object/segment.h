@@ -79,6 +79,7 @@ struct tni_segment_wish {
 	int protection;
 	bool is_fixed; /* or else wherever there is room */
 	bool replaces; /* what is mapped there */
+	bool is_held;  /* the caller has mapped as much there, to keep the room */
 };
 
 /* Attaches.  -EIDRM it is ended; -EINVAL the address is taken; -EACCES, -ENOMEM, -EIO. */

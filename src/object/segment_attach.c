@@ -158,7 +158,7 @@ static int map(struct tenon_segment *segment, const struct tni_segment_wish *wis
 	if (segment->flags & TNI_SEGMENT_SPARSE)
 		flags |= MAP_NORESERVE;
 	if (wish->is_fixed)
-		flags |= wish->replaces ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+		flags |= wish->replaces || wish->is_held ? MAP_FIXED : MAP_FIXED_NOREPLACE;
 	address = mmap((void *)(uintptr_t)wish->address, segment->bytes, wish->protection, flags,
 		       fd, 0);
 	if (address == MAP_FAILED) {

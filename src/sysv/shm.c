@@ -17,6 +17,9 @@
 #include "sysv/errmap.h"
 #include "sysv/status.h"
 
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
 #ifndef SHM_NORESERVE
 #define SHM_NORESERVE 010000
 #endif
@@ -152,6 +155,7 @@ static int translate(const void *address, int flags, struct tni_segment_wish *wi
 	wish->address = (const void *)(at - at % page);
 	wish->is_fixed = at != 0;
 	wish->replaces = flags & SHM_REMAP;
+	wish->is_held = false;
 	wish->protection = flags & SHM_RDONLY ? PROT_READ : PROT_READ | PROT_WRITE;
 	*ret_wanted = flags & SHM_RDONLY ? TNI_SYSV_READ : TNI_SYSV_READ | TNI_SYSV_WRITE;
 	if (flags & SHM_EXEC) {
@@ -174,6 +178,36 @@ static int attach_entered(struct tni_sysv_handle *handle, const struct tni_segme
 	return result == -ENOSPC ? -ENOMEM : tni_sysv_learn(handle, result);
 }
 
+#define HOLD_MOST_BYTES (UINT64_C(1) << 30)
+
+/* Memory at the address that was asked for, so that nothing which is mapped meanwhile gets there: as much as can be had.  How
+ * long the segment is will be known when it is open. */
+static uint64_t hold_room(const struct tni_segment_wish *wish)
+{
+	if (!wish->is_fixed || wish->replaces)
+		return 0;
+	for (uint64_t bytes = HOLD_MOST_BYTES; bytes >= TNI_PAGE_BYTES; bytes /= 2) {
+		void *held = mmap((void *)(uintptr_t)wish->address, bytes, PROT_NONE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
+				  -1, 0);
+
+		if (held == wish->address)
+			return bytes;
+		/* A kernel that does not know the flag has put it elsewhere. */
+		if (held != MAP_FAILED)
+			munmap(held, bytes);
+	}
+	return 0;
+}
+
+/* What is behind the first `bytes` of it. */
+static void let_go(const struct tni_segment_wish *wish, uint64_t bytes, uint64_t *held)
+{
+	if (*held > bytes)
+		munmap((char *)(uintptr_t)wish->address + bytes, *held - bytes);
+	*held = 0;
+}
+
 void *tenon_shmat(int id, const void *address, int flags)
 {
 	int error = errno;
@@ -182,13 +216,21 @@ void *tenon_shmat(int id, const void *address, int flags)
 	struct tni_sysv_handle *handle;
 	uint32_t wanted;
 	void *where = NULL;
+	uint64_t held, bytes = 0;
 	int result = id < 0 ? -EINVAL : translate(address, flags, &wish, &wanted);
 
-	if (result == 0)
-		result = tni_sysv_shm_enter(id, &handle);
 	if (result == 0) {
-		result = attach_entered(handle, &wish, wanted, &where);
-		tni_sysv_leave(handle);
+		held = hold_room(&wish);
+		result = tni_sysv_shm_enter(id, &handle);
+		if (result == 0) {
+			bytes = tni_page_up(handle->size);
+			wish.is_held = held >= bytes;
+			if (!wish.is_held)
+				let_go(&wish, 0, &held);
+			result = attach_entered(handle, &wish, wanted, &where);
+			tni_sysv_leave(handle);
+		}
+		let_go(&wish, result == 0 ? bytes : 0, &held);
 	}
 	if (result != 0) {
 		tni_sysv_result(result);

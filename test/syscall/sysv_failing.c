@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -352,6 +353,15 @@ static void clean(void)
 	mkdir(folder, 0700);
 }
 
+/* A sanitizer ends the process when it gets no memory. */
+#if defined(__SANITIZE_ADDRESS__)
+#define IS_SANITIZED 1
+#elif defined(__has_feature)
+#define IS_SANITIZED __has_feature(address_sanitizer)
+#else
+#define IS_SANITIZED 0
+#endif
+
 int main(int argc, char **argv)
 {
 	static const struct failing_set all = {.operations = sizeof(operations) /
@@ -361,5 +371,9 @@ int main(int argc, char **argv)
 					       .inherit = inherit,
 					       .clean = clean};
 
+	if (IS_SANITIZED) {
+		printf("1..0 # SKIP what memory is made of fails, and the sanitizer with it\n");
+		return 0;
+	}
 	return failing_sweep_main(argc, argv, &all);
 }
