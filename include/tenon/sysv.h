@@ -186,6 +186,7 @@ struct tenon_segment_status {
 	int64_t created_ns, attached_ns, detached_ns; /* CLOCK_REALTIME; 0: never */
 	int32_t creator_pid, last_pid;
 	int32_t identifier, key; /* IPC_PRIVATE: none */
+	uint64_t page_bytes;	 /* more than 4096: its memory is in huge pages of that size */
 };
 
 /* Reads the status.  -EINVAL. */

@@ -21,6 +21,9 @@
 
 /* flags */
 #define TNI_SEGMENT_SPARSE 1u /* the data's memory is taken when it is touched */
+/* The data is in huge pages: two to that power is what one has.  0: it is not. */
+#define TNI_SEGMENT_HUGE(flags) ((flags) >> 8 & 0x3f)
+#define TNI_SEGMENT_HUGE_FLAG(power) ((uint32_t)(power) << 8)
 
 /* state */
 #define TNI_SEGMENT_REMOVED 1u /* it is not any more, as soon as nobody has it attached */

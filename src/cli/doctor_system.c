@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -72,6 +74,43 @@ static void examine_limits(struct doctor *doctor)
 			      "files may have %s, and so may a queue, with room for what it could "
 			      "hold",
 			      cli_format_bytes((uint64_t)limit.rlim_cur));
+}
+
+static uint64_t huge_pages(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	unsigned long long count = 0;
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "HugePages_Total: %llu", &count) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return count;
+}
+
+/* Huge pages that nobody can have. */
+static void examine_huge_pages(struct doctor *doctor)
+{
+	const struct mntent *mount_entry;
+	FILE *mounts;
+	bool is_there = false;
+
+	if (!huge_pages())
+		return;
+	mounts = setmntent("/proc/self/mounts", "re");
+	while (mounts && (mount_entry = getmntent(mounts)))
+		if (!strcmp(mount_entry->mnt_type, "hugetlbfs") &&
+		    !faccessat(AT_FDCWD, mount_entry->mnt_dir, W_OK | X_OK, AT_EACCESS))
+			is_there = true;
+	if (mounts)
+		endmntent(mounts);
+	if (!is_there)
+		doctor_report(doctor, DOCTOR_NOTE, "huge pages",
+			      "mount -t hugetlbfs -o mode=1777 none /dev/hugepages",
+			      "there are some, but no hugetlbfs in which you may make files: "
+			      "shmget(2) with SHM_HUGETLB fails");
 }
 
 static void examine_space(struct doctor *doctor, const char *path)
@@ -154,6 +193,7 @@ bool doctor_examine_system(struct doctor *doctor)
 
 	examine_kernel(doctor);
 	examine_limits(doctor);
+	examine_huge_pages(doctor);
 	if (stat(path, &information)) {
 		if (errno == ENOENT)
 			report_missing_folder(doctor, path);

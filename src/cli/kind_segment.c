@@ -79,6 +79,8 @@ static void print(const struct cli_object *object)
 	if (status->key)
 		cli_stat_row("key", "0x%08x", (unsigned)status->key);
 	cli_stat_size("size", "", status->bytes);
+	if (status->page_bytes > 4096)
+		cli_stat_size("huge pages", " each", status->page_bytes);
 	cli_stat_row("memory", "%s%s%s", cli_format_bytes(object->memory_bytes),
 		     status->is_locked ? ", kept by who attaches it" : "",
 		     status->is_sparse ? ", taken when it is touched" : "");
@@ -99,6 +101,7 @@ static void add_json(const struct cli_object *object, struct json_object *json)
 	cli_json_add_signed(json, "identifier", status->identifier);
 	cli_json_add_signed(json, "key", status->key);
 	cli_json_add_number(json, "bytes", status->bytes);
+	cli_json_add_number(json, "page_bytes", status->page_bytes);
 	cli_json_add_number(json, "attachments", status->attachments);
 	cli_json_add_boolean(json, "is_removed", status->is_removed != 0);
 	cli_json_add_boolean(json, "is_locked", status->is_locked != 0);

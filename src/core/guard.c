@@ -42,7 +42,7 @@ struct tni_guard {
 	struct tni_a32 serial;
 	struct tni_a64 from, to; /* from 0: none */
 	struct tni_a64 mended;	 /* what lies behind is zeros already */
-	struct tni_a64 offset, inode;
+	struct tni_a64 page_bytes, offset, inode;
 	struct tni_a32 fd, protection;
 	struct tni_apointer broken;
 };
@@ -54,7 +54,7 @@ struct block {
 
 /* One entry, as it was at one moment. */
 struct range {
-	uint64_t from, to, mended, offset, inode;
+	uint64_t from, to, mended, page_bytes, offset, inode;
 	int fd, protection;
 	struct tni_a32 *broken;
 };
@@ -71,6 +71,7 @@ static bool read_entry(struct tni_guard *guard, struct range *range)
 	range->from = tni_get64(&guard->from);
 	range->to = tni_get64(&guard->to);
 	range->mended = tni_get64(&guard->mended);
+	range->page_bytes = tni_get64(&guard->page_bytes);
 	range->offset = tni_get64(&guard->offset);
 	range->inode = tni_get64(&guard->inode);
 	range->fd = (int)tni_get32(&guard->fd);
@@ -104,25 +105,25 @@ static bool put_zeros(const struct range *range, uint64_t from, uint64_t to)
 }
 
 /* All that the file does not have, or this page alone.  False: the file has it, and there is no memory left. */
-static bool mend(struct tni_guard *guard, const struct range *range, uint64_t page)
+static bool mend(struct tni_guard *guard, const struct range *range, uint64_t address)
 {
-	uint64_t start = range->from, end;
+	uint64_t page = address & ~(range->page_bytes - 1), start = range->from, end;
 	struct stat status;
 
-	if (is_there(page))
+	if (is_there(address))
 		return true;
 	if (fstat(range->fd, &status) != 0 || (range->inode && range->inode != status.st_ino)) {
 		tni_set32(range->broken, 1);
-		return put_zeros(range, page, page + TNI_PAGE_BYTES);
+		return put_zeros(range, page, page + range->page_bytes);
 	}
-	end = ((uint64_t)status.st_size + TNI_PAGE_BYTES - 1) & ~(uint64_t)(TNI_PAGE_BYTES - 1);
+	end = ((uint64_t)status.st_size + range->page_bytes - 1) & ~(range->page_bytes - 1);
 	if (range->inode && page - range->from + range->offset < end)
 		return false;
 	tni_set32(range->broken, 1);
 	if (end > range->offset)
 		start += end - range->offset;
 	if (page < start || page >= range->mended || !put_zeros(range, start, range->mended))
-		return put_zeros(range, page, page + TNI_PAGE_BYTES);
+		return put_zeros(range, page, page + range->page_bytes);
 	tni_set64(&guard->mended, start);
 	return true;
 }
@@ -247,8 +248,7 @@ static struct tni_guard *claim(void)
 	}
 }
 
-struct tni_guard *tni_guard_add_sparse(void *address, uint64_t bytes, int protection, int fd,
-				       uint64_t offset, uint64_t inode, struct tni_a32 *broken)
+static struct tni_guard *add(const struct range *range)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct tni_guard *guard;
@@ -258,22 +258,46 @@ struct tni_guard *tni_guard_add_sparse(void *address, uint64_t bytes, int protec
 	if (!guard)
 		return NULL;
 	tni_fetch_add32(&guard->serial, 1);
-	tni_set64(&guard->from, (uintptr_t)address);
-	tni_set64(&guard->to, (uintptr_t)address + bytes);
-	tni_set64(&guard->mended, (uintptr_t)address + bytes);
-	tni_set64(&guard->offset, offset);
-	tni_set64(&guard->inode, inode);
-	tni_set32(&guard->fd, (uint32_t)fd);
-	tni_set32(&guard->protection, (uint32_t)protection);
-	tni_store_release_pointer(&guard->broken, broken); /* ORD(guard) */
+	tni_set64(&guard->from, range->from);
+	tni_set64(&guard->to, range->to);
+	tni_set64(&guard->mended, range->to);
+	tni_set64(&guard->page_bytes, range->page_bytes);
+	tni_set64(&guard->offset, range->offset);
+	tni_set64(&guard->inode, range->inode);
+	tni_set32(&guard->fd, (uint32_t)range->fd);
+	tni_set32(&guard->protection, (uint32_t)range->protection);
+	tni_store_release_pointer(&guard->broken, range->broken); /* ORD(guard) */
 	tni_fetch_add32(&guard->serial, 1);
 	return guard;
+}
+
+struct tni_guard *tni_guard_add_sparse(void *address, uint64_t bytes, int protection,
+				       const struct tni_guard_file *file, struct tni_a32 *broken)
+{
+	const struct range range = {.from = (uintptr_t)address,
+				    .to = (uintptr_t)address + bytes,
+				    .page_bytes = file->page_bytes,
+				    .offset = file->offset,
+				    .inode = file->inode,
+				    .fd = file->fd,
+				    .protection = protection,
+				    .broken = broken};
+
+	return add(&range);
 }
 
 struct tni_guard *tni_guard_add(void *address, uint64_t bytes, int protection, int fd,
 				uint64_t offset, struct tni_a32 *broken)
 {
-	return tni_guard_add_sparse(address, bytes, protection, fd, offset, 0, broken);
+	const struct range range = {.from = (uintptr_t)address,
+				    .to = (uintptr_t)address + bytes,
+				    .page_bytes = TNI_PAGE_BYTES,
+				    .offset = offset,
+				    .fd = fd,
+				    .protection = protection,
+				    .broken = broken};
+
+	return add(&range);
 }
 
 void tni_guard_remove(struct tni_guard *guard)

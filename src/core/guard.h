@@ -21,11 +21,17 @@ struct tni_guard;
 struct tni_guard *tni_guard_add(void *address, uint64_t bytes, int protection, int fd,
 				uint64_t offset, struct tni_a32 *broken);
 
+struct tni_guard_file {
+	int fd;
+	uint64_t inode, offset;
+	uint64_t page_bytes; /* of which `bytes` and `offset` are multiples */
+};
+
 /* The same of a file whose memory was not taken before: where the file is long enough, and there is
  * no memory, it is SIGBUS.  And `fd` may be closed meanwhile, and even be another file's: it is
  * looked at only if it has that inode. */
-struct tni_guard *tni_guard_add_sparse(void *address, uint64_t bytes, int protection, int fd,
-				       uint64_t offset, uint64_t inode, struct tni_a32 *broken);
+struct tni_guard *tni_guard_add_sparse(void *address, uint64_t bytes, int protection,
+				       const struct tni_guard_file *file, struct tni_a32 *broken);
 
 /* For who has the signal's handler in the place of this file's: whether it was for a guarded
  * mapping, which is mended. */

@@ -48,6 +48,9 @@
 #define PARTICIPANTS TNI_PARTICIPANTS_MAX
 /* What Linux takes. */
 #define BYTES_MOST (UINT64_MAX - (UINT64_C(1) << 24))
+/* Of the sizes of huge pages, as powers of two, that any processor has. */
+#define HUGE_LEAST 13u
+#define HUGE_MOST 40u
 
 static uint64_t extent_bytes(uint32_t participants)
 {
@@ -72,58 +75,6 @@ int tni_segment_make_nameless(int directory_fd, uint32_t flags, mode_t mode, int
 					   .extent_bytes = extent_bytes(PARTICIPANTS)};
 
 	return tni_object_make_nameless(directory_fd, mode, &header, fill, &flags, ret_fd);
-}
-
-static int take_memory(int fd, uint64_t bytes, uint32_t flags)
-{
-	int result;
-
-	if (bytes > INT64_MAX - TNI_PAGE_BYTES)
-		return -ENOSPC;
-	if (flags & TNI_SEGMENT_SPARSE) {
-		/* As long as it is to be. */
-		result = tni_file_reserve(fd, bytes - 1, 1);
-		tni_file_release(fd, 0, bytes);
-	} else {
-		result = tni_file_reserve(fd, 0, bytes);
-	}
-	return result == -EFBIG ? -ENOSPC : result;
-}
-
-int tni_segment_make_data(int directory_fd, uint64_t bytes, uint32_t flags, mode_t mode,
-			  int *ret_fd)
-{
-	int fd, result = tni_file_make(directory_fd, 0600, &fd);
-
-	if (result != 0)
-		return result;
-	fd = tni_file_lift(fd);
-	result = take_memory(fd, bytes, flags);
-	if (result == 0 && fchmod(fd, mode & 0666) != 0)
-		result = -errno;
-	if (result == 0)
-		*ret_fd = fd;
-	else
-		close(fd);
-	return result;
-}
-
-int tni_segment_name_data(int directory_fd, int fd, uint64_t id, int data_fd)
-{
-	char file_name[TNI_NAME_MAX + 1];
-	uint64_t inode;
-	int result = tni_file_inode(fd, "", &inode);
-
-	if (result != 0)
-		return result;
-	tni_namespace_data_file(TENON_KIND_SEGMENT, inode, id, file_name);
-	result = tni_file_name(data_fd, directory_fd, file_name);
-	if (result != -EEXIST)
-		return result;
-	/* Of an object that was there before, or of somebody who has no business there. */
-	if (unlinkat(directory_fd, file_name, 0) != 0 && errno != ENOENT)
-		return -EACCES;
-	return tni_file_name(data_fd, directory_fd, file_name);
 }
 
 static struct tenon_segment *segment_of(struct tni_object *object)
@@ -168,18 +119,18 @@ static void rouse(struct tni_object *object)
 static int adopt(struct tenon_segment *segment)
 {
 	struct tni_object *object = &segment->object;
-	struct stat status;
+	uint32_t huge;
 
 	if (object->extent_bytes != extent_bytes(object->header.participants_max))
 		return -EBADMSG;
-	if (fstat(object->fd, &status) != 0)
-		return -errno;
-	segment->device = status.st_dev;
 	segment->part = (const struct tni_sysv_part *)(object->base + TNI_SYSV_OFFSET);
 	segment->control = (struct tni_segment_control *)(object->base + TNI_SEGMENT_OFFSET);
 	segment->bytes = *(const volatile uint64_t *)&segment->part->size;
 	segment->flags = *(const volatile uint32_t *)&segment->control->flags;
 	segment->creator_pid = *(const volatile uint32_t *)&segment->control->creator_pid;
+	huge = TNI_SEGMENT_HUGE(segment->flags);
+	if (huge != 0 && (huge < HUGE_LEAST || huge > HUGE_MOST || segment->bytes > INT64_MAX))
+		return -EBADMSG;
 	return segment->bytes == 0 || segment->bytes > BYTES_MOST ? -EBADMSG : 0;
 }
 

@@ -21,7 +21,6 @@ struct tenon_segment {
 	/* Checked copies. */
 	uint64_t bytes; /* as asked for */
 	uint32_t flags, creator_pid;
-	dev_t device;
 	struct tni_guard *guard; /* of the object's own mapping */
 	struct tni_a32 broken;	 /* a file was cut off */
 	/* Told, if set, when this process has detached from one that is removed. */
@@ -30,6 +29,7 @@ struct tenon_segment {
 	uint32_t references;  /* the handle, and attachments */
 	uint32_t attachments; /* of this process */
 	int data_fd;	      /* -1: it has none */
+	dev_t data_device;
 	ino_t data_inode;
 };
 
@@ -37,13 +37,26 @@ struct tenon_segment {
  * tni_segment_control. */
 int tni_segment_make_nameless(int directory_fd, uint32_t flags, mode_t mode, int *ret_fd);
 
-/* Makes the data, without a name and whole: -ENOSPC there is no memory for it.  `mode` is the
+/* Makes the data, without a name and whole: -ENOSPC there is no memory for it; -ENOENT, -EACCES no
+ * hugetlbfs with such pages is mounted, or none in which this user may make files.  `mode` is the
  * segment's. */
 int tni_segment_make_data(int directory_fd, uint64_t bytes, uint32_t flags, mode_t mode,
 			  int *ret_fd);
 
 /* Gives it the name that belongs to the file `fd`, which is locked, and whose header says `id`. */
 int tni_segment_name_data(int directory_fd, int fd, uint64_t id, int data_fd);
+
+/* Takes the name away that belongs to the object with this page of a header, if there is one. */
+int tni_segment_unname_data(int directory_fd, uint64_t inode, const uint8_t *header_page);
+
+/* What of the object's data is called, and where it may lie: in the namespace's folder, or in the
+ * first, second … hugetlbfs.  -ENOENT: there are no more. */
+void tni_segment_data_file(uint32_t flags, uint64_t inode, uint64_t id, char *file_name);
+int tni_segment_data_folder(int directory_fd, uint32_t flags, unsigned int nth, int *ret_fd);
+
+/* What a page of the data has, and all of them. */
+uint64_t tni_segment_page_bytes(uint32_t flags);
+uint64_t tni_segment_extent(uint64_t bytes, uint32_t flags);
 
 /* Opens by name; close() leaves what is attached as it is. */
 int tni_segment_open(const char *name, struct tenon_segment **ret_segment);

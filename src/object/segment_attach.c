@@ -73,6 +73,7 @@ static void keep(struct tenon_segment *segment, struct attachment *attachment, i
 	tni_segment_hold(segment);
 	if (segment->data_fd < 0 && fstat(fd, &status) == 0) {
 		segment->data_fd = fd;
+		segment->data_device = status.st_dev;
 		segment->data_inode = status.st_ino;
 		tni_set32(&tni_segment_entry(segment)->data_fd, (uint32_t)fd);
 	} else {
@@ -97,7 +98,7 @@ static void drop(struct attachment **link)
 		tni_set32(&tni_segment_entry(segment)->data_fd, 0);
 	/* The program may have closed it, and another file have the number. */
 	if (fstat(segment->data_fd, &status) == 0 && status.st_ino == segment->data_inode &&
-	    status.st_dev == segment->device)
+	    status.st_dev == segment->data_device)
 		close(segment->data_fd);
 	segment->data_fd = -1;
 }
@@ -152,6 +153,7 @@ static void leave_all(struct attachment *taken)
 static int map(struct tenon_segment *segment, const struct tni_segment_wish *wish, int fd,
 	       void **ret_address)
 {
+	uint64_t bytes = tni_segment_extent(segment->bytes, segment->flags);
 	int flags = MAP_SHARED;
 	void *address;
 
@@ -159,8 +161,7 @@ static int map(struct tenon_segment *segment, const struct tni_segment_wish *wis
 		flags |= MAP_NORESERVE;
 	if (wish->is_fixed)
 		flags |= wish->replaces || wish->is_held ? MAP_FIXED : MAP_FIXED_NOREPLACE;
-	address = mmap((void *)(uintptr_t)wish->address, segment->bytes, wish->protection, flags,
-		       fd, 0);
+	address = mmap((void *)(uintptr_t)wish->address, bytes, wish->protection, flags, fd, 0);
 	if (address == MAP_FAILED) {
 		if (errno == EPERM && wish->protection & PROT_EXEC)
 			return -EACCES;
@@ -168,11 +169,11 @@ static int map(struct tenon_segment *segment, const struct tni_segment_wish *wis
 	}
 	/* An older kernel takes the address for a hint. */
 	if (wish->is_fixed && address != wish->address) {
-		munmap(address, segment->bytes);
+		munmap(address, bytes);
 		return -EINVAL;
 	}
 	if (tni_get32(&segment->control->state) & TNI_SEGMENT_LOCKED)
-		(void)!mlock2(address, segment->bytes, MLOCK_ONFAULT);
+		(void)!mlock2(address, bytes, MLOCK_ONFAULT);
 	*ret_address = address;
 	return 0;
 }
@@ -190,7 +191,9 @@ static int map_and_keep(struct tenon_segment *segment, const struct tni_segment_
 	if (result == 0)
 		result = map(segment, wish, fd, &address);
 	if (result == 0) {
-		uint64_t bytes = tni_page_up(segment->bytes);
+		uint64_t bytes = tni_segment_extent(segment->bytes, segment->flags);
+		struct tni_guard_file file = {.inode = status.st_ino,
+					      .page_bytes = tni_segment_page_bytes(segment->flags)};
 
 		/* Where something is mapped now, what was there has gone. */
 		taken = take_within((uintptr_t)address, (uintptr_t)address + bytes);
@@ -199,8 +202,8 @@ static int map_and_keep(struct tenon_segment *segment, const struct tni_segment_
 		attachment->to = attachment->from + bytes;
 		keep(segment, attachment, fd);
 		/* Without it is as without memory for it. */
-		attachment->guard = tni_guard_add_sparse(address, bytes, wish->protection,
-							 segment->data_fd, 0, status.st_ino,
+		file.fd = segment->data_fd;
+		attachment->guard = tni_guard_add_sparse(address, bytes, wish->protection, &file,
 							 &segment->broken);
 	}
 	tni_registry_unlock();
@@ -253,7 +256,7 @@ static bool is_of(const struct line *line, const struct attachment *attachment)
 
 	return line->inode == segment->data_inode && line->from >= attachment->from &&
 	       line->to <= attachment->to && line->offset == line->from - attachment->from &&
-	       makedev(line->major, line->minor) == segment->device;
+	       makedev(line->major, line->minor) == segment->data_device;
 }
 
 /* Calls munmap for what is left of it.  Whether its beginning was. */
@@ -313,7 +316,8 @@ static bool is_whole(const struct attachment *attachment)
 	if (bytes <= 0)
 		return false;
 	target[bytes] = '\0';
-	tni_namespace_data_file(object->header.kind, object->inode, object->header.id, file_name);
+	tni_segment_data_file(attachment->segment->flags, object->inode, object->header.id,
+			      file_name);
 	return strstr(target, file_name) != NULL;
 }
 

@@ -12,6 +12,7 @@
 #include <tenon/tenon.h>
 
 #include "core/file.h"
+#include "core/huge.h"
 #include "core/namespace.h"
 #include "core/registry.h"
 #include "object/segment.h"
@@ -22,8 +23,8 @@
 
 static void name_of(const struct tenon_segment *segment, char *file_name)
 {
-	tni_namespace_data_file(TENON_KIND_SEGMENT, segment->object.inode,
-				segment->object.header.id, file_name);
+	tni_segment_data_file(segment->flags, segment->object.inode, segment->object.header.id,
+			      file_name);
 }
 
 static mode_t mode_of(const struct tenon_segment *segment)
@@ -43,12 +44,22 @@ static bool is_right_owner(const struct tenon_segment *segment, const struct sta
 	return fstat(segment->object.fd, &object) == 0 && object.st_uid == status->st_uid;
 }
 
+/* In the object's own file system, or in one of such pages. */
+static bool is_right_place(const struct tenon_segment *segment, int fd, const struct stat *status)
+{
+	struct stat object;
+
+	if (TNI_SEGMENT_HUGE(segment->flags) != 0)
+		return tni_huge_bytes_of(fd) == tni_segment_page_bytes(segment->flags);
+	return fstat(segment->object.fd, &object) == 0 && object.st_dev == status->st_dev;
+}
+
 /* Whether an open file is what it has to be, as far as it can be told of any. */
 static int check(struct tenon_segment *segment, int fd, struct stat *ret_status)
 {
 	if (fstat(fd, ret_status) != 0)
 		return -errno;
-	if (!S_ISREG(ret_status->st_mode) || ret_status->st_dev != segment->device ||
+	if (!S_ISREG(ret_status->st_mode) || !is_right_place(segment, fd, ret_status) ||
 	    !is_right_owner(segment, ret_status))
 		return -EACCES;
 	if ((uint64_t)ret_status->st_size >= segment->bytes)
@@ -62,7 +73,7 @@ static int refill(const struct tenon_segment *segment, int fd, int access,
 		  const struct stat *status)
 {
 	if (access != O_RDWR || segment->flags & TNI_SEGMENT_SPARSE ||
-	    (uint64_t)status->st_blocks * 512 >= tni_page_up(segment->bytes))
+	    (uint64_t)status->st_blocks * 512 >= tni_segment_extent(segment->bytes, segment->flags))
 		return 0;
 	return tni_file_refill(fd, segment->bytes);
 }
@@ -88,17 +99,31 @@ static int finish(struct tenon_segment *segment, int fd, int access, int *ret_fd
 
 static int find_named(struct tenon_segment *segment, int access, int *ret_fd)
 {
+	int directory_fd, folder_fd, result = tni_namespace_open(NULL, 0, &directory_fd);
 	char file_name[TNI_NAME_MAX + 1];
-	int directory_fd, fd, error, result = tni_namespace_open(NULL, 0, &directory_fd);
+	bool is_hidden = false;
 
 	if (result != 0)
 		return result;
 	name_of(segment, file_name);
-	fd = openat(directory_fd, file_name, access | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	error = errno;
+	result = -ENOENT;
+	for (unsigned int nth = 0; result == -ENOENT; nth++) {
+		result = tni_segment_data_folder(directory_fd, segment->flags, nth, &folder_fd);
+		if (result != 0)
+			break;
+		result = finish(segment,
+				openat(folder_fd, file_name,
+				       access | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK),
+				access, ret_fd);
+		close(folder_fd);
+		/* It may be in another. */
+		if (result == -EACCES) {
+			is_hidden = true;
+			result = -ENOENT;
+		}
+	}
 	close(directory_fd);
-	errno = error;
-	return finish(segment, fd, access, ret_fd);
+	return result == -ENOENT && is_hidden ? -EACCES : result;
 }
 
 /* By what this process has of it already; the program may have closed that. */
@@ -110,7 +135,7 @@ static int find_own(struct tenon_segment *segment, int access, int *ret_fd)
 
 	tni_registry_lock();
 	if (segment->data_fd >= 0 && fstat(segment->data_fd, &status) == 0 &&
-	    status.st_ino == segment->data_inode && status.st_dev == segment->device) {
+	    status.st_ino == segment->data_inode && status.st_dev == segment->data_device) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", segment->data_fd);
 		result = finish(segment, open(path, access | O_CLOEXEC), access, ret_fd);
 	}

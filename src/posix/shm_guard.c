@@ -131,14 +131,16 @@ static bool is_still(int fd, const struct mapping *mapping)
 static void add(const struct mapping *like, int fd)
 {
 	struct mapping *mapping = malloc(sizeof(*mapping));
+	struct tni_guard_file file = {
+		.inode = like->inode, .offset = like->offset, .page_bytes = TNI_PAGE_BYTES};
 
 	if (!mapping)
 		return;
 	*mapping = *like;
 	mapping->fd = is_still(fd, like) ? fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTOR_LEAST) : -1;
+	file.fd = mapping->fd;
 	mapping->guard = tni_guard_add_sparse((void *)mapping->from, mapping->to - mapping->from,
-					      mapping->protection, mapping->fd, mapping->offset,
-					      mapping->inode, &broken);
+					      mapping->protection, &file, &broken);
 	if (!mapping->guard) {
 		if (mapping->fd >= 0)
 			close(mapping->fd);

@@ -45,6 +45,7 @@
 #include "core/file.h"
 #include "core/namespace.h"
 #include "core/quiet.h"
+#include "object/segment.h"
 #include "sysv/look.h"
 #include "sysv/permission.h"
 
@@ -160,24 +161,17 @@ uint64_t tni_sysv_object_id(const struct tni_sysv_look *look)
 	return *(const volatile uint64_t *)(page + offsetof(struct tni_object_header, id));
 }
 
-/* Of the memory beside it, if there is any: it cannot be another object's, since the name says the inode of this one. */
-static int take_memory_name(const struct tni_sysv_look *look)
-{
-	char file_name[TNI_SYSV_FILE_NAME_BYTES];
-
-	tni_namespace_data_file(look->kind, look->inode, tni_sysv_object_id(look), file_name);
-	if (unlinkat(look->directory_fd, file_name, 0) == 0 || errno == ENOENT)
-		return 0;
-	return errno == EPERM ? -EACCES : -errno;
-}
-
 /* Locked. */
 int tni_sysv_take_names(const struct tni_sysv_look *look, bool keep_id)
 {
 	char file_name[TNI_SYSV_FILE_NAME_BYTES];
 	uint32_t key = *(const volatile uint32_t *)&look->part->key;
-	int result = look->kind == TENON_KIND_SEGMENT ? take_memory_name(look) : 0;
+	int result = 0;
 
+	/* It cannot be another object's, since the name says the inode of this one. */
+	if (look->kind == TENON_KIND_SEGMENT)
+		result = tni_segment_unname_data(look->directory_fd, look->inode,
+						 (const uint8_t *)look->part - TNI_SYSV_OFFSET);
 	if (result == 0 && !keep_id) {
 		tni_sysv_id_file(look->kind, tni_get32(&look->part->id), file_name);
 		result = take_name(look, file_name);

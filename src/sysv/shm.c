@@ -13,6 +13,7 @@
 
 #include <tenon/sysv.h>
 
+#include "core/huge.h"
 #include "core/quiet.h"
 #include "sysv/errmap.h"
 #include "sysv/status.h"
@@ -23,23 +24,59 @@
 #ifndef SHM_NORESERVE
 #define SHM_NORESERVE 010000
 #endif
+#ifndef SHM_HUGE_SHIFT
+#define SHM_HUGE_SHIFT 26
+#endif
+#ifndef SHM_HUGE_MASK
+#define SHM_HUGE_MASK 0x3f
+#endif
+
+/* What the segment's header says of its memory. */
+static int memory_flags(int flags, uint32_t *ret_flags)
+{
+	uint32_t power = (uint32_t)flags >> SHM_HUGE_SHIFT & SHM_HUGE_MASK;
+	uint64_t huge = power != 0 ? UINT64_C(1) << power : 0;
+	int result;
+
+	*ret_flags = flags & SHM_NORESERVE ? TNI_SEGMENT_SPARSE : 0;
+	if (!(flags & SHM_HUGETLB))
+		return 0;
+	if (huge == 0)
+		huge = tni_huge_default_bytes();
+	result = tni_huge_check(huge);
+	if (result == 0)
+		*ret_flags |= TNI_SEGMENT_HUGE_FLAG(__builtin_ctzll(huge));
+	return result;
+}
 
 static int make(int directory_fd, uint64_t size, int flags, mode_t mode, int *ret_fd)
 {
+	uint32_t kept;
+	int result = memory_flags(flags, &kept);
+
 	if (size == 0 || size > TNI_SYSV_SHM_BYTES_MOST)
 		return -EINVAL;
-	/* There are no huge pages to be had for files of this kind: as where Linux has none left. */
-	if (flags & SHM_HUGETLB)
-		return tni_sysv_is_capable(CAP_IPC_LOCK) ? -ENOMEM : -EPERM;
-	return tni_segment_make_nameless(
-		directory_fd, flags & SHM_NORESERVE ? TNI_SEGMENT_SPARSE : 0, mode, ret_fd);
+	if (result != 0)
+		return result;
+	return tni_segment_make_nameless(directory_fd, kept, mode, ret_fd);
 }
 
 static int make_memory(int directory_fd, uint64_t size, int flags, int *ret_fd)
 {
-	return tni_segment_make_data(directory_fd, size,
-				     flags & SHM_NORESERVE ? TNI_SEGMENT_SPARSE : 0,
-				     (mode_t)flags & 0777, ret_fd);
+	uint32_t kept;
+	int result = memory_flags(flags, &kept);
+
+	if (result == 0)
+		result = tni_segment_make_data(directory_fd, size, kept, (mode_t)flags & 0777,
+					       ret_fd);
+	if (!(flags & SHM_HUGETLB))
+		return result;
+	/* Without a hugetlbfs it is as on a machine that has no huge pages left. */
+	if (result == -ENOENT)
+		return tni_sysv_is_capable(CAP_IPC_LOCK) ? -ENOMEM : -EPERM;
+	if (result == -EACCES || result == -EROFS)
+		return -EPERM;
+	return result == -ENOSPC ? -ENOMEM : result;
 }
 
 /* The last to have it attached is gone: its names as well. */
@@ -208,6 +245,13 @@ static void let_go(const struct tni_segment_wish *wish, uint64_t bytes, uint64_t
 	*held = 0;
 }
 
+static uint64_t extent_of(const struct tni_sysv_handle *handle)
+{
+	const struct tenon_segment *segment = handle->object;
+
+	return tni_segment_extent(segment->bytes, segment->flags);
+}
+
 void *tenon_shmat(int id, const void *address, int flags)
 {
 	int error = errno;
@@ -223,7 +267,7 @@ void *tenon_shmat(int id, const void *address, int flags)
 		held = hold_room(&wish);
 		result = tni_sysv_shm_enter(id, &handle);
 		if (result == 0) {
-			bytes = tni_page_up(handle->size);
+			bytes = extent_of(handle);
 			wish.is_held = held >= bytes;
 			if (!wish.is_held)
 				let_go(&wish, 0, &held);

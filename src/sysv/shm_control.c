@@ -147,7 +147,8 @@ static int lock_memory(struct tni_sysv_handle *handle, bool keeps)
 		if (keeps && getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == 0)
 			return -EPERM;
 	}
-	return tni_segment_lock_memory(segment, keeps);
+	/* Huge pages are never swapped out, and Linux does not note it. */
+	return TNI_SEGMENT_HUGE(segment->flags) != 0 ? 0 : tni_segment_lock_memory(segment, keeps);
 }
 
 static int control_entered(struct tni_sysv_handle *handle, int command,

@@ -63,6 +63,7 @@ static int tell(struct tenon_segment *segment, const struct tni_sysv_identity *i
 	status->is_sparse = (segment->flags & TNI_SEGMENT_SPARSE) != 0;
 	status->id = segment->object.header.id;
 	status->bytes = segment->bytes;
+	status->page_bytes = tni_segment_page_bytes(segment->flags);
 	status->memory_bytes = tni_file_memory(segment->object.fd) + tni_segment_memory(segment);
 	status->attachments = tni_segment_count(segment);
 	status->created_ns = segment->object.header.created_ns;

@@ -213,6 +213,8 @@ def main():
     failed = skipped = 0
     signal.signal(signal.SIGALRM, too_late)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    # Whoever runs the tests with nohup(1) ignores it, and so would all that is started here.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     for name, test in tests.items():
         namespace = Namespace(command)
         signal.alarm(2 * WATCHDOG_S)

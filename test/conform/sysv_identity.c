@@ -270,6 +270,8 @@ REQUIREMENT_OF_KINDS(limit, "get, ERRORS, ENOSPC; ctl(2), IPC_INFO",
 	long limit = limit_of(kind);
 	int id = -1;
 
+	if (getenv("CONFORM_QUICK"))
+		conform_skip("tenon run has as many made");
 	need_alone();
 	for (long i = 0; i < limit; i++) {
 		id = get(kind, IPC_PRIVATE, 0600);

@@ -35,7 +35,7 @@ static bool is_burying(struct tni_sync *sync, uint32_t participant, pid_t newcom
 
 	while (tni_sync_asleep(sync, participant) == 0) {
 		for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++)
-			if (tni_load_acquire32(&entries[i].state) == TNI_PARTICIPANT_ATTACHED &&
+			if (tni_get32(&entries[i].state) == TNI_PARTICIPANT_ATTACHED &&
 			    (pid_t)tni_get32(&entries[i].pid) == newcomer)
 				return false;
 		sched_yield();

@@ -354,13 +354,6 @@ static void locked(void)
 	shm_remove(id);
 }
 
-static void huge_pages(void)
-{
-	EXPECT_IS(tenon_shmget(IPC_PRIVATE, BYTES, 0600 | SHM_HUGETLB), -1);
-	EXPECT(errno == ENOMEM || errno == EPERM);
-	EXPECT_IS(shm_files(), 0);
-}
-
 /* As the preload library says it. */
 static void unmapped_as_told(void)
 {
@@ -431,7 +424,6 @@ int main(void)
 		{"permissions", permissions, NULL},
 		{"IPC_INFO, SHM_INFO, SHM_STAT", figures, NULL},
 		{"SHM_LOCK", locked, NULL},
-		{"SHM_HUGETLB", huge_pages, NULL},
 		{"unmapped, as the preload library says", unmapped_as_told, NULL},
 		{"as tools see it", as_tools_see_it, NULL},
 	};
