@@ -246,7 +246,7 @@ def test_doctor(namespace):
     findings = json.loads(namespace.run('doctor', '--json'))
     grades = {(f['object'], f['grade']) for f in findings}
     equal({('/q', 'fine'), ('/q', 'note'), ('kernel', 'fine')} - grades, set())
-    equal([f['finding'] for f in findings if f['grade'] == 'note'],
+    equal([f['finding'] for f in findings if f['grade'] == 'note' and f['object'] != 'huge pages'],
           ['it is full: 1 message queued and 0 under lease; 0 senders wait, 0 receivers wait'])
     contains([f['finding'] for f in findings if f['object'] == '/q'][0], 'sound; 1 message, ')
     equal(namespace.run('recv', 'q'), b'x\n')
