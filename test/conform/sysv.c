@@ -314,7 +314,7 @@ static int executed(int count_of_words, char **words)
 		/* The undoing is at the end of this program, and not of the one before. */
 		EXPECT_IS(semctl(id, 0, GETVAL), word);
 		EXPECT_IS(operate(id, 1, 1, 0), 0);
-		EXPECT_IS(operate(id, 2, -1, 0), 0);
+		EXPECT_IS(operate(id, 2, -1, IPC_NOWAIT), 0);
 	} else if (count_of_words > 2 && strcmp(words[0], "attached") == 0) {
 		EXPECT_IS(status_of(SHM, id).shm.shm_nattch, word);
 	} else if (count_of_words > 2 && strcmp(words[0], "receive") == 0) {
