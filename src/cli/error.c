@@ -424,10 +424,11 @@ int cli_queue_open(char name[static 258], uint32_t flags, uint32_t wanted,
 	error = tenon_queue_status(queue, &status);
 	if (!error && cli_sysv_is_denied(name, wanted)) {
 		tenon_queue_close(queue);
-		cli_queue_warn(name,
-			       "permission denied: its mode does not let you %s; 'tenon stat --kind "
-			       "queue %s' shows whose it is",
-			       wanted == CLI_TO_SEND ? "send" : "receive", name);
+		cli_queue_warn(
+			name,
+			"permission denied: its mode does not let you %s; 'tenon stat --kind "
+			"queue %s' shows whose it is",
+			wanted == CLI_TO_SEND ? "send" : "receive", name);
 		return CLI_DENIED;
 	}
 	if (error) {

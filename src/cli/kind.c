@@ -236,9 +236,8 @@ int cli_resolve(int count, char **names, const struct cli_kind *kind, struct cli
 		return cli_system_error(cli_current->name, -ENOMEM);
 	for (i = 0; !status && i < count; ++i) {
 		named[i].kind = kind ? kind : &cli_kind_any;
-		status = cli_sysv_is_word(names[i])
-				 ? resolve_word(names[i], kind, &named[i])
-				 : cli_parse_name(names[i], named[i].name);
+		status = cli_sysv_is_word(names[i]) ? resolve_word(names[i], kind, &named[i])
+						    : cli_parse_name(names[i], named[i].name);
 	}
 	is_listed = !status && !kind && !cli_listing_read(&listing);
 	for (i = 0; !status && is_listed && i < count; ++i) {
