@@ -247,10 +247,18 @@ static void report_refused(const struct cli_kind *kind, const char *name, int er
 		report_denied(kind, name);
 		break;
 	case EPERM:
-		cli_kind_warn(kind, name,
-			      "refused: the %s or its folder '%s' belongs to somebody else; set "
-			      "TENON_NAMESPACE or --namespace to a folder of your own",
-			      kind->name, cli_namespace());
+		if (cli_current == &cli_command_rm && cli_sysv_is_name(name))
+			cli_kind_warn(
+				kind, name,
+				"refused: its owner and its creator may remove it; 'tenon stat "
+				"--kind %s %s' shows who they are",
+				kind->name, name);
+		else
+			cli_kind_warn(
+				kind, name,
+				"refused: the %s or its folder '%s' belongs to somebody else; set "
+				"TENON_NAMESPACE or --namespace to a folder of your own",
+				kind->name, cli_namespace());
 		break;
 	case EPROTO:
 		cli_kind_warn(kind, name,

@@ -63,11 +63,16 @@ def test_removed_while_one_waits(namespace):
     for number, (removed, words) in enumerate((
             (('rm', 'key/1'), ('recv', 'key/1')), (('ipcrm', '-Q', '1'), ('recv', '--lease', '--follow', 'key/1')),
             (('ipcrm', '-Q', '1'), ('recv', '--all', '--timeout', '1h', '--type', '7', 'key/1')),
+            (('ipcrm', '-Q', '1'), ('work', 'key/1', '--', 'true')),
+            (('rm', 'key/1'), ('send', '--receipt', '-m', 'x', 'key/1')),
             (('rm', 'key/1'), ('send', 'key/1', '-m', 'x' * 8000, '-m', 'x' * 8000, '-m', 'x' * 8000)))):
         ((name),) = [name_of(made['queue']) for made in make(namespace, '1')]
         child = namespace.start(*words)
         waits = 'senders_waiting' if words[0] == 'send' else 'receivers_waiting'
-        until(namespace, 'queue', name, lambda seen, waits=waits: seen[waits] == 1)
+        # One polls, and one waits for what it has sent.
+        until(namespace, 'queue', name, lambda seen, waits=waits, words=words:
+              seen['sent' if '--receipt' in words else 'participants' if words[0] == 'work' else waits] ==
+              1 + (words[0] == 'work'))
         if removed[0] == 'rm':
             namespace.run('rm', '--kind', 'queue', *removed[1:])
         else:
@@ -233,6 +238,7 @@ def test_permission(namespace):
                 namespace.run(*words, status=4, **nobody,
                               error=f"queue '{name}': permission denied: its mode does not let you "
                                     + ('send' if words[0] == 'send' else 'receive'))
+    namespace.run('rm', '--kind', 'queue', name, status=4, error='refused: its owner and its creator may remove it', **nobody)
     run(namespace, 'python3', '-c', CALLS, 'set', number, '0600')
     namespace.run('recv', name, status=4, error="permission denied: the queue's mode does not admit you", **nobody)
 
