@@ -147,7 +147,8 @@ struct tenon_sysv_identity {
 	uint32_t size, flags; /* set by the caller: sizeof, 0 */
 	int32_t id, key;      /* IPC_PRIVATE: none */
 	uint32_t uid, gid, creator_uid, creator_gid;
-	uint32_t mode, reserved;
+	uint32_t mode;
+	uint32_t granted; /* what the mode, or CAP_IPC_OWNER, lets the caller do: 4 read, 2 write */
 	int64_t changed_ns; /* CLOCK_REALTIME: made, or owner or mode changed */
 };
 

@@ -127,9 +127,14 @@ int cli_system_error(const char *what, int error);
 /* Same for the namespace. */
 int cli_namespace_error(int error);
 
-/* Opens a queue that exists and reads its status, or reports why not. */
-int cli_queue_open(const char *name, uint32_t flags, struct tenon_queue **ret_queue,
-		   struct tenon_queue_status *ret_status);
+/* What is to be done with a queue: of System V's the mode must allow it, not only the file's. */
+#define CLI_TO_RECEIVE 04u
+#define CLI_TO_SEND 02u
+
+/* Opens a queue that exists and reads its status, or reports why not.  What cli_parse_queue() has
+ * left in the place of a name becomes one. */
+int cli_queue_open(char name[static 258], uint32_t flags, uint32_t wanted,
+		   struct tenon_queue **ret_queue, struct tenon_queue_status *ret_status);
 
 /* namespace.c */
 
@@ -168,6 +173,10 @@ int cli_option_number(const char *option, uint32_t least, uint32_t most, uint32_
 /* Writes the name with its leading slash; reports a bad one and returns CLI_USAGE. */
 int cli_parse_name(const char *text, char ret_name[static 258]);
 
+/* The same of a queue, which may also be one of System V by its key or identifier (sysv.c): these
+ * are checked, and stay as they are until it is opened. */
+int cli_parse_queue(const char *text, char ret_name[static 258]);
+
 /* The words for orders and for what happens when a queue is full, ended by NULL. */
 extern const char *const cli_order_words[];
 extern const char *const cli_full_words[];
@@ -178,6 +187,7 @@ const char *cli_word(const char *const *words, uint32_t index);
 
 struct cli_select {
 	bool given, except, lowest;
+	bool below; /* the key was given below 0 */
 	uint64_t key;
 };
 
@@ -197,6 +207,22 @@ int cli_select_option(int option, struct cli_select *select);
 int cli_select_apply(const struct cli_select *select, const char *name,
 		     const struct tenon_queue_status *status,
 		     struct tenon_receive_options *options);
+
+/* sysv.c: objects of System V. */
+
+/* Whether they stand for an object by key or identifier; whether there can be such ones, or it is
+ * reported and CLI_USAGE returned. */
+bool cli_sysv_is_word(const char *text);
+int cli_sysv_check_word(const char *text);
+
+/* Whether it is how the library calls an object of System V; whether this queue is one; and whether
+ * its mode does not let the caller do all of CLI_TO_… */
+bool cli_sysv_is_name(const char *name);
+bool cli_sysv_is_queue(const char *name);
+bool cli_sysv_is_denied(const char *name, uint32_t wanted);
+
+/* As ipcs(1) prints it, until the next call. */
+const char *cli_sysv_format_key(int32_t key);
 
 /* output.c: messages to standard output, standard output in general, and how things look. */
 
@@ -251,7 +277,7 @@ enum {
 	"      --length-prefixed  four bytes of length, big endian, before each message\n"         \
 	"      --raw              nothing between messages\n"                                      \
 	"      --json             an object a line; 'data', or 'data_base64' if it is not UTF-8\n" \
-	"      --type K           of a typed queue, messages of type K\n"                          \
+	"      --type K           of a typed queue, messages of type K; -K: --type K --lowest\n"   \
 	"      --except           with --type: all but those\n"                                    \
 	"      --lowest           with --type: of the lowest type up to K\n"                       \
 	"  -q, --quiet            say nothing when there is nothing\n"

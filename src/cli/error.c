@@ -151,6 +151,14 @@ static void report_missing(const struct cli_kind *kind, const char *name)
 			      cli_namespace_remedy());
 		return;
 	}
+	/* A key, an identifier, or a name that is a number: what resembles it is another's. */
+	if (name[0] != '/' || cli_sysv_is_name(name)) {
+		cli_kind_warn(kind, name,
+			      "there is no such %s in '%s', or it was removed; 'tenon ls -l' shows "
+			      "those that are there",
+			      kind->name, cli_namespace());
+		return;
+	}
 	tenon_namespace_list(NULL, visit_nearest, &search);
 	if (search.other)
 		cli_kind_warn(kind, name, "there is no such %s in '%s', but %s %s of that name",
@@ -205,6 +213,7 @@ static void report_denied(const struct cli_kind *kind, const char *name)
 {
 	CLI_CLEANUP(cli_cleanup_object) struct cli_object object = {.handle = NULL};
 	const char *folder = cli_namespace_barrier();
+	int error = cli_object_open(&object, kind, name, NULL);
 
 	if (folder)
 		cli_kind_warn(kind, name,
@@ -214,8 +223,9 @@ static void report_denied(const struct cli_kind *kind, const char *name)
 	else if (cli_namespace_is_missing())
 		cli_kind_warn(kind, name, "permission denied: the folder '%s' cannot be made; %s",
 			      cli_namespace(), cli_namespace_remedy());
-	else if (cli_current == &cli_command_rm ||
-		 cli_object_open(&object, kind, name, NULL) == -ENOENT)
+	/* Whoever may open a queue may still not make there what is needed to poll it. */
+	else if (cli_current == &cli_command_rm || error == -ENOENT ||
+		 (cli_current == &cli_command_work && !error))
 		cli_kind_warn(kind, name,
 			      "permission denied: you may not make or remove anything in '%s'; "
 			      "'ls -ld %s' shows whose it is",
@@ -229,27 +239,38 @@ static void report_denied(const struct cli_kind *kind, const char *name)
 
 static void report_refused(const struct cli_kind *kind, const char *name, int error)
 {
+	/* By a key or identifier nothing is removed that does not know its own. */
+	const char *removed = name[0] == '/' ? name : "NAME";
+
 	switch (-error) {
 	case EACCES:
 		report_denied(kind, name);
 		break;
 	case EPERM:
-		cli_kind_warn(kind, name,
-			      "refused: the %s or its folder '%s' belongs to somebody else; set "
-			      "TENON_NAMESPACE or --namespace to a folder of your own",
-			      kind->name, cli_namespace());
+		if (cli_current == &cli_command_rm && cli_sysv_is_name(name))
+			cli_kind_warn(
+				kind, name,
+				"refused: its owner and its creator may remove it; 'tenon stat "
+				"--kind %s %s' shows who they are",
+				kind->name, name);
+		else
+			cli_kind_warn(
+				kind, name,
+				"refused: the %s or its folder '%s' belongs to somebody else; set "
+				"TENON_NAMESPACE or --namespace to a folder of your own",
+				kind->name, cli_namespace());
 		break;
 	case EPROTO:
 		cli_kind_warn(kind, name,
 			      "it was made by another version of tenon than this, %s; use that "
 			      "one, or remove the %s with 'tenon rm --kind %s %s'",
-			      tenon_version(), kind->name, kind->name, name);
+			      tenon_version(), kind->name, kind->name, removed);
 		break;
 	default:
 		cli_kind_warn(kind, name,
 			      "its shared memory is damaged; 'tenon doctor' says how, 'tenon rm "
 			      "--kind %s %s' removes it",
-			      kind->name, name);
+			      kind->name, removed);
 	}
 }
 
@@ -265,6 +286,18 @@ static void report_cut_off(const struct cli_kind *kind, const char *name)
 		cli_kind_warn(kind, name, "somebody has made it shorter meanwhile");
 	else
 		cli_kind_warn(kind, name, "%s", strerror(EIO));
+}
+
+/* Those of System V lose their names soon after. */
+static void report_ended(const struct cli_kind *kind, const char *name)
+{
+	if (!cli_sysv_is_name(name))
+		cli_kind_warn(kind, name,
+			      "it has been destroyed, and only its name is left; remove that with "
+			      "'tenon rm --kind %s %s'",
+			      kind->name, name);
+	else
+		cli_kind_warn(kind, name, "it was removed meanwhile");
 }
 
 int cli_kind_error(const struct cli_kind *kind, const char *name, int error)
@@ -297,10 +330,7 @@ int cli_kind_error(const struct cli_kind *kind, const char *name, int error)
 			      "it exists already; leave out --exclusive to use it as it is");
 		return CLI_EXISTS;
 	case EIDRM:
-		cli_kind_warn(kind, name,
-			      "it has been destroyed, and only its name is left; remove that with "
-			      "'tenon rm --kind %s %s'",
-			      kind->name, name);
+		report_ended(kind, name);
 		return CLI_MISSING;
 	case EAGAIN:
 		cli_kind_warn(kind, name, "others make and remove it all the time; try it again");
@@ -386,17 +416,29 @@ char *cli_kind_error_text(const struct cli_kind *kind, const char *name, int err
 	return text;
 }
 
-int cli_queue_open(const char *name, uint32_t flags, struct tenon_queue **ret_queue,
-		   struct tenon_queue_status *ret_status)
+int cli_queue_open(char name[static 258], uint32_t flags, uint32_t wanted,
+		   struct tenon_queue **ret_queue, struct tenon_queue_status *ret_status)
 {
 	struct tenon_queue_status status = {.size = sizeof(status)};
 	struct tenon_queue *queue;
-	int error;
+	int error = 0;
 
-	error = tenon_queue_open(NULL, name, flags, NULL, &queue);
+	if (name[0] != '/')
+		error = cli_sysv_find(&cli_kind_queue, name, name);
+	if (!error)
+		error = tenon_queue_open(NULL, name, flags, NULL, &queue);
 	if (error)
 		return cli_queue_error(name, error);
 	error = tenon_queue_status(queue, &status);
+	if (!error && cli_sysv_is_denied(name, wanted)) {
+		tenon_queue_close(queue);
+		cli_queue_warn(
+			name,
+			"permission denied: its mode does not let you %s; 'tenon stat --kind "
+			"queue %s' shows whose it is",
+			wanted == CLI_TO_SEND ? "send" : "receive", name);
+		return CLI_DENIED;
+	}
 	if (error) {
 		tenon_queue_close(queue);
 		return cli_queue_error(name, error);

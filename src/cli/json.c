@@ -106,7 +106,7 @@ static void add_sysv(struct json_object *json, const struct tenon_sysv_identity 
 
 	json_object_object_add(json, "sysv", sysv);
 	cli_json_add_signed(sysv, "id", identity->id);
-	cli_json_add_signed(sysv, "key", identity->key);
+	cli_json_add_string(sysv, "key", cli_sysv_format_key(identity->key));
 	cli_json_add_number(sysv, "creator_uid", identity->creator_uid);
 	cli_json_add_number(sysv, "creator_gid", identity->creator_gid);
 	cli_json_add_signed(sysv, "changed_ns", identity->changed_ns);

@@ -180,6 +180,34 @@ static int report_ambiguous(const char *name, uint32_t found)
 	return cli_usage("'%s' is %s; say which with %s", name, kinds, options);
 }
 
+/* By key or identifier.  A missing one keeps what was given in the place of a name. */
+static int resolve_word(const char *text, const struct cli_kind *only, struct cli_named *named)
+{
+	const struct cli_kind *whose = NULL;
+	uint32_t found = 0;
+	int error = 0, status = cli_sysv_check_word(text);
+	size_t i;
+
+	named->kind = &cli_kind_any;
+	snprintf(named->name, sizeof(named->name), "%s", text);
+	for (i = 0; !status && cli_kinds[i]; ++i) {
+		int one = only && only != cli_kinds[i]
+				  ? -ENOENT
+				  : cli_sysv_find(cli_kinds[i], text, named->name);
+
+		if (!one) {
+			found |= UINT32_C(1) << i;
+			named->kind = cli_kinds[i];
+		} else if (one != -ENOENT) {
+			whose = cli_kinds[i];
+			error = one;
+		}
+	}
+	if (found & (found - 1))
+		return report_ambiguous(text, found);
+	return status || found || !error ? status : cli_kind_error(whose, text, error);
+}
+
 static int resolve(const struct cli_listing *listing, struct cli_named *named)
 {
 	uint32_t found = search_listing(listing, named->name);
@@ -207,12 +235,15 @@ int cli_resolve(int count, char **names, const struct cli_kind *kind, struct cli
 	if (!named)
 		return cli_system_error(cli_current->name, -ENOMEM);
 	for (i = 0; !status && i < count; ++i) {
-		status = cli_parse_name(names[i], named[i].name);
 		named[i].kind = kind ? kind : &cli_kind_any;
+		status = cli_sysv_is_word(names[i]) ? resolve_word(names[i], kind, &named[i])
+						    : cli_parse_name(names[i], named[i].name);
 	}
 	is_listed = !status && !kind && !cli_listing_read(&listing);
-	for (i = 0; !status && is_listed && i < count; ++i)
-		status = resolve(&listing, &named[i]);
+	for (i = 0; !status && is_listed && i < count; ++i) {
+		if (!cli_sysv_is_word(names[i]))
+			status = resolve(&listing, &named[i]);
+	}
 	if (status)
 		return status;
 	*ret_named = named;

@@ -233,11 +233,15 @@ struct cli_named {
 
 /*
  * Checks the names, and finds out of which kind each is, if `kind` is NULL: the only one that has
- * an object of that name.  cli_kind_any if none has, or if that cannot be known; the call that
- * follows says what is wrong.  A bad name, and one that objects of several kinds have, is reported,
- * and CLI_USAGE returned.  The answer is freed by the caller.
+ * an object of that name, key or identifier.  cli_kind_any if none has, or if that cannot be known;
+ * the call that follows says what is wrong.  A bad name, and one that objects of several kinds have,
+ * is reported, and CLI_USAGE returned.  The answer is freed by the caller.
  */
 int cli_resolve(int count, char **names, const struct cli_kind *kind, struct cli_named **ret_named);
+
+/* The name of the object of that kind that such a word (sysv.c) stands for.  0 or an error of the
+ * library; -ENOENT there is none. */
+int cli_sysv_find(const struct cli_kind *kind, const char *text, char ret_name[static 258]);
 
 /* Opens (see cli_kind's open) and reads the status.  0 or an error of the library. */
 int cli_object_open(struct cli_object *object, const struct cli_kind *kind, const char *name,

@@ -64,7 +64,8 @@ static void fill_columns(const struct cli_object *object, struct cli_columns *co
 	snprintf(columns->second, sizeof(columns->second), "%llu",
 		 (unsigned long long)status->attachments);
 	if (status->key)
-		snprintf(columns->third, sizeof(columns->third), "0x%08x", (unsigned)status->key);
+		snprintf(columns->third, sizeof(columns->third), "%s",
+			 cli_sysv_format_key(status->key));
 	else
 		snprintf(columns->third, sizeof(columns->third), "%s",
 			 status->is_removed ? "removed" : "-");
@@ -77,7 +78,7 @@ static void print(const struct cli_object *object)
 	cli_stat_made(object);
 	cli_stat_row("identifier", "%d", status->identifier);
 	if (status->key)
-		cli_stat_row("key", "0x%08x", (unsigned)status->key);
+		cli_stat_row("key", "%s", cli_sysv_format_key(status->key));
 	cli_stat_size("size", "", status->bytes);
 	if (status->page_bytes > 4096)
 		cli_stat_size("huge pages", " each", status->page_bytes);
@@ -99,7 +100,7 @@ static void add_json(const struct cli_object *object, struct json_object *json)
 	const struct tenon_segment_status *status = &object->status.segment;
 
 	cli_json_add_signed(json, "identifier", status->identifier);
-	cli_json_add_signed(json, "key", status->key);
+	cli_json_add_string(json, "key", cli_sysv_format_key(status->key));
 	cli_json_add_number(json, "bytes", status->bytes);
 	cli_json_add_number(json, "page_bytes", status->page_bytes);
 	cli_json_add_number(json, "attachments", status->attachments);

@@ -65,6 +65,9 @@ static void print_long(const struct cli_entry *entry, char end)
 	if (object.damaged)
 		printf("%s(damaged)%s ", cli_colour(STDOUT_FILENO, CLI_RED),
 		       cli_colour(STDOUT_FILENO, CLI_PLAIN));
+	/* Of segments it is a column. */
+	if (object.sysv.size && object.sysv.key && entry->kind != &cli_kind_segment)
+		printf("(key %s) ", cli_sysv_format_key(object.sysv.key));
 	print_name(entry->name, end);
 }
 
@@ -212,6 +215,7 @@ const struct cli_command cli_command_ls = {
 		"                 once       state, waiting processes, process id of who does it\n"
 		"                 region     size, largest size, seals\n"
 		"                 segment    size, how often it is attached, key\n"
+		"               and of System V's queues and semaphores the key\n"
 		"  -0, --null   a null byte after each, for names with newlines\n"
 		"      --json   an array of what 'tenon stat --json' tells of each, without "
 		"processes,\n"

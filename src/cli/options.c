@@ -207,5 +207,8 @@ int cli_operand_name(int argc, char **argv, const char *kind, char ret_name[stat
 
 int cli_operand_queue(int argc, char **argv, char ret_name[static 258])
 {
-	return cli_operand_name(argc, argv, "queue", ret_name);
+	const char *word = optind + 1 == argc ? argv[optind] : "";
+
+	return cli_sysv_is_word(word) ? cli_parse_queue(word, ret_name)
+				      : cli_operand_name(argc, argv, "queue", ret_name);
 }

@@ -254,3 +254,15 @@ int cli_parse_name(const char *text, char ret_name[static 258])
 	snprintf(ret_name, 258, "/%s", name);
 	return CLI_OK;
 }
+
+int cli_parse_queue(const char *text, char ret_name[static 258])
+{
+	int status;
+
+	if (!cli_sysv_is_word(text))
+		return cli_parse_name(text, ret_name);
+	status = cli_sysv_check_word(text);
+	if (!status)
+		snprintf(ret_name, 258, "%s", text);
+	return status;
+}

@@ -131,7 +131,7 @@ static int peek_job_run(struct peek_job *job)
 	struct tenon_queue_status queue_status;
 	int status, error;
 
-	status = cli_queue_open(job->name, 0, &queue, &queue_status);
+	status = cli_queue_open(job->name, 0, CLI_TO_RECEIVE, &queue, &queue_status);
 	if (status)
 		return status;
 	job->queue = queue;
@@ -200,6 +200,8 @@ const struct cli_command cli_command_peek = {
 		"  -a, --all              it and all behind it; others who receive meanwhile shift "
 		"the\n"
 		"                         positions\n" CLI_VIEW_HELP "\n"
-		"With --type, positions count the messages that it chooses.\n",
+		"With --type, positions count the messages that it chooses.  Of System V's a NAME "
+		"may also\n"
+		"be key/0x2a or id/98304, as 'ipcs' shows them.\n",
 	.run = run,
 };

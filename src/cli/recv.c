@@ -246,7 +246,7 @@ static int receive_job_run(struct recv_job *job)
 	CLI_CLEANUP(cli_cleanup_queue) struct tenon_queue *queue = NULL;
 	int status;
 
-	status = cli_queue_open(job->name, 0, &queue, &job->status);
+	status = cli_queue_open(job->name, 0, CLI_TO_RECEIVE, &queue, &job->status);
 	if (status)
 		return status;
 	job->queue = queue;
@@ -355,6 +355,7 @@ const struct cli_command cli_command_recv = {
 		"  -t, --timeout D        wait so long for each message (500ms, 2s, 1m)\n"
 		"      --output-dir DIR   each message into a file named by its sequence number\n"
 		"      --lease            a message leaves the queue only when it was "
-		"written\n" CLI_VIEW_HELP,
+		"written\n" CLI_VIEW_HELP "\n"
+		"Of System V's a NAME may also be key/0x2a or id/98304, as 'ipcs' shows them.\n",
 	.run = run,
 };

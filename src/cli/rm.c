@@ -90,6 +90,8 @@ const struct cli_command cli_command_rm = {
 		"\n"
 		"  -f, --force   an object that is not there is no error\n"
 		"      --json    an array that tells of each whether it was removed\n"
-		"      --kind KIND  queue, lock, …; needed where several have that name\n",
+		"      --kind KIND  queue, lock, …; needed where several have that name\n"
+		"\n"
+		"Of System V's a NAME may also be key/0x2a or id/98304, as 'ipcs' shows them.\n",
 	.run = run,
 };

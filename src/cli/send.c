@@ -281,6 +281,18 @@ static int send_given(struct send_job *job)
 	return CLI_OK;
 }
 
+/* Of System V: a type that nobody has said is 1; msgsnd(2) takes no other than those. */
+static int check_type(struct send_job *job)
+{
+	if (!job->key_option)
+		job->options.key = 1;
+	if (job->options.key >= 1 && job->options.key <= INT64_MAX)
+		return CLI_OK;
+	cli_queue_warn(job->name, "it is System V's, whose types are numbers from 1 to %lld",
+		       (long long)INT64_MAX);
+	return CLI_USAGE;
+}
+
 /* A key that the queue's order would ignore or refuse is a mistake that is better told. */
 static int check_key(const struct send_job *job)
 {
@@ -311,12 +323,14 @@ static int send_job_run(struct send_job *job)
 	CLI_CLEANUP(cli_cleanup_queue) struct tenon_queue *queue = NULL;
 	int status;
 
-	status = cli_queue_open(job->name, job->create ? TENON_QUEUE_CREATE : 0, &queue,
-				&job->status);
+	status = cli_queue_open(job->name, job->create ? TENON_QUEUE_CREATE : 0, CLI_TO_SEND,
+				&queue, &job->status);
 	if (status)
 		return status;
 	job->queue = queue;
 	status = check_key(job);
+	if (!status && cli_sysv_is_queue(job->name))
+		status = check_type(job);
 	if (status)
 		return status;
 	return job->text_count || job->file_count ? send_given(job) : send_stdin(job);
@@ -444,7 +458,9 @@ const struct cli_command cli_command_send = {
 		"                         given again\n"
 		"  -m, --message TEXT     this is a message; may be given again\n"
 		"      --priority K       0 to 32767, for a queue in priority order\n"
-		"      --type K           the type, for a typed queue\n"
+		"      --type K           the type, for a typed queue; of System V's from 1 on, or "
+		"else "
+		"1\n"
 		"      --key K            either\n"
 		"      --no-wait          fail with status 1 if the queue is full\n"
 		"  -t, --timeout D        wait so long for room for each message (500ms, 2s, 1m)\n"
@@ -452,6 +468,8 @@ const struct cli_command cli_command_send = {
 		"process\n"
 		"      --json             with --receipt: print an object a line, for each "
 		"message\n"
-		"      --create           make the queue if it is missing\n",
+		"      --create           make the queue if it is missing\n"
+		"\n"
+		"Of System V's a NAME may also be key/0x2a or id/98304, as 'ipcs' shows them.\n",
 	.run = run,
 };

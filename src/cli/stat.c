@@ -46,9 +46,11 @@ void cli_stat_made(const struct cli_object *object)
 	cli_stat_row("made", "%s, id %016llx", cli_format_time(object->created_ns),
 		     (unsigned long long)object->id);
 	if (object->sysv.size)
-		cli_stat_row("System V", "id %d, key 0x%08x; made by uid %u, gid %u; changed %s",
-			     object->sysv.id, (unsigned)object->sysv.key, object->sysv.creator_uid,
-			     object->sysv.creator_gid, cli_format_time(object->sysv.changed_ns));
+		cli_stat_row("System V", "id %d, %s%s; made by uid %u, gid %u; changed %s",
+			     object->sysv.id, object->sysv.key ? "key " : "no key",
+			     object->sysv.key ? cli_sysv_format_key(object->sysv.key) : "",
+			     object->sysv.creator_uid, object->sysv.creator_gid,
+			     cli_format_time(object->sysv.changed_ns));
 }
 
 void cli_stat_attached(const struct cli_object *object, uint32_t waiting)
@@ -245,6 +247,8 @@ const struct cli_command cli_command_stat = {
 		"      --json        an object; an array of objects if there are several names\n"
 		"  -w, --watch       again every second, with rates; with --json one line each\n"
 		"      --interval D  as --watch, every D (500ms, 2s, 1m)\n"
-		"      --kind KIND   queue, lock, …; needed where several have that name\n",
+		"      --kind KIND   queue, lock, …; needed where several have that name\n"
+		"\n"
+		"Of System V's a NAME may also be key/0x2a or id/98304, as 'ipcs' shows them.\n",
 	.run = run,
 };

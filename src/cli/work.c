@@ -397,11 +397,11 @@ static int open_dead(struct work *work, uint64_t max_message_bytes)
 
 	if (!work->dead_name[0])
 		return CLI_OK;
-	if (!strcmp(work->dead_name, work->name))
-		return cli_usage("--dead '%s': that is the queue itself", work->dead_name);
-	error = cli_queue_open(work->dead_name, 0, &work->dead, &status);
+	error = cli_queue_open(work->dead_name, 0, CLI_TO_SEND, &work->dead, &status);
 	if (error)
 		return error;
+	if (!strcmp(work->dead_name, work->name))
+		return cli_usage("--dead '%s': that is the queue itself", work->dead_name);
 	if (status.capacity == TENON_QUEUE_RENDEZVOUS) {
 		cli_queue_warn(work->dead_name, "it cannot keep messages: it is a rendezvous");
 		return CLI_USAGE;
@@ -441,7 +441,7 @@ static int work_run(struct work *work, sigset_t *old_mask)
 	struct tenon_queue_status queue_status;
 	int status, error;
 
-	status = cli_queue_open(work->name, 0, &work->queue, &queue_status);
+	status = cli_queue_open(work->name, 0, CLI_TO_RECEIVE, &work->queue, &queue_status);
 	if (!status)
 		status = open_dead(work, queue_status.max_message_bytes);
 	if (!status)
@@ -471,7 +471,7 @@ static int parse_option(int option, struct work *work)
 
 	switch (option) {
 	case 1:
-		return cli_parse_name(optarg, work->name);
+		return cli_parse_queue(optarg, work->name);
 	case 'j':
 		if (cli_parse_number(optarg, &number) || !number || number > MAX_JOBS)
 			return cli_usage("-j '%s': not a number from 1 to %d", optarg, MAX_JOBS);
@@ -488,7 +488,7 @@ static int parse_option(int option, struct work *work)
 					 optarg);
 		return CLI_OK;
 	case OPTION_DEAD:
-		return cli_parse_name(optarg, work->dead_name);
+		return cli_parse_queue(optarg, work->dead_name);
 	case OPTION_EXIT_WHEN_EMPTY:
 		work->exit_when_empty = true;
 		return CLI_OK;
@@ -529,7 +529,7 @@ static int run(int argc, char **argv)
 		if (status || option == 'h')
 			return status;
 	}
-	if (!work.name[0] && optind < argc && cli_parse_name(argv[optind++], work.name))
+	if (!work.name[0] && optind < argc && cli_parse_queue(argv[optind++], work.name))
 		return CLI_USAGE;
 	if (!work.name[0])
 		return cli_usage("the name of a queue is missing");

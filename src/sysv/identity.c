@@ -18,6 +18,7 @@
  *						learns of the end
  *		R3 the memory's name away, the identifier's	dies: who finds the key goes on at R4
  *		R4 the key's name away		dies: there is nobody who could find it
+ *		   those of descriptors to poll	dies: object/queue_poll.c
  *		R5 REMOVED
  *		   of memory that is attached the identifier's name, and R5, when it is not any more (object/segment.c)
  *
@@ -45,6 +46,7 @@
 #include "core/file.h"
 #include "core/namespace.h"
 #include "core/quiet.h"
+#include "object/queue_descriptor.h"
 #include "object/segment.h"
 #include "sysv/look.h"
 #include "sysv/permission.h"
@@ -180,6 +182,8 @@ int tni_sysv_take_names(const struct tni_sysv_look *look, bool keep_id)
 		tni_namespace_key_file(look->kind, key, file_name);
 		result = take_name(look, file_name);
 	}
+	if (result == 0 && look->kind == TENON_KIND_QUEUE)
+		tni_poll_remove(look->directory_fd, look->fd);
 	if (result == 0 && !keep_id)
 		tni_fetch_or32(&look->part->state, TNI_SYSV_REMOVED);
 	return result;

@@ -89,9 +89,9 @@ bool tni_sysv_has_name(const struct tni_object *object, uint32_t kind, uint32_t 
 /* The same by identifier, of one that cannot be opened since there is no memory left.  -EPERM. */
 int tni_sysv_remove_closed(const struct tni_sysv_kind *kind, uint32_t id);
 
-/* Takes the keys away of the file that has this name, and that may be no object any more: nobody
- * but who removes it knows. */
-void tni_sysv_take_keys(const struct tni_sysv_kind *kind, const char *name);
+/* Takes away what lies beside the file that has this name, its keys and its data, and that may be
+ * no object any more: nobody but who removes it knows. */
+void tni_sysv_take_beside(const struct tni_sysv_kind *kind, const char *name);
 
 /* Takes the names of what has this index away if it is removed, as tni_sysv_clear(); -EEXIST it is
  * not ended. */

@@ -3,6 +3,7 @@
 /* What there is in the folder: all objects of a kind, and behind keys what somebody has left who died. */
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "sysv/identity.h"
 
 #define KEY_DIGITS 8
+#define ID_DIGITS 16
 
 struct walk {
 	uint32_t kind;
@@ -68,12 +70,38 @@ int tni_sysv_list(const struct tni_sysv_kind *kind, int (*visit)(uint32_t index,
 	return tenon_namespace_list(NULL, visit_name, &walk);
 }
 
-void tni_sysv_take_keys(const struct tni_sysv_kind *kind, const char *name)
+/* What lies beside a file: names that begin so. */
+struct beside {
+	char key[TNI_NAME_MAX + 1], data[TNI_NAME_MAX + 1];
+	uint64_t inode;
+};
+
+static void describe(uint32_t kind, uint64_t inode, struct beside *ret_beside)
 {
-	char file_name[TNI_NAME_MAX + 1], beginning[TNI_NAME_MAX + 1];
+	ret_beside->inode = inode;
+	tni_namespace_key_file(kind, 0, ret_beside->key);
+	ret_beside->key[strlen(ret_beside->key) - KEY_DIGITS] = '\0';
+	tni_namespace_data_file(kind, inode, 0, ret_beside->data);
+	ret_beside->data[strlen(ret_beside->data) - ID_DIGITS] = '\0';
+}
+
+static bool is_beside(int directory_fd, const char *file_name, const struct beside *beside)
+{
+	uint64_t inode;
+
+	if (strncmp(file_name, beside->data, strlen(beside->data)) == 0)
+		return true;
+	return strncmp(file_name, beside->key, strlen(beside->key)) == 0 &&
+	       tni_file_inode(directory_fd, file_name, &inode) == 0 && inode == beside->inode;
+}
+
+void tni_sysv_take_beside(const struct tni_sysv_kind *kind, const char *name)
+{
+	char file_name[TNI_NAME_MAX + 1];
 	const struct dirent *entry;
-	uint64_t inode, other;
+	struct beside beside;
 	const char *bare;
+	uint64_t inode;
 	int directory_fd;
 	DIR *directory;
 
@@ -85,13 +113,11 @@ void tni_sysv_take_keys(const struct tni_sysv_kind *kind, const char *name)
 		return;
 	}
 	tni_namespace_file(kind->kind, bare, file_name);
-	tni_namespace_key_file(kind->kind, 0, beginning);
-	beginning[strlen(beginning) - KEY_DIGITS] = '\0';
-	if (tni_file_inode(directory_fd, file_name, &inode) == 0)
+	if (tni_file_inode(directory_fd, file_name, &inode) == 0) {
+		describe(kind->kind, inode, &beside);
 		while ((entry = readdir(directory)) != NULL)
-			if (strncmp(entry->d_name, beginning, strlen(beginning)) == 0 &&
-			    tni_file_inode(directory_fd, entry->d_name, &other) == 0 &&
-			    other == inode)
+			if (is_beside(directory_fd, entry->d_name, &beside))
 				unlinkat(directory_fd, entry->d_name, 0);
+	}
 	closedir(directory);
 }

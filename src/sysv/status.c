@@ -164,6 +164,10 @@ int tenon_sysv_identify(uint32_t kind, const char *name, struct tenon_sysv_ident
 	answer.creator_gid = identity.creator_gid;
 	answer.mode = identity.mode;
 	answer.changed_ns = identity.changed_ns;
+	if (tni_sysv_is_granted(&identity, TNI_SYSV_READ))
+		answer.granted |= TNI_SYSV_READ;
+	if (tni_sysv_is_granted(&identity, TNI_SYSV_WRITE))
+		answer.granted |= TNI_SYSV_WRITE;
 	tni_status_write(ret_identity, &answer, sizeof(answer));
 	return 0;
 }
@@ -177,7 +181,7 @@ int tenon_sysv_remove(uint32_t kind, const char *name)
 
 	/* Damaged: its name is for who removes it as any object. */
 	if (result == -EINVAL && of)
-		tni_sysv_take_keys(of, name);
+		tni_sysv_take_beside(of, name);
 	if (result != 0)
 		return result;
 	result = tni_sysv_end(of, (int)identity.id);

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shows that what `make install` installs can be used: installs into an empty folder, builds a
 program against it as pkg-config says, with the shared and with the static library, and runs it.
-The examples that are a file each are compiled in the same way.
+The examples that are a file each are compiled in the same way, and a program with the original names as README.md
+says.
 
     install_test.py BUILD ROOT
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,6 +23,16 @@ PROGRAM = '''#include <stdio.h>
 int main(void)
 {
 \treturn puts(tenon_version()) < 0 || tenon_deadline_after(-1) != TENON_NO_DEADLINE;
+}
+'''
+
+# Of System V and POSIX, and with no name of Tenon.
+OLD_PROGRAM = '''#include <mqueue.h>
+#include <sys/msg.h>
+
+int main(void)
+{
+	return msgget(IPC_PRIVATE, 0600) < 0 || mq_close(-1) == 0;
 }
 '''
 
@@ -89,6 +101,16 @@ def compile_examples(root, paths, compiler, source_root):
     return len(examples)
 
 
+def compile_old_program(root, paths, source_root):
+    """As README.md says; gives what of Tenon it calls."""
+    line, = re.findall(r'^ +(cc -I.* program\.c .*)$', source_tree.read(source_root, 'README.md'), re.MULTILINE)
+    with open(os.path.join(root, 'program.c'), 'w', encoding='utf-8') as stream:
+        stream.write(OLD_PROGRAM)
+    environment = environment_for_pkg_config(paths) | {'PKG_CONFIG_SYSROOT_DIR': root}
+    output('sh', '-euc', line.replace('cc ', '${CC:-cc} -Wall -Werror ', 1), cwd=root, env=environment)
+    return re.findall(r'U (tenon_\w+)', output('nm', '-D', 'a.out', cwd=root))
+
+
 def main():
     build = sys.argv[1]
     compiler = os.environ.get('CC', 'cc').split()
@@ -112,6 +134,9 @@ def main():
             said = run_program(root, paths, compiler, static)
             if said != version:
                 sys.exit(f'tenon_version() says {said}, tenon.pc {version}')
+        called = compile_old_program(root, paths, sys.argv[2])
+        if sorted(called) != ['tenon_mq_close', 'tenon_msgget']:
+            sys.exit(f'of Tenon a program with the original names calls {called}')
         examples = compile_examples(root, paths, compiler, sys.argv[2])
         if examples == 0:
             sys.exit('there are no examples')
