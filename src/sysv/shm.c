@@ -15,6 +15,7 @@
 
 #include "core/quiet.h"
 #include "sysv/errmap.h"
+#include "sysv/limits.h"
 #include "sysv/status.h"
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -26,7 +27,7 @@
 
 static int make(int directory_fd, uint64_t size, int flags, mode_t mode, int *ret_fd)
 {
-	if (size == 0 || size > TNI_SYSV_SHM_BYTES_MOST)
+	if (size == 0 || size > tni_sysv_segment_bytes())
 		return -EINVAL;
 	/* There are no huge pages to be had for files of this kind: as where Linux has none left. */
 	if (flags & SHM_HUGETLB)
@@ -35,11 +36,14 @@ static int make(int directory_fd, uint64_t size, int flags, mode_t mode, int *re
 		directory_fd, flags & SHM_NORESERVE ? TNI_SEGMENT_SPARSE : 0, mode, ret_fd);
 }
 
+/* A full file system is want of memory: System V's ENOSPC is of limits. */
 static int make_memory(int directory_fd, uint64_t size, int flags, int *ret_fd)
 {
-	return tni_segment_make_data(directory_fd, size,
-				     flags & SHM_NORESERVE ? TNI_SEGMENT_SPARSE : 0,
-				     (mode_t)flags & 0777, ret_fd);
+	int result = tni_segment_make_data(directory_fd, size,
+					   flags & SHM_NORESERVE ? TNI_SEGMENT_SPARSE : 0,
+					   (mode_t)flags & 0777, ret_fd);
+
+	return result == -ENOSPC ? -ENOMEM : result;
 }
 
 /* The last to have it attached is gone: its names as well. */
@@ -119,7 +123,8 @@ const struct tni_sysv_kind tni_sysv_shm = {.kind = TENON_KIND_SEGMENT,
 					   .is_ended = is_ended,
 					   .is_removed = is_removed,
 					   .settle = settle,
-					   .fits = fits};
+					   .fits = fits,
+					   .most = tni_sysv_segments_most};
 
 int tenon_shmget(key_t key, size_t bytes, int flags)
 {
