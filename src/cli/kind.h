@@ -234,8 +234,8 @@ struct cli_named {
 /*
  * Checks the names, and finds out of which kind each is, if `kind` is NULL: the only one that has
  * an object of that name, key or identifier.  cli_kind_any if none has, or if that cannot be known;
- * the call that follows says what is wrong.  A bad name, and one that objects of several kinds have,
- * is reported, and CLI_USAGE returned.  The answer is freed by the caller.
+ * the call that follows says what is wrong.  A bad name, and one that objects of several kinds
+ * have, is reported, and CLI_USAGE returned.  The answer is freed by the caller.
  */
 int cli_resolve(int count, char **names, const struct cli_kind *kind, struct cli_named **ret_named);
 

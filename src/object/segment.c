@@ -280,6 +280,8 @@ void tni_segment_mend(struct tenon_segment *segment)
 {
 	struct tni_object *object = &segment->object;
 
+	/* Who has nothing attached leaves nothing behind that anybody is told of. */
 	for (uint32_t i = 0; i < tni_object_participants_top(object); i++)
-		(void)!tni_object_recover_one(object, i, tni_grace_ns());
+		if (tni_get32(&object->participants[i].attachments) != 0)
+			(void)!tni_object_recover_one(object, i, tni_grace_ns());
 }

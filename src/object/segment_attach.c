@@ -56,8 +56,10 @@ static void add_count(struct tenon_segment *segment, uint32_t difference)
 	tni_fetch_add_total32(&entry->attachments, difference); /* ORD(counted) */
 }
 
+/* Behind those who have died before: else they would seem to have been the last. */
 static void note(struct tenon_segment *segment, struct tni_a64 *at_ns)
 {
+	tni_segment_mend(segment);
 	tni_set32(&segment->control->last_pid, (uint32_t)getpid());
 	tni_set64(at_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
 }

@@ -8,6 +8,7 @@
 #include <tenon/sysv.h>
 
 #include "preload/preload.h"
+#include "sysv/shm.h"
 
 #include <string.h>
 #include <sys/syscall.h>
@@ -101,7 +102,8 @@ static void write_memory(int fd)
 		      (unsigned)status.shm_cpid, (unsigned)status.shm_lpid,
 		      (unsigned long)status.shm_nattch, OWNERS_OF(&status.shm_perm),
 		      (unsigned long long)status.shm_atime, (unsigned long long)status.shm_dtime,
-		      (unsigned long long)status.shm_ctime, (unsigned long)status.shm_segsz, 0ul);
+		      (unsigned long long)status.shm_ctime,
+		      (unsigned long)tni_sysv_shm_memory((uint32_t)index), 0ul);
 	}
 }
 

@@ -153,7 +153,8 @@ int tni_sysv_make_named(const struct tni_sysv_kind *kind, int directory_fd, uint
 
 	if (result != 0)
 		return result;
-	if (kind->make_memory)
+	result = tni_sysv_room(kind, directory_fd);
+	if (result == 0 && kind->make_memory)
 		result = kind->make_memory(directory_fd, size, flags, &memory_fd);
 	if (result == 0)
 		result = name_all(kind, &look, key, memory_fd);

@@ -39,6 +39,8 @@ struct tni_sysv_kind {
 	bool (*is_removed)(void *object);
 	/* msgget and so on of one that is there: 0, or what is wrong with that size. */
 	int (*fits)(uint64_t size, uint64_t wanted);
+	/* How many there may be. */
+	uint32_t (*most)(void);
 };
 
 extern const struct tni_sysv_kind tni_sysv_msg, tni_sysv_sem, tni_sysv_shm;
@@ -104,5 +106,12 @@ void tni_sysv_go_on(const struct tni_sysv_kind *kind, int directory_fd, const ch
  * returned. */
 int tni_sysv_list(const struct tni_sysv_kind *kind, int (*visit)(uint32_t index, void *context),
 		  void *context);
+
+/* The same, but of what somebody has left who died nothing is completed before. */
+int tni_sysv_list_names(const struct tni_sysv_kind *kind,
+			int (*visit)(uint32_t index, void *context), void *context);
+
+/* Whether there may be one more, in this folder: -ENOSPC. */
+int tni_sysv_room(const struct tni_sysv_kind *kind, int directory_fd);
 
 #endif

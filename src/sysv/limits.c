@@ -8,50 +8,110 @@
 #include <unistd.h>
 
 #include <tenon/queue.h>
+#include <tenon/semaphore_set.h>
 
 #include "abi/atomic.h"
+#include "abi/sysv.h"
 #include "core/quiet.h"
+#include "sysv/shm.h"
 
-#define MESSAGE_MOST 8192u
-#define QUEUE_BYTES 16384u
+#define FOLDER "/proc/sys/kernel/"
+#define NUMBERS 4u
 
-static struct tni_a64 message_most, queue_bytes;
+/* What msgsnd(2) has been told. */
+static struct tni_a64 message_most;
 
-/* What a file of /proc says, but not less, and not more than a queue can do. */
-static uint64_t read_limit(const char *path, uint64_t least, uint64_t most)
+/* The numbers of a file: those that it does not have stay as they are, which is by the kernel's defaults. */
+static void read_limits(const char *path, uint64_t *numbers, unsigned count)
 {
-	char text[32] = "";
+	TNI_NO_CANCEL;
+	char text[128], *at = text;
 	int error = errno, fd = open(path, O_RDONLY | O_CLOEXEC);
-	uint64_t value = 0;
+	ssize_t bytes = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
 
-	if (fd >= 0) {
-		if (read(fd, text, sizeof(text) - 1) > 0)
-			value = strtoull(text, NULL, 10);
-		close(fd);
+	text[bytes > 0 ? bytes : 0] = '\0';
+	for (unsigned i = 0; i < count; i++) {
+		char *end;
+		uint64_t number = strtoull(at, &end, 10);
+
+		if (end == at)
+			break;
+		numbers[i] = number;
+		at = end;
 	}
+	if (fd >= 0)
+		close(fd);
 	errno = error;
-	return value < least ? least : value > most ? most : value;
 }
 
-static uint64_t known(struct tni_a64 *word, const char *path, uint64_t least, uint64_t most)
+static uint64_t limit(const char *path, uint64_t otherwise)
 {
-	uint64_t value = tni_get64(word);
+	read_limits(path, &otherwise, 1);
+	return otherwise;
+}
 
-	if (__builtin_expect(value != 0, 1))
-		return value;
-	TNI_NO_CANCEL;
-	value = read_limit(path, least, most);
-	tni_set64(word, value);
-	return value;
+static uint64_t at_most(uint64_t value, uint64_t most)
+{
+	return value < most ? value : most;
 }
 
 uint64_t tni_sysv_message_most(void)
 {
-	return known(&message_most, "/proc/sys/kernel/msgmax", MESSAGE_MOST,
-		     TENON_QUEUE_MAX_MESSAGE_BYTES);
+	uint64_t most = at_most(limit(FOLDER "msgmax", 8192), TENON_QUEUE_MAX_MESSAGE_BYTES);
+
+	if (most == 0)
+		most = 1;
+	tni_set64(&message_most, most);
+	return most;
+}
+
+bool tni_sysv_message_fits(uint64_t bytes)
+{
+	return __builtin_expect(bytes <= tni_get64(&message_most), 1) ||
+	       bytes <= tni_sysv_message_most();
 }
 
 uint64_t tni_sysv_queue_bytes(void)
 {
-	return known(&queue_bytes, "/proc/sys/kernel/msgmnb", QUEUE_BYTES, INT64_MAX);
+	return at_most(limit(FOLDER "msgmnb", 16384), INT64_MAX);
+}
+
+uint32_t tni_sysv_queues_most(void)
+{
+	return (uint32_t)at_most(limit(FOLDER "msgmni", 32000), TNI_SYSV_INDEX + 1);
+}
+
+void tni_sysv_semaphore_limits(struct tni_sysv_semaphore_limits *ret_limits)
+{
+	uint64_t numbers[NUMBERS] = {TENON_SEMAPHORE_SET_MOST, 1024000000,
+				     TENON_SEMAPHORE_SET_OPERATIONS_MOST, 32000};
+
+	read_limits(FOLDER "sem", numbers, NUMBERS);
+	ret_limits->of_set = (uint32_t)at_most(numbers[0], TENON_SEMAPHORE_SET_MOST);
+	ret_limits->of_all = (uint32_t)at_most(numbers[1], INT32_MAX);
+	ret_limits->operations = (uint32_t)at_most(numbers[2], TENON_SEMAPHORE_SET_OPERATIONS_MOST);
+	ret_limits->sets = (uint32_t)at_most(numbers[3], TNI_SYSV_INDEX + 1);
+}
+
+uint32_t tni_sysv_sets_most(void)
+{
+	struct tni_sysv_semaphore_limits limits;
+
+	tni_sysv_semaphore_limits(&limits);
+	return limits.sets;
+}
+
+uint32_t tni_sysv_segments_most(void)
+{
+	return (uint32_t)at_most(limit(FOLDER "shmmni", 4096), TNI_SYSV_INDEX + 1);
+}
+
+uint64_t tni_sysv_segment_bytes(void)
+{
+	return at_most(limit(FOLDER "shmmax", TNI_SYSV_SHM_BYTES_MOST), TNI_SYSV_SHM_BYTES_MOST);
+}
+
+uint64_t tni_sysv_segments_pages(void)
+{
+	return limit(FOLDER "shmall", TNI_SYSV_SHM_BYTES_MOST);
 }

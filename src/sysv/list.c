@@ -61,13 +61,19 @@ static void find_keys(const struct tni_sysv_kind *kind)
 	closedir(directory);
 }
 
-int tni_sysv_list(const struct tni_sysv_kind *kind, int (*visit)(uint32_t index, void *context),
-		  void *context)
+int tni_sysv_list_names(const struct tni_sysv_kind *kind,
+			int (*visit)(uint32_t index, void *context), void *context)
 {
 	struct walk walk = {.kind = kind->kind, .visit = visit, .context = context};
 
-	find_keys(kind);
 	return tenon_namespace_list(NULL, visit_name, &walk);
+}
+
+int tni_sysv_list(const struct tni_sysv_kind *kind, int (*visit)(uint32_t index, void *context),
+		  void *context)
+{
+	find_keys(kind);
+	return tni_sysv_list_names(kind, visit, context);
 }
 
 /* What lies beside a file: names that begin so. */

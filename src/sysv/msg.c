@@ -100,7 +100,8 @@ const struct tni_sysv_kind tni_sysv_msg = {.kind = TENON_KIND_QUEUE,
 					   .end = end,
 					   .is_ended = is_ended,
 					   .settle = settle,
-					   .fits = fits};
+					   .fits = fits,
+					   .most = tni_sysv_queues_most};
 
 int tenon_msgget(key_t key, int flags)
 {
@@ -179,7 +180,7 @@ int tenon_msgsnd(int id, const void *message, size_t bytes, int flags)
 	if (!message)
 		return (int)tni_sysv_result(-EFAULT);
 	type = *(const volatile long *)&((const struct text *)message)->type;
-	if (bytes > tni_sysv_message_most() || id < 0 || type < 1)
+	if (!tni_sysv_message_fits(bytes) || id < 0 || type < 1)
 		return (int)tni_sysv_result(-EINVAL);
 	transfer.text = ((const struct text *)message)->bytes;
 	transfer.send.key = (uint64_t)type;
@@ -207,7 +208,7 @@ static void select_type(struct tenon_receive_options *options, long type, int fl
 	options->select_key = (uint64_t)type;
 }
 
-/* MSG_COPY: the message of that number. */
+/* MSG_COPY: the message of that number.  There is no copy of a part. */
 static int copy(struct transfer *transfer, long number)
 {
 	TNI_NO_CANCEL;
@@ -216,9 +217,10 @@ static int copy(struct transfer *transfer, long number)
 	if (result == 0)
 		result = number < 0 ? -EAGAIN
 				    : tni_queue_copy(transfer->handle->object, (uint64_t)number,
-						     transfer->buffer, transfer->bytes,
-						     transfer->receive.flags & TENON_TRUNCATE,
+						     transfer->buffer, transfer->bytes, false,
 						     &transfer->message);
+	if (result == -EMSGSIZE && transfer->receive.flags & TENON_TRUNCATE)
+		result = -EINVAL;
 	return tni_sysv_learn(transfer->handle, result);
 }
 
@@ -229,7 +231,7 @@ static ssize_t receive_nowhere(int id, size_t bytes, long type, int flags)
 	struct text *text;
 	ssize_t result;
 
-	if (bytes > tni_sysv_message_most())
+	if (!tni_sysv_message_fits(bytes))
 		bytes = tni_sysv_message_most();
 	text = malloc(sizeof(*text) + bytes);
 	if (!text)
@@ -338,7 +340,7 @@ static int inform(int command, struct msginfo *ret_information)
 {
 	struct msginfo information = {.msgmax = at_most(tni_sysv_message_most()),
 				      .msgmnb = at_most(tni_sysv_queue_bytes()),
-				      .msgmni = TNI_SYSV_INDEX + 1,
+				      .msgmni = (int)tni_sysv_queues_most(),
 				      .msgssz = SEGMENT_BYTES,
 				      .msgseg = USHRT_MAX};
 	struct sum sum = {.messages = 0};
@@ -347,7 +349,8 @@ static int inform(int command, struct msginfo *ret_information)
 
 	if (result < 0)
 		return result;
-	information.msgpool = at_most(information.msgmni * tni_sysv_queue_bytes() / 1024);
+	information.msgpool = at_most((uint64_t)information.msgmni * (uint64_t)information.msgmnb /
+				      1024);
 	information.msgmap = information.msgtql = information.msgmnb;
 	if (command == MSG_INFO) {
 		(void)!tni_sysv_list(&tni_sysv_msg, add_up, &sum);
@@ -402,7 +405,7 @@ static int control(int id, int command, struct msqid_ds *status)
 	default:
 		return -EINVAL;
 	}
-	result = tni_sysv_enter(&tni_sysv_msg, id, &handle);
+	result = tni_sysv_enter_to_change(&tni_sysv_msg, id, &handle);
 	if (result != 0)
 		return result;
 	result = tni_sysv_learn(handle, set(handle, status));

@@ -16,6 +16,7 @@
 #include "core/quiet.h"
 #include "object/semaphore_set.h"
 #include "sysv/errmap.h"
+#include "sysv/limits.h"
 #include "sysv/status.h"
 
 #define VALUE_MAX 32767
@@ -36,9 +37,13 @@ static int make(int directory_fd, uint64_t size, int flags, mode_t mode, int *re
 						      .max_participants = PARTICIPANTS,
 						      .count = (uint32_t)size,
 						      .maximum = VALUE_MAX};
+	struct tni_sysv_semaphore_limits limits;
 
 	(void)flags;
-	return size == 0 ? -EINVAL : tni_set_make_nameless(directory_fd, &options, ret_fd);
+	tni_sysv_semaphore_limits(&limits);
+	return size == 0 || size > limits.of_set
+		       ? -EINVAL
+		       : tni_set_make_nameless(directory_fd, &options, ret_fd);
 }
 
 static int open_set(const char *name, void **ret_object)
@@ -79,7 +84,8 @@ const struct tni_sysv_kind tni_sysv_sem = {.kind = TENON_KIND_SEMAPHORE_SET,
 					   .close = close_set,
 					   .end = end,
 					   .is_ended = is_ended,
-					   .fits = fits};
+					   .fits = fits,
+					   .most = tni_sysv_sets_most};
 
 int tenon_semget(key_t key, int count, int flags)
 {
@@ -252,20 +258,17 @@ static int add_up(uint32_t index, void *context)
 
 static int inform(int command, struct seminfo *ret_information)
 {
-	struct seminfo information = {.semmap = 1024000000,
-				      .semmni = TNI_SYSV_INDEX + 1,
-				      .semmns = 1024000000,
-				      .semmnu = 1024000000,
-				      .semmsl = (int)TENON_SEMAPHORE_SET_MOST,
-				      .semopm = (int)TENON_SEMAPHORE_SET_OPERATIONS_MOST,
-				      .semume = (int)TENON_SEMAPHORE_SET_OPERATIONS_MOST,
-				      .semusz = 20,
-				      .semvmx = VALUE_MAX,
-				      .semaem = VALUE_MAX};
+	struct tni_sysv_semaphore_limits limits;
+	struct seminfo information = {.semusz = 20, .semvmx = VALUE_MAX, .semaem = VALUE_MAX};
 	uint64_t semaphores = 0;
 	uint32_t count;
 	int result = tni_sysv_count(&tni_sysv_sem, &count);
 
+	tni_sysv_semaphore_limits(&limits);
+	information.semmni = (int)limits.sets;
+	information.semmns = information.semmap = information.semmnu = (int)limits.of_all;
+	information.semmsl = (int)limits.of_set;
+	information.semopm = information.semume = (int)limits.operations;
 	if (result >= 0 && command == SEM_INFO) {
 		(void)!tni_sysv_list(&tni_sysv_sem, add_up, &semaphores);
 		information.semusz = (int)count;
@@ -386,7 +389,8 @@ static int control(int id, int number, int command, union argument argument)
 		return tni_sysv_end(&tni_sysv_sem, id);
 	if (!is_command(command))
 		return -EINVAL;
-	result = tni_sysv_enter(&tni_sysv_sem, id, &handle);
+	result = command == IPC_SET ? tni_sysv_enter_to_change(&tni_sysv_sem, id, &handle)
+				    : tni_sysv_enter(&tni_sysv_sem, id, &handle);
 	if (result != 0)
 		return result;
 	result = tni_sysv_learn(handle, control_entered(handle, number, command, argument));

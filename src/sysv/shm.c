@@ -16,6 +16,7 @@
 #include "core/huge.h"
 #include "core/quiet.h"
 #include "sysv/errmap.h"
+#include "sysv/limits.h"
 #include "sysv/status.h"
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -54,13 +55,14 @@ static int make(int directory_fd, uint64_t size, int flags, mode_t mode, int *re
 	uint32_t kept;
 	int result = memory_flags(flags, &kept);
 
-	if (size == 0 || size > TNI_SYSV_SHM_BYTES_MOST)
+	if (size == 0 || size > tni_sysv_segment_bytes())
 		return -EINVAL;
 	if (result != 0)
 		return result;
 	return tni_segment_make_nameless(directory_fd, kept, mode, ret_fd);
 }
 
+/* A full file system is want of memory: System V's ENOSPC is of limits. */
 static int make_memory(int directory_fd, uint64_t size, int flags, int *ret_fd)
 {
 	uint32_t kept;
@@ -69,14 +71,14 @@ static int make_memory(int directory_fd, uint64_t size, int flags, int *ret_fd)
 	if (result == 0)
 		result = tni_segment_make_data(directory_fd, size, kept, (mode_t)flags & 0777,
 					       ret_fd);
-	if (!(flags & SHM_HUGETLB))
-		return result;
+	if (result == -ENOSPC)
+		return -ENOMEM;
 	/* Without a hugetlbfs it is as on a machine that has no huge pages left. */
-	if (result == -ENOENT)
+	if (flags & SHM_HUGETLB && result == -ENOENT)
 		return tni_sysv_is_capable(CAP_IPC_LOCK) ? -ENOMEM : -EPERM;
-	if (result == -EACCES || result == -EROFS)
+	if (flags & SHM_HUGETLB && (result == -EACCES || result == -EROFS))
 		return -EPERM;
-	return result == -ENOSPC ? -ENOMEM : result;
+	return result;
 }
 
 /* The last to have it attached is gone: its names as well. */
@@ -156,7 +158,8 @@ const struct tni_sysv_kind tni_sysv_shm = {.kind = TENON_KIND_SEGMENT,
 					   .is_ended = is_ended,
 					   .is_removed = is_removed,
 					   .settle = settle,
-					   .fits = fits};
+					   .fits = fits,
+					   .most = tni_sysv_segments_most};
 
 int tenon_shmget(key_t key, size_t bytes, int flags)
 {

@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/quiet.h"
 #include "sysv/errmap.h"
+#include "sysv/limits.h"
 #include "sysv/shm.h"
 #include "sysv/status.h"
 
@@ -79,6 +80,18 @@ static int stat_segment(int id, int command, struct shmid_ds *ret_status)
 	return begun == 0 ? result : begun;
 }
 
+uint64_t tni_sysv_shm_memory(uint32_t index)
+{
+	struct tni_sysv_handle *handle;
+	uint64_t bytes = 0;
+
+	if (tni_sysv_look_at(&tni_sysv_shm, index, &handle) == 0) {
+		bytes = tni_segment_memory(handle->object);
+		tni_sysv_leave(handle);
+	}
+	return bytes;
+}
+
 struct sum {
 	uint32_t count, highest;
 	uint64_t pages, resident;
@@ -106,11 +119,12 @@ static int add_up(uint32_t index, void *context)
 
 static int inform(int command, void *ret_information)
 {
-	struct shminfo limits = {.shmmax = TNI_SYSV_SHM_BYTES_MOST,
+	uint32_t most = tni_sysv_segments_most();
+	struct shminfo limits = {.shmmax = tni_sysv_segment_bytes(),
 				 .shmmin = 1,
-				 .shmmni = TNI_SYSV_INDEX + 1,
-				 .shmseg = TNI_SYSV_INDEX + 1,
-				 .shmall = TNI_SYSV_SHM_BYTES_MOST};
+				 .shmmni = most,
+				 .shmseg = most,
+				 .shmall = tni_sysv_segments_pages()};
 	struct shm_info used;
 	struct sum sum = {.count = 0};
 	int result = tni_sysv_list(&tni_sysv_shm, add_up, &sum);
@@ -183,8 +197,9 @@ static int control(int id, int command, struct shmid_ds *status)
 	if (command != IPC_SET && command != SHM_LOCK && command != SHM_UNLOCK)
 		return -EINVAL;
 	result = tni_sysv_shm_enter(id, &handle);
+	/* None of these is for who is neither owner nor creator, whom alone the file may keep out. */
 	if (result != 0)
-		return result;
+		return result == -EACCES ? -EPERM : result;
 	result = tni_sysv_learn(handle, control_entered(handle, command, status));
 	tni_sysv_leave(handle);
 	return result;

@@ -39,6 +39,14 @@ int tni_sysv_change(struct tni_sysv_handle *handle, const struct ipc_perm *permi
 	return tni_sysv_set(handle->kind, handle->object, handle->part, &identity);
 }
 
+int tni_sysv_enter_to_change(const struct tni_sysv_kind *kind, int id,
+			     struct tni_sysv_handle **ret_handle)
+{
+	int result = tni_sysv_enter(kind, id, ret_handle);
+
+	return result == -EACCES ? -EPERM : result;
+}
+
 static int end_entered(struct tni_sysv_handle *handle)
 {
 	struct tni_sysv_identity identity;
@@ -56,7 +64,7 @@ static int end_entered(struct tni_sysv_handle *handle)
 int tni_sysv_end(const struct tni_sysv_kind *kind, int id)
 {
 	struct tni_sysv_handle *handle;
-	int result = tni_sysv_enter(kind, id, &handle);
+	int result = tni_sysv_enter_to_change(kind, id, &handle);
 
 	if (result == -ENOSPC || result == -ENOMEM)
 		return tni_sysv_remove_closed(kind, (uint32_t)id);

@@ -18,6 +18,11 @@ void tni_sysv_fill(const struct tni_sysv_identity *identity, struct ipc_perm *re
 int tni_sysv_change(struct tni_sysv_handle *handle, const struct ipc_perm *permission,
 		    uint64_t limit);
 
+/* The object, for what only owner and creator may do: where the file lets nobody else in, those it
+ * keeps out are neither.  -EPERM. */
+int tni_sysv_enter_to_change(const struct tni_sysv_kind *kind, int id,
+			     struct tni_sysv_handle **ret_handle);
+
 /* IPC_RMID.  -EPERM. */
 int tni_sysv_end(const struct tni_sysv_kind *kind, int id);
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Whether there may be one more object of a kind.  To count them is to walk the folder, which is done again only when it has
+ * grown by so much that there could be as many as there may be: the nearer that is, the more often.  What stat(2) calls the size
+ * of a folder has at least ENTRY_BYTES for each of these names.  Of those who come at once one too many may get in, and
+ * where others have removed what is not of this kind: a limit that is there for order needs no lock.
+ */
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include <tenon/tenon.h>
+
+#include "abi/atomic.h"
+#include "sysv/identity.h"
+#include "sysv/status.h"
+
+#define ENTRY_BYTES 16u
+
+/* By kind: the limit, in the low half, and up to which size of the folder it surely is not reached. */
+static struct tni_a64 known[3];
+
+static struct tni_a64 *known_of(const struct tni_sysv_kind *kind)
+{
+	return &known[kind->kind == TENON_KIND_QUEUE	 ? 0
+		      : kind->kind == TENON_KIND_SEGMENT ? 1
+							 : 2];
+}
+
+static int count_name(uint32_t index, void *context)
+{
+	(void)index;
+	++*(uint32_t *)context;
+	return 0;
+}
+
+/* Names alone; where those are too many, what somebody has left who died is completed before. */
+static int count_to(const struct tni_sysv_kind *kind, uint32_t most, uint32_t *ret_count)
+{
+	uint32_t count = 0;
+	int result = tni_sysv_list_names(kind, count_name, &count);
+
+	if (result == 0 && count >= most)
+		result = tni_sysv_count(kind, &count);
+	*ret_count = count;
+	return result < 0 ? result : 0;
+}
+
+int tni_sysv_room(const struct tni_sysv_kind *kind, int directory_fd)
+{
+	struct tni_a64 *word = known_of(kind);
+	uint64_t before = tni_get64(word), bytes;
+	uint32_t most = kind->most(), count;
+	struct stat status;
+	int result;
+
+	/* The indices end of themselves. */
+	if (most > TNI_SYSV_INDEX)
+		return 0;
+	if (fstat(directory_fd, &status) != 0)
+		return -errno;
+	bytes = (uint64_t)status.st_size & UINT32_MAX;
+	if (bytes < (uint64_t)most * ENTRY_BYTES)
+		return 0;
+	if ((uint32_t)before == most && bytes <= before >> 32)
+		return 0;
+	result = count_to(kind, most, &count);
+	if (result != 0)
+		return result;
+	if (count >= most)
+		return -ENOSPC;
+	bytes += (uint64_t)(most - count - 1) * ENTRY_BYTES;
+	tni_set64(word, (bytes > UINT32_MAX ? UINT32_MAX : bytes) << 32 | most);
+	return 0;
+}
