@@ -119,11 +119,16 @@ TENON_PUBLIC int tenon_shmdt(const void *address);
  * SHM_UNLOCK.  EACCES, EFAULT, EIDRM, EINVAL, ENOMEM, EPERM. */
 TENON_PUBLIC int tenon_shmctl(int id, int command, struct shmid_ds *status);
 
+/* The caller is about to change its user, its groups or its capabilities: objects whose identifiers
+ * it has been given, and that it has not used yet, are opened, up to 256, since as another user it
+ * may be kept out, where the kernel asks nothing but the mode.  Not async-signal-safe. */
+TENON_PUBLIC void tenon_sysv_hold(void);
+
 /* The caller has changed its user, its groups or its capabilities: permissions are looked at anew.
  * Async-signal-safe. */
 TENON_PUBLIC void tenon_sysv_credentials(void);
 
-/* The same behind a call that answered this, for <tenon/compat/unistd.h>. */
+/* Behind a call that answered this, for <tenon/compat/unistd.h>. */
 static inline int tenon_sysv_changed(int result)
 {
 	tenon_sysv_credentials();

@@ -57,6 +57,8 @@ static int make(int directory_fd, uint64_t size, int flags, mode_t mode, int *re
 
 	if (size == 0 || size > tni_sysv_segment_bytes())
 		return -EINVAL;
+	if (result == 0 && !tni_sysv_shm_fits(size))
+		result = -ENOSPC;
 	if (result != 0)
 		return result;
 	return tni_segment_make_nameless(directory_fd, kept, mode, ret_fd);
