@@ -27,7 +27,7 @@
 #include <sys/single_threaded.h>
 #include <unistd.h>
 
-#include <tenon/tenon.h>
+#include <tenon/sysv.h>
 
 #include "core/quiet.h"
 #include "core/registry.h"
