@@ -361,6 +361,57 @@ static void failed_fork(void)
 	shm_remove(id);
 }
 
+/* In a namespace of its own of the kernel's, with a limit of so many. */
+static bool set_limit(const char *path, const char *text)
+{
+	int fd = unshare(CLONE_NEWIPC) == 0 ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+	bool answer = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return answer;
+}
+
+/* 0: one can be made, and is removed while it is attached by who is killed then. */
+static int make_and_die(void)
+{
+	struct child child;
+	int64_t answer;
+
+	if (child_start(&child, false) == 0) {
+		int id = tenon_shmget(IPC_PRIVATE, BYTES, 0600);
+
+		if (id >= 0)
+			shm_attach(id);
+		child_tell(&child, id < 0 ? errno : tenon_shmctl(id, IPC_RMID, NULL));
+		child_hear(&child);
+		_exit(0);
+	}
+	answer = child_hear(&child);
+	child_finish(&child, true);
+	return (int)answer;
+}
+
+/* What nobody has looked at since then does not take the place of others. */
+static void killed_leave_room(void)
+{
+	struct child child;
+
+	if (geteuid() != 0)
+		contract_skip("only root can set a limit");
+	if (child_start(&child, false) == 0) {
+		int result = set_limit("/proc/sys/kernel/shmmni", "4") ? 0 : -1;
+
+		for (int i = 0; result == 0 && i < 10; i++)
+			result = make_and_die();
+		child_tell(&child, result);
+		child_hear(&child);
+		_exit(0);
+	}
+	EXPECT_IS(child_hear(&child), 0);
+	child_finish(&child, true);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -377,6 +428,7 @@ int main(void)
 		{"removed while others attach and detach", removed_in_the_midst, NULL},
 		{"killed while forking", killed_forking, NULL},
 		{"a fork that fails", failed_fork, NULL},
+		{"what the killed have left leaves room", killed_leave_room, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
