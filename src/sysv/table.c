@@ -12,6 +12,9 @@
  * ORD entry: a handle is filled in and then put into the table; who finds it there finds the rest.
  *
  * Under the mutex nobody waits for a lock in shared memory: opening and closing are done outside.
+ *
+ * What others have removed, or this process while it had it attached, this process may never call again.  So whenever it
+ * has twice as many open as it had after the last time, it closes what is over.
  */
 
 #include "sysv/table.h"
@@ -30,11 +33,13 @@
 
 #define KINDS 3u
 #define INDICES (TNI_SYSV_INDEX + 1)
+#define FEW 8u
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct tni_quiet quiet; /* of the thread that has locked */
 static struct tni_apointer *table;
 static struct tni_sysv_handle *used, *unused, *parted;
+static uint32_t used_count, sweep_at = 2 * FEW;
 /* Of this thread, that are at an object: a handler that interrupts one of them may fork. */
 static __thread uint32_t calls;
 
@@ -163,21 +168,69 @@ static struct tni_sysv_handle *find(const struct tni_sysv_kind *kind, uint32_t i
 	return NULL;
 }
 
-void tni_sysv_forget(struct tni_sysv_handle *handle)
+/* Locked. */
+static void part(struct tni_sysv_handle *handle)
 {
 	struct tni_apointer *entry = entry_of(handle->kind, handle->id);
 
+	/* ORD(entry) */
+	if (tni_load_acquire_pointer(entry) == handle)
+		tni_store_release_pointer(entry, NULL); /* ORD(entry) */
+	handle->next = parted;
+	parted = handle;
+	used_count--;
+	tni_store_total32(&handle->closed, 1); /* ORD(left) */
+}
+
+void tni_sysv_forget(struct tni_sysv_handle *handle)
+{
 	lock();
 	if (!tni_get32(&handle->closed)) {
-		/* ORD(entry) */
-		if (tni_load_acquire_pointer(entry) == handle)
-			tni_store_release_pointer(entry, NULL); /* ORD(entry) */
 		unlink_from(&used, handle);
-		handle->next = parted;
-		parted = handle;
-		tni_store_total32(&handle->closed, 1); /* ORD(left) */
+		part(handle);
 	}
 	unlock();
+}
+
+/* The one in the table may be of an identifier that is not any more. */
+static bool is_over(const struct tni_sysv_handle *handle)
+{
+	return tni_get32(&handle->part->state) & TNI_SYSV_REMOVED ||
+	       handle->kind->is_ended(handle->object);
+}
+
+/* One that nobody is at and nobody will be. */
+static struct tni_sysv_handle *find_left(void)
+{
+	struct tni_sysv_handle *handle;
+
+	lock();
+	handle = parted;
+	while (handle && tni_load_total64(&handle->users) != 0) /* ORD(left) */
+		handle = handle->next;
+	unlock();
+	return handle;
+}
+
+/* Closes what is over. */
+static void sweep(void)
+{
+	struct tni_sysv_handle **link = &used, *handle;
+
+	lock();
+	while (*link) {
+		handle = *link;
+		if (is_over(handle)) {
+			*link = handle->next;
+			part(handle);
+		} else {
+			link = &handle->next;
+		}
+	}
+	sweep_at = 2 * (used_count > FEW ? used_count : FEW);
+	unlock();
+	while ((handle = find_left()) != NULL)
+		let_go(handle);
 }
 
 /* Opens what has the name now. */
@@ -243,6 +296,7 @@ static int remember(const struct tni_sysv_kind *kind, uint32_t index, void *obje
 {
 	struct tni_apointer *entry = entry_of(kind, index);
 	struct tni_sysv_handle *handle, *other;
+	bool is_many;
 
 	lock();
 	other = tni_load_acquire_pointer(entry); /* ORD(entry) */
@@ -255,15 +309,11 @@ static int remember(const struct tni_sysv_kind *kind, uint32_t index, void *obje
 	handle->next = used;
 	used = handle;
 	tni_store_release_pointer(entry, handle); /* ORD(entry) */
+	is_many = ++used_count >= sweep_at;
 	unlock();
+	if (is_many)
+		sweep();
 	return 0;
-}
-
-/* The one in the table may be of an identifier that is not any more. */
-static bool is_over(const struct tni_sysv_handle *handle)
-{
-	return tni_get32(&handle->part->state) & TNI_SYSV_REMOVED ||
-	       handle->kind->is_ended(handle->object);
 }
 
 int tni_sysv_enter_index(const struct tni_sysv_kind *kind, uint32_t index,

@@ -412,6 +412,65 @@ static void killed_leave_room(void)
 	child_finish(&child, true);
 }
 
+#define ROUNDS 200
+
+/* 0, or what went wrong. */
+static int attach_removed(void)
+{
+	int id = tenon_shmget(IPC_PRIVATE, BYTES, 0600);
+	void *at = id < 0 ? (void *)-1 : tenon_shmat(id, NULL, 0);
+
+	if (at == (void *)-1 || tenon_shmctl(id, IPC_RMID, NULL) != 0 || tenon_shmdt(at) != 0)
+		return errno;
+	return 0;
+}
+
+/* One that another process makes, and removes in the end. */
+static int attach_of_other(void)
+{
+	struct child child;
+	void *at;
+	int id, result = 0;
+
+	if (child_start(&child, false) == 0) {
+		id = tenon_shmget(IPC_PRIVATE, BYTES, 0600);
+		child_tell(&child, id);
+		child_hear(&child);
+		child_tell(&child, tenon_shmctl(id, IPC_RMID, NULL));
+		_exit(0);
+	}
+	id = (int)child_hear(&child);
+	at = tenon_shmat(id, NULL, 0);
+	if (at == (void *)-1 || tenon_shmdt(at) != 0)
+		result = errno;
+	child_tell(&child, 0);
+	child_hear(&child);
+	child_finish(&child, false);
+	return result;
+}
+
+/* A process has not more open than it has use for. */
+static void over_is_closed(void)
+{
+	struct rlimit limit = {.rlim_cur = 100, .rlim_max = 100};
+	struct child child;
+
+	if (child_start(&child, false) == 0) {
+		int result = 0;
+
+		setrlimit(RLIMIT_NOFILE, &limit);
+		for (int i = 0; result == 0 && i < ROUNDS; i++)
+			result = attach_removed();
+		for (int i = 0; result == 0 && i < ROUNDS; i++)
+			result = attach_of_other();
+		child_tell(&child, result);
+		child_hear(&child);
+		_exit(0);
+	}
+	EXPECT_IS(child_hear(&child), 0);
+	child_finish(&child, true);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -429,6 +488,7 @@ int main(void)
 		{"killed while forking", killed_forking, NULL},
 		{"a fork that fails", failed_fork, NULL},
 		{"what the killed have left leaves room", killed_leave_room, NULL},
+		{"what is over is closed", over_is_closed, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
