@@ -471,6 +471,51 @@ static void over_is_closed(void)
 	child_finish(&child, true);
 }
 
+/* Whose end takes the kernel a while: it has many descriptors to close. */
+static void start_holder(struct child *child, int *ret_id)
+{
+	if (child_start(child, false) == 0) {
+		int id = shm_make();
+
+		shm_attach(id);
+		for (int i = 0; i < 3000 && open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0; i++)
+			;
+		child_tell(child, tenon_shmctl(id, IPC_RMID, NULL) == 0 ? id : -1);
+		child_hear(child);
+		_exit(0);
+	}
+	*ret_id = (int)child_hear(child);
+}
+
+/* It can be attached, or it is over, and nothing in between. */
+static void holder_dies_slowly(void)
+{
+	for (int round = 0; round < 50; round++) {
+		struct child holder, user;
+		void *at;
+		int id;
+
+		start_holder(&holder, &id);
+		if (child_start(&user, false) == 0) {
+			bool has_told = false;
+
+			while ((at = tenon_shmat(id, NULL, 0)) != (void *)-1) {
+				if (!has_told)
+					child_tell(&user, 0);
+				has_told = true;
+				tenon_shmdt(at);
+			}
+			child_tell(&user, errno);
+			_exit(0);
+		}
+		EXPECT_IS(child_hear(&user), 0);
+		child_finish(&holder, true);
+		id = (int)child_hear(&user);
+		EXPECT(id == EIDRM || id == EINVAL);
+		child_finish(&user, false);
+	}
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -489,6 +534,7 @@ int main(void)
 		{"a fork that fails", failed_fork, NULL},
 		{"what the killed have left leaves room", killed_leave_room, NULL},
 		{"what is over is closed", over_is_closed, NULL},
+		{"the last to have it takes a while to die", holder_dies_slowly, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
