@@ -15,14 +15,18 @@
  * (tenon/tenon.h).  An object is there until it is removed, as the kernel's are until the machine
  * is restarted.  It has a name for the other interfaces and the shell, "/sysv-" and four
  * hexadecimal digits, which tenon_sysv_name() tells; with the calls of those it keeps the promises
- * of both.  An identifier has a random part, so that it is not soon another object's.  32768 of
- * each kind fit into a namespace.
+ * of both.  An identifier has a random part, so that it is not soon another object's.
+ *
+ * Limits.  Those of proc(5), which the administrator sets for the kernel's objects, hold for each
+ * namespace's: msgmax, msgmnb, msgmni, sem, shmall, shmmax, shmmni in /proc/sys/kernel.  One that
+ * is 0 or not there is what Linux has by default: 32000 queues and sets, 4096 segments.  More than
+ * 32768 of a kind there never are.
  *
  * Permission.  Owner, creator and mode are looked at by each call, and CAP_IPC_OWNER and the other
  * capabilities of svipc(7) count.  The umask does not.  The object's file lets all whom the mode
  * allows anything both read and write, since receiving changes it: see docs/SECURITY.md.  A process
- * compiled with these headers that changes its own user or groups calls tenon_sysv_credentials()
- * afterwards; under `tenon run` that is done for it.
+ * compiled with this header that changes its own user or groups calls tenon_sysv_hold() before and
+ * tenon_sysv_credentials() afterwards; <tenon/compat/unistd.h> and `tenon run` do that for it.
  *
  * Signals.  Calls that wait end with EINTR when a handler has run, also if it was installed with
  * SA_RESTART.  None is async-signal-safe; see tenon/posix.h about handlers that call in.
@@ -35,10 +39,10 @@
  * Who is blocked learns of a death in the midst of a call within 100 ms, under `tenon run` at once.
  *
  * Errors beside those that the standard and Linux name: EBADMSG the shared memory of the object is
- * damaged; ENOSPC the memory behind the namespace is full (of all calls that change something);
- * EUSERS 1024 processes use it; EPROTO it was made by another version of this library; EMFILE,
- * ENFILE: each object that a process has used costs it a descriptor; EPERM the namespace belongs to
- * somebody unexpected.
+ * damaged; ENOSPC the memory behind the namespace is full (of all calls that change something, but
+ * shmget, whose is ENOMEM); EUSERS 1024 processes use it; EPROTO it was made by another version of
+ * this library; EMFILE, ENFILE: each object that a process has used costs it a descriptor; EPERM
+ * the namespace belongs to somebody unexpected.
  */
 
 #include <stddef.h>
@@ -61,9 +65,8 @@ struct timespec; /* where a strict standard does without */
 /*
  * Message queues: each a TYPED queue of tenon/queue.h.
  *
- * Limits: MSGMAX 8192 bytes a message and MSGMNB 16384 bytes a queue, or what
- * /proc/sys/kernel/msgmax and msgmnb say if that is more; as in Linux a queue is also full when it
- * has as many messages as msg_qbytes says, and when it has 1048576.
+ * Limits: MSGMAX, by default 8192 bytes a message, and MSGMNB, 16384 bytes a queue; as in Linux a
+ * queue is also full when it has as many messages as msg_qbytes says, and when it has 1048576.
  */
 
 /* msgget(2): of `flags` IPC_CREAT, IPC_EXCL and the mode count.  EACCES, EEXIST, ENOENT, ENOMEM,
@@ -119,11 +122,16 @@ TENON_PUBLIC int tenon_shmdt(const void *address);
  * SHM_UNLOCK.  EACCES, EFAULT, EIDRM, EINVAL, ENOMEM, EPERM. */
 TENON_PUBLIC int tenon_shmctl(int id, int command, struct shmid_ds *status);
 
+/* The caller is about to change its user, its groups or its capabilities: objects whose identifiers
+ * it has been given, and that it has not used yet, are opened, up to 256, since as another user it
+ * may be kept out, where the kernel asks nothing but the mode.  Not async-signal-safe. */
+TENON_PUBLIC void tenon_sysv_hold(void);
+
 /* The caller has changed its user, its groups or its capabilities: permissions are looked at anew.
  * Async-signal-safe. */
 TENON_PUBLIC void tenon_sysv_credentials(void);
 
-/* The same behind a call that answered this, for <tenon/compat/unistd.h>. */
+/* Behind a call that answered this, for <tenon/compat/unistd.h>. */
 static inline int tenon_sysv_changed(int result)
 {
 	tenon_sysv_credentials();

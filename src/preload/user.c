@@ -14,57 +14,59 @@ static int changed(int result)
 	return result;
 }
 
+#define CHANGES(call) (tenon_sysv_hold(), changed(call))
+
 TNI_STAND_IN int setuid(uid_t uid)
 {
-	return changed(TNI_NEXT(setuid)(uid));
+	return CHANGES(TNI_NEXT(setuid)(uid));
 }
 
 TNI_STAND_IN int seteuid(uid_t uid)
 {
-	return changed(TNI_NEXT(seteuid)(uid));
+	return CHANGES(TNI_NEXT(seteuid)(uid));
 }
 
 TNI_STAND_IN int setreuid(uid_t real, uid_t effective)
 {
-	return changed(TNI_NEXT(setreuid)(real, effective));
+	return CHANGES(TNI_NEXT(setreuid)(real, effective));
 }
 
 TNI_STAND_IN int setresuid(uid_t real, uid_t effective, uid_t saved)
 {
-	return changed(TNI_NEXT(setresuid)(real, effective, saved));
+	return CHANGES(TNI_NEXT(setresuid)(real, effective, saved));
 }
 
 TNI_STAND_IN int setgid(gid_t gid)
 {
-	return changed(TNI_NEXT(setgid)(gid));
+	return CHANGES(TNI_NEXT(setgid)(gid));
 }
 
 TNI_STAND_IN int setegid(gid_t gid)
 {
-	return changed(TNI_NEXT(setegid)(gid));
+	return CHANGES(TNI_NEXT(setegid)(gid));
 }
 
 TNI_STAND_IN int setregid(gid_t real, gid_t effective)
 {
-	return changed(TNI_NEXT(setregid)(real, effective));
+	return CHANGES(TNI_NEXT(setregid)(real, effective));
 }
 
 TNI_STAND_IN int setresgid(gid_t real, gid_t effective, gid_t saved)
 {
-	return changed(TNI_NEXT(setresgid)(real, effective, saved));
+	return CHANGES(TNI_NEXT(setresgid)(real, effective, saved));
 }
 
 TNI_STAND_IN int setgroups(size_t count, const gid_t *groups)
 {
-	return changed(TNI_NEXT(setgroups)(count, groups));
+	return CHANGES(TNI_NEXT(setgroups)(count, groups));
 }
 
 TNI_STAND_IN int initgroups(const char *user, gid_t group)
 {
-	return changed(TNI_NEXT(initgroups)(user, group));
+	return CHANGES(TNI_NEXT(initgroups)(user, group));
 }
 
 TNI_STAND_IN int capset(cap_user_header_t header, const cap_user_data_t data)
 {
-	return changed(TNI_NEXT(capset)(header, data));
+	return CHANGES(TNI_NEXT(capset)(header, data));
 }

@@ -50,6 +50,7 @@
 #include "object/segment.h"
 #include "sysv/look.h"
 #include "sysv/permission.h"
+#include "sysv/table.h"
 
 #define ATTEMPTS 1000
 
@@ -283,37 +284,66 @@ static int clear(const struct tni_sysv_kind *kind, struct tni_sysv_look *look, e
 	return result == 0 ? tni_sysv_take_names(look, fate != ENDED) : result;
 }
 
-/* -EAGAIN: it was removed, and its key is free now. */
-static int bury(const struct tni_sysv_kind *kind, struct tni_sysv_look *look, const char *file_name)
+/* -EAGAIN: it was removed, and its key is free now.  In a sticky folder that is for its creator. */
+static int bury(const struct tni_sysv_kind *kind, struct tni_sysv_look *look, const char *file_name,
+		int flags)
 {
 	int result = clear(kind, look, fate_of(kind, look));
 
 	/* By which it was found, whatever it says itself. */
 	if (result == 0)
 		result = take_name(look, file_name);
+	if (result == -EACCES && !(flags & IPC_CREAT))
+		return -ENOENT;
 	return result == 0 ? -EAGAIN : result;
+}
+
+/* Whether the caller may have the identifier of what is there. */
+static int allow(const struct tni_sysv_kind *kind, const struct tni_sysv_part *part, uint32_t key,
+		 uint64_t size, int flags)
+{
+	uint32_t wanted = (uint32_t)(flags >> 6 | flags >> 3 | flags) & 7;
+	struct tni_sysv_identity identity;
+	int result;
+
+	if (*(const volatile uint32_t *)&part->key != key)
+		return -EACCES;
+	if ((flags & (IPC_CREAT | IPC_EXCL)) == (IPC_CREAT | IPC_EXCL))
+		return -EEXIST;
+	result = tni_sysv_read(part, &identity);
+	if (result == 0)
+		result = kind->fits(identity.size, size);
+	return result != 0 || tni_sysv_is_granted(&identity, wanted) ? result : -EACCES;
 }
 
 static int use(const struct tni_sysv_kind *kind, struct tni_sysv_look *look, uint32_t key,
 	       uint64_t size, int flags)
 {
-	struct tni_sysv_identity identity;
-	uint32_t wanted;
-	int result;
+	int result = allow(kind, look->part, key, size, flags);
 
-	if (*(const volatile uint32_t *)&look->part->key != key)
-		return -EACCES;
-	if ((flags & (IPC_CREAT | IPC_EXCL)) == (IPC_CREAT | IPC_EXCL))
-		return -EEXIST;
-	result = tni_sysv_read(look->part, &identity);
-	if (result == 0)
-		result = kind->fits(identity.size, size);
-	wanted = (uint32_t)(flags >> 6 | flags >> 3 | flags) & 7;
-	if (result == 0 && !tni_sysv_is_granted(&identity, wanted))
-		result = -EACCES;
 	if (result == 0 && !(tni_get32(&look->part->state) & TNI_SYSV_BORN))
 		result = tni_sysv_bear(look);
 	return result == 0 ? (int)(tni_get32(&look->part->id) & TNI_SYSV_ID) : result;
+}
+
+/* What the file lets the caller not open, this process may have open: it was somebody else then. */
+static int get_denied(const struct tni_sysv_kind *kind, int directory_fd, const char *file_name,
+		      uint32_t key, uint64_t size, int flags)
+{
+	struct tni_sysv_handle *handle;
+	uint64_t inode;
+	int result;
+
+	if ((flags & (IPC_CREAT | IPC_EXCL)) == (IPC_CREAT | IPC_EXCL))
+		return -EEXIST;
+	if (tni_file_inode(directory_fd, file_name, &inode) != 0 ||
+	    tni_sysv_enter_inode(kind, inode, &handle) != 0)
+		return -EACCES;
+	result = allow(kind, handle->part, key, size, flags);
+	if (result == 0)
+		result = (int)handle->id;
+	tni_sysv_leave(handle);
+	return result;
 }
 
 static int get_keyed(const struct tni_sysv_kind *kind, int directory_fd, uint32_t key,
@@ -328,14 +358,13 @@ static int get_keyed(const struct tni_sysv_kind *kind, int directory_fd, uint32_
 
 		result = look_up(directory_fd, kind->kind, file_name, &look);
 		if (result == 0) {
-			result = fate_of(kind, &look) != THERE ? bury(kind, &look, file_name)
+			result = fate_of(kind, &look) != THERE ? bury(kind, &look, file_name, flags)
 							       : use(kind, &look, key, size, flags);
 			tni_sysv_look_end(&look);
 		} else if (result == -ENOENT && flags & IPC_CREAT) {
 			result = tni_sysv_make_named(kind, directory_fd, key, size, flags);
-		} else if (result == -EACCES &&
-			   (flags & (IPC_CREAT | IPC_EXCL)) == (IPC_CREAT | IPC_EXCL)) {
-			result = -EEXIST;
+		} else if (result == -EACCES) {
+			result = get_denied(kind, directory_fd, file_name, key, size, flags);
 		}
 	}
 	return result;
@@ -353,6 +382,8 @@ int tni_sysv_get(const struct tni_sysv_kind *kind, key_t key, uint64_t size, int
 	else
 		result = get_keyed(kind, directory_fd, (uint32_t)key, size, flags);
 	close(directory_fd);
+	if (result >= 0)
+		tni_sysv_give(kind, result);
 	return result;
 }
 
@@ -497,7 +528,7 @@ void tni_sysv_go_on(const struct tni_sysv_kind *kind, int directory_fd, const ch
 	if (look_up(directory_fd, kind->kind, file_name, &look) != 0)
 		return;
 	if (fate_of(kind, &look) != THERE)
-		(void)!bury(kind, &look, file_name);
+		(void)!bury(kind, &look, file_name, 0);
 	else if (!(tni_get32(&look.part->state) & TNI_SYSV_BORN))
 		(void)!tni_sysv_bear(&look);
 	tni_sysv_look_end(&look);

@@ -18,10 +18,11 @@
 #define FOLDER "/proc/sys/kernel/"
 #define NUMBERS 4u
 
-/* What msgsnd(2) has been told. */
-static struct tni_a64 message_most;
+/* What msgsnd(2) and semop(2) have been told. */
+static struct tni_a64 message_most, operations_most;
 
-/* The numbers of a file: those that it does not have stay as they are, which is by the kernel's defaults. */
+/* The numbers of a file.  Those that it does not have stay as they are, which is by the kernel's defaults; so do those that
+ * are 0, by which the kernel's own objects are switched off, and not these. */
 static void read_limits(const char *path, uint64_t *numbers, unsigned count)
 {
 	TNI_NO_CANCEL;
@@ -36,7 +37,8 @@ static void read_limits(const char *path, uint64_t *numbers, unsigned count)
 
 		if (end == at)
 			break;
-		numbers[i] = number;
+		if (number != 0)
+			numbers[i] = number;
 		at = end;
 	}
 	if (fd >= 0)
@@ -59,8 +61,6 @@ uint64_t tni_sysv_message_most(void)
 {
 	uint64_t most = at_most(limit(FOLDER "msgmax", 8192), TENON_QUEUE_MAX_MESSAGE_BYTES);
 
-	if (most == 0)
-		most = 1;
 	tni_set64(&message_most, most);
 	return most;
 }
@@ -91,6 +91,17 @@ void tni_sysv_semaphore_limits(struct tni_sysv_semaphore_limits *ret_limits)
 	ret_limits->of_all = (uint32_t)at_most(numbers[1], INT32_MAX);
 	ret_limits->operations = (uint32_t)at_most(numbers[2], TENON_SEMAPHORE_SET_OPERATIONS_MOST);
 	ret_limits->sets = (uint32_t)at_most(numbers[3], TNI_SYSV_INDEX + 1);
+	tni_set64(&operations_most, ret_limits->operations);
+}
+
+bool tni_sysv_operations_fit(uint64_t count)
+{
+	struct tni_sysv_semaphore_limits limits;
+
+	if (__builtin_expect(count <= tni_get64(&operations_most), 1))
+		return true;
+	tni_sysv_semaphore_limits(&limits);
+	return count <= limits.operations;
 }
 
 uint32_t tni_sysv_sets_most(void)

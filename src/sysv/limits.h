@@ -3,7 +3,7 @@
 #define TNI_SYSV_LIMITS_H
 
 /* The limits: the kernel's own, which the administrator sets, as far as objects can do that; where
- * they cannot be read, what they are by default.  They are read anew at each call. */
+ * they cannot be read, or are 0, what they are by default.  They are read anew at each call. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,8 +22,12 @@ struct tni_sysv_semaphore_limits {
 void tni_sysv_semaphore_limits(struct tni_sysv_semaphore_limits *ret_limits);
 uint32_t tni_sysv_sets_most(void); /* SEMMNI */
 
+/* Whether so many operations may be done at once, as of when it last read SEMOPM: at its first, its
+ * last set, or more of them. */
+bool tni_sysv_operations_fit(uint64_t count);
+
 uint32_t tni_sysv_segments_most(void);	/* SHMMNI */
 uint64_t tni_sysv_segment_bytes(void);	/* SHMMAX */
-uint64_t tni_sysv_segments_pages(void); /* SHMALL, which is told, and not kept to */
+uint64_t tni_sysv_segments_pages(void); /* SHMALL */
 
 #endif

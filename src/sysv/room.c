@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Whether there may be one more object of a kind.  To count them is to walk the folder, which is done again only when it has
- * grown by so much that there could be as many as there may be: the nearer that is, the more often.  What stat(2) calls the size
- * of a folder has at least ENTRY_BYTES for each of these names.  Of those who come at once one too many may get in, and
- * where others have removed what is not of this kind: a limit that is there for order needs no lock.
+ * Whether there may be one more object of a kind.  To count them is to walk the folder.  In a tmpfs that is done again only
+ * when the folder has grown by so much that there could be as many as there may be, the nearer that is, the more often: there
+ * each name has at least ENTRY_BYTES in what stat(2) calls the size of the folder.  Of those who come at once one too many may get
+ * in, and where others have removed what is not of this kind: a limit that is there for order needs no lock.
  */
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <tenon/tenon.h>
 
@@ -26,6 +28,20 @@ static struct tni_a64 *known_of(const struct tni_sysv_kind *kind)
 	return &known[kind->kind == TENON_KIND_QUEUE	 ? 0
 		      : kind->kind == TENON_KIND_SEGMENT ? 1
 							 : 2];
+}
+
+/* What stat(2) calls the size of the folder.  UINT32_MAX: that tells nothing of how many names it has. */
+static int measure(int directory_fd, uint64_t *ret_bytes)
+{
+	struct statfs system;
+	struct stat status;
+
+	if (fstat(directory_fd, &status) != 0 || fstatfs(directory_fd, &system) != 0)
+		return -errno;
+	*ret_bytes = system.f_type != TMPFS_MAGIC || status.st_size > UINT32_MAX
+			     ? UINT32_MAX
+			     : (uint64_t)status.st_size;
+	return 0;
 }
 
 static int count_name(uint32_t index, void *context)
@@ -61,15 +77,14 @@ int tni_sysv_room(const struct tni_sysv_kind *kind, int directory_fd)
 	struct tni_a64 *word = known_of(kind);
 	uint64_t before = tni_get64(word), bytes;
 	uint32_t most = kind->most(), count;
-	struct stat status;
 	int result;
 
 	/* The indices end of themselves. */
 	if (most > TNI_SYSV_INDEX)
 		return 0;
-	if (fstat(directory_fd, &status) != 0)
-		return -errno;
-	bytes = (uint64_t)status.st_size & UINT32_MAX;
+	result = measure(directory_fd, &bytes);
+	if (result != 0)
+		return result;
 	if (bytes < (uint64_t)most * ENTRY_BYTES)
 		return 0;
 	if ((uint32_t)before == most && bytes <= before >> 32)
@@ -80,6 +95,7 @@ int tni_sysv_room(const struct tni_sysv_kind *kind, int directory_fd)
 	if (count >= most)
 		return -ENOSPC;
 	bytes += (uint64_t)(most - count - 1) * ENTRY_BYTES;
-	tni_set64(word, (bytes > UINT32_MAX ? UINT32_MAX : bytes) << 32 | most);
+	if (bytes < UINT32_MAX)
+		tni_set64(word, bytes << 32 | most);
 	return 0;
 }

@@ -30,6 +30,19 @@ union argument {
 	struct seminfo *information;
 };
 
+static int add_up(uint32_t index, void *context);
+
+/* Of those that cannot be looked into it is not known how many they have. */
+static bool is_room(const struct tni_sysv_semaphore_limits *limits, uint64_t size)
+{
+	uint64_t semaphores = 0;
+
+	if (limits->of_all >= (uint64_t)limits->of_set * limits->sets)
+		return true;
+	(void)!tni_sysv_list(&tni_sysv_sem, add_up, &semaphores);
+	return semaphores + size <= limits->of_all;
+}
+
 static int make(int directory_fd, uint64_t size, int flags, mode_t mode, int *ret_fd)
 {
 	struct tenon_semaphore_set_options options = {.size = sizeof(options),
@@ -41,9 +54,11 @@ static int make(int directory_fd, uint64_t size, int flags, mode_t mode, int *re
 
 	(void)flags;
 	tni_sysv_semaphore_limits(&limits);
-	return size == 0 || size > limits.of_set
-		       ? -EINVAL
-		       : tni_set_make_nameless(directory_fd, &options, ret_fd);
+	if (size == 0 || size > limits.of_set)
+		return -EINVAL;
+	if (!is_room(&limits, size))
+		return -ENOSPC;
+	return tni_set_make_nameless(directory_fd, &options, ret_fd);
 }
 
 static int open_set(const char *name, void **ret_object)
@@ -180,7 +195,7 @@ static int operate_until(int id, const struct sembuf *operations, size_t count,
 
 	if (count == 0 || id < 0)
 		return (int)tni_sysv_result(-EINVAL);
-	if (count > TENON_SEMAPHORE_SET_OPERATIONS_MOST)
+	if (!tni_sysv_operations_fit(count))
 		return (int)tni_sysv_result(-E2BIG);
 	if (!operations)
 		return (int)tni_sysv_result(-EFAULT);

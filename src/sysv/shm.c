@@ -50,6 +50,7 @@ static int memory_flags(int flags, uint32_t *ret_flags)
 	return result;
 }
 
+/* A full file system is want of memory: of System V's segments ENOSPC is of limits. */
 static int make(int directory_fd, uint64_t size, int flags, mode_t mode, int *ret_fd)
 {
 	uint32_t kept;
@@ -57,12 +58,14 @@ static int make(int directory_fd, uint64_t size, int flags, mode_t mode, int *re
 
 	if (size == 0 || size > tni_sysv_segment_bytes())
 		return -EINVAL;
+	if (result == 0 && !tni_sysv_shm_fits(size))
+		result = -ENOSPC;
 	if (result != 0)
 		return result;
-	return tni_segment_make_nameless(directory_fd, kept, mode, ret_fd);
+	result = tni_segment_make_nameless(directory_fd, kept, mode, ret_fd);
+	return result == -ENOSPC ? -ENOMEM : result;
 }
 
-/* A full file system is want of memory: System V's ENOSPC is of limits. */
 static int make_memory(int directory_fd, uint64_t size, int flags, int *ret_fd)
 {
 	uint32_t kept;

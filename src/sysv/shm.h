@@ -14,6 +14,9 @@
 /* The segment of an identifier; the child that has not come by fork(3) has what its parent had. */
 int tni_sysv_shm_enter(int id, struct tni_sysv_handle **ret_handle);
 
+/* Whether there may be so many bytes more in all. */
+bool tni_sysv_shm_fits(uint64_t bytes);
+
 /* Bytes of memory that the data of what has this index takes; 0 also: that cannot be known. */
 uint64_t tni_sysv_shm_memory(uint32_t index);
 

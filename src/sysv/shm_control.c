@@ -117,6 +117,18 @@ static int add_up(uint32_t index, void *context)
 	return 0;
 }
 
+bool tni_sysv_shm_fits(uint64_t bytes)
+{
+	uint64_t most = tni_sysv_segments_pages();
+	struct sum sum = {.count = 0};
+
+	/* By default it is more than there can be. */
+	if (most >= UINT64_MAX / TNI_PAGE_BYTES)
+		return true;
+	(void)!tni_sysv_list(&tni_sysv_shm, add_up, &sum);
+	return sum.pages + tni_page_up(bytes) / TNI_PAGE_BYTES <= most;
+}
+
 static int inform(int command, void *ret_information)
 {
 	uint32_t most = tni_sysv_segments_most();

@@ -13,6 +13,10 @@
  *
  * Under the mutex nobody waits for a lock in shared memory: opening and closing are done outside.
  *
+ * The kernel's objects are there for who knows an identifier, whoever it becomes meanwhile.  These are opened when they are first
+ * used, with the rights of that moment: so what a process has been given identifiers of and has not used yet is opened
+ * before it becomes somebody else.  A child of vfork(2) has the very same table, and must not change it: it has another process id.
+ *
  * What others have removed, or this process while it had it attached, this process may never call again.  So whenever it
  * has twice as many open as it had after the last time, it closes what is over.
  */
@@ -24,8 +28,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/single_threaded.h>
+#include <unistd.h>
 
-#include <tenon/tenon.h>
+#include <tenon/sysv.h>
 
 #include "core/quiet.h"
 #include "core/registry.h"
@@ -33,12 +38,20 @@
 
 #define KINDS 3u
 #define INDICES (TNI_SYSV_INDEX + 1)
+#define WORD_BITS 64u
+/* More than these are not opened for a user to come: they would take all descriptors and mappings. */
+#define HELD_MOST 256u
 #define FEW 8u
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct tni_quiet quiet; /* of the thread that has locked */
 static struct tni_apointer *table;
 static struct tni_sysv_handle *used, *unused, *parted;
+static struct tni_a64
+	given[KINDS]
+	     [INDICES / WORD_BITS]; /* by index: identifiers, of what has not been used since */
+static struct tni_a32 has_given;
+static pid_t owner; /* the process whose table it is */
 static uint32_t used_count, sweep_at = 2 * FEW;
 /* Of this thread, that are at an object: a handler that interrupts one of them may fork. */
 static __thread uint32_t calls;
@@ -71,6 +84,7 @@ static void fork_child(void)
 {
 	struct tni_sysv_handle *handle;
 
+	owner = getpid();
 	for (handle = used; handle; handle = handle->next)
 		forget_calls(handle);
 	for (handle = parted; handle; handle = handle->next)
@@ -80,18 +94,20 @@ static void fork_child(void)
 
 static void prepare(void)
 {
+	owner = getpid();
 	/* Whose handlers are registered later lock first. */
 	tni_registry_forks();
 	pthread_atfork(lock, unlock, fork_child);
 }
 
+static uint32_t row_of(const struct tni_sysv_kind *kind)
+{
+	return kind->kind == TENON_KIND_QUEUE ? 0 : kind->kind == TENON_KIND_SEMAPHORE_SET ? 1 : 2;
+}
+
 static struct tni_apointer *entry_of(const struct tni_sysv_kind *kind, uint32_t index)
 {
-	uint32_t row = kind->kind == TENON_KIND_QUEUE		? 0
-		       : kind->kind == TENON_KIND_SEMAPHORE_SET ? 1
-								: 2;
-
-	return &table[row * INDICES + (index & TNI_SYSV_INDEX)];
+	return &table[row_of(kind) * INDICES + (index & TNI_SYSV_INDEX)];
 }
 
 static bool has_table(void)
@@ -309,7 +325,8 @@ static int remember(const struct tni_sysv_kind *kind, uint32_t index, void *obje
 	handle->next = used;
 	used = handle;
 	tni_store_release_pointer(entry, handle); /* ORD(entry) */
-	is_many = ++used_count >= sweep_at;
+	/* A child of vfork(2) has descriptors of its own. */
+	is_many = ++used_count >= sweep_at && getpid() == owner;
 	unlock();
 	if (is_many)
 		sweep();
@@ -348,6 +365,65 @@ int tni_sysv_enter_index(const struct tni_sysv_kind *kind, uint32_t index,
 			return result;
 	}
 	return -EAGAIN;
+}
+
+int tni_sysv_enter_inode(const struct tni_sysv_kind *kind, uint64_t inode,
+			 struct tni_sysv_handle **ret_handle)
+{
+	struct tni_sysv_handle *handle;
+
+	lock();
+	for (handle = used; handle; handle = handle->next) {
+		const struct tni_object *object = handle->object;
+
+		if (handle->kind == kind && object->inode == inode && !is_over(handle)) {
+			count(handle);
+			break;
+		}
+	}
+	unlock();
+	*ret_handle = handle;
+	return handle ? 0 : -ENOENT;
+}
+
+void tni_sysv_give(const struct tni_sysv_kind *kind, int id)
+{
+	uint32_t index = (uint32_t)id & TNI_SYSV_INDEX;
+
+	if (!has_table())
+		return;
+	tni_fetch_or64(&given[row_of(kind)][index / WORD_BITS], UINT64_C(1) << index % WORD_BITS);
+	tni_set32(&has_given, 1);
+}
+
+static void hold(const struct tni_sysv_kind *kind, uint32_t index)
+{
+	struct tni_sysv_handle *handle;
+
+	if (tni_sysv_enter_index(kind, index, &handle) == 0)
+		tni_sysv_leave(handle);
+}
+
+void tenon_sysv_hold(void)
+{
+	static const struct tni_sysv_kind *const kinds[KINDS] = {&tni_sysv_msg, &tni_sysv_sem,
+								 &tni_sysv_shm};
+	int error = errno;
+	uint32_t held = 0;
+
+	if (__builtin_expect(tni_get32(&has_given) == 0, 1) || getpid() != owner)
+		return;
+	tni_set32(&has_given, 0);
+	for (uint32_t i = 0; i < KINDS * INDICES / WORD_BITS; i++) {
+		const struct tni_sysv_kind *kind = kinds[i / (INDICES / WORD_BITS)];
+		uint32_t at = i % (INDICES / WORD_BITS);
+		uint64_t bits = tni_get64(&given[row_of(kind)][at]);
+
+		tni_fetch_and64(&given[row_of(kind)][at], ~bits);
+		for (; bits != 0 && held < HELD_MOST; bits &= bits - 1, held++)
+			hold(kind, at * WORD_BITS + (uint32_t)__builtin_ctzll(bits));
+	}
+	errno = error;
 }
 
 int tni_sysv_look_at(const struct tni_sysv_kind *kind, uint32_t index,

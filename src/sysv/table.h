@@ -39,6 +39,13 @@ int tni_sysv_enter_index(const struct tni_sysv_kind *kind, uint32_t index,
 int tni_sysv_look_at(const struct tni_sysv_kind *kind, uint32_t index,
 		     struct tni_sysv_handle **ret_handle);
 
+/* By inode, among those that are open.  -ENOENT. */
+int tni_sysv_enter_inode(const struct tni_sysv_kind *kind, uint64_t inode,
+			 struct tni_sysv_handle **ret_handle);
+
+/* The program has been given the identifier: see tenon_sysv_hold(). */
+void tni_sysv_give(const struct tni_sysv_kind *kind, int id);
+
 /* Forgets the object, which is ended; the handle is still to be left. */
 void tni_sysv_forget(struct tni_sysv_handle *handle);
 

@@ -320,6 +320,49 @@ REQUIREMENT_OF_KINDS(stat_any, "ctl(2), _STAT, _STAT_ANY",
 	conform_act_as(NOBODY, stats_by_index, &attempt);
 }
 
+struct birth {
+	enum kind kind;
+	int *id;
+};
+
+static void makes(void *context)
+{
+	const struct birth *birth = context;
+
+	*birth->id = make_mode(birth->kind, 0600);
+}
+
+REQUIREMENT_OF_KINDS(
+	stat_any_stranger, "ctl(2), _STAT_ANY",
+	"the state by index needs no permission of what the process has not made either")
+{
+	struct birth birth = {.kind = kind, .id = conform_share(sizeof(int))};
+	struct attempt attempt = {.kind = kind};
+
+	need_root();
+	conform_act_as(ANN, makes, &birth);
+	attempt.id = *birth.id & 0x7fff;
+	conform_act_as(NOBODY, stats_by_index, &attempt);
+}
+
+REQUIREMENT_OF_KINDS(stat_any_changed, "ctl(2), _STAT_ANY; get, DESCRIPTION",
+		     "who has become another user has the state of what he has made, by index or "
+		     "without permission by key")
+{
+	struct attempt attempt = {.kind = kind};
+	int id;
+
+	need_root();
+	id = get(kind, KEY, IPC_CREAT | IPC_EXCL | 0600);
+	attempt.id = id & 0x7fff;
+	REQUIRE(id >= 0 && setgroups(0, NULL) == 0 && setegid(ANN) == 0 && seteuid(ANN) == 0);
+	stats_by_index(&attempt);
+	EXPECT_IS(get(kind, KEY, 0), id);
+	EXPECT_ERROR(get(kind, KEY, 0400), EACCES);
+	EXPECT_ERROR(get(kind, KEY, IPC_CREAT | IPC_EXCL | 0600), EEXIST);
+	REQUIRE(seteuid(0) == 0 && setegid(0) == 0);
+}
+
 REQUIREMENT_OF_KINDS(changed_user, "XSH 2.7.1, IPC General Description",
 		     "a process is judged by what it is at the call, and not at the get")
 {

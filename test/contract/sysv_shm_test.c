@@ -333,9 +333,8 @@ static void figures(void)
 	other = tenon_shmget(IPC_PRIVATE, 10 * PAGE, 0600 | SHM_NORESERVE);
 	highest = tenon_shmctl(0, IPC_INFO, (struct shmid_ds *)&limits);
 	EXPECT(highest == (id & 0x7fff) || highest == (other & 0x7fff));
+	/* The others are the administrator's: sysv_limits_test.c. */
 	EXPECT_IS(limits.shmmin, 1);
-	EXPECT_IS(limits.shmmni, 32768);
-	EXPECT(limits.shmmax == ULONG_MAX - (1UL << 24));
 	EXPECT_IS(tenon_shmctl(0, SHM_INFO, (struct shmid_ds *)&used), highest);
 	EXPECT_IS(used.used_ids, 2);
 	EXPECT_IS(used.shm_tot, 13);

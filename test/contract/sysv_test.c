@@ -314,6 +314,47 @@ static void credentials(void)
 	EXPECT_IS(tenon_msgctl(id, IPC_RMID, NULL), 0);
 }
 
+/* Who is not let in by the file.  `is_held`: these objects were opened before. */
+static void expect_known(int id, bool is_held)
+{
+	union semun argument;
+	struct semid_ds set;
+	int other = tenon_semget(KEY, 1, 0);
+
+	argument.buf = &set;
+	EXPECT_IS(other, is_held ? id : -1);
+	EXPECT(is_held || errno == EACCES);
+	EXPECT_IS(tenon_semget(KEY, 1, 0400), -1);
+	EXPECT_IS(errno, EACCES);
+	EXPECT_IS(tenon_semctl(id & 0x7fff, 0, SEM_STAT_ANY, argument), is_held ? id : -1);
+	EXPECT(is_held || errno == EACCES);
+	EXPECT_IS(tenon_semctl(id & 0x7fff, 0, SEM_STAT, argument), -1);
+	EXPECT_IS(errno, EACCES);
+}
+
+/* What an identifier was given of before is known afterwards, too, as the kernel's is. */
+static void held(void)
+{
+	int id;
+
+	users_begin();
+	id = tenon_semget(KEY, 1, IPC_CREAT | 0600);
+	REQUIRE(id >= 0 && setresuid(ANN, ANN, 0) == 0);
+	tenon_sysv_credentials();
+	expect_known(id, false);
+	REQUIRE(setresuid(0, 0, 0) == 0);
+	tenon_sysv_credentials();
+	tenon_sysv_hold();
+	REQUIRE(setresuid(ANN, ANN, 0) == 0);
+	tenon_sysv_credentials();
+	expect_known(id, true);
+	REQUIRE(setresuid(0, 0, 0) == 0);
+	tenon_sysv_credentials();
+	EXPECT_IS(tenon_semctl(id, 0, IPC_RMID), 0);
+	EXPECT_IS(tenon_semget(KEY, 1, 0), -1);
+	EXPECT_IS(errno, ENOENT);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -325,6 +366,7 @@ int main(void)
 		{"the name removed", name_removed, NULL},
 		{"owner and creator", owner_and_creator, NULL},
 		{"credentials", credentials, NULL},
+		{"held", held, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));

@@ -14,13 +14,14 @@
 
 #define close tenon_close
 
-#define setuid(uid) tenon_sysv_changed(setuid(uid))
-#define setgid(gid) tenon_sysv_changed(setgid(gid))
-#define seteuid(uid) tenon_sysv_changed(seteuid(uid))
-#define setegid(gid) tenon_sysv_changed(setegid(gid))
-#define setreuid(real, effective) tenon_sysv_changed(setreuid(real, effective))
-#define setregid(real, effective) tenon_sysv_changed(setregid(real, effective))
-#define setresuid(real, effective, saved) tenon_sysv_changed(setresuid(real, effective, saved))
-#define setresgid(real, effective, saved) tenon_sysv_changed(setresgid(real, effective, saved))
+#define TENON_CHANGES_USER(call) (tenon_sysv_hold(), tenon_sysv_changed(call))
+#define setuid(uid) TENON_CHANGES_USER(setuid(uid))
+#define setgid(gid) TENON_CHANGES_USER(setgid(gid))
+#define seteuid(uid) TENON_CHANGES_USER(seteuid(uid))
+#define setegid(gid) TENON_CHANGES_USER(setegid(gid))
+#define setreuid(real, effective) TENON_CHANGES_USER(setreuid(real, effective))
+#define setregid(real, effective) TENON_CHANGES_USER(setregid(real, effective))
+#define setresuid(real, effective, saved) TENON_CHANGES_USER(setresuid(real, effective, saved))
+#define setresgid(real, effective, saved) TENON_CHANGES_USER(setresgid(real, effective, saved))
 
 #endif
