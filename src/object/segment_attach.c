@@ -261,7 +261,7 @@ static bool is_of(const struct line *line, const struct attachment *attachment)
 	       makedev(line->major, line->minor) == segment->data_device;
 }
 
-/* Calls munmap for what is left of it.  Whether its beginning was. */
+/* Calls munmap for what is left of it.  Whether that was any of it. */
 static bool unmap_line(const char *text, const struct attachment *attachment)
 {
 	struct line line;
@@ -276,7 +276,7 @@ static bool unmap_line(const char *text, const struct attachment *attachment)
 	if (!is_of(&line, attachment))
 		return false;
 	munmap((void *)line.from, line.to - line.from);
-	return line.from == attachment->from;
+	return true;
 }
 
 /* Piece by piece, as the program may have changed or unmapped some of it. */
@@ -286,7 +286,7 @@ static bool unmap_pieces(const struct attachment *attachment)
 	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 	size_t held = 0;
 	ssize_t got;
-	bool has_begun = false;
+	bool was_there = false;
 
 	while (fd >= 0 && (got = read(fd, buffer, sizeof(buffer))) > 0) {
 		for (ssize_t i = 0; i < got; i++) {
@@ -296,13 +296,13 @@ static bool unmap_pieces(const struct attachment *attachment)
 			if (buffer[i] != '\n')
 				continue;
 			line[held] = '\0';
-			has_begun |= unmap_line(line, attachment);
+			was_there |= unmap_line(line, attachment);
 			held = 0;
 		}
 	}
 	if (fd >= 0)
 		close(fd);
-	return has_begun;
+	return was_there;
 }
 
 /* Whether the whole of it is mapped as it was: what lies there says its name. */

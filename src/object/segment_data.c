@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <tenon/tenon.h>
@@ -20,6 +21,7 @@
 #define DELETED " (deleted)"
 #define PATH_BYTES 40
 #define ATTEMPTS 100
+#define DYING_NS 1000000
 
 static void name_of(const struct tenon_segment *segment, char *file_name)
 {
@@ -211,13 +213,16 @@ static int find_at_others_once(struct tenon_segment *segment, int access, int *r
 	return result;
 }
 
-/* Who has it, but does not let this process have it, or has lost the descriptor: -EACCES. */
+/* Who has it, but does not let this process have it, or has lost the descriptor: -EACCES.  Who is dying has lost all of them
+ * before the kernel has dropped the lock by which it is known to live; that takes it a moment. */
 static int find_at_others(struct tenon_segment *segment, int access, int *ret_fd)
 {
-	int result = -EAGAIN;
+	int result = find_at_others_once(segment, access, ret_fd);
 
-	for (int attempts = 0; result == -EAGAIN && attempts < ATTEMPTS; attempts++)
+	for (int attempts = 1; result == -EAGAIN && attempts < ATTEMPTS; attempts++) {
+		nanosleep(&(struct timespec){.tv_nsec = DYING_NS}, NULL);
 		result = find_at_others_once(segment, access, ret_fd);
+	}
 	return result == -EAGAIN ? -EACCES : result;
 }
 

@@ -51,12 +51,21 @@ static int count_name(uint32_t index, void *context)
 	return 0;
 }
 
-/* Names alone; where those are too many, what somebody has left who died is completed before. */
+static int tidy_name(uint32_t index, void *context)
+{
+	(void)!tni_sysv_tidy(context, index);
+	return 0;
+}
+
+/* Names alone; where those are too many, what somebody has left who died is completed before: also of what has no key, as memory
+ * has none that was removed and that the last to have it attached did not detach. */
 static int count_to(const struct tni_sysv_kind *kind, uint32_t most, uint32_t *ret_count)
 {
 	uint32_t count = 0;
 	int result = tni_sysv_list_names(kind, count_name, &count);
 
+	if (result == 0 && count >= most)
+		result = tni_sysv_list_names(kind, tidy_name, (void *)(uintptr_t)kind);
 	if (result == 0 && count >= most)
 		result = tni_sysv_count(kind, &count);
 	*ret_count = count;

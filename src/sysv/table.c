@@ -16,6 +16,9 @@
  * The kernel's objects are there for who knows an identifier, whoever it becomes meanwhile.  These are opened when they are first
  * used, with the rights of that moment: so what a process has been given identifiers of and has not used yet is opened
  * before it becomes somebody else.  A child of vfork(2) has the very same table, and must not change it: it has another process id.
+ *
+ * What others have removed, or this process while it had it attached, this process may never call again.  So whenever it
+ * has twice as many open as it had after the last time, it closes what is over.
  */
 
 #include "sysv/table.h"
@@ -38,6 +41,7 @@
 #define WORD_BITS 64u
 /* More than these are not opened for a user to come: they would take all descriptors and mappings. */
 #define HELD_MOST 256u
+#define FEW 8u
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct tni_quiet quiet; /* of the thread that has locked */
@@ -48,6 +52,7 @@ static struct tni_a64
 	     [INDICES / WORD_BITS]; /* by index: identifiers, of what has not been used since */
 static struct tni_a32 has_given;
 static pid_t owner; /* the process whose table it is */
+static uint32_t used_count, sweep_at = 2 * FEW;
 /* Of this thread, that are at an object: a handler that interrupts one of them may fork. */
 static __thread uint32_t calls;
 
@@ -179,21 +184,69 @@ static struct tni_sysv_handle *find(const struct tni_sysv_kind *kind, uint32_t i
 	return NULL;
 }
 
-void tni_sysv_forget(struct tni_sysv_handle *handle)
+/* Locked. */
+static void part(struct tni_sysv_handle *handle)
 {
 	struct tni_apointer *entry = entry_of(handle->kind, handle->id);
 
+	/* ORD(entry) */
+	if (tni_load_acquire_pointer(entry) == handle)
+		tni_store_release_pointer(entry, NULL); /* ORD(entry) */
+	handle->next = parted;
+	parted = handle;
+	used_count--;
+	tni_store_total32(&handle->closed, 1); /* ORD(left) */
+}
+
+void tni_sysv_forget(struct tni_sysv_handle *handle)
+{
 	lock();
 	if (!tni_get32(&handle->closed)) {
-		/* ORD(entry) */
-		if (tni_load_acquire_pointer(entry) == handle)
-			tni_store_release_pointer(entry, NULL); /* ORD(entry) */
 		unlink_from(&used, handle);
-		handle->next = parted;
-		parted = handle;
-		tni_store_total32(&handle->closed, 1); /* ORD(left) */
+		part(handle);
 	}
 	unlock();
+}
+
+/* The one in the table may be of an identifier that is not any more. */
+static bool is_over(const struct tni_sysv_handle *handle)
+{
+	return tni_get32(&handle->part->state) & TNI_SYSV_REMOVED ||
+	       handle->kind->is_ended(handle->object);
+}
+
+/* One that nobody is at and nobody will be. */
+static struct tni_sysv_handle *find_left(void)
+{
+	struct tni_sysv_handle *handle;
+
+	lock();
+	handle = parted;
+	while (handle && tni_load_total64(&handle->users) != 0) /* ORD(left) */
+		handle = handle->next;
+	unlock();
+	return handle;
+}
+
+/* Closes what is over. */
+static void sweep(void)
+{
+	struct tni_sysv_handle **link = &used, *handle;
+
+	lock();
+	while (*link) {
+		handle = *link;
+		if (is_over(handle)) {
+			*link = handle->next;
+			part(handle);
+		} else {
+			link = &handle->next;
+		}
+	}
+	sweep_at = 2 * (used_count > FEW ? used_count : FEW);
+	unlock();
+	while ((handle = find_left()) != NULL)
+		let_go(handle);
 }
 
 /* Opens what has the name now. */
@@ -259,6 +312,7 @@ static int remember(const struct tni_sysv_kind *kind, uint32_t index, void *obje
 {
 	struct tni_apointer *entry = entry_of(kind, index);
 	struct tni_sysv_handle *handle, *other;
+	bool is_many;
 
 	lock();
 	other = tni_load_acquire_pointer(entry); /* ORD(entry) */
@@ -271,15 +325,12 @@ static int remember(const struct tni_sysv_kind *kind, uint32_t index, void *obje
 	handle->next = used;
 	used = handle;
 	tni_store_release_pointer(entry, handle); /* ORD(entry) */
+	/* A child of vfork(2) has descriptors of its own. */
+	is_many = ++used_count >= sweep_at && getpid() == owner;
 	unlock();
+	if (is_many)
+		sweep();
 	return 0;
-}
-
-/* The one in the table may be of an identifier that is not any more. */
-static bool is_over(const struct tni_sysv_handle *handle)
-{
-	return tni_get32(&handle->part->state) & TNI_SYSV_REMOVED ||
-	       handle->kind->is_ended(handle->object);
 }
 
 int tni_sysv_enter_index(const struct tni_sysv_kind *kind, uint32_t index,

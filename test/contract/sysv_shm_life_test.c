@@ -361,6 +361,161 @@ static void failed_fork(void)
 	shm_remove(id);
 }
 
+/* In a namespace of its own of the kernel's, with a limit of so many. */
+static bool set_limit(const char *path, const char *text)
+{
+	int fd = unshare(CLONE_NEWIPC) == 0 ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+	bool answer = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return answer;
+}
+
+/* 0: one can be made, and is removed while it is attached by who is killed then. */
+static int make_and_die(void)
+{
+	struct child child;
+	int64_t answer;
+
+	if (child_start(&child, false) == 0) {
+		int id = tenon_shmget(IPC_PRIVATE, BYTES, 0600);
+
+		if (id >= 0)
+			shm_attach(id);
+		child_tell(&child, id < 0 ? errno : tenon_shmctl(id, IPC_RMID, NULL));
+		child_hear(&child);
+		_exit(0);
+	}
+	answer = child_hear(&child);
+	child_finish(&child, true);
+	return (int)answer;
+}
+
+/* What nobody has looked at since then does not take the place of others. */
+static void killed_leave_room(void)
+{
+	struct child child;
+
+	if (geteuid() != 0)
+		contract_skip("only root can set a limit");
+	if (child_start(&child, false) == 0) {
+		int result = set_limit("/proc/sys/kernel/shmmni", "4") ? 0 : -1;
+
+		for (int i = 0; result == 0 && i < 10; i++)
+			result = make_and_die();
+		child_tell(&child, result);
+		child_hear(&child);
+		_exit(0);
+	}
+	EXPECT_IS(child_hear(&child), 0);
+	child_finish(&child, true);
+}
+
+#define ROUNDS 200
+
+/* 0, or what went wrong. */
+static int attach_removed(void)
+{
+	int id = tenon_shmget(IPC_PRIVATE, BYTES, 0600);
+	void *at = id < 0 ? (void *)-1 : tenon_shmat(id, NULL, 0);
+
+	if (at == (void *)-1 || tenon_shmctl(id, IPC_RMID, NULL) != 0 || tenon_shmdt(at) != 0)
+		return errno;
+	return 0;
+}
+
+/* One that another process makes, and removes in the end. */
+static int attach_of_other(void)
+{
+	struct child child;
+	void *at;
+	int id, result = 0;
+
+	if (child_start(&child, false) == 0) {
+		id = tenon_shmget(IPC_PRIVATE, BYTES, 0600);
+		child_tell(&child, id);
+		child_hear(&child);
+		child_tell(&child, tenon_shmctl(id, IPC_RMID, NULL));
+		_exit(0);
+	}
+	id = (int)child_hear(&child);
+	at = tenon_shmat(id, NULL, 0);
+	if (at == (void *)-1 || tenon_shmdt(at) != 0)
+		result = errno;
+	child_tell(&child, 0);
+	child_hear(&child);
+	child_finish(&child, false);
+	return result;
+}
+
+/* A process has not more open than it has use for. */
+static void over_is_closed(void)
+{
+	struct rlimit limit = {.rlim_cur = 100, .rlim_max = 100};
+	struct child child;
+
+	if (child_start(&child, false) == 0) {
+		int result = 0;
+
+		setrlimit(RLIMIT_NOFILE, &limit);
+		for (int i = 0; result == 0 && i < ROUNDS; i++)
+			result = attach_removed();
+		for (int i = 0; result == 0 && i < ROUNDS; i++)
+			result = attach_of_other();
+		child_tell(&child, result);
+		child_hear(&child);
+		_exit(0);
+	}
+	EXPECT_IS(child_hear(&child), 0);
+	child_finish(&child, true);
+}
+
+/* Whose end takes the kernel a while: it has many descriptors to close. */
+static void start_holder(struct child *child, int *ret_id)
+{
+	if (child_start(child, false) == 0) {
+		int id = shm_make();
+
+		shm_attach(id);
+		for (int i = 0; i < 3000 && open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0; i++)
+			;
+		child_tell(child, tenon_shmctl(id, IPC_RMID, NULL) == 0 ? id : -1);
+		child_hear(child);
+		_exit(0);
+	}
+	*ret_id = (int)child_hear(child);
+}
+
+/* It can be attached, or it is over, and nothing in between. */
+static void holder_dies_slowly(void)
+{
+	for (int round = 0; round < 50; round++) {
+		struct child holder, user;
+		void *at;
+		int id;
+
+		start_holder(&holder, &id);
+		if (child_start(&user, false) == 0) {
+			bool has_told = false;
+
+			while ((at = tenon_shmat(id, NULL, 0)) != (void *)-1) {
+				if (!has_told)
+					child_tell(&user, 0);
+				has_told = true;
+				tenon_shmdt(at);
+			}
+			child_tell(&user, errno);
+			_exit(0);
+		}
+		EXPECT_IS(child_hear(&user), 0);
+		child_finish(&holder, true);
+		id = (int)child_hear(&user);
+		EXPECT(id == EIDRM || id == EINVAL);
+		child_finish(&user, false);
+	}
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -377,6 +532,9 @@ int main(void)
 		{"removed while others attach and detach", removed_in_the_midst, NULL},
 		{"killed while forking", killed_forking, NULL},
 		{"a fork that fails", failed_fork, NULL},
+		{"what the killed have left leaves room", killed_leave_room, NULL},
+		{"what is over is closed", over_is_closed, NULL},
+		{"the last to have it takes a while to die", holder_dies_slowly, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));

@@ -236,6 +236,13 @@ static void unmapped_by_the_program(void)
 		     -1, 0);
 	EXPECT(again == bytes);
 	EXPECT_IS(shm_count(id), 0);
+	munmap(again, 3 * PAGE);
+	/* Without its beginning it is still there. */
+	bytes = shm_attach(id);
+	REQUIRE(munmap(bytes, PAGE) == 0);
+	EXPECT_IS(tenon_shmdt(bytes), 0);
+	EXPECT_IS(tenon_shmdt(bytes), -1);
+	EXPECT_IS(shm_count(id), 0);
 	shm_remove(id);
 }
 
