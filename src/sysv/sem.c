@@ -193,10 +193,10 @@ static int operate_until(int id, const struct sembuf *operations, size_t count,
 	bool is_altering;
 	int result, error = errno;
 
-	if (count == 0 || id < 0)
-		return (int)tni_sysv_result(-EINVAL);
 	if (!tni_sysv_operations_fit(count))
 		return (int)tni_sysv_result(-E2BIG);
+	if (count == 0 || id < 0)
+		return (int)tni_sysv_result(-EINVAL);
 	if (!operations)
 		return (int)tni_sysv_result(-EFAULT);
 	result = deadline_of(timeout, &deadline_ns);

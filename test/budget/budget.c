@@ -24,7 +24,7 @@
 
 #include "../crash/folder.h"
 
-#define WARM_ROUNDS 20u
+#define WARM_ROUNDS 1000u
 #define ROUNDS 64u
 /* What may be more, in percent: libc chooses by the processor how it copies. */
 #define ROOM 2u

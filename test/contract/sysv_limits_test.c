@@ -259,6 +259,9 @@ static void size_of_sets(void)
 	EXPECT(tenon_semget(KEY + 1, 10, IPC_CREAT | 0600) >= 0);
 	EXPECT_IS(tenon_semop(id, operations, 4), -1);
 	EXPECT_IS(errno, E2BIG);
+	/* Looked at before the identifier, as Linux does. */
+	EXPECT_IS(tenon_semop(-1, operations, 4), -1);
+	EXPECT_IS(errno, E2BIG);
 	EXPECT_IS(tenon_semop(id, operations, 3), 0);
 	set_limit("sem", "20 30 4 32000");
 	EXPECT_IS(tenon_semop(id, operations, 4), 0);
