@@ -6,7 +6,8 @@
 #	make demo       installs what is missing, builds, and runs the main job (DEMO_DIR=/a/folder,
 #	                DEMO=--help)
 #	make check      installs what is missing, and runs every test (CHECK="gcc asan" chooses)
-#	make bench      measures against the kernel's own IPC (BENCH=--help)
+#	make bench      measures against the kernel's own IPC, and against libraries that are there
+#	                (scripts/setup bench installs them; BENCH=--help)
 #	make bench-quick  the same within two minutes
 #	make soak       200,000 random kills, and then as many hours as SOAK_HOURS=1 says of everything else
 #	make soak-kills only the random kills

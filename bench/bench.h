@@ -73,6 +73,11 @@ enum end { END_SEND, END_RECEIVE };
  * may use for a header of its own.  The batch calls answer how many messages they moved.
  */
 struct transport_calls {
+	/* Each producer has a way of its own to the consumer, and says its own end. */
+	bool ends_each;
+	/* Messages that a consumer receives between two looks at the clock, where the usual number
+	 * takes so long that it would be taken for a stall; else 0. */
+	uint32_t rounds_between;
 	int (*send)(struct link *link, void *data, size_t bytes, uint64_t key);
 	int (*receive)(struct link *link, void *buffer, size_t bytes);
 	int (*send_batch)(struct link *link, void *data, size_t bytes, uint32_t count);
@@ -95,12 +100,18 @@ struct transport_loops {
 
 struct transport {
 	const char *name, *title;
+	/* Of a library of others: its version, what is used of it, and what it is told; or NULL. */
+	const char *settings;
 	/* Why it cannot do this, or NULL. */
 	const char *(*refuse)(const struct shape *shape);
 	int (*create)(struct link *link);
 	int (*attach)(struct link *link, enum end end); /* may be NULL */
 	int (*readable_fd)(struct link *link);		/* may be NULL */
 	void (*destroy)(struct link *link);		/* may be NULL */
+	/* What was sent may lie in the sender's process: it stays until all has been received. */
+	bool lingers;
+	void (*leave)(void); /* the last that a process of a run does; may be NULL */
+	void (*stop)(void);  /* the program ends; may be NULL */
 	const struct transport_loops *loops;
 };
 
@@ -135,7 +146,7 @@ struct run {
 };
 
 struct run_board {
-	uint32_t ready, go, producers_left;
+	uint32_t ready, go, producers_left, consumers_left;
 	bool timed_out;
 	uint64_t warm_ticks, plain_ticks, end_ticks;
 	double figure; /* of a probe; below 0: none yet */
@@ -167,7 +178,7 @@ struct row {
 	struct histogram trips;
 };
 
-#define ROWS_MAX 24u
+#define ROWS_MAX 40u
 
 struct group {
 	char name[32], title[96];
@@ -182,7 +193,7 @@ struct settings {
 	bool quick, list;
 	const char *row_pattern, *json_path;
 	uint32_t repeat;
-	double run_seconds, spare_seconds;
+	double run_seconds, spare_seconds; /* run_seconds 0: what the time allows */
 };
 
 /* plan.c */

@@ -395,8 +395,9 @@ ALWAYS_INLINE void loop_produce(const struct transport_calls *calls, struct run 
 	result->sent = sequence;
 	result->sent_sum = sequence & 1 ? sequence * ((sequence - 1) / 2)
 					: sequence / 2 * (sequence - 1);
-	/* Who is last stops the consumers. */
-	if (error == 0 && add_ordered32(&run->board->producers_left, UINT32_MAX) == 0) {
+	/* Who is last stops the consumers; or everybody the one. */
+	if (error == 0 &&
+	    (calls->ends_each || add_ordered32(&run->board->producers_left, UINT32_MAX) == 0)) {
 		for (uint32_t i = 0; i < run->shape.consumers && error == 0; i++)
 			error = loop_send_stop(calls, run, buffer);
 	}
@@ -467,12 +468,13 @@ ALWAYS_INLINE int loop_consume_some(const struct transport_calls *calls, struct 
 ALWAYS_INLINE void loop_consume(const struct transport_calls *calls, struct run *run)
 {
 	struct process_result *result = &run->board->results[run->self];
-	uint32_t rounds_between = run->shape.bytes > 65536 ? 1 : run->shape.bytes > 4096 ? 4 : 64;
+	uint32_t rounds_usual = run->shape.bytes > 65536 ? 1 : run->shape.bytes > 4096 ? 4 : 64;
+	uint32_t rounds_between = calls->rounds_between ? calls->rounds_between : rounds_usual;
 	uint64_t cpu = 0, start = 0;
 	struct expectation expected = {0};
 	struct meter meter = {0};
 	char *buffer = loop_buffer(run);
-	int stops;
+	int stops = 0, stops_due = calls->ends_each ? (int)run->shape.producers : 1;
 
 	for (uint32_t i = 0; i < PROCESSES_MAX; i++) {
 		for (uint32_t key = 0; key < KEYS_MAX; key++)
@@ -481,9 +483,11 @@ ALWAYS_INLINE void loop_consume(const struct transport_calls *calls, struct run 
 	do {
 		uint64_t now;
 
-		stops = 0;
-		for (uint32_t i = 0; i < rounds_between && stops == 0; i++)
-			stops = loop_consume_some(calls, run, &expected, buffer);
+		for (uint32_t i = 0; i < rounds_between && stops >= 0 && stops < stops_due; i++) {
+			int some = loop_consume_some(calls, run, &expected, buffer);
+
+			stops = some < 0 ? some : stops + some;
+		}
 		now = ticks_now();
 		if (start > 0) {
 			meter_read(&meter, now, expected.received);
@@ -492,14 +496,14 @@ ALWAYS_INLINE void loop_consume(const struct transport_calls *calls, struct run 
 			cpu = process_cpu_ns();
 			meter_start(&meter, run, now, expected.received, rounds_between);
 		}
-	} while (stops == 0);
+	} while (stops >= 0 && stops < stops_due);
 	meter_store(&meter, result);
 	result->cpu_window_ticks = start ? ticks_now() - start : 0;
 	result->cpu_ns = process_cpu_ns() - cpu;
 	result->received = expected.received;
 	result->received_sum = expected.sum;
 	/* A batch may have brought other consumers' stop messages. */
-	while (stops > 1) {
+	while (stops > stops_due) {
 		int error = loop_send_stop(calls, run, buffer);
 
 		stops = error < 0 ? error : stops - 1;

@@ -56,6 +56,16 @@ static int make_folder(void)
 	return 0;
 }
 
+static void stop_transports(void)
+{
+	const struct transport *transport;
+
+	for (size_t i = 0; (transport = transport_at(i)); i++) {
+		if (transport->stop)
+			transport->stop();
+	}
+}
+
 static bool measure_turn(struct group *group, uint32_t turn, double seconds)
 {
 	for (uint32_t i = 0; i < group->row_count; i++) {
@@ -127,12 +137,16 @@ static void plan_time(struct settings *settings, uint32_t runs)
 	double budget = settings->quick ? BUDGET_QUICK_SECONDS : BUDGET_SECONDS;
 	double seconds = budget / (runs * settings->repeat + 1) - OVERHEAD_SECONDS;
 
+	settings->spare_seconds = settings->quick ? SPARE_QUICK_SECONDS : SPARE_SECONDS;
+	if (settings->run_seconds > 0) {
+		settings->spare_seconds = 0;
+		return;
+	}
 	if (seconds < RUN_SECONDS_MIN)
 		seconds = RUN_SECONDS_MIN;
 	if (seconds > RUN_SECONDS_MAX)
 		seconds = RUN_SECONDS_MAX;
 	settings->run_seconds = seconds;
-	settings->spare_seconds = settings->quick ? SPARE_QUICK_SECONDS : SPARE_SECONDS;
 }
 
 static void print_list(const struct group *groups, uint32_t count)
@@ -151,11 +165,12 @@ static void usage(FILE *file)
 {
 	fprintf(file,
 		"usage: tenon-bench [--quick] [--row PATTERN] [--json FILE] [--repeat N] "
-		"[--list]\n"
+		"[--seconds S] [--list]\n"
 		"  --quick        fewer rows and repetitions: below two minutes\n"
 		"  --row PATTERN  only rows whose GROUP/ROW matches, or contains, PATTERN\n"
 		"  --json FILE    write the figures as JSON as well\n"
 		"  --repeat N     repetitions of each row, 1 to 64 (default 5, quick 3)\n"
+		"  --seconds S    each for so long, 0.01 to 60 (default: what the time allows)\n"
 		"  --list         print the rows, measure nothing\n"
 		"Exit status: 0; 1 a row has no figure (on a machine with other work to do one may "
 		"not get\na processor in its time: measure it again), or the file cannot be "
@@ -165,13 +180,10 @@ static void usage(FILE *file)
 static int parse(int argc, char **argv, struct settings *settings)
 {
 	static const struct option options[] = {
-		{"quick", no_argument, NULL, 'q'},
-		{"row", required_argument, NULL, 'r'},
-		{"json", required_argument, NULL, 'j'},
-		{"repeat", required_argument, NULL, 'n'},
-		{"list", no_argument, NULL, 'l'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"quick", no_argument, NULL, 'q'},	   {"row", required_argument, NULL, 'r'},
+		{"json", required_argument, NULL, 'j'},	   {"repeat", required_argument, NULL, 'n'},
+		{"seconds", required_argument, NULL, 's'}, {"list", no_argument, NULL, 'l'},
+		{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
 	};
 	unsigned long repeat = 0;
 	char *end = NULL;
@@ -190,8 +202,13 @@ static int parse(int argc, char **argv, struct settings *settings)
 			repeat = strtoul(optarg, &end, 10);
 		else if (option == 'h')
 			usage(stdout);
+		else if (option == 's')
+			settings->run_seconds = strtod(optarg, &end);
 		if (option == 'h')
 			exit(0);
+		if (option == 's' &&
+		    (*end || !(settings->run_seconds >= 0.01 && settings->run_seconds <= 60)))
+			return -EINVAL;
 		if (option == '?' || (option == 'n' && (*end || repeat < 1 || repeat > REPEAT_MAX)))
 			return -EINVAL;
 	}
@@ -270,6 +287,7 @@ int main(int argc, char **argv)
 	if (make_folder() == 0) {
 		status = measure(&settings, groups, count, json);
 		probe_open_clean();
+		stop_transports();
 		remove_folder();
 	}
 	if (json && fclose(json) != 0) {

@@ -18,6 +18,11 @@
 #define TENON_EACH "tenon-fifo tenon-priority tenon-typed"
 #define TENON_EACH_POLL "tenon-fifo:poll tenon-priority:poll tenon-typed:poll"
 #define KERNEL "pipe posix-mq sysv seqpacket"
+#define KERNEL_ALSO "mkfifo dgram"
+/* Libraries of others: those whose callers can poll, and all. */
+#define PEERS_POLLED "boost-mq libqb iceoryx"
+#define PEERS_POLLING "boost-mq:poll libqb:poll iceoryx:poll"
+#define PEERS "zeromq nng nanomsg " PEERS_POLLED
 
 enum often { ALWAYS, ONCE /* not repeated */, THOROUGH /* left out by --quick */ };
 
@@ -43,20 +48,22 @@ struct group_plan {
 static const struct group_plan trips[] = {
 	{"rt-64-poll", "Round trip, 64 bytes, both polling, two CPUs",
 	 TRIP(64, 8, WAIT_POLL, METHOD_COPY), ALWAYS,
-	 "cache-line cache-line-payload spsc mpmc futex " TENON_EACH " " KERNEL " stream"},
+	 "cache-line cache-line-payload spsc mpmc futex " TENON_EACH " " KERNEL
+	 " stream " KERNEL_ALSO " " PEERS_POLLED},
 	{"rt-64-active", "Round trip, 64 bytes, blocking calls, both sides busy, two CPUs",
 	 TRIP(64, 8, WAIT_BLOCK, METHOD_COPY), ALWAYS,
 	 "cache-line:poll cache-line-payload:poll spin-futex futex mpmc " TENON_EACH " " KERNEL
-	 " posix-mq:poll sysv:poll pipe:poll zeromq aeron iceoryx"},
+	 " posix-mq:poll sysv:poll pipe:poll stream " KERNEL_ALSO " " PEERS " " PEERS_POLLING
+	 " aeron"},
 	{"rt-64-asleep", "Round trip, 64 bytes, asleep: 1 ms between messages, two CPUs (medians)",
 	 TRIP(64, 8, WAIT_BLOCK, METHOD_COPY, .gap_ns = 1000000), ALWAYS,
-	 "futex spin-futex " TENON_EACH " " KERNEL},
+	 "futex spin-futex " TENON_EACH " " KERNEL " stream " KERNEL_ALSO " " PEERS},
 	{"rt-64-epoll", "Round trip, 64 bytes, asleep in epoll_wait, two CPUs (medians)",
 	 TRIP(64, 8, WAIT_EPOLL, METHOD_COPY, .gap_ns = 1000000), ALWAYS,
-	 "tenon-fifo tenon-priority pipe posix-mq seqpacket"},
+	 "tenon-fifo tenon-priority pipe posix-mq seqpacket stream " KERNEL_ALSO},
 	{"rt-64-same-cpu", "Round trip, 64 bytes, blocking calls, both on one CPU",
 	 TRIP(64, 8, WAIT_BLOCK, METHOD_COPY, .same_cpu = true), ALWAYS,
-	 "futex " TENON_EACH " " KERNEL " zeromq"},
+	 "futex " TENON_EACH " " KERNEL " stream " KERNEL_ALSO " " PEERS},
 	{"rt-1k-poll", "Round trip, 1 KiB, both polling, two CPUs",
 	 TRIP(1024, 8, WAIT_POLL, METHOD_COPY), ALWAYS, "spsc mpmc tenon-fifo " KERNEL},
 	{"rt-1k-active", "Round trip, 1 KiB, blocking calls, both sides busy, two CPUs",
@@ -67,7 +74,7 @@ static const struct group_plan trips[] = {
 	 TRIP(65536, 2, WAIT_BLOCK, METHOD_COPY), ALWAYS, "spsc:poll tenon-fifo " KERNEL},
 	{"rt-64k-loaned", "Round trip, 64 KiB loaned and taken, two CPUs",
 	 TRIP(65536, 2, WAIT_BLOCK, METHOD_LOAN), ALWAYS,
-	 "cache-line-payload:poll+copy#64 tenon-fifo:poll tenon-fifo iceoryx"},
+	 "cache-line-payload:poll+copy#64 tenon-fifo:poll tenon-fifo iceoryx:poll iceoryx"},
 };
 
 /* The same program with POSIX message queues of the kernel's and of ours. */
@@ -119,11 +126,11 @@ static const struct group_plan faces[] = {
 /* Locks, and what processes wait for each other with. */
 static const struct group_plan syncs[] = {
 	{"sync-lock", "Lock, acquired and released by one process alone", HOLD(1, true), ALWAYS,
-	 "tenon-lock " MUTEXES},
+	 "tenon-lock " MUTEXES " boost-mutex"},
 	{"sync-lock-2", "Lock, acquired and released by two processes at once", HOLD(2, false),
-	 ALWAYS, "tenon-lock " MUTEXES},
+	 ALWAYS, "tenon-lock " MUTEXES " boost-mutex"},
 	{"sync-lock-4", "Lock, acquired and released by four processes at once, two CPUs",
-	 HOLD(4, false), ALWAYS, "tenon-lock " MUTEXES},
+	 HOLD(4, false), ALWAYS, "tenon-lock " MUTEXES " boost-mutex"},
 	{"sync-semaphore", "Semaphore, acquired and released by one process alone", HOLD(1, true),
 	 ALWAYS, "tenon-semaphore tenon-semaphore-undo posix-sem sysv-sem sysv-sem-undo eventfd"},
 	{"sync-rt-active", "Round trip of semaphores and the like, both sides busy, two CPUs",
@@ -216,16 +223,17 @@ static const struct topology_plan topologies[] = {
 	{"1to1", "1 -> 1", 1, 1,
 	 "spsc:poll spsc:poll+batch mpmc:poll mpmc tenon-fifo:poll " TENON_EACH
 	 " tenon-priority*8 tenon-typed*8 tenon-fifo+batch tenon-fifo+loan " KERNEL
-	 " posix-mq@10 posix-mq*8 sysv*8 stream+batch zeromq aeron iceoryx",
+	 " posix-mq@10 posix-mq*8 sysv*8 stream stream+batch " KERNEL_ALSO " " PEERS
+	 " boost-mq*8 " PEERS_POLLING " iceoryx+loan aeron",
 	 "spsc:poll spsc:poll+batch mpmc tenon-fifo:poll tenon-fifo tenon-fifo+batch "
-	 "tenon-fifo+loan " KERNEL " stream zeromq iceoryx"},
+	 "tenon-fifo+loan " KERNEL " stream dgram " PEERS " iceoryx+loan"},
 	{"2to1", "2 -> 1", 2, 1,
 	 "mpmc:poll mpmc tenon-fifo:poll " TENON_EACH " tenon-fifo+batch tenon-fifo+loan " KERNEL
-	 " zeromq",
+	 " " KERNEL_ALSO " " PEERS,
 	 "mpmc tenon-fifo tenon-fifo+batch tenon-fifo+loan seqpacket posix-mq"},
 	{"2to2", "2 -> 2", 2, 2,
 	 "mpmc:poll mpmc tenon-fifo:poll " TENON_EACH " tenon-fifo+batch tenon-fifo+loan " KERNEL
-	 " zeromq",
+	 " " KERNEL_ALSO " " PEERS,
 	 "mpmc tenon-fifo tenon-fifo+batch tenon-fifo+loan seqpacket posix-mq"},
 };
 

@@ -158,6 +158,24 @@ static void report_head(const struct group *group)
 	printf("%s\n", group->rows[0].transport ? " stall %" : "");
 }
 
+/* Of libraries of others, once for each. */
+static void report_settings(const struct group *group)
+{
+	const struct transport *transport;
+
+	for (size_t i = 0; (transport = transport_at(i)); i++) {
+		bool is_measured = false;
+
+		for (uint32_t j = 0; j < group->row_count; j++) {
+			const struct row *row = &group->rows[j];
+
+			is_measured = is_measured || (row->transport == transport && !row->skipped);
+		}
+		if (is_measured && transport->settings)
+			printf("  %s: %s\n", transport->name, transport->settings);
+	}
+}
+
 void report_group(const struct group *group)
 {
 	report_head(group);
@@ -173,6 +191,7 @@ void report_group(const struct group *group)
 		else
 			report_row(group, row);
 	}
+	report_settings(group);
 	printf("  %u repetitions; steal %.1f %%, other processes %.1f %%%s\n", group->sample_count,
 	       100 * group->steal_share, 100 * group->others_share,
 	       group->disturbed ? "  <- DISTURBED: compare with care" : "");
@@ -187,6 +206,8 @@ static void json_row(FILE *file, const struct group *group, const struct row *ro
 
 	fprintf(file, "      {\"row\": \"%s\", \"title\": \"%s\"", row->name,
 		row->probe ? row->probe->title : row->transport->title);
+	if (row->transport && row->transport->settings)
+		fprintf(file, ", \"settings\": \"%s\"", row->transport->settings);
 	if (row->skipped || row->fault[0] || group->sample_count == 0) {
 		fprintf(file, ", \"%s\": \"%s\"}", row->skipped ? "skipped" : "failed",
 			row->skipped ? row->skipped : row->fault);

@@ -132,6 +132,20 @@ static void wait_for_start(struct run_board *board)
 		futex_wait(&board->go, 0);
 }
 
+/* See struct transport. */
+static void linger(struct run_board *board, bool is_sender)
+{
+	uint32_t left;
+
+	if (!is_sender) {
+		add_ordered32(&board->consumers_left, UINT32_MAX);
+		futex_wake(&board->consumers_left, (int)PROCESSES_MAX);
+		return;
+	}
+	while ((left = load_acquire32(&board->consumers_left)) > 0)
+		futex_wait(&board->consumers_left, left);
+}
+
 static void __attribute__((__noreturn__))
 child_main(struct run *run, const struct transport *transport, bool is_sender)
 {
@@ -161,6 +175,10 @@ child_main(struct run *run, const struct transport *transport, bool is_sender)
 		transport->loops->produce(run);
 	else
 		transport->loops->consume(run);
+	if (transport->lingers)
+		linger(run->board, is_sender);
+	if (transport->leave)
+		transport->leave();
 	_exit(0);
 }
 
@@ -273,6 +291,7 @@ static void start(struct run_board *board, const struct shape *shape, uint32_t c
 	else if (shape->pattern == ROUND_TRIP || (shape->pattern == PAIRS && shape->producers == 1))
 		board->plain_ticks = begin + machine_ticks(seconds * (1 - TIMED_SHARE));
 	board->producers_left = shape->producers;
+	board->consumers_left = shape->consumers;
 	store_release32(&board->go, 1);
 	futex_wake(&board->go, (int)count);
 }

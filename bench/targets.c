@@ -135,7 +135,7 @@ struct target {
 		"System V " text " 1->1, 8 KiB", "face-msg-8k-1to1", "sysv" ending, AT_LEAST, 1,  \
 			"sysv"                                                                    \
 	}
-#define PEERS "pipe seqpacket stream posix-mq sysv zeromq iceoryx"
+#define PEERS "pipe seqpacket stream dgram posix-mq sysv zeromq nng nanomsg boost-mq libqb iceoryx"
 
 static const struct target targets[] = {
 	{"FIFO 64 B, active", ACTIVE, "tenon-fifo", AT_MOST, 1.3, "cache-line-payload:poll"},
@@ -204,7 +204,7 @@ static const struct target targets[] = {
 	{"FIFO 1->1 1 MiB, best peer", "one-way-1m-1to1", "tenon-fifo", AT_LEAST, 1, PEERS},
 	{"FIFO 1 MiB loaned, as fast as 1 KiB", "one-way-1m-1to1", "tenon-fifo+loan", AT_LEAST, 0.8,
 	 "one-way-1k-1to1/tenon-fifo+loan"},
-	{"FIFO 1 MiB loaned", "one-way-1m-1to1", "tenon-fifo+loan", AT_LEAST, 8, "iceoryx"},
+	{"FIFO 1 MiB loaned", "one-way-1m-1to1", "tenon-fifo+loan", AT_LEAST, 8, "iceoryx+loan"},
 	{"opening a queue", "cost-open", "tenon-open", AT_MOST_ITSELF, 20000, ""},
 	{"4096 x 64 B queued: memory", MEMORY, "tenon-full-64", AT_MOST, 1, "messages-64"},
 	{"256 x 8 KiB queued: memory", MEMORY, "tenon-full-8k", AT_MOST, 1, "messages-8k"},

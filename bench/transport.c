@@ -16,7 +16,9 @@ static const struct transport *const transports[] = {
 	&transport_futex,
 	&transport_spin_futex,
 	&transport_pipe,
+	&transport_mkfifo,
 	&transport_seqpacket,
+	&transport_dgram,
 	&transport_stream,
 	&transport_posix_mq,
 	&transport_posix_face,
@@ -49,8 +51,13 @@ static const struct transport *const transports[] = {
 	&transport_tenon_semaphore_undo,
 	&transport_tenon_condition,
 	&transport_zeromq,
-	&transport_aeron,
+	&transport_nng,
+	&transport_nanomsg,
+	&transport_libqb,
+	&transport_boost_queue,
+	&transport_boost_mutex,
 	&transport_iceoryx,
+	&transport_aeron,
 };
 
 const struct transport *transport_at(size_t index)
@@ -83,22 +90,34 @@ int link_map(struct link *link, size_t bytes)
 	return 0;
 }
 
-/* Peers that the targets name and this program does not measure: their rows say so. */
+/*
+ * Rivals whose library was not there when this program was built: their rows say so.  Where it was,
+ * the definition in transport_NAME.c takes the place of the one here.
+ */
 static const char *refuse_unpackaged(const struct shape *shape)
 {
 	(void)shape;
 	return "not a package of Debian";
 }
 
-static const char *refuse_unwritten(const struct shape *shape)
-{
-	(void)shape;
-	return "has no transport in this program";
-}
+#define ABSENT(id, name_, title_, packages)                                                \
+	static const char *refuse_##id(const struct shape *shape)                          \
+	{                                                                                  \
+		(void)shape;                                                               \
+		return "built without " packages " (scripts/setup bench, and make clean)"; \
+	}                                                                                  \
+	const struct transport transport_##id __attribute__((__weak__)) = {                \
+		.name = (name_), .title = (title_), .refuse = refuse_##id};
+
+ABSENT(zeromq, "zeromq", "ZeroMQ ipc", "libzmq3-dev")
+ABSENT(nng, "nng", "nng ipc", "libnng-dev")
+ABSENT(nanomsg, "nanomsg", "nanomsg ipc", "libnanomsg-dev")
+ABSENT(libqb, "libqb", "libqb ring buffer", "libqb-dev")
+ABSENT(boost_queue, "boost-mq", "Boost.Interprocess message_queue",
+       "libboost-dev or a C++ compiler to go with the C compiler")
+ABSENT(boost_mutex, "boost-mutex", "Boost.Interprocess named_mutex",
+       "libboost-dev or a C++ compiler to go with the C compiler")
+ABSENT(iceoryx, "iceoryx", "iceoryx", "iceoryx and libiceoryx-binding-c-dev")
 
 const struct transport transport_aeron = {
 	.name = "aeron", .title = "Aeron IPC", .refuse = refuse_unpackaged};
-const struct transport transport_iceoryx = {
-	.name = "iceoryx", .title = "iceoryx", .refuse = refuse_unpackaged};
-const struct transport transport_zeromq = {
-	.name = "zeromq", .title = "ZeroMQ ipc", .refuse = refuse_unwritten};

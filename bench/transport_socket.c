@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * AF_UNIX socket pairs: SOCK_SEQPACKET, a message a packet; and SOCK_STREAM, one message at a time
- * or with user-side batching, where a batch is one write and one read brings what there is.
+ * AF_UNIX socket pairs: SOCK_SEQPACKET and SOCK_DGRAM, a message a packet; and SOCK_STREAM, one message
+ * at a time or with user-side batching, where a batch is one write and one read brings what there is.
+ *
+ * How many datagrams may wait is the system's limit net.unix.max_dgram_qlen, and no option.
  */
 
 #include <sys/socket.h>
@@ -12,7 +14,7 @@
 
 #define SOCKET_BYTES_MIN (256u << 10)
 
-static const char *refuse_seqpacket(const struct shape *shape)
+static const char *refuse_packets(const struct shape *shape)
 {
 	return shape->method != METHOD_COPY ? "one at a time, copied" : NULL;
 }
@@ -47,18 +49,23 @@ static int seqpacket_create(struct link *link)
 	return create(link, SOCK_SEQPACKET);
 }
 
+static int dgram_create(struct link *link)
+{
+	return create(link, SOCK_DGRAM);
+}
+
 static int stream_create(struct link *link)
 {
 	return create(link, SOCK_STREAM);
 }
 
-ALWAYS_INLINE int seqpacket_send(struct link *link, void *message, size_t bytes, uint64_t key)
+ALWAYS_INLINE int packet_send(struct link *link, void *message, size_t bytes, uint64_t key)
 {
 	(void)key;
 	return send(link->write_fd, message, bytes, 0) < 0 ? -errno : 0;
 }
 
-ALWAYS_INLINE int seqpacket_receive(struct link *link, void *buffer, size_t bytes)
+ALWAYS_INLINE int packet_receive(struct link *link, void *buffer, size_t bytes)
 {
 	ssize_t result = recv(link->read_fd, buffer, bytes, 0);
 
@@ -107,22 +114,28 @@ ALWAYS_INLINE int stream_receive_batch(struct link *link, void *buffer, size_t b
 	return (int)((size_t)result / bytes);
 }
 
-static const struct transport_calls seqpacket_calls = {.send = seqpacket_send,
-						       .receive = seqpacket_receive};
+static const struct transport_calls packet_calls = {.send = packet_send, .receive = packet_receive};
 static const struct transport_calls stream_calls = {.send = stream_send,
 						    .receive = stream_receive,
 						    .send_batch = stream_send_batch,
 						    .receive_batch = stream_receive_batch};
-TRANSPORT_LOOPS(seqpacket)
+TRANSPORT_LOOPS(packet)
 TRANSPORT_LOOPS(stream)
 
 const struct transport transport_seqpacket = {.name = "seqpacket",
 					      .title = "AF_UNIX seqpacket",
-					      .refuse = refuse_seqpacket,
+					      .refuse = refuse_packets,
 					      .create = seqpacket_create,
 					      .readable_fd = descriptor_readable,
 					      .destroy = descriptor_close,
-					      .loops = &seqpacket_loops};
+					      .loops = &packet_loops};
+const struct transport transport_dgram = {.name = "dgram",
+					  .title = "AF_UNIX datagrams",
+					  .refuse = refuse_packets,
+					  .create = dgram_create,
+					  .readable_fd = descriptor_readable,
+					  .destroy = descriptor_close,
+					  .loops = &packet_loops};
 const struct transport transport_stream = {.name = "stream",
 					   .title = "AF_UNIX stream",
 					   .refuse = refuse_stream,

@@ -9,7 +9,8 @@
 extern const struct transport transport_cache_line, transport_cache_line_payload;
 extern const struct transport transport_spsc, transport_mpmc;
 extern const struct transport transport_futex, transport_spin_futex;
-extern const struct transport transport_pipe, transport_seqpacket, transport_stream;
+extern const struct transport transport_pipe, transport_mkfifo;
+extern const struct transport transport_seqpacket, transport_dgram, transport_stream;
 extern const struct transport transport_posix_mq, transport_sysv;
 extern const struct transport transport_posix_face, transport_posix_face_unpolled;
 extern const struct transport transport_posix_preload;
@@ -27,6 +28,9 @@ extern const struct transport transport_sysv_shm_preload;
 extern const struct transport transport_tenon_lock, transport_tenon_event;
 extern const struct transport transport_tenon_semaphore, transport_tenon_semaphore_undo;
 extern const struct transport transport_tenon_condition;
-extern const struct transport transport_zeromq, transport_aeron, transport_iceoryx;
+/* Libraries of others; those that were not there at the build are defined in transport.c. */
+extern const struct transport transport_zeromq, transport_nng, transport_nanomsg;
+extern const struct transport transport_libqb, transport_iceoryx, transport_aeron;
+extern const struct transport transport_boost_queue, transport_boost_mutex;
 
 #endif
