@@ -29,7 +29,8 @@
  * tenon_sysv_credentials() afterwards; <tenon/compat/unistd.h> and `tenon run` do that for it.
  *
  * Signals.  Calls that wait end with EINTR when a handler has run, also if it was installed with
- * SA_RESTART.  None is async-signal-safe; see tenon/posix.h about handlers that call in.
+ * SA_RESTART.  None is async-signal-safe; see tenon/posix.h about handlers that call in.  Whom a
+ * handler takes out of a call with siglongjmp(3) counts as waiting until its process ends.
  *
  * Threads and forks.  All calls are thread-safe.  msgsnd and msgrcv are cancellation points.  A
  * child of fork(2) has its parent's attached memory, and no undo counts.

@@ -138,10 +138,12 @@ int cli_queue_open(char name[static 258], uint32_t flags, uint32_t wanted,
 
 /* namespace.c */
 
-/* The namespace in use, for messages; whether somebody has chosen it; and whether it is missing. */
+/* The namespace in use, for messages; whether somebody has chosen it; whether it is missing; and
+ * whether the caller may make files there, but remove only its own. */
 const char *cli_namespace(void);
 bool cli_namespace_is_named(void);
 bool cli_namespace_is_missing(void);
+bool cli_namespace_is_sticky(void);
 
 /* What to do if it is missing. */
 const char *cli_namespace_remedy(void);

@@ -223,6 +223,11 @@ static void report_denied(const struct cli_kind *kind, const char *name)
 	else if (cli_namespace_is_missing())
 		cli_kind_warn(kind, name, "permission denied: the folder '%s' cannot be made; %s",
 			      cli_namespace(), cli_namespace_remedy());
+	else if (cli_current == &cli_command_rm && cli_namespace_is_sticky())
+		cli_kind_warn(kind, name,
+			      "permission denied: from '%s' only a file's owner removes it; 'ls -l "
+			      "%s' shows who that is",
+			      cli_namespace(), cli_namespace());
 	/* Whoever may open a queue may still not make there what is needed to poll it. */
 	else if (cli_current == &cli_command_rm || error == -ENOENT ||
 		 (cli_current == &cli_command_work && !error))

@@ -36,6 +36,14 @@ bool cli_namespace_is_missing(void)
 	return access(cli_namespace(), F_OK) && errno == ENOENT;
 }
 
+bool cli_namespace_is_sticky(void)
+{
+	struct stat information;
+
+	return !stat(cli_namespace(), &information) && information.st_mode & S_ISVTX &&
+	       !faccessat(AT_FDCWD, cli_namespace(), W_OK | X_OK, AT_EACCESS);
+}
+
 bool cli_is_on_disk(const char *path)
 {
 	struct statfs information;

@@ -304,6 +304,8 @@ def test_permission(namespace):
     namespace.run('rm', 'l', status=4, error=f"'ls -ld {namespace.path}' shows", **nobody)
     namespace.run('lock', 'new', 'true', status=4, **nobody,
                   error="lock '/new': permission denied: you may not make or remove anything in")
+    os.chmod(namespace.path, 0o1777)
+    namespace.run('rm', 'l', status=4, error="only a file's owner removes it", **nobody)
 
 
 if __name__ == '__main__':
