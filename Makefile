@@ -9,6 +9,7 @@
 #	make bench      measures against the kernel's own IPC, and against libraries that are there
 #	                (scripts/setup bench installs them; BENCH=--help)
 #	make bench-quick  the same within two minutes
+#	make bench-html BENCH=--quick  and a page with plots, $(BUILD)/bench.html, for a browser
 #	make soak       200,000 random kills, and then as many hours as SOAK_HOURS=1 says of everything else
 #	make soak-kills only the random kills
 #	make soak-all   every instruction of every scenario, every value of every word: days
@@ -51,6 +52,11 @@ bench: all
 bench-quick: all
 	@$(BUILD)/bench/tenon-bench --quick $(BENCH)
 
+# A row that failed is in the page, too.
+bench-html: all
+	@$(BUILD)/bench/tenon-bench --json $(BUILD)/bench.json $(BENCH); status=$$?; \
+		scripts/bench_report.py $(BUILD)/bench.json $(BUILD)/bench.html && exit $$status
+
 soak soak-kills soak-all:
 	@scripts/setup check
 	@SOAK_HOURS=$(SOAK_HOURS) scripts/check $@
@@ -74,4 +80,4 @@ format:
 clean:
 	rm -rf $(BUILD) build-check
 
-.PHONY: all demo check bench bench-quick soak soak-kills soak-all fuzz coverage install format clean
+.PHONY: all demo check bench bench-quick bench-html soak soak-kills soak-all fuzz coverage install format clean

@@ -33,7 +33,7 @@ enum wait_mode { WAIT_POLL, WAIT_BLOCK, WAIT_EPOLL };
 enum method { METHOD_COPY, METHOD_BATCH, METHOD_LOAN };
 
 #define BATCH_MAX 32u
-#define PROCESSES_MAX 4u
+#define PROCESSES_MAX 16u
 #define KEYS_MAX 8u
 
 /* How a row uses its transport. */

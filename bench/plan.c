@@ -14,7 +14,7 @@
 #include "bench.h"
 #include "machine.h"
 
-#define GROUPS_MAX 64u
+#define GROUPS_MAX 96u
 #define TENON_EACH "tenon-fifo tenon-priority tenon-typed"
 #define TENON_EACH_POLL "tenon-fifo:poll tenon-priority:poll tenon-typed:poll"
 #define KERNEL "pipe posix-mq sysv seqpacket"
@@ -203,6 +203,33 @@ static const struct group_plan costs[] = {
 		 "tenon-lease"},
 };
 
+/* Rows that are compared with the first of their kind. */
+static const struct group_plan growths[] = {
+	{"growth-messages", "A message sent and one received, by how many are queued",
+	 .rows = "fifo-1 fifo-1000 fifo-100000 fifo-1000000 priority-1 priority-1000 "
+		 "priority-100000 priority-1000000 typed-1 typed-1000 typed-100000 typed-1000000",
+	 .often = THOROUGH},
+	{"growth-objects", "A message sent and one received, by how many queues are open",
+	 .rows = "objects-1 objects-100 objects-1000 objects-10000", .often = THOROUGH},
+	{"growth-processes", "A message sent and one received, by how many processes are attached",
+	 .rows = "processes-1 processes-16 processes-256 processes-1000", .often = THOROUGH},
+};
+
+#define SCALES "mpmc tenon-fifo tenon-fifo+batch pipe posix-mq sysv seqpacket boost-mq"
+#define SCALE(producers_, consumers_)                                            \
+	{                                                                        \
+		"scale-" #producers_ "to" #consumers_,                           \
+			"One way, 64 bytes, " #producers_ " -> " #consumers_     \
+			" processes, two CPUs",                                  \
+			FLOW(64, 1024, producers_, consumers_), THOROUGH, SCALES \
+	}
+
+/* Up to 16 processes; 1 -> 1 and 2 -> 2 stand in topologies. */
+static const struct group_plan scales[] = {
+	SCALE(4, 1), SCALE(8, 1),  SCALE(15, 1), SCALE(1, 4),
+	SCALE(1, 8), SCALE(1, 15), SCALE(4, 4),	 SCALE(8, 8),
+};
+
 struct size_plan {
 	const char *name, *title;
 	uint32_t bytes, depth;
@@ -378,6 +405,8 @@ uint32_t plan_make(const struct settings *settings, struct group **ret_groups)
 			add_group(groups, &count, &plan, settings);
 		}
 	}
+	for (size_t i = 0; i < COUNT(scales); i++)
+		add_group(groups, &count, &scales[i], settings);
 	for (size_t i = 0; i < COUNT(faces); i++)
 		add_group(groups, &count, &faces[i], settings);
 	for (size_t i = 0; i < COUNT(syncs); i++)
@@ -386,6 +415,8 @@ uint32_t plan_make(const struct settings *settings, struct group **ret_groups)
 		add_group(groups, &count, &sysv_faces[i], settings);
 	for (size_t i = 0; i < COUNT(costs); i++)
 		add_group(groups, &count, &costs[i], settings);
+	for (size_t i = 0; i < COUNT(growths); i++)
+		add_group(groups, &count, &growths[i], settings);
 	*ret_groups = groups;
 	return count;
 }

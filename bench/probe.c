@@ -14,7 +14,8 @@
 
 const struct probe *probe_find(const char *name, size_t length)
 {
-	const struct probe *const lists[] = {probes_open, probes_memory, probes_idle, probes_death};
+	const struct probe *const lists[] = {probes_open, probes_memory, probes_idle, probes_death,
+					     probes_growth};
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		for (const struct probe *probe = lists[i]; probe->name; probe++) {

@@ -10,7 +10,8 @@
 
 #include "bench.h"
 
-extern const struct probe probes_open[], probes_memory[], probes_idle[], probes_death[];
+extern const struct probe probes_open[], probes_memory[], probes_idle[], probes_death[],
+	probes_growth[];
 
 /* Says what went wrong, unless the result is 0 or more, and gives the result back. */
 int probe_check(struct run *run, const char *what, int result);

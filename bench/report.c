@@ -198,6 +198,19 @@ void report_group(const struct group *group)
 	fflush(stdout);
 }
 
+/* Shares of the events, and within which time they were over. */
+static void json_distribution(FILE *file, const struct row *row)
+{
+	static const double shares[] = {0,   0.01, 0.05, 0.1,	0.25,	0.5,	 0.75,
+					0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999, 1};
+
+	fprintf(file, ", \"distribution_us\": [");
+	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
+		fprintf(file, "%s[%g, %.3f]", i ? ", " : "", shares[i],
+			quantile_us(row, shares[i]));
+	fprintf(file, "]");
+}
+
 /* Only our own texts are printed, and none holds a quote; errors of the system do not either. */
 static void json_row(FILE *file, const struct group *group, const struct row *row)
 {
@@ -222,9 +235,13 @@ static void json_row(FILE *file, const struct group *group, const struct row *ro
 	if (row->unit == UNIT_PAIRS)
 		fprintf(file, ", \"parts\": [%.4f, %.4f]", median_part(group, row, false),
 			median_part(group, row, true));
-	if (row->trips.count > 0)
-		fprintf(file, ", \"p50_us\": %.3f, \"p99_9_us\": %.3f, \"max_us\": %.3f",
-			quantile_us(row, 0.5), quantile_us(row, 0.999), quantile_us(row, 1.0));
+	if (row->trips.count > 0) {
+		fprintf(file, ", \"p50_us\": %.3f, \"p99_us\": %.3f", quantile_us(row, 0.5),
+			quantile_us(row, 0.99));
+		fprintf(file, ", \"p99_9_us\": %.3f, \"max_us\": %.3f", quantile_us(row, 0.999),
+			quantile_us(row, 1.0));
+		json_distribution(file, row);
+	}
 	fprintf(file, ", \"samples\": [");
 	for (uint32_t i = 0; i < count; i++)
 		fprintf(file, "%s%.3f", i ? ", " : "", row->samples[i].figure);
@@ -242,8 +259,10 @@ void report_json(FILE *file, const struct group *groups, uint32_t count,
 	for (uint32_t i = 0; i < count; i++) {
 		const struct group *group = &groups[i];
 
-		fprintf(file, "    {\"group\": \"%s\", \"unit\": \"%s\", \"steal\": %.4f, ",
-			group->name, units[group->rows[0].unit], group->steal_share);
+		fprintf(file, "    {\"group\": \"%s\", \"title\": \"%s\", ", group->name,
+			group->title);
+		fprintf(file, "\"unit\": \"%s\", \"steal\": %.4f, ", units[group->rows[0].unit],
+			group->steal_share);
 		fprintf(file, "\"others\": %.4f, \"disturbed\": %s, \"rows\": [\n",
 			group->others_share, group->disturbed ? "true" : "false");
 		for (uint32_t j = 0; j < group->row_count; j++) {

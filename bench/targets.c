@@ -34,6 +34,11 @@ struct target {
 	{                                                                            \
 		text ": CPU", "cost-idle", row, AT_MOST_CPU, 0, ""                   \
 	}
+/* More than the caches hold has to come from memory; there is no more work than with one. */
+#define GROWTH(text, group, row, with_one)               \
+	{                                                \
+		text, group, row, AT_MOST, 1.5, with_one \
+	}
 #define SYNC_ACTIVE "sync-rt-active"
 #define SYNC_SAME "sync-rt-same-cpu"
 #define REMARK(text, group, row, rival)             \
@@ -224,6 +229,11 @@ static const struct target targets[] = {
 	{"peer dies in a call, priority", DEATH, "tenon-in-call-priority", AT_MOST_MORE, 1e5,
 	 "wake-robust"},
 	{"peer dies with a lease", DEATH, "tenon-lease", AT_MOST_MORE, 1e5, "wake-pipe"},
+	GROWTH("FIFO, 1,000,000 queued", "growth-messages", "fifo-1000000", "fifo-1"),
+	GROWTH("priority, 1,000,000 queued", "growth-messages", "priority-1000000", "priority-1"),
+	GROWTH("typed, 1,000,000 queued", "growth-messages", "typed-1000000", "typed-1"),
+	GROWTH("10,000 queues open", "growth-objects", "objects-10000", "objects-1"),
+	GROWTH("1,000 processes attached", "growth-processes", "processes-1000", "processes-1"),
 	{"lock, alone", "sync-lock", "tenon-lock", AT_MOST, 1.5, "mutex"},
 	{"lock, alone", "sync-lock", "tenon-lock", AT_MOST, 1, "mutex-robust"},
 	{"lock, two processes", "sync-lock-2", "tenon-lock", AT_LEAST, 1, "mutex-robust"},

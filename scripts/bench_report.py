@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Makes a page with plots, for a browser, of what tenon-bench --json has written."""
+
+import argparse
+import html
+import io
+import json
+import os
+import re
+import sys
+
+# Debian's Python has Debian's modules, whichever comes first in PATH.
+DEBIAN_PYTHON = '/usr/bin/python3'
+
+try:
+    import matplotlib
+    matplotlib.use('svg')
+    matplotlib.rcParams['svg.fonttype'] = 'none'
+    from matplotlib import pyplot
+except ImportError:
+    if os.path.realpath(sys.executable) != os.path.realpath(DEBIAN_PYTHON) and os.access(DEBIAN_PYTHON, os.X_OK):
+        os.execv(DEBIAN_PYTHON, [DEBIAN_PYTHON] + sys.argv)
+    sys.exit("bench_report: Matplotlib is not there; 'scripts/setup bench' installs python3-matplotlib")
+
+STYLE = '''
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; background: #fff; }
+h1, h2, h3 { line-height: 1.2; } h2 { margin-top: 3rem; border-bottom: 1px solid #ccc; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1rem 0; font-size: .9rem; }
+th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #e4e4e4; } th { background: #f4f4f4; }
+th:first-child, td:first-child, td.text, th.text { text-align: left; }
+tr.ours td:first-child { font-weight: 600; } .met { color: #0a6b2d; } .missed { color: #a3200d; font-weight: 600; }
+.note { color: #555; } .disturbed { color: #a3200d; } svg { max-width: 100%; height: auto; } details { margin: .5rem 0; }
+summary { cursor: pointer; font-weight: 600; }
+'''
+OURS = '#c2410c'
+OTHERS = ('#1d4ed8', '#0f766e', '#7c3aed', '#4d7c0f', '#be185d', '#0369a1', '#92400e', '#475569', '#15803d', '#9333ea')
+DISTRIBUTIONS = ('rt-64-poll', 'rt-64-active', 'rt-64-asleep', 'rt-64-epoll', 'rt-64-same-cpu', 'rt-64k-active')
+SIZES = (('64', 64), ('1k', 1 << 10), ('8k', 1 << 13), ('64k', 1 << 16), ('1m', 1 << 20))
+UNITS = {'ns': ('µs', 1e-3), 'messages/s': ('million messages/s', 1e-6), 'pairs/s': ('million pairs/s', 1e-6),
+         'bytes': ('KiB', 1 / 1024), 'switches/s': ('switches/s', 1)}
+
+
+def is_ours(row):
+    return re.match(r'tenon|.*-(face|preload)|fifo-|priority-|typed-|objects-|processes-', row) is not None
+
+
+def measured(group):
+    return [row for row in group['rows'] if 'median' in row]
+
+
+class Colours:
+    """Each row has its own, ours the first one, and lines that are not solid when there are several."""
+
+    def __init__(self):
+        self.others, self.ours = {}, {}
+
+    def of(self, row):
+        kept = self.ours if is_ours(row) else self.others
+        number = kept.setdefault(row, len(kept))
+        if is_ours(row):
+            return {'color': OURS, 'linestyle': ('-', '--', ':', '-.')[number % 4], 'linewidth': 2.2}
+        return {'color': OTHERS[number % len(OTHERS)], 'linestyle': ('-', '--')[number // len(OTHERS) % 2], 'linewidth': 1.2}
+
+
+def svg(figure):
+    text = io.StringIO()
+    figure.tight_layout()
+    figure.savefig(text, format='svg', metadata={'Date': None})
+    pyplot.close(figure)
+    return text.getvalue()[text.getvalue().index('<svg'):]
+
+
+def canvas(title, across, up, height=5.0):
+    figure, axes = pyplot.subplots(figsize=(10, height))
+    axes.set_title(title)
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.grid(True, which='major', color='#e4e4e4')
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def legend(axes):
+    axes.legend(loc='center left', bbox_to_anchor=(1.0, 0.5), fontsize='small', frameon=False)
+
+
+def plot_distribution(group):
+    """Times over the share of the trips that took longer, both logarithmic."""
+    rows = [row for row in measured(group) if 'distribution_us' in row]
+    if not rows:
+        return ''
+    figure, axes = canvas(group['title'], 'share of the round trips', 'µs')
+    colours = Colours()
+    for row in rows:
+        points = [(max(1 - share, 1e-6), time) for share, time in row['distribution_us'] if share > 0 and time > 0]
+        axes.plot(*zip(*points), label=row['row'], **colours.of(row['row']))
+    axes.set_xscale('log')
+    axes.set_yscale('log')
+    axes.invert_xaxis()
+    axes.set_xticks([0.5, 0.1, 0.01, 0.001, 0.0001, 0.00001], ['50 %', '90 %', '99 %', '99.9 %', '99.99 %', '99.999 %'])
+    axes.minorticks_off()
+    legend(axes)
+    return svg(figure)
+
+
+def lines(title, across, up, points, logarithmic=(True, True), ticks=None):
+    """`points`: of each row a list of pairs."""
+    figure, axes = canvas(title, across, up)
+    colours = Colours()
+    for row, pairs in points.items():
+        if len(pairs) > 1:
+            axes.plot(*zip(*sorted(pairs)), marker='o', markersize=3, label=row, **colours.of(row))
+    if logarithmic[0]:
+        axes.set_xscale('log', base=2)
+    if logarithmic[1]:
+        axes.set_yscale('log')
+    if ticks:
+        axes.set_xticks(*zip(*ticks))
+    axes.minorticks_off()
+    legend(axes)
+    return svg(figure)
+
+
+def gather(groups, names, scale):
+    points = {}
+    for name, place in names:
+        for row in measured(groups[name]) if name in groups else ():
+            points.setdefault(row['row'], []).append((place, row['median'] * scale(place)))
+    return {row: pairs for row, pairs in points.items() if len(pairs) > 1}
+
+
+def plot_sizes(groups):
+    names = [(f'one-way-{word}-1to1', size) for word, size in SIZES]
+    ticks = [(size, word) for word, size in SIZES]
+    bytes_a_second = gather(groups, names, lambda size: size / 1e9)
+    if not bytes_a_second:
+        return ''
+    return lines('One way, 1 → 1', 'bytes of a message', 'GB/s', bytes_a_second, ticks=ticks)
+
+
+def plot_scaling(groups):
+    text = ''
+    for title, pattern in (('Many producers, one consumer', r'-(\d+)to1$'), ('One producer, many consumers', r'-1to(\d+)$'),
+                           ('As many of each', r'-(\d+)to\1$')):
+        names = []
+        for name in groups:
+            found = re.search(pattern, name)
+            if found and (name.startswith('scale-') or name.startswith('one-way-64-')):
+                names.append((name, int(found.group(1)) * 2 if 'each' in title else int(found.group(1)) + 1))
+        points = gather(groups, names, lambda _: 1e-6)
+        if points:
+            text += lines(f'One way, 64 bytes: {title.lower()}', 'processes', 'million messages/s', points,
+                          logarithmic=(True, False), ticks=sorted({(place, str(place)) for _, place in names}))
+    return text
+
+
+def plot_growth(groups):
+    text = ''
+    for name in ('growth-messages', 'growth-objects', 'growth-processes'):
+        points = {}
+        for row in measured(groups[name]) if name in groups else ():
+            kind, count = row['row'].rsplit('-', 1)
+            points.setdefault(f'{kind}-', []).append((int(count), row['median'] / 1e3))
+        if points:
+            figure, axes = canvas(groups[name]['title'], 'how many', 'µs', 4.0)
+            colours = Colours()
+            for kind, pairs in points.items():
+                axes.plot(*zip(*sorted(pairs)), marker='o', markersize=4, label=kind.rstrip('-'), **colours.of(kind))
+            axes.set_xscale('log')
+            axes.set_ylim(bottom=0)
+            legend(axes)
+            text += svg(figure)
+    return text
+
+
+def cell(value, css=''):
+    return f'<td class="{css}">{html.escape(str(value))}</td>'
+
+
+def number(value):
+    return '0' if value == 0 else f'{value:,.0f}' if abs(value) >= 1000 else f'{value:.3g}'
+
+
+def table_of_targets(targets):
+    rows = []
+    for target in targets:
+        if 'skipped' in target:
+            result, word, css = target['skipped'], '–', 'note'
+        else:
+            result = f"{number(target['result'])} ({number(target['low'])}–{number(target['high'])})"
+            word, css = ('met', 'met') if target['met'] else ('missed', 'missed')
+            if target.get('remark'):
+                word, css = ('faster' if target['met'] else 'slower'), 'note'
+        rows.append('<tr>' + cell(target['what']) + cell(target['row'], 'text') + cell(target['rival'] or '–', 'text') +
+                    cell(f"{target['bound']} {number(target['target'])}") + cell(result) + cell(word, css) + '</tr>')
+    return ('<table><tr><th>what</th><th class="text">row</th><th class="text">against</th><th>target</th>'
+            '<th>result (low–high)</th><th></th></tr>' + ''.join(rows) + '</table>')
+
+
+def table_of_group(group):
+    unit, scale = UNITS[group['unit']]
+    rows, settings = [], {}
+    for row in group['rows']:
+        css = 'ours' if is_ours(row['row']) else ''
+        if 'settings' in row:
+            settings[row['title'].split(',')[0]] = row['settings']
+        if 'median' not in row:
+            why = row.get('skipped') or row.get('failed') or 'not measured'
+            rows.append(f'<tr class="{css}">' + cell(row['row']) + f'<td class="note text" colspan="8">{html.escape(why)}</td></tr>')
+            continue
+        rows.append(f'<tr class="{css}">' + cell(row['row']) + cell(number(row['median'] * scale)) +
+                    cell(f"{number(row['min'] * scale)}–{number(row['max'] * scale)}") +
+                    ''.join(cell(number(row[name]) if name in row else '') for name in ('p50_us', 'p99_us', 'p99_9_us', 'max_us')) +
+                    cell('+'.join(f'{100 * share:.0f}' for share in row['cpu_share'])) + cell(row['title'], 'text note') + '</tr>')
+    note = (f"steal {100 * group['steal']:.1f} %, other processes {100 * group['others']:.1f} %"
+            + (': <span class="disturbed">disturbed, compare with care</span>' if group['disturbed'] else ''))
+    note += ''.join(f'<br>{html.escape(name)}: {html.escape(text)}' for name, text in settings.items())
+    return (f"<details><summary>{html.escape(group['title'])} <span class=note>{group['group']}</span></summary>"
+            f'<table><tr><th>row</th><th>{unit}</th><th>low–high</th><th>p50 µs</th><th>p99</th><th>p99.9</th><th>max</th>'
+            f'<th>CPU %</th><th></th></tr>{"".join(rows)}</table><p class=note>{note}</p></details>')
+
+
+def page(data):
+    groups = {group['group']: group for group in data['groups']}
+    judged = [target for target in data['targets'] if 'met' in target and not target.get('remark')]
+    met = sum(target['met'] for target in judged)
+    disturbed = sum(group['disturbed'] for group in data['groups'])
+    machine = data['machine']
+    parts = [
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
+        f'<title>Tenon: how fast it is here</title><style>{STYLE}</style></head><body><h1>Tenon: how fast it is here</h1>',
+        f"<p>{html.escape(machine['cpu'])}, Linux {html.escape(machine['kernel'])}, {machine['cpus']} CPUs; "
+        f"{data['run_seconds']:.2f} s a repetition. {met} of {len(judged)} targets met; {disturbed} of {len(groups)} groups "
+        'disturbed. How it is measured: docs/BENCHMARKS.md.</p>']
+    for title, text in (('How long a round trip takes', ''.join(plot_distribution(groups[name]) for name in DISTRIBUTIONS
+                                                                if name in groups)),
+                        ('Throughput over the size of messages', plot_sizes(groups)),
+                        ('Throughput over the number of processes', plot_scaling(groups)),
+                        ('What is there already does not count', plot_growth(groups)),
+                        ('Targets', table_of_targets(data['targets']) if data['targets'] else ''),
+                        ('All figures', ''.join(map(table_of_group, data['groups'])))):
+        if text:
+            parts.append(f'<h2>{title}</h2>{text}')
+    return '\n'.join(parts) + '</body></html>\n'
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('json', help='what tenon-bench --json has written')
+    parser.add_argument('html', help='the page to be written')
+    arguments = parser.parse_args()
+    try:
+        with open(arguments.json, encoding='utf-8') as file:
+            data = json.load(file)
+        text = page(data)
+        with open(arguments.html, 'w', encoding='utf-8') as file:
+            file.write(text)
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(f'bench_report: {arguments.json}: {error!r}')
+
+
+if __name__ == '__main__':
+    main()
