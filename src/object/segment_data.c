@@ -164,7 +164,16 @@ static bool was_named(const struct tenon_segment *segment, int fd)
 	       memcmp(target + (size_t)bytes - length, file_name, length) == 0;
 }
 
-/* From one who has it attached.  Nothing that the numbers may lead to is opened before it is looked at. */
+/* Whether it has lost its memory already, and with that, or soon, its descriptors. */
+static bool is_dying(int pid)
+{
+	char path[PATH_BYTES], target;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	return readlink(path, &target, 1) < 0 && errno == ENOENT;
+}
+
+/* From one who has it attached.  Nothing that the numbers may lead to is opened before it is looked at.  -ESRCH: he is dying. */
 static int find_at(struct tenon_segment *segment, const struct tni_participant *entry, int access,
 		   int *ret_fd)
 {
@@ -177,7 +186,9 @@ static int find_at(struct tenon_segment *segment, const struct tni_participant *
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, number);
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
-		return errno == EPERM ? -EACCES : -errno;
+		return errno == EPERM			  ? -EACCES
+		       : errno == ENOENT && is_dying(pid) ? -ESRCH
+							  : -errno;
 	if (!was_named(segment, fd)) {
 		close(fd);
 		return -ENOENT;
@@ -190,7 +201,7 @@ static int find_at(struct tenon_segment *segment, const struct tni_participant *
 	return result;
 }
 
-/* -EIDRM: nobody has it; -EAGAIN: somebody who was just about to let it go. */
+/* -EIDRM: nobody has it; -EAGAIN: somebody who was just about to let it go; -ESRCH: who is dying. */
 static int find_at_others_once(struct tenon_segment *segment, int access, int *ret_fd)
 {
 	struct tni_object *object = &segment->object;
@@ -207,8 +218,10 @@ static int find_at_others_once(struct tenon_segment *segment, int access, int *r
 		one = find_at(segment, entry, access, ret_fd);
 		if (one == 0 || one == -EIO)
 			return one;
-		if (one == -EACCES || result == -EIDRM)
-			result = one == -EACCES ? -EACCES : -EAGAIN;
+		if (one == -EACCES || one == -ESRCH)
+			result = result == -EACCES ? result : one;
+		else if (result == -EIDRM)
+			result = -EAGAIN;
 	}
 	return result;
 }
@@ -217,13 +230,16 @@ static int find_at_others_once(struct tenon_segment *segment, int access, int *r
  * before the kernel has dropped the lock by which it is known to live; that takes it a moment. */
 static int find_at_others(struct tenon_segment *segment, int access, int *ret_fd)
 {
-	int result = find_at_others_once(segment, access, ret_fd);
+	int result = -EAGAIN;
 
-	for (int attempts = 1; result == -EAGAIN && attempts < ATTEMPTS; attempts++) {
-		nanosleep(&(struct timespec){.tv_nsec = DYING_NS}, NULL);
+	for (int attempts = 0; attempts < ATTEMPTS; attempts++) {
 		result = find_at_others_once(segment, access, ret_fd);
+		if (result == -ESRCH)
+			nanosleep(&(struct timespec){.tv_nsec = DYING_NS}, NULL);
+		else if (result != -EAGAIN)
+			return result;
 	}
-	return result == -EAGAIN ? -EACCES : result;
+	return -EACCES;
 }
 
 int tni_segment_find_data(struct tenon_segment *segment, int access, int *ret_fd)
