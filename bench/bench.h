@@ -206,6 +206,9 @@ bool run_row(struct row *row, uint32_t sample, double seconds);
 double row_median(const struct group *group, const struct row *row);
 double row_cpu_share(const struct group *group, const struct row *row, uint32_t side); /* median */
 double median(double *values, uint32_t count);
+/* The narrowest interval, of as many sorted values leaving out so many at each end, that has the
+ * true median with a probability of 95 %; with few values that of all of them.  The probability. */
+double median_interval(uint32_t count, uint32_t *ret_left_out);
 void report_group(const struct group *group);
 void report_json(FILE *file, const struct group *groups, uint32_t count,
 		 const struct settings *settings);

@@ -25,6 +25,27 @@ double median(double *values, uint32_t count)
 	return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
+/* Each value is above the true median with a probability of a half: by the binomial distribution, and no other is assumed. */
+double median_interval(uint32_t count, uint32_t *ret_left_out)
+{
+	double tail = 1, term = 1, beyond = 0;
+	uint32_t left_out = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		term /= 2;
+	/* `term`: just i of them are below; `tail`: i or fewer are. */
+	for (uint32_t i = 0; i < count / 2; i++) {
+		beyond += term;
+		if (i > 0 && 2 * beyond > 0.05)
+			break;
+		tail = beyond;
+		left_out = i;
+		term = term * (count - i) / (i + 1);
+	}
+	*ret_left_out = left_out;
+	return count < 2 ? 0 : 1 - 2 * tail;
+}
+
 static uint32_t sorted_figures(const struct group *group, const struct row *row, double *ret_values)
 {
 	for (uint32_t i = 0; i < group->sample_count; i++)

@@ -300,7 +300,7 @@ static bool has_figure(const struct group *group, const struct row *row)
 
 struct verdict {
 	const char *why_not; /* no result, and why; else NULL */
-	double result, low, high;
+	double result, low, high, confidence;
 	char rival[64];
 	/* For people: figures and processor time of both. */
 	const struct group *our_group, *rival_group;
@@ -331,10 +331,13 @@ static const char *rival_row(const struct group *groups, uint32_t count, const s
 /* Sorts the values. */
 static void judge_values(struct verdict *verdict, double *values, uint32_t count)
 {
+	uint32_t left_out;
+
 	verdict->why_not = NULL;
 	verdict->result = median(values, count);
-	verdict->low = values[0];
-	verdict->high = values[count - 1];
+	verdict->confidence = median_interval(count, &left_out);
+	verdict->low = values[left_out];
+	verdict->high = values[count - 1 - left_out];
 }
 
 /* Keeps the verdict on the rival that makes it worst for us. */
@@ -429,8 +432,11 @@ static void print_json(FILE *json, const struct target *target, const struct ver
 	if (verdict->why_not)
 		fprintf(json, "\"skipped\": \"%s\"}", verdict->why_not);
 	else
-		fprintf(json, "\"result\": %.4f, \"low\": %.4f, \"high\": %.4f, \"met\": %s}",
-			verdict->result, verdict->low, verdict->high, is_met ? "true" : "false");
+		fprintf(json,
+			"\"result\": %.4f, \"low\": %.4f, \"high\": %.4f, \"confidence\": %.4f, "
+			"\"met\": %s}",
+			verdict->result, verdict->low, verdict->high, verdict->confidence,
+			is_met ? "true" : "false");
 	fprintf(json, "%s\n", is_last ? "" : ",");
 }
 
@@ -470,7 +476,7 @@ static void print_figure(const struct group *group, const struct row *row)
 
 static void print_result(const struct verdict *verdict, double scale, const char *said)
 {
-	printf("%9.3f %9.3f -%9.3f  %-6s", verdict->result / scale, verdict->low / scale,
+	printf("%9.3f %9.3f -%9.3f  %-7s", verdict->result / scale, verdict->low / scale,
 	       verdict->high / scale, said);
 	print_figure(verdict->our_group, verdict->our_row);
 	if (verdict->rival_row) {
@@ -484,8 +490,10 @@ static void print_head(void)
 {
 	printf("\nTargets.  x: our figure by the rival's, in one run; us: ours less the rival's, "
 	       "or "
-	       "ours where there is none; /s: ours; %%: of a CPU; -: no target, only to be seen\n");
-	printf("  %-38s %11s %9s %9s -%9s  %-6s  %13s %9s  %13s %9s  %s\n", "what", "target",
+	       "ours where there is none; /s: ours; %%: of a CPU; -: no target, only to be seen\n"
+	       "low - high: of the median, with 95 %% confidence, or what the repetitions give "
+	       "(5: 94 %%, 3: 75 %%); ?: the bound is between\n");
+	printf("  %-38s %11s %9s %9s -%9s  %-7s  %13s %9s  %13s %9s  %s\n", "what", "target",
 	       "result", "low", "high", "", "ours", "CPU", "rival's", "CPU", "rival");
 }
 
@@ -498,6 +506,7 @@ static void print_target(const struct target *target, const struct verdict *verd
 {
 	const char *unit;
 	double scale = scale_of(target, verdict, &unit);
+	bool is_sure;
 
 	printf("  %-38s %s%6g %s ", target->text,
 	       target->bound == AT_LEAST ? ">=" : "<=", target->factor / scale, unit);
@@ -508,7 +517,11 @@ static void print_target(const struct target *target, const struct verdict *verd
 	}
 	counts->met += is_met;
 	counts->missed += !is_met;
-	print_result(verdict, scale, is_met ? "met" : "MISSED");
+	is_sure = target->factor < verdict->low || target->factor > verdict->high;
+	print_result(verdict, scale,
+		     is_met    ? is_sure ? "met" : "met?"
+		     : is_sure ? "MISSED"
+			       : "MISSED?");
 }
 
 static void print_remark(const struct target *target, const struct verdict *verdict, bool is_met)

@@ -190,6 +190,8 @@ def table_of_targets(targets):
         else:
             result = f"{number(target['result'])} ({number(target['low'])}–{number(target['high'])})"
             word, css = ('met', 'met') if target['met'] else ('missed', 'missed')
+            if target['low'] <= target['target'] <= target['high']:
+                word += '?'
             if target.get('remark'):
                 word, css = ('faster' if target['met'] else 'slower'), 'note'
         rows.append('<tr>' + cell(target['what']) + cell(target['row'], 'text') + cell(target['rival'] or '–', 'text') +
