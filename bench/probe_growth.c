@@ -6,7 +6,8 @@
  */
 
 #include <errno.h>
-#include <string.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,7 +50,7 @@ static int send(struct tenon_queue *queue, uint32_t turn, bool has_keys)
 	return tenon_queue_send(queue, message, sizeof(message), &options);
 }
 
-/* What leaves is of the same key as what has come. */
+/* Of typed messages the oldest of the kind that has just come. */
 static int receive(struct tenon_queue *queue, uint32_t turn, uint32_t order)
 {
 	struct tenon_receive_options options = {.size = sizeof(options)};
@@ -99,51 +100,59 @@ static int open_others(struct run *run, struct grown *grown)
 		if (probe_queue(run, options, name, &grown->others[grown->object_count]) < 0)
 			return -1;
 		grown->object_count++;
-		if (tenon_queue_remove(NULL, name) != 0)
-			return probe_check(run, "remove", -errno);
+		if (probe_check(run, "remove", tenon_queue_remove(NULL, name)) < 0)
+			return -1;
 	}
 	return 0;
 }
 
-/* They have it open, and sleep. */
+/* Has it open, and sleeps. */
+static __attribute__((noreturn)) void stay_attached(const char *name, int ready_fd)
+{
+	struct tenon_queue *queue;
+	int error = tenon_queue_open(NULL, name, 0, NULL, &queue);
+
+	if (error == 0)
+		error = send(queue, 0, false);
+	if (error == 0)
+		error = receive(queue, 0, TENON_QUEUE_FIFO);
+	if (error == 0 && write(ready_fd, "", 1) == 1)
+		for (;;)
+			pause();
+	_exit(1);
+}
+
+static int attach_one(struct run *run, struct grown *grown)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+	bool is_there;
+
+	if (pipe(ready) < 0)
+		return probe_check(run, "pipe", -errno);
+	pid = probe_fork(run, 1);
+	if (pid == 0)
+		stay_attached(grown->name, ready[1]);
+	close(ready[1]);
+	is_there = pid > 0 && read(ready[0], &byte, 1) == 1;
+	close(ready[0]);
+	if (pid > 0)
+		grown->children[grown->child_count++] = pid;
+	return is_there ? 0 : probe_check(run, "open elsewhere", -EIO);
+}
+
 static int attach_others(struct run *run, struct grown *grown)
 {
 	uint32_t count = grown->growth->processes;
-	int ready[2];
-	char byte;
 
-	if (count == 0)
-		return 0;
-	grown->children = calloc(count, sizeof(pid_t));
-	if (!grown->children || pipe(ready) < 0)
-		return probe_check(run, "pipe", -errno);
-	while (grown->child_count < count) {
-		pid_t pid = probe_fork(run, 1);
-
-		if (pid == 0) {
-			struct tenon_queue *queue;
-			int error = tenon_queue_open(NULL, grown->name, 0, NULL, &queue);
-
-			if (error == 0)
-				error = send(queue, 0, false);
-			if (error == 0)
-				error = receive(queue, 0, TENON_QUEUE_FIFO);
-			byte = error == 0;
-			(void)!write(ready[1], &byte, 1);
-			for (;;)
-				pause();
-		}
-		if (pid < 0)
-			break;
-		grown->children[grown->child_count++] = pid;
-		if (read(ready[0], &byte, 1) != 1 || !byte) {
-			probe_check(run, "open elsewhere", -EIO);
-			break;
-		}
-	}
-	close(ready[0]);
-	close(ready[1]);
-	return grown->child_count == count && byte ? 0 : -1;
+	grown->children = calloc(count + 1, sizeof(pid_t));
+	if (!grown->children)
+		return probe_check(run, "memory", -ENOMEM);
+	while (grown->child_count < count)
+		if (attach_one(run, grown) < 0)
+			return -1;
+	return 0;
 }
 
 static int grow(struct run *run, struct grown *grown)

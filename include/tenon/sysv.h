@@ -26,7 +26,8 @@
  * capabilities of svipc(7) count.  The umask does not.  The object's file lets all whom the mode
  * allows anything both read and write, since receiving changes it: see docs/SECURITY.md.  A process
  * compiled with this header that changes its own user or groups calls tenon_sysv_hold() before and
- * tenon_sysv_credentials() afterwards; <tenon/compat/unistd.h> and `tenon run` do that for it.
+ * tenon_sysv_credentials() afterwards; <unistd.h> and <grp.h> of tenon/compat, and `tenon run`, do
+ * that for it.
  *
  * Signals.  Calls that wait end with EINTR when a handler has run, also if it was installed with
  * SA_RESTART.  None is async-signal-safe; see tenon/posix.h about handlers that call in.  Whom a

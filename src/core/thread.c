@@ -91,6 +91,19 @@ static struct robust_list_head *robust_list(void)
 	return &own;
 }
 
+bool tni_memory_is_borrowed(void)
+{
+	static struct tni_a64 known; /* generation and process */
+	uint64_t pid = (uint32_t)getpid(), generation = tni_process_generation();
+	uint64_t seen = tni_get64(&known);
+
+	if (seen >> 32 != generation) {
+		seen = generation << 32 | pid;
+		tni_set64(&known, seen);
+	}
+	return (uint32_t)seen != pid;
+}
+
 struct tni_thread *tni_thread_refresh(void)
 {
 	struct tni_thread *self = &tni_thread_self_;

@@ -38,6 +38,10 @@ struct tni_thread *tni_thread_refresh(void);
 /* Counts forks: another value than before means that this is another process. Never 0. */
 uint32_t tni_process_generation(void);
 
+/* A child of vfork(2), which has its parent's memory, but not its signals nor its descriptors.
+ * Known if the parent has asked before. */
+bool tni_memory_is_borrowed(void);
+
 static inline struct tni_a32 *tni_fork_mark(void)
 {
 	return tni_load_acquire_pointer(&tni_fork_mark_); /* ORD(fork) */

@@ -373,7 +373,7 @@ TNI_STAND_IN long syscall(long number, ...)
 		watch_polled(number, &given);
 	}
 	if (__builtin_expect(changes_user(number), 0))
-		tenon_sysv_hold();
+		TNI_CALL_VOID(tenon_sysv_hold());
 	answer = TNI_NEXT(syscall)(number, given.a, given.b, given.c, given.d, given.e, given.f);
 	if (__builtin_expect(changes_user(number), 0))
 		tenon_sysv_credentials();

@@ -99,6 +99,10 @@ extern void (*bsd_signal(int number, void (*handler)(int)))(int);
 	X(setgroups)       \
 	X(initgroups)      \
 	X(capset)          \
+	X(setfsuid)        \
+	X(setfsgid)        \
+	X(unshare)         \
+	X(setns)           \
 	X(mmap)            \
 	X(munmap)          \
 	X(mremap)          \

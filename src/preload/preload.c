@@ -114,19 +114,6 @@ uint32_t tni_faces_read(void)
 	return faces;
 }
 
-bool tni_memory_is_borrowed(void)
-{
-	static struct tni_a64 known; /* generation and process */
-	uint64_t pid = (uint32_t)getpid(), generation = tni_process_generation();
-	uint64_t seen = tni_get64(&known);
-
-	if (seen >> 32 != generation) {
-		seen = generation << 32 | pid;
-		tni_set64(&known, seen);
-	}
-	return (uint32_t)seen != pid;
-}
-
 /* Shells and their scripts choose low numbers. */
 #define OWN_DESCRIPTORS_FROM 512u
 

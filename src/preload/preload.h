@@ -147,7 +147,4 @@ void tni_signal_catch_faults(void);
 /* memory.c: libc's own functions of memory are looked up. */
 void tni_memory_find(void);
 
-/* A child of vfork(2), which has its parent's memory, but not its signals nor its descriptors. */
-bool tni_memory_is_borrowed(void);
-
 #endif

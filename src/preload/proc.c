@@ -197,7 +197,8 @@ TNI_STAND_IN FILE *fopen(const char *path, const char *mode)
 
 	if (__builtin_expect(file == FILES, 1))
 		return TNI_NEXT(fopen)(path, mode);
-	fd = open_file(file, mode[0] == 'r' && !strchr(mode, '+') ? O_RDONLY : O_RDWR);
+	fd = open_file(file, (mode[0] == 'r' && !strchr(mode, '+') ? O_RDONLY : O_RDWR) |
+				     (strchr(mode, 'e') ? O_CLOEXEC : 0));
 	if (fd < 0)
 		return NULL;
 	stream = TNI_NEXT(fdopen)(fd, mode);

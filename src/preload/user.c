@@ -7,6 +7,9 @@
 
 #include "preload/preload.h"
 
+#include <sched.h>
+#include <sys/fsuid.h>
+
 static int changed(int result)
 {
 	if (result == 0)
@@ -14,7 +17,11 @@ static int changed(int result)
 	return result;
 }
 
-#define CHANGES(call) (tenon_sysv_hold(), changed(call))
+#define CHANGES(call)                             \
+	({                                        \
+		TNI_CALL_VOID(tenon_sysv_hold()); \
+		changed(call);                    \
+	})
 
 TNI_STAND_IN int setuid(uid_t uid)
 {
@@ -69,4 +76,36 @@ TNI_STAND_IN int initgroups(const char *user, gid_t group)
 TNI_STAND_IN int capset(cap_user_header_t header, const cap_user_data_t data)
 {
 	return CHANGES(TNI_NEXT(capset)(header, data));
+}
+
+/* These two answer who it was before, and nothing else. */
+TNI_STAND_IN int setfsuid(uid_t uid)
+{
+	int before;
+
+	TNI_CALL_VOID(tenon_sysv_hold());
+	before = TNI_NEXT(setfsuid)(uid);
+	tenon_sysv_credentials();
+	return before;
+}
+
+TNI_STAND_IN int setfsgid(gid_t gid)
+{
+	int before;
+
+	TNI_CALL_VOID(tenon_sysv_hold());
+	before = TNI_NEXT(setfsgid)(gid);
+	tenon_sysv_credentials();
+	return before;
+}
+
+/* Into another user namespace. */
+TNI_STAND_IN int unshare(int flags)
+{
+	return CHANGES(TNI_NEXT(unshare)(flags));
+}
+
+TNI_STAND_IN int setns(int fd, int flags)
+{
+	return CHANGES(TNI_NEXT(setns)(fd, flags));
 }

@@ -334,12 +334,17 @@ static int get_denied(const struct tni_sysv_kind *kind, int directory_fd, const 
 	uint64_t inode;
 	int result;
 
+	if (tni_file_inode(directory_fd, file_name, &inode) != 0)
+		return -EACCES;
 	if ((flags & (IPC_CREAT | IPC_EXCL)) == (IPC_CREAT | IPC_EXCL))
 		return -EEXIST;
-	if (tni_file_inode(directory_fd, file_name, &inode) != 0 ||
-	    tni_sysv_enter_inode(kind, inode, &handle) != 0)
+	if (tni_sysv_enter_inode(kind, inode, &handle) != 0)
 		return -EACCES;
-	result = allow(kind, handle->part, key, size, flags);
+	/* Memory may be removed and attached. */
+	if (fate_of_object(kind, handle->object) != THERE)
+		result = flags & IPC_CREAT ? -EACCES : -ENOENT;
+	else
+		result = allow(kind, handle->part, key, size, flags);
 	if (result == 0)
 		result = (int)handle->id;
 	tni_sysv_leave(handle);

@@ -39,7 +39,8 @@ void tenon_sysv_credentials(void)
 uint32_t tni_sysv_credentials(void)
 {
 	/* Mixed, so that neither counts the other's. */
-	return (tni_get32(&changes) * UINT32_C(0x9e3779b1) + tni_thread_self()->generation) | 1;
+	return (tni_get32(&changes) * UINT32_C(0x9e3779b1) + tni_thread_self()->generation) << 1 |
+	       1;
 }
 
 static bool is_in_groups(const gid_t *groups, int count, uint32_t first, uint32_t second)

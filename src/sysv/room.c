@@ -20,24 +20,25 @@
 
 #define ENTRY_BYTES 16u
 
-/* By kind: the limit, in the low half, and up to which size of the folder it surely is not reached. */
-static struct tni_a64 known[3];
+/* By kind: the limit, in the low half, and up to which size of the folder it surely is not reached; and of which folder that is
+ * known: none at first. */
+static struct tni_a64 known[3], folder[3];
 
-static struct tni_a64 *known_of(const struct tni_sysv_kind *kind)
+static uint32_t row_of(const struct tni_sysv_kind *kind)
 {
-	return &known[kind->kind == TENON_KIND_QUEUE	 ? 0
-		      : kind->kind == TENON_KIND_SEGMENT ? 1
-							 : 2];
+	return kind->kind == TENON_KIND_QUEUE ? 0 : kind->kind == TENON_KIND_SEGMENT ? 1 : 2;
 }
 
 /* What stat(2) calls the size of the folder.  UINT32_MAX: that tells nothing of how many names it has. */
-static int measure(int directory_fd, uint64_t *ret_bytes)
+static int measure(int directory_fd, uint64_t *ret_bytes, uint64_t *ret_folder)
 {
 	struct statfs system;
 	struct stat status;
 
 	if (fstat(directory_fd, &status) != 0 || fstatfs(directory_fd, &system) != 0)
 		return -errno;
+	*ret_folder = (uint64_t)status.st_ino * UINT64_C(0x9e3779b97f4a7c15) ^
+		      (uint64_t)status.st_dev;
 	*ret_bytes = system.f_type != TMPFS_MAGIC || status.st_size > UINT32_MAX
 			     ? UINT32_MAX
 			     : (uint64_t)status.st_size;
@@ -74,20 +75,20 @@ static int count_to(const struct tni_sysv_kind *kind, uint32_t most, uint32_t *r
 
 int tni_sysv_room(const struct tni_sysv_kind *kind, int directory_fd)
 {
-	struct tni_a64 *word = known_of(kind);
-	uint64_t before = tni_get64(word), bytes;
+	uint32_t row = row_of(kind);
+	uint64_t before = tni_get64(&known[row]), bytes, which;
 	uint32_t most = kind->most(), count;
 	int result;
 
 	/* The indices end of themselves. */
 	if (most > TNI_SYSV_INDEX)
 		return 0;
-	result = measure(directory_fd, &bytes);
+	result = measure(directory_fd, &bytes, &which);
 	if (result != 0)
 		return result;
 	if (bytes < (uint64_t)most * ENTRY_BYTES)
 		return 0;
-	if ((uint32_t)before == most && bytes <= before >> 32)
+	if (tni_get64(&folder[row]) == which && (uint32_t)before == most && bytes <= before >> 32)
 		return 0;
 	result = count_to(kind, most, &count);
 	if (result != 0)
@@ -95,7 +96,9 @@ int tni_sysv_room(const struct tni_sysv_kind *kind, int directory_fd)
 	if (count >= most)
 		return -ENOSPC;
 	bytes += (uint64_t)(most - count - 1) * ENTRY_BYTES;
-	if (bytes < UINT32_MAX)
-		tni_set64(word, bytes << 32 | most);
+	if (bytes >= UINT32_MAX)
+		return 0;
+	tni_set64(&known[row], bytes << 32 | most);
+	tni_set64(&folder[row], which);
 	return 0;
 }

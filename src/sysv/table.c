@@ -15,7 +15,7 @@
  *
  * The kernel's objects are there for who knows an identifier, whoever it becomes meanwhile.  These are opened when they are first
  * used, with the rights of that moment: so what a process has been given identifiers of and has not used yet is opened
- * before it becomes somebody else.  A child of vfork(2) has the very same table, and must not change it: it has another process id.
+ * before it becomes somebody else.  A child of vfork(2) has the very same table, but descriptors of its own: what it opens is not remembered.
  *
  * What others have removed, or this process while it had it attached, this process may never call again.  So whenever it
  * has twice as many open as it had after the last time, it closes what is over.
@@ -49,9 +49,8 @@ static struct tni_apointer *table;
 static struct tni_sysv_handle *used, *unused, *parted;
 static struct tni_a64
 	given[KINDS]
-	     [INDICES / WORD_BITS]; /* by index: identifiers, of what has not been used since */
+	     [INDICES / WORD_BITS]; /* by index: identifiers, of what has not been opened since */
 static struct tni_a32 has_given;
-static pid_t owner; /* the process whose table it is */
 static uint32_t used_count, sweep_at = 2 * FEW;
 /* Of this thread, that are at an object: a handler that interrupts one of them may fork. */
 static __thread uint32_t calls;
@@ -84,7 +83,6 @@ static void fork_child(void)
 {
 	struct tni_sysv_handle *handle;
 
-	owner = getpid();
 	for (handle = used; handle; handle = handle->next)
 		forget_calls(handle);
 	for (handle = parted; handle; handle = handle->next)
@@ -94,7 +92,7 @@ static void fork_child(void)
 
 static void prepare(void)
 {
-	owner = getpid();
+	(void)tni_memory_is_borrowed();
 	/* Whose handlers are registered later lock first. */
 	tni_registry_forks();
 	pthread_atfork(lock, unlock, fork_child);
@@ -103,6 +101,16 @@ static void prepare(void)
 static uint32_t row_of(const struct tni_sysv_kind *kind)
 {
 	return kind->kind == TENON_KIND_QUEUE ? 0 : kind->kind == TENON_KIND_SEMAPHORE_SET ? 1 : 2;
+}
+
+static struct tni_a64 *given_word(const struct tni_sysv_kind *kind, uint32_t index)
+{
+	return &given[row_of(kind)][index / WORD_BITS];
+}
+
+static uint64_t given_bit(uint32_t index)
+{
+	return UINT64_C(1) << index % WORD_BITS;
 }
 
 static struct tni_apointer *entry_of(const struct tni_sysv_kind *kind, uint32_t index)
@@ -325,8 +333,8 @@ static int remember(const struct tni_sysv_kind *kind, uint32_t index, void *obje
 	handle->next = used;
 	used = handle;
 	tni_store_release_pointer(entry, handle); /* ORD(entry) */
-	/* A child of vfork(2) has descriptors of its own. */
-	is_many = ++used_count >= sweep_at && getpid() == owner;
+	tni_fetch_and64(given_word(kind, index), ~given_bit(index));
+	is_many = ++used_count >= sweep_at;
 	unlock();
 	if (is_many)
 		sweep();
@@ -338,11 +346,13 @@ int tni_sysv_enter_index(const struct tni_sysv_kind *kind, uint32_t index,
 {
 	/* Opening has cancellation points. */
 	TNI_NO_CANCEL;
+	bool is_borrowed;
 
 	if (index > TNI_SYSV_INDEX)
 		return -EINVAL;
 	if (!has_table())
 		return -ENOMEM;
+	is_borrowed = tni_memory_is_borrowed();
 	for (int attempts = 0; attempts < 100; attempts++) {
 		struct tni_sysv_handle *handle = find(kind, index);
 		struct tni_sysv_identity identity;
@@ -354,10 +364,12 @@ int tni_sysv_enter_index(const struct tni_sysv_kind *kind, uint32_t index,
 			*ret_handle = handle;
 			return 0;
 		}
-		if (handle) {
+		if (handle && !is_borrowed)
 			tni_sysv_forget(handle);
+		if (handle)
 			tni_sysv_leave(handle);
-		}
+		if (is_borrowed)
+			return tni_sysv_look_at(kind, index, ret_handle);
 		result = open_index(kind, index, &object, &identity, &part);
 		if (result == 0)
 			result = remember(kind, index, object, &identity, part);
@@ -392,16 +404,22 @@ void tni_sysv_give(const struct tni_sysv_kind *kind, int id)
 
 	if (!has_table())
 		return;
-	tni_fetch_or64(&given[row_of(kind)][index / WORD_BITS], UINT64_C(1) << index % WORD_BITS);
+	/* What is open already is in reach. */
+	if (tni_load_acquire_pointer(entry_of(kind, index))) /* ORD(entry) */
+		return;
+	tni_fetch_or64(given_word(kind, index), given_bit(index));
 	tni_set32(&has_given, 1);
 }
 
-static void hold(const struct tni_sysv_kind *kind, uint32_t index)
+/* Whether there was one to be opened. */
+static bool hold(const struct tni_sysv_kind *kind, uint32_t index)
 {
 	struct tni_sysv_handle *handle;
 
-	if (tni_sysv_enter_index(kind, index, &handle) == 0)
-		tni_sysv_leave(handle);
+	if (tni_sysv_enter_index(kind, index, &handle) != 0)
+		return false;
+	tni_sysv_leave(handle);
+	return true;
 }
 
 void tenon_sysv_hold(void)
@@ -411,7 +429,7 @@ void tenon_sysv_hold(void)
 	int error = errno;
 	uint32_t held = 0;
 
-	if (__builtin_expect(tni_get32(&has_given) == 0, 1) || getpid() != owner)
+	if (__builtin_expect(tni_get32(&has_given) == 0, 1) || tni_memory_is_borrowed())
 		return;
 	tni_set32(&has_given, 0);
 	for (uint32_t i = 0; i < KINDS * INDICES / WORD_BITS; i++) {
@@ -420,8 +438,8 @@ void tenon_sysv_hold(void)
 		uint64_t bits = tni_get64(&given[row_of(kind)][at]);
 
 		tni_fetch_and64(&given[row_of(kind)][at], ~bits);
-		for (; bits != 0 && held < HELD_MOST; bits &= bits - 1, held++)
-			hold(kind, at * WORD_BITS + (uint32_t)__builtin_ctzll(bits));
+		for (; bits != 0 && held < HELD_MOST; bits &= bits - 1)
+			held += hold(kind, at * WORD_BITS + (uint32_t)__builtin_ctzll(bits));
 	}
 	errno = error;
 }

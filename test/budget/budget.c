@@ -80,6 +80,8 @@ static int64_t step(pid_t child)
 			return -1;
 		steps++;
 	} while (WSTOPSIG(status) == SIGTRAP);
+	if (WSTOPSIG(status) != SIGSTOP)
+		return -1;
 	return (int64_t)((steps + ROUNDS / 2) / ROUNDS);
 }
 

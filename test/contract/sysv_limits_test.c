@@ -178,7 +178,6 @@ static void many(void)
 	fill(&sem, MANY);
 }
 
-/* Of one who died no names are left that count. */
 static void raised_and_lowered(void)
 {
 	begin();

@@ -11,7 +11,7 @@
 
 #include <tenon/sysv.h>
 
-#define setgroups(count, groups) tenon_sysv_changed(setgroups(count, groups))
-#define initgroups(user, group) tenon_sysv_changed(initgroups(user, group))
+#define setgroups(count, groups) (tenon_sysv_hold(), tenon_sysv_changed(setgroups(count, groups)))
+#define initgroups(user, group) (tenon_sysv_hold(), tenon_sysv_changed(initgroups(user, group)))
 
 #endif
