@@ -401,11 +401,13 @@ int tni_sysv_enter_inode(const struct tni_sysv_kind *kind, uint64_t inode,
 void tni_sysv_give(const struct tni_sysv_kind *kind, int id)
 {
 	uint32_t index = (uint32_t)id & TNI_SYSV_INDEX;
+	const struct tni_sysv_handle *handle;
 
 	if (!has_table())
 		return;
+	handle = tni_load_acquire_pointer(entry_of(kind, index)); /* ORD(entry) */
 	/* What is open already is in reach. */
-	if (tni_load_acquire_pointer(entry_of(kind, index))) /* ORD(entry) */
+	if (handle && handle->id == (uint32_t)id)
 		return;
 	tni_fetch_or64(given_word(kind, index), given_bit(index));
 	tni_set32(&has_given, 1);
