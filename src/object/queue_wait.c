@@ -74,7 +74,9 @@ static bool must_not_sleep(struct tenon_queue *queue, const struct tni_reason *r
 			return true;
 	if (tni_is_destroyed(queue)) /* ORD(destroyed) */
 		return true;
-	if ((reason->class == TNI_CLASS_ROOM || reason->or_room) &&
+	/* Another limit than when it looked; none before the queue is said to have one, by which alone it knows that it has to
+	 * look. */
+	if ((reason->class == TNI_CLASS_ROOM || reason->or_room) && tni_bytes_are_limited(queue) &&
 	    tni_get64(&queue->control->max_bytes) != reason->seen.limit)
 		return true;
 	if (reason->class != TNI_CLASS_MESSAGE)
