@@ -452,6 +452,20 @@ static void message_not_counted(struct stage *stage)
 		_exit(4);
 }
 
+/* It sleeps all the same, and a signal ends that. */
+static void limit_not_told(struct stage *stage)
+{
+	struct itimerval timer = {{0, 20000}, {0, 20000}};
+
+	set_stage(stage, TENON_QUEUE_FIFO, 1, 64);
+	if (send_bytes(stage, 8) != 0)
+		_exit(3);
+	tni_set64(&stage->control->max_bytes, UINT64_MAX);
+	setitimer(ITIMER_REAL, &timer, NULL);
+	if (tenon_queue_send(stage->queue, stage->bytes, 8, NULL) != -EINTR)
+		_exit(4);
+}
+
 static const struct attack {
 	const char *name;
 	void (*run)(struct stage *stage);
@@ -484,6 +498,7 @@ static const struct attack {
 	{"a long message under a lease that was taken away", received_under_a_lost_lease},
 	{"a message in the log for which the index has no room", index_without_room},
 	{"a message in the log that is not counted, waited for", message_not_counted},
+	{"a limit of bytes in a queue that is said to have none, full", limit_not_told},
 	{"a log of jumps in a ring, looked through for its priorities", jump_ring_scanned},
 	{"withdrawn messages in a ring of the log", withdrawn_record_ring},
 	{"a withdrawn message that was given back, and is its own next", withdrawn_lease_ring},
