@@ -208,6 +208,14 @@ static void report_exhausted(const struct cli_kind *kind, const char *name, int 
 	}
 }
 
+static void report_sticky(const struct cli_kind *kind, const char *name)
+{
+	cli_kind_warn(kind, name,
+		      "permission denied: from '%s' only a file's owner removes it; 'ls -l %s' "
+		      "shows who that is",
+		      cli_namespace(), cli_namespace());
+}
+
 /* Whose permission is missing: that of the folder to look into it or to change it, or the object's. */
 static void report_denied(const struct cli_kind *kind, const char *name)
 {
@@ -224,10 +232,7 @@ static void report_denied(const struct cli_kind *kind, const char *name)
 		cli_kind_warn(kind, name, "permission denied: the folder '%s' cannot be made; %s",
 			      cli_namespace(), cli_namespace_remedy());
 	else if (cli_current == &cli_command_rm && cli_namespace_is_sticky())
-		cli_kind_warn(kind, name,
-			      "permission denied: from '%s' only a file's owner removes it; 'ls -l "
-			      "%s' shows who that is",
-			      cli_namespace(), cli_namespace());
+		report_sticky(kind, name);
 	/* Whoever may open a queue may still not make there what is needed to poll it. */
 	else if (cli_current == &cli_command_rm || error == -ENOENT ||
 		 (cli_current == &cli_command_work && !error))
@@ -258,6 +263,8 @@ static void report_refused(const struct cli_kind *kind, const char *name, int er
 				"refused: its owner and its creator may remove it; 'tenon stat "
 				"--kind %s %s' shows who they are",
 				kind->name, name);
+		else if (cli_current == &cli_command_rm && cli_namespace_is_sticky())
+			report_sticky(kind, name);
 		else
 			cli_kind_warn(
 				kind, name,
