@@ -15,9 +15,12 @@
 
 #define TNI_SYSV_NAME_BYTES 16u
 
+#define TNI_SYSV_KINDS 3u
+
 /* A kind of System V objects. */
 struct tni_sysv_kind {
 	uint32_t kind; /* TENON_KIND_… */
+	uint32_t row;  /* the kind's own, below TNI_SYSV_KINDS, of tables by kind */
 	/* Makes the file, without a name, of a new object: `size` as in struct tni_sysv_part. */
 	int (*make)(int directory_fd, uint64_t size, int flags, mode_t mode, int *ret_fd);
 	/* Opens by name. */

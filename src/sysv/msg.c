@@ -94,6 +94,7 @@ static int fits(uint64_t size, uint64_t wanted)
 }
 
 const struct tni_sysv_kind tni_sysv_msg = {.kind = TENON_KIND_QUEUE,
+					   .row = 0u,
 					   .make = make,
 					   .open = open_queue,
 					   .close = close_queue,

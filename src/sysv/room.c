@@ -22,12 +22,7 @@
 
 /* By kind: the limit, in the low half, and up to which size of the folder it surely is not reached; and of which folder that is
  * known: none at first. */
-static struct tni_a64 known[3], folder[3];
-
-static uint32_t row_of(const struct tni_sysv_kind *kind)
-{
-	return kind->kind == TENON_KIND_QUEUE ? 0 : kind->kind == TENON_KIND_SEGMENT ? 1 : 2;
-}
+static struct tni_a64 known[TNI_SYSV_KINDS], folder[TNI_SYSV_KINDS];
 
 /* What stat(2) calls the size of the folder.  UINT32_MAX: that tells nothing of how many names it has. */
 static int measure(int directory_fd, uint64_t *ret_bytes, uint64_t *ret_folder)
@@ -75,7 +70,7 @@ static int count_to(const struct tni_sysv_kind *kind, uint32_t most, uint32_t *r
 
 int tni_sysv_room(const struct tni_sysv_kind *kind, int directory_fd)
 {
-	uint32_t row = row_of(kind);
+	uint32_t row = kind->row;
 	uint64_t before = tni_get64(&known[row]), bytes, which;
 	uint32_t most = kind->most(), count;
 	int result;

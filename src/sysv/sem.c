@@ -94,6 +94,7 @@ static int fits(uint64_t size, uint64_t wanted)
 }
 
 const struct tni_sysv_kind tni_sysv_sem = {.kind = TENON_KIND_SEMAPHORE_SET,
+					   .row = 1u,
 					   .make = make,
 					   .open = open_set,
 					   .close = close_set,

@@ -152,6 +152,7 @@ static int settle(void *object, uint64_t limit)
 }
 
 const struct tni_sysv_kind tni_sysv_shm = {.kind = TENON_KIND_SEGMENT,
+					   .row = 2u,
 					   .make = make,
 					   .make_memory = make_memory,
 					   .name_memory = tni_segment_name_data,

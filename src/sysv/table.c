@@ -36,7 +36,6 @@
 #include "core/registry.h"
 #include "core/thread.h"
 
-#define KINDS 3u
 #define INDICES (TNI_SYSV_INDEX + 1)
 #define WORD_BITS 64u
 /* More than these are not opened for a user to come: they would take all descriptors and mappings. */
@@ -48,7 +47,7 @@ static struct tni_quiet quiet; /* of the thread that has locked */
 static struct tni_apointer *table;
 static struct tni_sysv_handle *used, *unused, *parted;
 static struct tni_a64
-	given[KINDS]
+	given[TNI_SYSV_KINDS]
 	     [INDICES / WORD_BITS]; /* by index: identifiers, of what has not been opened since */
 static struct tni_a32 has_given;
 static uint32_t used_count, sweep_at = 2 * FEW;
@@ -98,14 +97,9 @@ static void prepare(void)
 	pthread_atfork(lock, unlock, fork_child);
 }
 
-static uint32_t row_of(const struct tni_sysv_kind *kind)
-{
-	return kind->kind == TENON_KIND_QUEUE ? 0 : kind->kind == TENON_KIND_SEMAPHORE_SET ? 1 : 2;
-}
-
 static struct tni_a64 *given_word(const struct tni_sysv_kind *kind, uint32_t index)
 {
-	return &given[row_of(kind)][index / WORD_BITS];
+	return &given[kind->row][index / WORD_BITS];
 }
 
 static uint64_t given_bit(uint32_t index)
@@ -115,7 +109,7 @@ static uint64_t given_bit(uint32_t index)
 
 static struct tni_apointer *entry_of(const struct tni_sysv_kind *kind, uint32_t index)
 {
-	return &table[row_of(kind) * INDICES + (index & TNI_SYSV_INDEX)];
+	return &table[kind->row * INDICES + (index & TNI_SYSV_INDEX)];
 }
 
 static bool has_table(void)
@@ -125,7 +119,8 @@ static bool has_table(void)
 	pthread_once(&once, prepare);
 	lock();
 	if (!table) {
-		void *memory = mmap(NULL, KINDS * INDICES * sizeof(*table), PROT_READ | PROT_WRITE,
+		void *memory = mmap(NULL, TNI_SYSV_KINDS * INDICES * sizeof(*table),
+				    PROT_READ | PROT_WRITE,
 				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 		table = memory == MAP_FAILED ? NULL : memory;
@@ -426,20 +421,20 @@ static bool hold(const struct tni_sysv_kind *kind, uint32_t index)
 
 void tenon_sysv_hold(void)
 {
-	static const struct tni_sysv_kind *const kinds[KINDS] = {&tni_sysv_msg, &tni_sysv_sem,
-								 &tni_sysv_shm};
+	static const struct tni_sysv_kind *const kinds[TNI_SYSV_KINDS] = {
+		&tni_sysv_msg, &tni_sysv_sem, &tni_sysv_shm};
 	int error = errno;
 	uint32_t held = 0;
 
 	if (__builtin_expect(tni_get32(&has_given) == 0, 1) || tni_memory_is_borrowed())
 		return;
 	tni_set32(&has_given, 0);
-	for (uint32_t i = 0; i < KINDS * INDICES / WORD_BITS; i++) {
+	for (uint32_t i = 0; i < TNI_SYSV_KINDS * INDICES / WORD_BITS; i++) {
 		const struct tni_sysv_kind *kind = kinds[i / (INDICES / WORD_BITS)];
 		uint32_t at = i % (INDICES / WORD_BITS);
-		uint64_t bits = tni_get64(&given[row_of(kind)][at]);
+		uint64_t bits = tni_get64(&given[kind->row][at]);
 
-		tni_fetch_and64(&given[row_of(kind)][at], ~bits);
+		tni_fetch_and64(&given[kind->row][at], ~bits);
 		for (; bits != 0 && held < HELD_MOST; bits &= bits - 1)
 			held += hold(kind, at * WORD_BITS + (uint32_t)__builtin_ctzll(bits));
 	}

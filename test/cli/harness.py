@@ -25,6 +25,18 @@ class Skip(Exception):
     """What the test needs is not to be had here."""
 
 
+def as_nobody(namespace):
+    """How to run the command as another user, who may look into the namespace."""
+    nobody = {'user': 65534, 'group': 65534, 'extra_groups': []}
+    if os.geteuid():
+        raise Skip('needs root, to become somebody else')
+    os.chmod(namespace.path, 0o755)
+    if subprocess.run([namespace.command, 'version'], **nobody, capture_output=True,
+                      check=False).returncode:
+        raise Skip('nobody cannot run the command where it lies')
+    return nobody
+
+
 class Namespace:
     """A namespace, a folder for files, and the command with its children."""
 

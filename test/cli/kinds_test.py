@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import harness
-from harness import contains, equal, finish
+from harness import as_nobody, contains, equal, finish
 
 INCLUDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../include/tenon')
 
@@ -290,13 +290,7 @@ def test_doctor_does_not_see_the_holder(namespace):
 
 def test_permission(namespace):
     """Another user is told whose mode is in the way."""
-    nobody = {'user': 65534, 'group': 65534, 'extra_groups': []}
-    if os.geteuid():
-        raise harness.Skip('needs root, to become somebody else')
-    os.chmod(namespace.path, 0o755)
-    if subprocess.run([namespace.command, 'version'], **nobody, capture_output=True,
-                      check=False).returncode:
-        raise harness.Skip('nobody cannot run the command where it lies')
+    nobody = as_nobody(namespace)
     namespace.run('create', 'lock', 'l')
     for words in (('stat', 'l'), ('lock', 'l', 'true'), ('create', 'lock', 'l')):
         namespace.run(*words, status=4, **nobody,

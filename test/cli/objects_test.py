@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 import harness
-from harness import contains, equal, finish
+from harness import as_nobody, contains, equal, finish
 
 
 def status(namespace, name):
@@ -413,18 +413,6 @@ def test_queue_on_a_disk(namespace):
         _, error = finish(child)
         contains(error, 'which is not on tmpfs: messages are written to a disk')
         equal(error.count('\n'), 1)
-
-
-def as_nobody(namespace):
-    """How to run the command as another user, who may look into the namespace."""
-    nobody = {'user': 65534, 'group': 65534, 'extra_groups': []}
-    if os.geteuid():
-        raise harness.Skip('needs root, to become somebody else')
-    os.chmod(namespace.path, 0o755)
-    if subprocess.run([namespace.command, 'version'], **nobody, capture_output=True,
-                      check=False).returncode:
-        raise harness.Skip('nobody cannot run the command where it lies')
-    return nobody
 
 
 def test_permission(namespace):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import harness
-from harness import contains, equal, finish, helper
+from harness import as_nobody, contains, equal, finish, helper
 
 PLACE = 4096 * 2  # TENON_PLACE_BYTES of 8 participants
 
@@ -516,13 +516,7 @@ def test_timeout(namespace):
 
 
 def test_permission(namespace):
-    nobody = {'user': 65534, 'group': 65534, 'extra_groups': []}
-    if os.geteuid():
-        raise harness.Skip('needs root, to become somebody else')
-    os.chmod(namespace.path, 0o755)
-    if subprocess.run([namespace.command, 'version'], **nobody, capture_output=True,
-                      check=False).returncode:
-        raise harness.Skip('nobody cannot run the command where it lies')
+    nobody = as_nobody(namespace)
     namespace.run('create', 'region', 'r', '--size', '4')
     for words in (('stat', 'r'), ('region', 'dump', 'r'), ('region', 'load', 'r', '--create'),
                   ('region', 'grow', 'r', '5'), ('region', 'seal', 'r', '--grow'),

@@ -7,11 +7,10 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 
 import harness
-from harness import contains, equal, finish, until
+from harness import as_nobody, contains, equal, finish, until
 
 KINDS = {'queue': 'q', 'semaphore-set': 's', 'segment': 'm'}
 
@@ -217,13 +216,7 @@ def test_ipcrm_all(namespace):
 
 def test_permission(namespace):
     """The mode that IPC_SET has given, though the file lets in whom it allows anything."""
-    nobody = {'user': 65534, 'group': 65534, 'extra_groups': []}
-    if os.geteuid():
-        raise harness.Skip('needs root, to become somebody else')
-    os.chmod(namespace.path, 0o755)
-    if subprocess.run([namespace.command, 'version'], **nobody, capture_output=True,
-                      check=False).returncode:
-        raise harness.Skip('nobody cannot run the command where it lies')
+    nobody = as_nobody(namespace)
     made, = make(namespace, '1')
     number, name = str(made['queue']), name_of(made['queue'])
     for mode, allowed in (('0604', ('peek', 'recv')), ('0602', ('send',))):
