@@ -263,6 +263,8 @@ def test_last_of_several_waits_for_the_others(namespace):
     make(namespace, 'x')
     holder, line = started(namespace, '--', *WAIT)
     waiter = namespace.start('work', 'q', '--exit-when-empty', '--', 'cat')
+    harness.until(namespace, 'queue', 'q', lambda seen: waiter.pid in
+                  [process['pid'] for process in seen['processes']])
     # First told to end: a holder whose command dies before that takes the message again.
     holder.terminate()
     os.kill(int(line), signal.SIGKILL)
