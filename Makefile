@@ -10,8 +10,10 @@
 #	                (scripts/setup bench installs them; BENCH=--help)
 #	make bench-quick  the same within two minutes
 #	make bench-html BENCH=--quick  and a page with plots, $(BUILD)/bench.html, for a browser
-#	make soak       200,000 random kills, and then as many hours as SOAK_HOURS=1 says of everything else
-#	make soak-kills only the random kills
+#	make soak       mixed load with kills for as many hours as SOAK_HOURS=1 says, and whether memory,
+#	                descriptors and /dev/shm stay flat; then 200,000 random kills of each kind of object by
+#	                itself; then so many hours of everything else
+#	make soak-load  only the first of these, and soak-kills, soak-hours only the others
 #	make soak-all   every instruction of every scenario, every value of every word: days
 #	make fuzz       fuzzes opened files and each operation (FUZZ_SECONDS=60 for each target)
 #	make coverage   what of the library the hostile tests reach (COVERAGE=--all: all tests)
@@ -57,7 +59,7 @@ bench-html: all
 	@$(BUILD)/bench/tenon-bench --json $(BUILD)/bench.json $(BENCH); status=$$?; \
 		scripts/bench_report.py $(BUILD)/bench.json $(BUILD)/bench.html && exit $$status
 
-soak soak-kills soak-all:
+soak soak-load soak-kills soak-hours soak-all:
 	@scripts/setup check
 	@SOAK_HOURS=$(SOAK_HOURS) scripts/check $@
 
@@ -80,4 +82,4 @@ format:
 clean:
 	rm -rf $(BUILD) build-check
 
-.PHONY: all demo check bench bench-quick bench-html soak soak-kills soak-all fuzz coverage install format clean
+.PHONY: all demo check bench bench-quick bench-html soak soak-load soak-kills soak-hours soak-all fuzz coverage install format clean

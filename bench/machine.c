@@ -4,6 +4,7 @@
 #include "machine.h"
 
 #include <fcntl.h>
+#include <mqueue.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #define RAISED_QUEUE_BYTES (64u << 20)
 #define RAISED_QUEUE_DEPTH 4096u
 #define MQ_OVERHEAD_BYTES 128u
+#define MQ_PROBE_BYTES 8192u
 
 static double ns_per_tick;
 static int cpus[2];
@@ -120,6 +122,39 @@ static void write_number(const char *path, uint32_t value)
 	close(fd);
 }
 
+static bool may_have_mq(uint32_t depth)
+{
+	struct mq_attr attributes = {.mq_maxmsg = depth, .mq_msgsize = MQ_PROBE_BYTES};
+	char name[32];
+	mqd_t queue;
+
+	snprintf(name, sizeof(name), "/tenon-bench-probe-%d", (int)getpid());
+	queue = mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, &attributes);
+	if (queue < 0)
+		return false;
+	mq_unlink(name);
+	mq_close(queue);
+	return true;
+}
+
+/* What other queues of the user's leave of the limit, wherever they are: nothing else tells. */
+static uint64_t find_mq_bytes(uint64_t limit)
+{
+	uint64_t each = MQ_PROBE_BYTES + MQ_OVERHEAD_BYTES;
+	uint32_t fits = 0, step;
+
+	for (step = 1; step <= mq_depth_max / 2 && step <= limit / each / 2; step *= 2)
+		continue;
+	for (; step > 0; step /= 2) {
+		if (fits + step <= mq_depth_max && may_have_mq(fits + step))
+			fits += step;
+	}
+	/* Not the limit, but the depth, was what ended it. */
+	if (fits + 1 > mq_depth_max)
+		return limit;
+	return fits * each;
+}
+
 /* The limits are changed in an IPC namespace of our own only: a benchmark must not leave the machine
  * other than it found it, nor queues behind when it is killed. */
 static void raise_limits(void)
@@ -141,7 +176,7 @@ static void raise_limits(void)
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_MSGQUEUE, &limit);
 	}
-	mq_bytes = limit.rlim_cur;
+	mq_bytes = limit.rlim_cur == RLIM_INFINITY ? limit.rlim_cur : find_mq_bytes(limit.rlim_cur);
 }
 
 void machine_prepare(void)

@@ -114,9 +114,10 @@ static void report_times(const struct group *group, const struct row *row, const
 {
 	int digits = middle < 100 ? 4 : 3;
 
-	printf("%9.*f %9.*f -%9.*f %9.3f %9.3f %9.0f", digits, middle / 1e3, digits,
+	printf("%9.*f %9.*f -%9.*f %9.3f %9.3f %9.3f %9.0f", digits, middle / 1e3, digits,
 	       values[0] / 1e3, digits, values[group->sample_count - 1] / 1e3,
-	       quantile_us(row, 0.5), quantile_us(row, 0.999), quantile_us(row, 1.0));
+	       quantile_us(row, 0.5), quantile_us(row, 0.99), quantile_us(row, 0.999),
+	       quantile_us(row, 1.0));
 	if (row->transport)
 		report_costs(group, row);
 	else if (row_cpu_share(group, row, 0) > 0)
@@ -166,8 +167,8 @@ static void report_head(const struct group *group)
 
 	printf("\n%s  [%s]\n", group->title, group->name);
 	if (unit == UNIT_NS)
-		printf("  %-26s %9s %9s -%9s %9s %9s %9s   %11s", units[unit], "median", "low",
-		       "high", "p50", "p99.9", "max", "CPU %");
+		printf("  %-26s %9s %9s -%9s %9s %9s %9s %9s   %11s", units[unit], "median", "low",
+		       "high", "p50", "p99", "p99.9", "max", "CPU %");
 	else
 		printf("  %-26s %10s %10s -%10s", units[unit], "median", "low", "high");
 	if (unit == UNIT_MESSAGES)

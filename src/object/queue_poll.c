@@ -25,15 +25,18 @@
  *
  * The FIFO of a descriptor that is both (object/queue_pair.c) comes and goes in the same way.
  *
- * An empty FIFO is left over only if R1 and R2 both fell between M1 and M2 and the maker was killed before
- * M4, or the remover between R1 and R2, and nobody closed the queue behind that: `tenon doctor` names it.  There is no lock that both hold, since
- * a stopped process must not keep others from removing a queue.  In a sticky folder R2 does not remove what
- * another user made: it stays.
+ * An empty FIFO is left over if R1 and R2 both fell between M1 and M2 and the maker was killed before M4;
+ * if the remover was killed between R1 and R2, and nobody closed the queue behind that; or if R1 removed
+ * another queue's name than that of the file which was opened for it, since others removed and made one
+ * meanwhile.  So one removal out of SWEEP_EVERY looks for FIFOs of queues that have no name, and there are never
+ * many; `tenon doctor` names them.  There is no lock that both hold, since a stopped process must not keep
+ * others from removing a queue.  In a sticky folder R2 does not remove what another user made: it stays.
  */
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,6 +50,10 @@
 
 /* Empties any FIFO, were it not filled meanwhile by somebody who has no business there. */
 #define FIFO_READS 1025u
+
+/* Sweeping reads the folder: seldom enough that removing all of many queues is not slow. */
+#define SWEEP_EVERY 128u
+#define SWEPT_MOST 64u
 
 /* The identity alone would not do: it stands in memory that others write, and may be another queue's. */
 static void file_name(uint64_t inode, uint64_t id, char which, char *name, size_t capacity_bytes)
@@ -340,6 +347,98 @@ static void remove_by_inode(int directory_fd, uint64_t inode)
 	closedir(directory);
 }
 
+/* Some of the FIFOs, others each time if there are many, and the inodes of their queues; 0: that one has a name. */
+struct sweep {
+	uint64_t random;
+	uint32_t seen, count;
+	uint64_t inodes[SWEPT_MOST];
+	char names[SWEPT_MOST][48];
+};
+
+static void note_fifo(struct sweep *sweep, const char *name)
+{
+	uint32_t place = sweep->count;
+	uint64_t inode, id;
+	char which;
+
+	if (strlen(name) >= sizeof(sweep->names[0]) ||
+	    sscanf(name, ".q.%16" SCNx64 ".%16" SCNx64 ".%c", &inode, &id, &which) != 3 ||
+	    !strchr(TNI_FIFOS, which))
+		return;
+	sweep->seen++;
+	if (place == SWEPT_MOST) {
+		sweep->random = sweep->random * UINT64_C(6364136223846793005) + 1;
+		place = (uint32_t)(sweep->random >> 33) % sweep->seen;
+	} else {
+		sweep->count++;
+	}
+	if (place >= SWEPT_MOST)
+		return;
+	sweep->inodes[place] = inode;
+	strcpy(sweep->names[place], name);
+}
+
+/* How many there are whose queue has not been seen. */
+static uint32_t note_named(struct sweep *sweep, uint64_t inode)
+{
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < sweep->count; i++) {
+		if (sweep->inodes[i] == inode)
+			sweep->inodes[i] = 0;
+		left += sweep->inodes[i] != 0;
+	}
+	return left;
+}
+
+/* Once more by what stat(2) says, which on some file systems is not what the folder says. */
+static void note_all_named(struct sweep *sweep, DIR *directory)
+{
+	const struct dirent *entry;
+	struct stat status;
+
+	rewinddir(directory);
+	while ((entry = readdir(directory)))
+		if (entry->d_name[0] != '.' &&
+		    fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+			note_named(sweep, status.st_ino);
+}
+
+/* The FIFOs are looked at first: each was made when its queue had a name. */
+static void sweep_in(DIR *directory, uint64_t random)
+{
+	struct sweep sweep = {.random = random};
+	const struct dirent *entry;
+	uint32_t left;
+
+	while ((entry = readdir(directory)))
+		note_fifo(&sweep, entry->d_name);
+	left = sweep.count;
+	rewinddir(directory);
+	while (left > 0 && (entry = readdir(directory)))
+		if (entry->d_name[0] != '.')
+			left = note_named(&sweep, entry->d_ino);
+	if (left == 0)
+		return;
+	note_all_named(&sweep, directory);
+	for (uint32_t i = 0; i < sweep.count; i++)
+		if (sweep.inodes[i] != 0)
+			unlinkat(dirfd(directory), sweep.names[i], 0);
+}
+
+static void sweep(int directory_fd, uint64_t random)
+{
+	int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (directory) {
+		sweep_in(directory, random);
+		closedir(directory);
+	} else if (fd >= 0) {
+		close(fd);
+	}
+}
+
 void tni_poll_remove(int directory_fd, int fd)
 {
 	struct tni_object_header header;
@@ -355,6 +454,9 @@ void tni_poll_remove(int directory_fd, int fd)
 		file_name(status.st_ino, header.id, *which, name, sizeof(name));
 		unlinkat(directory_fd, name, 0);
 	}
+	/* Identities are random. */
+	if (header.id % SWEEP_EVERY == 0)
+		sweep(directory_fd, header.id);
 }
 
 /* Whether a FIFO is open here (a descriptor, + 1) and has its name. */

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -335,6 +336,50 @@ static void test_removed_spoilt(void)
 	EXPECT_IS((int64_t)files_left(), 0);
 }
 
+/* Removals of queues, until one FIFO is not there any more; each time by chance, with one out of 128. */
+static bool is_swept(const char *fifo)
+{
+	bool is_there = access(fifo, F_OK) == 0;
+
+	for (uint32_t i = 0; is_there && i < 4000; i++) {
+		struct tenon_queue *queue = contract_create(NAME, NULL);
+
+		queue = tenon_queue_close(queue);
+		REQUIRE(tenon_queue_remove(contract_folder, NAME) == 0);
+		is_there = access(fifo, F_OK) == 0;
+	}
+	return !is_there;
+}
+
+/* The bug: a FIFO was left over, for good, where one process removed the name of another queue than it had looked at,
+ * whose name others had removed and given anew meanwhile; and where who removed was killed amid it. */
+static void test_left_over(void)
+{
+	struct tenon_queue *queue = contract_create("/beside", NULL);
+	char path[300];
+	int fd;
+
+	EXPECT_IS(tenon_queue_readable_fd(queue, &fd), 0);
+	/* More than are looked at in one go. */
+	for (uint32_t i = 0; i < 100; i++) {
+		snprintf(path, sizeof(path), "%s/.q.%016x.0123456789abcdef.m", contract_folder,
+			 0x7f000000 + i);
+		REQUIRE(mkfifo(path, 0600) == 0);
+	}
+	for (uint32_t i = 0; i < 100; i++) {
+		snprintf(path, sizeof(path), "%s/.q.%016x.0123456789abcdef.m", contract_folder,
+			 0x7f000000 + i);
+		REQUIRE(is_swept(path));
+	}
+	/* What is somebody's stays: the file, and the FIFO beside it. */
+	EXPECT_IS((int64_t)files_left(), 2);
+	EXPECT_IS(contract_send(queue, 1, 0), 0);
+	EXPECT_IS(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0), 1);
+	queue = tenon_queue_close(queue);
+	EXPECT_IS(tenon_queue_remove(contract_folder, "/beside"), 0);
+	EXPECT_IS((int64_t)files_left(), 0);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -348,6 +393,7 @@ int main(void)
 		{"a queue is removed at each step of its first poll", test_removed_meanwhile, NULL},
 		{"its poller is killed at each step, and it is removed", test_poller_dies, NULL},
 		{"the FIFOs of a spoilt queue go with it", test_removed_spoilt, NULL},
+		{"FIFOs that are left over are swept away", test_left_over, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
