@@ -5,6 +5,9 @@
  * when the folder has grown by so much that there could be as many as there may be, the nearer that is, the more often: there
  * each name has at least ENTRY_BYTES in what stat(2) calls the size of the folder.  Of those who come at once one too many may get
  * in, and where others have removed what is not of this kind: a limit that is there for order needs no lock.
+ *
+ * What the dead have left and nobody looks for is not to become more and more: one out of TIDY_EVERY who make an object
+ * looks at TIDIED_MOST of those that are there, others each time.
  */
 
 #include <errno.h>
@@ -15,10 +18,13 @@
 #include <tenon/tenon.h>
 
 #include "abi/atomic.h"
+#include "core/clock.h"
 #include "sysv/identity.h"
 #include "sysv/status.h"
 
 #define ENTRY_BYTES 16u
+#define TIDY_EVERY 128u
+#define TIDIED_MOST 64u
 
 /* By kind: the limit, in the low half, and up to which size of the folder it surely is not reached; and of which folder that is
  * known: none at first. */
@@ -68,6 +74,40 @@ static int count_to(const struct tni_sysv_kind *kind, uint32_t most, uint32_t *r
 	return result < 0 ? result : 0;
 }
 
+struct sample {
+	uint64_t random;
+	uint32_t seen, indices[TIDIED_MOST];
+};
+
+static uint32_t draw(uint64_t *random, uint32_t bound)
+{
+	*random = *random * UINT64_C(6364136223846793005) + 1;
+	return (uint32_t)(*random >> 33) % bound;
+}
+
+static int note_name(uint32_t index, void *context)
+{
+	struct sample *sample = context;
+	uint32_t place = sample->seen++;
+
+	if (place >= TIDIED_MOST)
+		place = draw(&sample->random, sample->seen);
+	if (place < TIDIED_MOST)
+		sample->indices[place] = index;
+	return 0;
+}
+
+static void tidy_some(const struct tni_sysv_kind *kind)
+{
+	struct sample sample = {.random = (uint64_t)tni_clock_ns(CLOCK_MONOTONIC)};
+
+	if (draw(&sample.random, TIDY_EVERY) != 0 ||
+	    tni_sysv_list_names(kind, note_name, &sample) != 0)
+		return;
+	for (uint32_t i = 0; i < sample.seen && i < TIDIED_MOST; i++)
+		(void)!tni_sysv_tidy(kind, sample.indices[i]);
+}
+
 int tni_sysv_room(const struct tni_sysv_kind *kind, int directory_fd)
 {
 	uint32_t row = kind->row;
@@ -75,6 +115,7 @@ int tni_sysv_room(const struct tni_sysv_kind *kind, int directory_fd)
 	uint32_t most = kind->most(), count;
 	int result;
 
+	tidy_some(kind);
 	/* The indices end of themselves. */
 	if (most > TNI_SYSV_INDEX)
 		return 0;

@@ -412,6 +412,20 @@ static void killed_leave_room(void)
 	child_finish(&child, true);
 }
 
+/* The bug: what was removed, and whose last holders were killed, stayed until there was no room for more. */
+static void killed_leave_nothing(void)
+{
+	for (int i = 0; i < 30; i++)
+		REQUIRE(make_and_die() == 0);
+	/* One out of 128 who make something clears some of it away. */
+	for (int i = 0; shm_files() > 0 && i < 8000; i++) {
+		int id = tenon_shmget(IPC_PRIVATE, 1, 0600);
+
+		REQUIRE(id >= 0 && tenon_shmctl(id, IPC_RMID, NULL) == 0);
+	}
+	EXPECT_IS(shm_files(), 0);
+}
+
 #define ROUNDS 200
 
 /* 0, or what went wrong. */
@@ -533,6 +547,7 @@ int main(void)
 		{"killed while forking", killed_forking, NULL},
 		{"a fork that fails", failed_fork, NULL},
 		{"what the killed have left leaves room", killed_leave_room, NULL},
+		{"what the killed have left goes", killed_leave_nothing, NULL},
 		{"what is over is closed", over_is_closed, NULL},
 		{"the last to have it takes a while to die", holder_dies_slowly, NULL},
 	};

@@ -3,11 +3,12 @@
 #define TEST_LOAD_LOAD_H
 
 /*
- * Mixed load: a process that does a little of everything with objects that many such processes have in common, until
- * it is killed.  load_test.py starts, kills and watches them.
+ * Mixed load: a process that does a little of everything with objects that many such processes
+ * have in common, until it is killed.  load_test.py starts, kills and watches them.
  *
- * Each activity is one round with objects of one kind: it opens what it needs or has it open from before, waits for
- * milliseconds at most, and comes back also where nobody answers, for the others may all just have been killed.
+ * Each activity is one round with objects of one kind: it opens what it needs or has it open from
+ * before, waits for milliseconds at most, and comes back also where nobody answers, for the others
+ * may all just have been killed.
  */
 
 #include <stdatomic.h>
@@ -57,8 +58,8 @@ int load_expect(const char *what, int result, const int *errors);
 size_t load_text(char text[LOAD_TEXT_BYTES]);
 bool load_is_text(const char *text, size_t bytes);
 
-/* Counts up both, in the midst of what excludes all others.  False: somebody else was at it.  `is_torn`: somebody died
- * amid it. */
+/* Counts up both, in the midst of what excludes all others.  False: somebody else was at it.
+ * `is_torn`: somebody died amid it. */
 bool load_count(uint32_t guard, bool is_torn);
 
 #endif
