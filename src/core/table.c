@@ -17,6 +17,9 @@
  * not make it take all memory. */
 #define RUN_MOST_BYTES (UINT64_C(256) << 20)
 
+/* Of those that were grabbed; each is a word of the journal. */
+#define TURNED_MOST 32u
+
 __thread int tni_table_failure;
 
 static uint64_t entry_offset(const struct tni_table *table, uint64_t index)
@@ -168,6 +171,32 @@ void tni_transfer_grab(struct tni_transfer *transfer)
 			  (freed & TNI_FREED_PUSHES) | grabs_of(freed + TNI_FREED_GRAB_ONE)))
 		tni_set64(&transfer->grab_link, freed & TNI_FREED_LINK);
 	tni_transfer_repair_grab(transfer);
+}
+
+int tni_transfer_turn(struct tni_txn *txn, struct tni_transfer *transfer, struct tni_table *table)
+{
+	uint64_t newest = tni_get64(&transfer->pool.free_link), link = newest, before = 0;
+	struct tni_a64 *last = NULL;
+
+	for (uint32_t i = 0; i < TURNED_MOST && link != 0; i++) {
+		struct tni_a64 *next = tni_table_at(table, link - 1);
+		uint64_t following;
+
+		if (!next)
+			return -EBADMSG;
+		following = tni_get64(next);
+		if (i == 0)
+			last = next;
+		else
+			tni_txn_set(txn, next, before);
+		before = link;
+		link = following;
+	}
+	if (before == newest)
+		return 0;
+	tni_txn_set(txn, last, link);
+	tni_txn_set(txn, &transfer->pool.free_link, before);
+	return 1;
 }
 
 int tni_transfer_gather(struct tni_txn *txn, struct tni_transfer *transfer, struct tni_table *table)

@@ -120,6 +120,12 @@ static inline void tni_transfer_refill(struct tni_transfer *transfer, const stru
 		tni_transfer_grab(transfer);
 }
 
+/*
+ * Turns the newest ones of the free list, as they were grabbed, so that of these the one that was
+ * freed first is taken first.  1: to be committed; 0: there are not two; -EBADMSG.
+ */
+int tni_transfer_turn(struct tni_txn *txn, struct tni_transfer *transfer, struct tni_table *table);
+
 /* Hangs the pool's free list below the stack of freed ones, so that a grab brings all that is free.
  * 1: to be committed; 0: one of them is empty; -EBADMSG. */
 int tni_transfer_gather(struct tni_txn *txn, struct tni_transfer *transfer,

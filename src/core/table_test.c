@@ -278,6 +278,64 @@ static void test_transfer(void)
 	REQUIRE(take_over() == 2 && take_over() == 10);
 }
 
+static int turn(void)
+{
+	struct tni_txn txn;
+	int result;
+
+	begin(&txn);
+	result = tni_transfer_turn(&txn, &head->transfer, &table);
+	if (result > 0)
+		tni_commit(&head->version);
+	else
+		tni_txn_abort(&txn);
+	return result;
+}
+
+/* Of the newest 32 that were grabbed the one that was freed first comes first. */
+static void test_turned(void)
+{
+	reset(64, ENTRIES);
+	for (uint64_t i = 0; i < 50; i++)
+		REQUIRE(take_over() == i);
+	REQUIRE(turn() == 0);
+	push(2);
+	tni_transfer_refill(&head->transfer, &table);
+	REQUIRE(turn() == 0);
+	REQUIRE(take_over() == 2);
+	for (uint64_t i = 0; i < 40; i++)
+		push(i);
+	tni_transfer_refill(&head->transfer, &table);
+	REQUIRE(turn() == 1);
+	for (uint64_t i = 8; i < 40; i++)
+		REQUIRE(take_over() == i);
+	for (uint64_t i = 8; i > 0; i--)
+		REQUIRE(take_over() == i - 1);
+	REQUIRE(take_over() == 50);
+}
+
+/* Nothing is changed that leads astray, and no list without end is followed. */
+static void test_turned_hostile(void)
+{
+	for (size_t i = 0; i < HOSTILE; i++) {
+		uint64_t link = (hostile[i] + 1) & TNI_FREED_LINK;
+
+		reset(64, ENTRIES);
+		take_over();
+		take_over();
+		tni_set64(&head->transfer.pool.free_link, 2);
+		tni_set64(tni_table_at(&table, 1), link);
+		if (link <= ENTRIES)
+			continue;
+		REQUIRE(turn() == -EBADMSG);
+		REQUIRE(tni_get64(&head->transfer.pool.free_link) == 2);
+		REQUIRE(tni_get64(tni_table_at(&table, 1)) == link);
+	}
+	tni_set64(tni_table_at(&table, 1), 2);
+	REQUIRE(turn() == 0);
+	REQUIRE(tni_get64(tni_table_at(&table, 1)) == 2);
+}
+
 /* The counts of pushes and of grabs have 16 bits: they go round. */
 static void test_counts_go_round(void)
 {
@@ -362,6 +420,8 @@ int main(void)
 		{"a pool", test_pool},
 		{"a hostile pool", test_hostile_pool},
 		{"a transfer", test_transfer},
+		{"grabbed and turned", test_turned},
+		{"turned by a hostile one", test_turned_hostile},
 		{"counts that go round", test_counts_go_round},
 		{"whoever grabs dies", test_grabber_dies},
 		{"a hostile transfer", test_hostile_transfer},

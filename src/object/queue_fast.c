@@ -28,6 +28,11 @@
 #define AHEAD_BYTES 384u
 #define AHEAD_ROOM 16u
 
+/* So long a message is copied under the lock, too, by who has been alone on his side for so many of
+ * them: he keeps nobody waiting, and saves a loan, or a lease, and the lock once more. */
+#define ALONE_MOST_BYTES 65536u
+#define ALONE_MIN 64u
+
 /* Takes a gate that is free.  False: the long way. */
 static inline bool enter(struct tni_call *call, uint32_t side)
 {
@@ -39,6 +44,7 @@ static inline bool enter(struct tni_call *call, uint32_t side)
 		return true;
 	/* Of one who was woken it stays at a gate. */
 	tni_pending_put(call->thread, before);
+	tni_set32(&call->queue->alone[side], 0);
 	return false;
 }
 
@@ -48,6 +54,25 @@ static inline void leave(struct tni_call *call, uint32_t side)
 		tni_pending_put(call->thread, call->pending);
 	else
 		tni_side_unlock(call, side);
+}
+
+static bool is_alone(struct tenon_queue *queue, uint32_t side)
+{
+	const struct tni_queue_control *control = queue->control;
+	uint32_t last = tni_get32(side == TNI_SEND ? &control->send.last_pid
+						   : &control->receive.last_pid);
+	uint32_t alone = last == queue->pid ? tni_get32(&queue->alone[side]) : 0;
+
+	if (alone < ALONE_MIN)
+		tni_set32(&queue->alone[side], last == queue->pid ? alone + 1 : 0);
+	return alone >= ALONE_MIN;
+}
+
+/* Whether a message is copied under the lock. */
+static inline bool is_short(struct tenon_queue *queue, uint32_t side, uint64_t bytes)
+{
+	return __builtin_expect(bytes <= TNI_COPY_UNDER_LOCK_BYTES, 1) ||
+	       (bytes <= ALONE_MOST_BYTES && is_alone(queue, side));
 }
 
 static inline bool is_rendezvous(const struct tenon_queue *queue)
@@ -225,7 +250,7 @@ static inline int put_slot(struct tenon_queue *queue, const struct tenon_slice *
 		return -EAGAIN;
 	if (tni_order_back(queue, tni_send_view(side).sent, 1, false) != 0)
 		return 0;
-	tni_transfer_refill(&side->slots, &queue->slots);
+	tni_slots_refill(queue);
 	tni_append_begin(queue, &append);
 	result = tni_slot_take(queue, &append.txn, slice->bytes, &index, &slot);
 	if (result == 0) {
@@ -267,7 +292,7 @@ int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint3
 	int sent = 1;
 
 	/* Whoever locks in vain wakes others in vain, who lose their turn. */
-	if (slices[0].bytes > TNI_COPY_UNDER_LOCK_BYTES || is_rendezvous(queue) ||
+	if (!is_short(queue, TNI_SEND, slices[0].bytes) || is_rendezvous(queue) ||
 	    is_polled(queue) || TNI_FAULT(TNI_FAULT_PUBLISH_BEFORE_WRITE) ||
 	    count > (in_log ? TNI_RUN_MAX : 1) || !enter(call, TNI_SEND))
 		return 0;
@@ -395,7 +420,8 @@ static inline int take_slot(struct tni_call *call, void *buffer, uint64_t capaci
 	if (record.kind == 0)
 		return view.ready == 0 && tni_get64(&side->returned_link) == 0 ? -EAGAIN : 0;
 	if (record.kind != TNI_RECORD_SLOT || tni_item_of_record(queue, &record, &item) != 0 ||
-	    item.message.bytes > capacity_bytes || item.message.bytes > TNI_COPY_UNDER_LOCK_BYTES ||
+	    item.message.bytes > capacity_bytes ||
+	    !is_short(queue, TNI_RECEIVE, item.message.bytes) ||
 	    (tni_get32(&tni_slot_at(queue, item.slot)->flags_sender) & TNI_SLOT_CANCELLED))
 		return 0;
 	ask_ahead(queue, record.next);
@@ -430,7 +456,7 @@ static int take_indexed(struct tni_call *call, void *buffer, uint64_t capacity_b
 		return -EAGAIN;
 	}
 	if (result != 0 || item.message.bytes > capacity_bytes ||
-	    item.message.bytes > TNI_COPY_UNDER_LOCK_BYTES)
+	    !is_short(queue, TNI_RECEIVE, item.message.bytes))
 		return 0;
 	copy(buffer, item.data, item.message.bytes);
 	if (message)

@@ -50,7 +50,7 @@
 #define TNI_SEND 0u
 #define TNI_RECEIVE 1u
 
-/* Up to this a message is copied under the lock; a longer one beside it. */
+/* Up to this a message is copied under the lock; a longer one as a rule beside it: queue_fast.c. */
 #define TNI_COPY_UNDER_LOCK_BYTES 16384u
 /* Messages received in a row without finding none, from which on a queue counts as busy. */
 #define TNI_STREAK_MAX 4u
@@ -78,10 +78,11 @@ struct tenon_queue {
 	struct tni_a32 spin_ns[2];    /* budget of receivers, of senders */
 	struct tni_a32 spin_trust[2]; /* 1: the last spinning was worth it */
 	struct tni_a32 streak;	      /* messages received without finding none, up to a few */
-	struct tni_a32 poll_fd[2];    /* + 1 */
-	struct tni_a32 pair_fd;	      /* + 1 */
-	struct tni_a32 pair_looks;    /* in vain, while it was not raised */
-	struct tni_deathwatch watch;  /* of the readable one */
+	struct tni_a32 alone[2];     /* long messages since others received, or sent, up to a few */
+	struct tni_a32 poll_fd[2];   /* + 1 */
+	struct tni_a32 pair_fd;	     /* + 1 */
+	struct tni_a32 pair_looks;   /* in vain, while it was not raised */
+	struct tni_deathwatch watch; /* of the readable one */
 	struct tni_scan scan;
 	struct tni_peek peeked;
 	uint32_t pid;
@@ -580,6 +581,8 @@ void tni_memory_leave(struct tenon_queue *queue);
 int tni_chunk_fill(struct tenon_queue *queue, uint64_t index);
 
 /* queue_loan.c */
+/* Fetches freed slots if that is due.  Under the senders' lock, outside a run. */
+void tni_slots_refill(struct tenon_queue *queue);
 /* Takes a slot with room for a message, in an open run. */
 int tni_slot_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t bytes,
 		  uint64_t *ret_index, struct tni_slot **ret_slot);

@@ -94,7 +94,7 @@ static int put_run(struct tenon_queue *queue, const struct tenon_slice *slices, 
 	if (result != 0)
 		return result;
 	if (!is_inline(queue, slices[0].bytes) || ret_receipt)
-		tni_transfer_refill(&queue->control->send.slots, &queue->slots);
+		tni_slots_refill(queue);
 	tni_append_begin(queue, &append);
 	for (i = 0; i < *count && result == 0; i++) {
 		if (i > 0 && (tni_transfer_is_short(&side->slots, &queue->slots) ||
