@@ -180,6 +180,10 @@ def cell(value, css=''):
     return f'<td class="{css}">{html.escape(str(value))}</td>'
 
 
+def meets(target, value):
+    return value >= target['target'] if target['bound'] == 'at least' else value <= target['target']
+
+
 def table_of_targets(targets):
     rows = []
     for target in targets:
@@ -189,7 +193,7 @@ def table_of_targets(targets):
             result, low, high = (with_unit(target, target[name]) for name in ('result', 'low', 'high'))
             result = f'{result} ({low} – {high})'
             word, css = ('met', 'met') if target['met'] else ('missed', 'missed')
-            if target['low'] <= target['target'] <= target['high']:
+            if meets(target, target['low']) != target['met'] or meets(target, target['high']) != target['met']:
                 word += '?'
             if target.get('remark'):
                 word, css = ('faster' if target['met'] else 'slower'), 'note'
