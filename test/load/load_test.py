@@ -3,7 +3,7 @@
 """Mixed load on objects of every kind, with kills: nobody hangs, nothing is torn, and memory,
 descriptors and /dev/shm stay flat (TAP, with a table of what was seen).
 
-    load_test.py [--seconds N] COMMAND LOAD LOAD_CLASSIC
+    load_test.py [--seconds N] [--seed N] COMMAND LOAD LOAD_CLASSIC
     load_test.py --self-test
 
 LOAD does a little of everything until it is killed, LOAD_CLASSIC what POSIX and System V have, under
@@ -293,6 +293,7 @@ def run_load(arguments):
         cases.append(is_right)
         print(f'{"ok" if is_right else "not ok"} {len(cases)} - {text}', flush=True)
 
+    print(f'# --seed {arguments.seed}', flush=True)
     run = Run(arguments)
     try:
         run.work()
@@ -332,7 +333,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--seconds', type=float,
                         default=float(os.environ.get('SOAK_SECONDS') or 3600))
-    parser.add_argument('--seed', type=int, default=None)
+    parser.add_argument('--seed', type=int, default=random.SystemRandom().getrandbits(31))
     parser.add_argument('--self-test', action='store_true')
     parser.add_argument('command', nargs='?')
     parser.add_argument('load', nargs='?')
