@@ -48,7 +48,7 @@ def main():
         print('\n'.join(row(target) for target in rows), end='\n\n')
     print(f'Of {len(blocked)} targets of processes that are blocked, '
           f'{sum(target["met"] for target in blocked)} are met; '
-          f'{len(targets) - len(judged)} targets have no rival here.')
+          f'{len(targets) - len(judged)} targets have no result here.')
     seen = [target for target in remarks if target.get('result') is not None]
     if seen:
         print(f'\nBeside rivals, without a target ({sum(target["met"] for target in seen)} of {len(seen)} '
