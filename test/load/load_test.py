@@ -35,7 +35,8 @@ NATIVE, CLASSIC = 'native', 'preloaded'
 RESIDENTS = (NATIVE, NATIVE, CLASSIC)
 VICTIMS = (NATIVE, NATIVE, NATIVE, NATIVE, CLASSIC, CLASSIC)
 
-# A round waits for some milliseconds at most, if it gets a processor.
+# A round waits for some milliseconds at most, if it gets a processor.  In a run that is shorter than twice
+# that, half of it has to do, or a process that hangs would not be seen.
 STUCK_S = 60
 KILL_EVERY_S = 0.05
 SAMPLES = 120
@@ -106,8 +107,9 @@ class Process:
         now = time.monotonic()
         if rounds != self.rounds:
             self.rounds, self.seen_at = rounds, now
-        elif now - self.seen_at > STUCK_S:
-            return f'stuck for {STUCK_S} s at {self.run.activities[self.kind][activity - 1]}'
+        elif now - self.seen_at > self.run.stuck_s:
+            where = self.run.activities[self.kind][activity - 1] if activity else 'its start, or between two rounds'
+            return f'stuck for {self.run.stuck_s:g} s at {where}'
         return None
 
     def measure(self):
@@ -130,6 +132,7 @@ class Run:
         self.command, self.native, self.classic = map(
             os.path.abspath, (arguments.command, arguments.load, arguments.load_classic))
         self.seconds = arguments.seconds
+        self.stuck_s = min(STUCK_S, self.seconds / 2)
         self.random = random.Random(arguments.seed)
         parent = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
         self.path = tempfile.mkdtemp(prefix='tenon-load.', dir=parent)
