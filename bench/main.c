@@ -174,7 +174,8 @@ static void usage(FILE *file)
 		"  --list         print the rows, measure nothing\n"
 		"Exit status: 0; 1 a row has no figure (on a machine with other work to do one may "
 		"not get\na processor in its time: measure it again), or the file cannot be "
-		"written; 2 the arguments.\nA missed target is a figure, and no failure.\n");
+		"written; 2 the arguments;\n130 a signal ended it.  A missed target is a figure, "
+		"and no failure.\n");
 }
 
 static int parse(int argc, char **argv, struct settings *settings)

@@ -21,6 +21,13 @@
 
 #define PEER_SCHEME "ipc://"
 #define PEER_CONNECT_NS UINT64_C(4000000000)
+/* Who connects before the other one has bound tries again soon: at the start alone. */
+#define PEER_RECONNECT_MS 5
+
+/* As text, of the macros that a library's header has; for `settings`. */
+#define PEER_TEXT_OF(number) #number
+#define PEER_TEXT(number) PEER_TEXT_OF(number)
+#define PEER_VERSION(major, minor, patch) PEER_TEXT(major) "." PEER_TEXT(minor) "." PEER_TEXT(patch)
 
 static inline void peer_name(struct link *link, const char *kind, uint32_t number)
 {

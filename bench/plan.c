@@ -327,13 +327,23 @@ static enum unit unit_of(const struct row *row)
 	return shape->pattern == ROUND_TRIP ? UNIT_NS : UNIT_MESSAGES;
 }
 
+/* A row that was left out for want of room would be missed by nobody. */
+static void check_room(uint32_t count, uint32_t most, const char *limit)
+{
+	if (count < most)
+		return;
+	fprintf(stderr, "tenon-bench: the plan has more than %u: make %s larger\n", most, limit);
+	abort();
+}
+
 static void add_rows(struct group *group, const struct shape *shape, const char *text,
 		     const struct settings *settings)
 {
-	while (*text && group->row_count < ROWS_MAX) {
+	while (*text) {
 		struct row *row = &group->rows[group->row_count];
 		size_t length = strcspn(text, " "), used = strcspn(text, ":+@*# ");
 
+		check_room(group->row_count, ROWS_MAX, "ROWS_MAX");
 		row->transport = transport_find(text, used);
 		row->probe = row->transport ? NULL : probe_find(text, used);
 		row->shape = *shape;
@@ -361,8 +371,9 @@ static void add_group(struct group *groups, uint32_t *count, const struct group_
 {
 	struct group *group = &groups[*count];
 
-	if ((settings->quick && plan->often == THOROUGH) || *count == GROUPS_MAX)
+	if (settings->quick && plan->often == THOROUGH)
 		return;
+	check_room(*count, GROUPS_MAX, "GROUPS_MAX");
 	snprintf(group->name, sizeof(group->name), "%s", plan->name);
 	snprintf(group->title, sizeof(group->title), "%s", plan->title);
 	group->repeat_most = plan->often == ONCE ? 1 : 0;

@@ -137,8 +137,9 @@ static int attach_one(struct run *run, struct grown *grown)
 	close(ready[1]);
 	is_there = pid > 0 && read(ready[0], &byte, 1) == 1;
 	close(ready[0]);
-	if (pid > 0)
-		grown->children[grown->child_count++] = pid;
+	if (pid < 0)
+		return -1;
+	grown->children[grown->child_count++] = pid;
 	return is_there ? 0 : probe_check(run, "open elsewhere", -EIO);
 }
 
@@ -175,12 +176,12 @@ static void shrink(struct grown *grown)
 	tenon_queue_remove(NULL, grown->name);
 }
 
-static int pass(struct grown *grown, uint32_t first)
+static int pass(struct grown *grown)
 {
 	uint32_t order = grown->growth->order;
 	int error = 0;
 
-	for (uint32_t i = first; i < first + PAIRS_TIMED && error == 0; i++) {
+	for (uint32_t i = 0; i < PAIRS_TIMED && error == 0; i++) {
 		error = send(grown->queue, i, order != TENON_QUEUE_FIFO);
 		if (error == 0)
 			error = receive(grown->queue, i, order);
@@ -192,18 +193,20 @@ static void measure(struct run *run, const struct probe *probe)
 {
 	struct process_result *result = &run->board->results[0];
 	struct grown grown = {.growth = probe->what};
-	uint64_t cpu, start, now, seconds = run->board->end_ticks - ticks_now();
+	/* As long from its own start, which may be late: growing takes longer than the run. */
+	uint64_t window_ticks = run->board->end_ticks - run->board->warm_ticks;
+	uint64_t cpu, start, now;
 	uint32_t rounds = 0;
 	int error = 0;
 
 	if (grow(run, &grown) == 0) {
 		/* What is amortized shows in the mean alone: so it is no median of pairs. */
 		for (uint32_t i = 0; i < 16 && error == 0; i++)
-			error = pass(&grown, 0);
+			error = pass(&grown);
 		cpu = process_cpu_ns();
 		start = now = ticks_now();
-		while (error == 0 && now - start < seconds) {
-			error = pass(&grown, 0);
+		while (error == 0 && now - start < window_ticks) {
+			error = pass(&grown);
 			rounds++;
 			now = ticks_now();
 		}

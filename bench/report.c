@@ -114,10 +114,13 @@ static void report_times(const struct group *group, const struct row *row, const
 {
 	int digits = middle < 100 ? 4 : 3;
 
-	printf("%9.*f %9.*f -%9.*f %9.3f %9.3f %9.3f %9.0f", digits, middle / 1e3, digits,
-	       values[0] / 1e3, digits, values[group->sample_count - 1] / 1e3,
-	       quantile_us(row, 0.5), quantile_us(row, 0.99), quantile_us(row, 0.999),
-	       quantile_us(row, 1.0));
+	printf("%9.*f %9.*f -%9.*f", digits, middle / 1e3, digits, values[0] / 1e3, digits,
+	       values[group->sample_count - 1] / 1e3);
+	if (row->trips.count > 0)
+		printf(" %9.3f %9.3f %9.3f %9.0f", quantile_us(row, 0.5), quantile_us(row, 0.99),
+		       quantile_us(row, 0.999), quantile_us(row, 1.0));
+	else
+		printf(" %9s %9s %9s %9s", "-", "-", "-", "-");
 	if (row->transport)
 		report_costs(group, row);
 	else if (row_cpu_share(group, row, 0) > 0)

@@ -34,8 +34,8 @@ struct sync_shared {
 	pthread_cond_t condition;
 	_Alignas(LINE_BYTES) sem_t semaphore;
 	_Alignas(LINE_BYTES) char payload[64];
-	uint32_t turn;			      /* what a condition is about; under its lock */
-	_Alignas(LINE_BYTES) uint64_t holder; /* pairs; written by who holds the lock only */
+	uint32_t turn;			     /* what a condition is about; under its lock */
+	_Alignas(LINE_BYTES) uint64_t pairs; /* counted by who holds the lock */
 };
 
 static inline bool sync_is_polled(const struct link *link)
@@ -73,7 +73,7 @@ ALWAYS_INLINE bool sync_pair(const struct sync_calls *calls, struct run *run, bo
 	while ((result = calls->acquire(link)) == -EAGAIN)
 		cpu_relax();
 	if (has_others && result == 0)
-		((struct sync_shared *)link->shared)->holder++;
+		((struct sync_shared *)link->shared)->pairs++;
 	if (result == 0)
 		result = calls->release(link);
 	if (__builtin_expect(result == 0, 1))
@@ -143,7 +143,7 @@ ALWAYS_INLINE void loop_hold(const struct sync_calls *calls, struct run *run)
 	if (run->shape.producers == 1)
 		result->received = pairs;
 	else if (add_ordered32(&run->board->producers_left, UINT32_MAX) == 0)
-		result->received = shared->holder;
+		result->received = shared->pairs;
 }
 
 #define SYNC_LOOPS(id)                                                                            \

@@ -416,6 +416,11 @@ static struct verdict judge(const struct target *target, const struct group *gro
 	return verdict;
 }
 
+static bool meets(const struct target *target, double figure)
+{
+	return target->bound == AT_LEAST ? figure >= target->factor : figure <= target->factor;
+}
+
 static void print_json(FILE *json, const struct target *target, const struct verdict *verdict,
 		       bool is_met, bool is_remark, bool is_last)
 {
@@ -517,7 +522,7 @@ static void print_target(const struct target *target, const struct verdict *verd
 	}
 	counts->met += is_met;
 	counts->missed += !is_met;
-	is_sure = target->factor < verdict->low || target->factor > verdict->high;
+	is_sure = meets(target, verdict->low) == is_met && meets(target, verdict->high) == is_met;
 	print_result(verdict, scale,
 		     is_met    ? is_sure ? "met" : "met?"
 		     : is_sure ? "MISSED"
@@ -544,8 +549,7 @@ void targets_print(FILE *json, const struct group *groups, uint32_t count, bool 
 		bool is_remark = i >= target_count;
 		const struct target *target = is_remark ? &remarks[i - target_count] : &targets[i];
 		struct verdict verdict = judge(target, groups, count);
-		bool is_met = target->bound == AT_LEAST ? verdict.result >= target->factor
-							: verdict.result <= target->factor;
+		bool is_met = meets(target, verdict.result);
 
 		if (json)
 			print_json(json, target, &verdict, is_met, is_remark, i + 1 == all_count);

@@ -10,7 +10,6 @@
 #include "transports.h"
 
 #define BUFFER_BYTES_MIN (128u << 10) /* the library's default */
-#define RECONNECT_MS 5
 
 static int set(int socket, int option, int value)
 {
@@ -44,7 +43,7 @@ static int attach(struct link *link, enum end end)
 	result = set(socket, is_sender ? NN_SNDBUF : NN_RCVBUF, (int)room);
 	if (result == 0)
 		result = set(socket, is_sender ? NN_RECONNECT_IVL : NN_RCVMAXSIZE,
-			     is_sender ? RECONNECT_MS : -1);
+			     is_sender ? PEER_RECONNECT_MS : -1);
 	if (result < 0)
 		return result;
 	peer_address(link, address, sizeof(address));

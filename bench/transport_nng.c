@@ -14,8 +14,6 @@
 #include "peer.h"
 #include "transports.h"
 
-#define TEXT_OF(number) #number
-#define TEXT(number) TEXT_OF(number)
 #define SENDBUF_MAX 8192u /* of the library */
 
 /* Its errors below 1000 are not the system's; which one it was does not matter for a row. */
@@ -108,10 +106,11 @@ TRANSPORT_LOOPS(nng)
 const struct transport transport_nng = {
 	.name = "nng",
 	.title = "nng ipc",
-	.settings = "nng " TEXT(NNG_MAJOR_VERSION) "." TEXT(NNG_MINOR_VERSION) "." TEXT(
+	.settings = "nng " PEER_VERSION(
+		NNG_MAJOR_VERSION, NNG_MINOR_VERSION,
 		NNG_PATCH_VERSION) ", pair0, several senders push0/pull0, ipc://; NNG_OPT_SENDBUF "
-				   "and "
-				   "NNG_OPT_RECVBUF the depth, NNG_OPT_RECVMAXSZ 0",
+				   "and NNG_OPT_RECVBUF the "
+				   "depth, NNG_OPT_RECVMAXSZ 0",
 	.refuse = peer_refuse,
 	.create = peer_create,
 	.attach = attach,

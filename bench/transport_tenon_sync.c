@@ -122,11 +122,10 @@ ALWAYS_INLINE int signal_condition(struct link *link)
 	return result;
 }
 
-/* One that is a lock is free at first; what a round trip waits for has yet to come. */
 static int create_semaphore(struct link *link)
 {
-	const struct tenon_semaphore_options options = {
-		.size = sizeof(options), .value = link->shape->pattern == PAIRS ? 1 : 0};
+	const struct tenon_semaphore_options options = {.size = sizeof(options),
+							.value = sync_first_count(link)};
 	struct tenon_semaphore *semaphore;
 	int result = name_link(link);
 
@@ -156,7 +155,7 @@ static void destroy_semaphore(struct link *link)
 
 ALWAYS_INLINE int acquire_semaphore(struct link *link)
 {
-	if (link->shape->wait == WAIT_POLL)
+	if (sync_is_polled(link))
 		return tenon_semaphore_try(link->handle, 1, 0);
 	return tenon_semaphore_acquire(link->handle, 1, 0, TENON_NO_DEADLINE);
 }

@@ -8,17 +8,13 @@
 #include "peer.h"
 #include "transports.h"
 
-#define TEXT_OF(number) #number
-#define TEXT(number) TEXT_OF(number)
-#define RECONNECT_MS 5
-
 /* Of this process, for both directions: one I/O thread, which is the default. */
 static void *context;
 
 /* As many messages as others may hold wait on either side. */
 static int set_options(void *socket, const struct link *link, bool is_sender)
 {
-	const int depth = (int)link->shape->depth, yes = 1, none = 0, reconnect = RECONNECT_MS;
+	const int depth = (int)link->shape->depth, yes = 1, none = 0, reconnect = PEER_RECONNECT_MS;
 
 	if (zmq_setsockopt(socket, is_sender ? ZMQ_SNDHWM : ZMQ_RCVHWM, &depth, sizeof(depth)) <
 		    0 ||
@@ -84,9 +80,11 @@ TRANSPORT_LOOPS(zeromq)
 const struct transport transport_zeromq = {
 	.name = "zeromq",
 	.title = "ZeroMQ ipc",
-	.settings = "libzmq " TEXT(ZMQ_VERSION_MAJOR) "." TEXT(ZMQ_VERSION_MINOR) "." TEXT(
-		ZMQ_VERSION_PATCH) ", PUSH/PULL, ipc://; ZMQ_SNDHWM and ZMQ_RCVHWM the depth, "
-				   "ZMQ_IMMEDIATE 1, ZMQ_IO_THREADS 1",
+	.settings =
+		"libzmq " PEER_VERSION(ZMQ_VERSION_MAJOR, ZMQ_VERSION_MINOR,
+				       ZMQ_VERSION_PATCH) ", PUSH/PULL, ipc://; ZMQ_SNDHWM and "
+							  "ZMQ_RCVHWM the depth, ZMQ_IMMEDIATE 1, "
+							  "ZMQ_IO_THREADS 1",
 	.refuse = peer_refuse,
 	.create = peer_create,
 	.attach = attach,

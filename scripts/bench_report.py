@@ -10,6 +10,8 @@ import os
 import re
 import sys
 
+from performance_tables import number, with_unit
+
 # Debian's Python has Debian's modules, whichever comes first in PATH.
 DEBIAN_PYTHON = '/usr/bin/python3'
 
@@ -178,8 +180,8 @@ def cell(value, css=''):
     return f'<td class="{css}">{html.escape(str(value))}</td>'
 
 
-def number(value):
-    return '0' if value == 0 else f'{value:,.0f}' if abs(value) >= 1000 else f'{value:.3g}'
+def meets(target, value):
+    return value >= target['target'] if target['bound'] == 'at least' else value <= target['target']
 
 
 def table_of_targets(targets):
@@ -188,14 +190,15 @@ def table_of_targets(targets):
         if 'skipped' in target:
             result, word, css = target['skipped'], '–', 'note'
         else:
-            result = f"{number(target['result'])} ({number(target['low'])}–{number(target['high'])})"
+            result, low, high = (with_unit(target, target[name]) for name in ('result', 'low', 'high'))
+            result = f'{result} ({low} – {high})'
             word, css = ('met', 'met') if target['met'] else ('missed', 'missed')
-            if target['low'] <= target['target'] <= target['high']:
+            if meets(target, target['low']) != target['met'] or meets(target, target['high']) != target['met']:
                 word += '?'
             if target.get('remark'):
                 word, css = ('faster' if target['met'] else 'slower'), 'note'
         rows.append('<tr>' + cell(target['what']) + cell(target['row'], 'text') + cell(target['rival'] or '–', 'text') +
-                    cell(f"{target['bound']} {number(target['target'])}") + cell(result) + cell(word, css) + '</tr>')
+                    cell(f"{target['bound']} {with_unit(target, target['target'])}") + cell(result) + cell(word, css) + '</tr>')
     return ('<table><tr><th>what</th><th class="text">row</th><th class="text">against</th><th>target</th>'
             '<th>result (low–high)</th><th></th></tr>' + ''.join(rows) + '</table>')
 

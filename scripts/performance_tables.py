@@ -10,21 +10,26 @@ import json
 import sys
 
 
-def figure(target, value):
+def number(value):
+    return '0' if value == 0 else f'{value:,.0f}' if abs(value) >= 1000 else f'{value:.3g}'
+
+
+def with_unit(target, value):
+    """By what the target judges; of switches, how many in a second."""
     if target['judged'] == 'ratio':
-        return f'{value:.3g} ×'
+        return f'{number(value)} ×'
     if target['judged'].startswith('cpu share'):
-        return f'{100 * value:.3g} %'
+        return f'{number(100 * value)} %'
     if target['what'].startswith('blocked '):
-        return f'{value:.3g}'
-    return f'{value / 1000:.3g} µs'
+        return f'{number(value)}/s'
+    return f'{number(value / 1000)} µs'
 
 
 def row(target):
     sign = '≤' if target['bound'] == 'at most' else '≥'
     rival = target.get('rival') or '–'
-    return (f'| {target["what"]} | {rival} | {sign} {figure(target, target["target"])} '
-            f'| {figure(target, target["result"])} |')
+    return (f'| {target["what"]} | {rival} | {sign} {with_unit(target, target["target"])} '
+            f'| {with_unit(target, target["result"])} |')
 
 
 def main():
@@ -43,7 +48,7 @@ def main():
         print('\n'.join(row(target) for target in rows), end='\n\n')
     print(f'Of {len(blocked)} targets of processes that are blocked, '
           f'{sum(target["met"] for target in blocked)} are met; '
-          f'{len(targets) - len(judged)} targets have no rival here.')
+          f'{len(targets) - len(judged)} targets have no result here.')
     seen = [target for target in remarks if target.get('result') is not None]
     if seen:
         print(f'\nBeside rivals, without a target ({sum(target["met"] for target in seen)} of {len(seen)} '

@@ -114,7 +114,8 @@ int tni_sysv_list(const struct tni_sysv_kind *kind, int (*visit)(uint32_t index,
 int tni_sysv_list_names(const struct tni_sysv_kind *kind,
 			int (*visit)(uint32_t index, void *context), void *context);
 
-/* Whether there may be one more, in this folder: -ENOSPC. */
+/* Whether there may be one more, in this folder: -ENOSPC.  Now and then it first takes away some of
+ * what the dead have left. */
 int tni_sysv_room(const struct tni_sysv_kind *kind, int directory_fd);
 
 #endif

@@ -3,8 +3,9 @@
 /*
  * Whether there may be one more object of a kind.  To count them is to walk the folder.  In a tmpfs that is done again only
  * when the folder has grown by so much that there could be as many as there may be, the nearer that is, the more often: there
- * each name has at least ENTRY_BYTES in what stat(2) calls the size of the folder.  Of those who come at once one too many may get
- * in, and where others have removed what is not of this kind: a limit that is there for order needs no lock.
+ * each name has at least ENTRY_BYTES in what stat(2) calls the size of the folder.  Who comes at the same time as another may
+ * get in beyond the limit, and so may who comes when names of another kind have gone, since the folder has not grown then: a
+ * limit that is there for order needs no lock.
  *
  * What the dead have left and nobody looks for is not to become more and more: one out of TIDY_EVERY who make an object
  * looks at TIDIED_MOST of those that are there, others each time.
@@ -26,11 +27,12 @@
 #define TIDY_EVERY 128u
 #define TIDIED_MOST 64u
 
-/* By kind: the limit, in the low half, and up to which size of the folder it surely is not reached; and of which folder that is
- * known: none at first. */
+/* What the last count told, by kind.  In the high half of `known`, up to which size the folder surely has room; in the low half,
+ * for which limit that was reckoned.  `folder` is the one that was counted, and none at first. */
 static struct tni_a64 known[TNI_SYSV_KINDS], folder[TNI_SYSV_KINDS];
 
-/* What stat(2) calls the size of the folder.  UINT32_MAX: that tells nothing of how many names it has. */
+/* What stat(2) calls the size of the folder, and which folder it is.  A size of UINT32_MAX: outside of a tmpfs it tells nothing
+ * of how many names there are. */
 static int measure(int directory_fd, uint64_t *ret_bytes, uint64_t *ret_folder)
 {
 	struct statfs system;
@@ -116,7 +118,7 @@ int tni_sysv_room(const struct tni_sysv_kind *kind, int directory_fd)
 	int result;
 
 	tidy_some(kind);
-	/* The indices end of themselves. */
+	/* There are no more indices than this: making one fails by itself when they are used up. */
 	if (most > TNI_SYSV_INDEX)
 		return 0;
 	result = measure(directory_fd, &bytes, &which);

@@ -41,6 +41,8 @@ def faults(data, text):
         part = text.partition(f'<h2>{heading}')[2].partition('<h2>')[0]
         if '<svg' not in part or '</svg>' not in part:
             yield f'no plot: {heading}'
+    if 'at most 20 µs' not in text:
+        yield 'a target without its unit'
     for group in data['groups']:
         for row in group['rows']:
             if f'<td class="">{row["row"]}</td>' not in text:

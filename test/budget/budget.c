@@ -6,6 +6,7 @@
  *
  *	budget BUDGETS			TAP: a line for each path
  *	budget --run PATH ROUNDS	a path, for profilers
+ *	budget --skip REASON		TAP: none, and why
  */
 
 #include "budget.h"
@@ -26,10 +27,10 @@
 
 #define WARM_ROUNDS 1000u
 #define ROUNDS 64u
-/* What may be more, in percent: libc chooses by the processor how it copies. */
-#define ROOM 2u
+/* So much more is no fault: libc chooses by the processor how it copies. */
+#define ROOM_PERCENT 2u
 /* What is so much less shall become the budget. */
-#define SPARE 5u
+#define SPARE_PERCENT 5u
 #define SKIPPED 77
 
 static uint32_t failed;
@@ -122,16 +123,20 @@ static int64_t budget_of(const char *file_name, const char *name)
 static void judge(const struct budget_path *path, const char *file_name)
 {
 	int64_t budget = budget_of(file_name, path->name), taken = measure(path);
-	bool is_good = taken >= 0 && taken * 100 <= budget * (100 + ROOM);
+	bool is_good = taken >= 0 && taken * 100 <= budget * (100 + ROOM_PERCENT);
 
 	if (taken == -SKIPPED) {
 		printf("ok - %s # SKIP no process may be traced here\n", path->name);
 		return;
 	}
-	if (taken >= 0 && is_good && taken * 100 < budget * (100 - SPARE))
+	if (is_good && taken * 100 < budget * (100 - SPARE_PERCENT))
 		printf("# fewer than the budget of %ld: let that be what is taken now\n",
 		       (long)budget);
-	else if (taken >= 0 && !is_good)
+	else if (taken < 0)
+		printf("# it ended, or was stopped, amid the rounds\n");
+	else if (budget == 0)
+		printf("# no budget in %s\n", file_name);
+	else if (!is_good)
 		printf("# more than the budget of %ld\n", (long)budget);
 	printf("%s - %s: %ld instructions\n", is_good ? "ok" : "not ok", path->name, (long)taken);
 	failed += !is_good;

@@ -26,7 +26,7 @@ struct load_activity {
 	int (*round)(void);
 };
 
-/* What has nothing of Tenon's own in it ends, as the other does, with an empty entry. */
+/* Each ends with an empty entry.  load_classic has nothing in it that is Tenon's own. */
 extern const struct load_activity load_classic[], load_native_queues[], load_native_objects[];
 
 struct load_slot {
@@ -54,12 +54,13 @@ int load_wrong(const char *what, int error);
 int load_expect(const char *what, int result, const int *errors);
 #define LOAD_MAY(...) ((const int[]){__VA_ARGS__, 0})
 
-/* A text whose bytes follow from its first; and whether that is what it is. */
+/* Writes one letter again and again, and answers how often; whether that is what a text is: of two
+ * that were mixed it is not. */
 size_t load_text(char text[LOAD_TEXT_BYTES]);
 bool load_is_text(const char *text, size_t bytes);
 
-/* Counts up both, in the midst of what excludes all others.  False: somebody else was at it.
- * `is_torn`: somebody died amid it. */
+/* Adds one to both counts; who calls it holds the lock.  False: somebody else was at it.
+ * `is_torn`: somebody died amid it, and they may differ. */
 bool load_count(uint32_t guard, bool is_torn);
 
 #endif

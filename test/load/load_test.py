@@ -3,7 +3,7 @@
 """Mixed load on objects of every kind, with kills: nobody hangs, nothing is torn, and memory,
 descriptors and /dev/shm stay flat (TAP, with a table of what was seen).
 
-    load_test.py [--seconds N] COMMAND LOAD LOAD_CLASSIC
+    load_test.py [--seconds N] [--seed N] COMMAND LOAD LOAD_CLASSIC
     load_test.py --self-test
 
 LOAD does a little of everything until it is killed, LOAD_CLASSIC what POSIX and System V have, under
@@ -35,7 +35,8 @@ NATIVE, CLASSIC = 'native', 'preloaded'
 RESIDENTS = (NATIVE, NATIVE, CLASSIC)
 VICTIMS = (NATIVE, NATIVE, NATIVE, NATIVE, CLASSIC, CLASSIC)
 
-# A round waits for some milliseconds at most, if it gets a processor.
+# A round waits for some milliseconds at most, if it gets a processor.  In a run that is shorter than twice
+# that, half of it has to do, or a process that hangs would not be seen.
 STUCK_S = 60
 KILL_EVERY_S = 0.05
 SAMPLES = 120
@@ -106,8 +107,9 @@ class Process:
         now = time.monotonic()
         if rounds != self.rounds:
             self.rounds, self.seen_at = rounds, now
-        elif now - self.seen_at > STUCK_S:
-            return f'stuck for {STUCK_S} s at {self.run.activities[self.kind][activity - 1]}'
+        elif now - self.seen_at > self.run.stuck_s:
+            where = self.run.activities[self.kind][activity - 1] if activity else 'its start, or between two rounds'
+            return f'stuck for {self.run.stuck_s:g} s at {where}'
         return None
 
     def measure(self):
@@ -130,6 +132,7 @@ class Run:
         self.command, self.native, self.classic = map(
             os.path.abspath, (arguments.command, arguments.load, arguments.load_classic))
         self.seconds = arguments.seconds
+        self.stuck_s = min(STUCK_S, self.seconds / 2)
         self.random = random.Random(arguments.seed)
         parent = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
         self.path = tempfile.mkdtemp(prefix='tenon-load.', dir=parent)
@@ -293,6 +296,7 @@ def run_load(arguments):
         cases.append(is_right)
         print(f'{"ok" if is_right else "not ok"} {len(cases)} - {text}', flush=True)
 
+    print(f'# --seed {arguments.seed}', flush=True)
     run = Run(arguments)
     try:
         run.work()
@@ -332,7 +336,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--seconds', type=float,
                         default=float(os.environ.get('SOAK_SECONDS') or 3600))
-    parser.add_argument('--seed', type=int, default=None)
+    parser.add_argument('--seed', type=int, default=random.SystemRandom().getrandbits(31))
     parser.add_argument('--self-test', action='store_true')
     parser.add_argument('command', nargs='?')
     parser.add_argument('load', nargs='?')

@@ -264,7 +264,7 @@ static int waitset_round(void)
 }
 
 const struct load_activity load_native_queues[] = {
-	/* Each twice: there are several. */
+	/* Twice, and so as often again as the others: there are several orders. */
 	{"queue", queue_round},	    {"queue", queue_round}, {"queue-remove", queue_remove_round},
 	{"waitset", waitset_round}, {NULL, NULL},
 };
