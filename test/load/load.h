@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #define LOAD_SLOTS 32u	     /* processes */
+#define LOAD_ACTIVITIES 32u  /* of a program, at most */
 #define LOAD_GUARDS 16u	     /* pairs of counts, each under a lock */
 #define LOAD_TEXT_BYTES 512u /* of a message, at most */
 
@@ -31,7 +32,8 @@ extern const struct load_activity load_classic[], load_native_queues[], load_nat
 
 struct load_slot {
 	_Atomic uint64_t rounds;
-	_Atomic uint64_t activity; /* its number + 1, while it is under way */
+	_Atomic uint64_t activity;		 /* its number + 1, while it is under way */
+	_Atomic uint64_t whole[LOAD_ACTIVITIES]; /* rounds in which nothing was in vain */
 };
 
 /* What all the processes of a run map. */
@@ -50,7 +52,8 @@ uint32_t load_random(uint32_t bound);
 /* Says what is wrong on standard error.  Answers -1. */
 int load_wrong(const char *what, int error);
 
-/* 0 where `result` is 0 or one of the errors, which end with 0; else says so, and answers -1. */
+/* 0 where `result` is 0 or one of the errors, which end with 0 and make the round one in vain; else
+ * says so, and answers -1. */
 int load_expect(const char *what, int result, const int *errors);
 #define LOAD_MAY(...) ((const int[]){__VA_ARGS__, 0})
 

@@ -26,10 +26,11 @@ import sys
 import tempfile
 import time
 
-# As in load.h: rounds, and activity under way + 1, of each slot; then pairs of counts.
-SLOTS, GUARDS = 32, 16
-SLOT = struct.Struct('QQ')
-LEDGER_BYTES = (SLOTS + GUARDS) * SLOT.size
+# As in load.h: of each slot rounds, activity under way + 1, and of each activity the rounds in which
+# nothing was in vain; then pairs of counts.
+SLOTS, ACTIVITIES, GUARDS = 32, 32, 16
+SLOT = struct.Struct(f'QQ{ACTIVITIES}Q')
+LEDGER_BYTES = SLOTS * SLOT.size + GUARDS * 16
 
 NATIVE, CLASSIC = 'native', 'preloaded'
 RESIDENTS = (NATIVE, NATIVE, CLASSIC)
@@ -103,7 +104,7 @@ class Process:
         """What is wrong with it while it runs, or nothing."""
         if self.child.poll() is not None:
             return f'ended with {self.child.returncode}: {self.said()}'
-        rounds, activity = self.run.read_slot(self.slot)
+        rounds, activity, *_ = self.run.read_slot(self.slot)
         now = time.monotonic()
         if rounds != self.rounds:
             self.rounds, self.seen_at = rounds, now
@@ -216,6 +217,15 @@ class Run:
         if self.samples:
             print_row(self.samples[-1])
 
+    def idle_activities(self):
+        """Those that never did what they are for, as where all calls time out."""
+        for kind, names in self.activities.items():
+            slots = [self.read_slot(process.slot)[2:] for process in self.residents + self.victims
+                     if process.kind == kind]
+            for number, name in enumerate(names):
+                if not any(whole[number] for whole in slots):
+                    yield f'{kind} {name}'
+
     def end(self):
         for process in self.residents + self.victims:
             if process.child and process.child.poll() is None:
@@ -304,6 +314,8 @@ def run_load(arguments):
         for fault in run.wrong[:8]:
             print(f'# {fault}')
         say(not run.wrong, f'{run.kills} kills, and nobody hangs, loses or tears anything')
+        idle = list(run.idle_activities())
+        say(not idle, f'each activity does what it is for{": not " if idle else ""}{", ".join(idle)}')
         report_growth(run.samples, say)
         faults = run.settle()
         for fault in faults[:8]:
