@@ -29,7 +29,8 @@ def row(target):
     sign = '≤' if target['bound'] == 'at most' else '≥'
     rival = target.get('rival') or '–'
     return (f'| {target["what"]} | {rival} | {sign} {with_unit(target, target["target"])} '
-            f'| {with_unit(target, target["result"])} |')
+            f'| {with_unit(target, target["result"])} '
+            f'| {with_unit(target, target["low"])} – {with_unit(target, target["high"])} |')
 
 
 def main():
@@ -44,7 +45,7 @@ def main():
     for title, met in (('Missed', False), ('Met', True)):
         rows = [target for target in judged
                 if target['met'] is met and not (met and target in blocked)]
-        print(f'{title} ({len(rows)}):\n\n| what | against | target | result |\n|---|---|---|---|')
+        print(f'{title} ({len(rows)}):\n\n| what | against | target | result | low – high |\n|---|---|---|---|---|')
         print('\n'.join(row(target) for target in rows), end='\n\n')
     print(f'Of {len(blocked)} targets of processes that are blocked, '
           f'{sum(target["met"] for target in blocked)} are met; '
@@ -52,7 +53,7 @@ def main():
     seen = [target for target in remarks if target.get('result') is not None]
     if seen:
         print(f'\nBeside rivals, without a target ({sum(target["met"] for target in seen)} of {len(seen)} '
-              'faster):\n\n| what | against | better | result |\n|---|---|---|---|')
+              'faster):\n\n| what | against | better | result | low – high |\n|---|---|---|---|---|')
         print('\n'.join(row(target) for target in seen))
 
 
