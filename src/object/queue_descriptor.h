@@ -68,7 +68,7 @@ bool tni_pair_is_likely(int fd);
 int tni_pair_identify(int fd, char *ret_namespace, size_t capacity_bytes, uint64_t *ret_inode,
 		      uint64_t *ret_id);
 
-/* The rest is the queue's. */
+/* The rest is the queue's.  object/queue_fifo.c */
 #define TNI_FIFO_READABLE 'r'
 #define TNI_FIFO_WRITABLE 'w'
 #define TNI_FIFO_PAIR 'm'
@@ -77,7 +77,14 @@ int tni_pair_identify(int fd, char *ret_namespace, size_t capacity_bytes, uint64
 
 /* Opens one of the FIFOs beside the queue's file; makes it if asked to.  A descriptor or a negative
  * errno. */
-int tni_poll_open_fifo(const struct tenon_queue *queue, char which, bool make);
+int tni_fifo_open(const struct tenon_queue *queue, char which, bool make);
+/* Removes the FIFOs of the queue whose file this is. */
+void tni_fifo_remove(int directory_fd, int fd);
+/* The same before a handle is closed, in the place of one who removed the queue and died before
+ * he did it. */
+void tni_fifo_remove_left(const struct tenon_queue *queue);
+
+/* object/queue_poll.c */
 bool tni_poll_is_ready(const struct tenon_queue *queue, uint32_t side);
 
 /* Under the lock of a side, before it publishes something that pollers wait for: messages (SEND),
@@ -89,11 +96,6 @@ void tni_poll_raise_returned(struct tenon_queue *queue);
 void tni_poll_confirm_returned(struct tenon_queue *queue);
 /* Behind an operation of a side, without a lock: the other side's descriptor may have to fall. */
 void tni_poll_lower(struct tni_call *call, uint32_t side);
-/* Removes the FIFOs of the queue whose file this is. */
-void tni_poll_remove(int directory_fd, int fd);
-/* The same before a handle is closed, in the place of one who removed the queue and died before
- * he did it. */
-void tni_poll_remove_left(const struct tenon_queue *queue);
 
 bool tni_pair_is_wanted(const struct tenon_queue *queue);
 /* As tni_poll_raise(), tni_poll_lower(). */

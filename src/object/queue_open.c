@@ -575,7 +575,7 @@ struct tenon_queue *tenon_queue_close(struct tenon_queue *queue)
 		return NULL;
 	tni_notice_leave(queue);
 	tni_memory_leave(queue);
-	tni_poll_remove_left(queue);
+	tni_fifo_remove_left(queue);
 	close_queue(queue);
 	tni_deathwatch_close(&queue->watch);
 	for (uint32_t side = 0; side < TNI_GATES; side++)
@@ -589,5 +589,5 @@ struct tenon_queue *tenon_queue_close(struct tenon_queue *queue)
 
 int tenon_queue_remove(const char *namespace_path, const char *name)
 {
-	return tni_named_remove(TENON_KIND_QUEUE, namespace_path, name, tni_poll_remove);
+	return tni_named_remove(TENON_KIND_QUEUE, namespace_path, name, tni_fifo_remove);
 }

@@ -96,7 +96,7 @@ static int own_descriptor(struct tenon_queue *queue, bool make)
 
 	if (fd >= 0)
 		return fd;
-	fd = tni_poll_open_fifo(queue, TNI_FIFO_PAIR, make);
+	fd = tni_fifo_open(queue, TNI_FIFO_PAIR, make);
 	if (fd < 0)
 		return fd;
 	/* Packets, which do not run into each other. */
@@ -268,7 +268,7 @@ int tni_pair_open(struct tenon_queue *queue, int flags, int *ret_fd)
 
 	if (own < 0)
 		return own;
-	fd = tni_poll_open_fifo(queue, TNI_FIFO_PAIR, false);
+	fd = tni_fifo_open(queue, TNI_FIFO_PAIR, false);
 	/* Removed meanwhile: by the one that is open. */
 	if (fd == -ENOENT) {
 		int result = tni_file_reopen_at_once(own, O_RDWR, &fd);

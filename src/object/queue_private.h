@@ -25,6 +25,7 @@
  *	queue_fast.c	the short way: the fast path of send and receive
  *	queue_receipt.c	receipts, and the meeting of a rendezvous
  *	queue_peek.c	looking at messages and leaving them there
+ *	queue_fifo.c	the files of FIFOs beside the queue's
  *	queue_poll.c	descriptors to poll: one for each direction
  *	queue_pair.c	one for both
  *	queue_notice.c	the notice of a message that comes to the empty queue

@@ -184,7 +184,7 @@ int tni_sysv_take_names(const struct tni_sysv_look *look, bool keep_id)
 		result = take_name(look, file_name);
 	}
 	if (result == 0 && look->kind == TENON_KIND_QUEUE)
-		tni_poll_remove(look->directory_fd, look->fd);
+		tni_fifo_remove(look->directory_fd, look->fd);
 	if (result == 0 && !keep_id)
 		tni_fetch_or32(&look->part->state, TNI_SYSV_REMOVED);
 	return result;

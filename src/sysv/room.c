@@ -20,6 +20,7 @@
 
 #include "abi/atomic.h"
 #include "core/clock.h"
+#include "core/sample.h"
 #include "sysv/identity.h"
 #include "sysv/status.h"
 
@@ -76,38 +77,30 @@ static int count_to(const struct tni_sysv_kind *kind, uint32_t most, uint32_t *r
 	return result < 0 ? result : 0;
 }
 
-struct sample {
-	uint64_t random;
-	uint32_t seen, indices[TIDIED_MOST];
+struct some {
+	struct tni_sample sample;
+	uint32_t indices[TIDIED_MOST];
 };
-
-static uint32_t draw(uint64_t *random, uint32_t bound)
-{
-	*random = *random * UINT64_C(6364136223846793005) + 1;
-	return (uint32_t)(*random >> 33) % bound;
-}
 
 static int note_name(uint32_t index, void *context)
 {
-	struct sample *sample = context;
-	uint32_t place = sample->seen++;
+	struct some *some = context;
+	uint32_t place;
 
-	if (place >= TIDIED_MOST)
-		place = draw(&sample->random, sample->seen);
-	if (place < TIDIED_MOST)
-		sample->indices[place] = index;
+	if (tni_sample_place(&some->sample, TIDIED_MOST, &place))
+		some->indices[place] = index;
 	return 0;
 }
 
 static void tidy_some(const struct tni_sysv_kind *kind)
 {
-	struct sample sample = {.random = (uint64_t)tni_clock_ns(CLOCK_MONOTONIC)};
+	struct some some = {.sample.random = (uint64_t)tni_clock_ns(CLOCK_MONOTONIC)};
 
-	if (draw(&sample.random, TIDY_EVERY) != 0 ||
-	    tni_sysv_list_names(kind, note_name, &sample) != 0)
+	if (tni_sample_draw(&some.sample, TIDY_EVERY) != 0 ||
+	    tni_sysv_list_names(kind, note_name, &some) != 0)
 		return;
-	for (uint32_t i = 0; i < sample.seen && i < TIDIED_MOST; i++)
-		(void)!tni_sysv_tidy(kind, sample.indices[i]);
+	for (uint32_t i = 0; i < some.sample.seen && i < TIDIED_MOST; i++)
+		(void)!tni_sysv_tidy(kind, some.indices[i]);
 }
 
 int tni_sysv_room(const struct tni_sysv_kind *kind, int directory_fd)
