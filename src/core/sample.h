@@ -4,8 +4,8 @@
 
 /*
  * A sample of a list of unknown length, which is read once: reservoir sampling (Vitter, "Random
- * Sampling with a Reservoir", 1985, algorithm R).  It is good enough for each to come to its turn: the
- * numbers are those of a linear congruential generator.
+ * Sampling with a Reservoir", 1985, algorithm R).  It is good enough for each to come to its turn:
+ * the numbers are those of a linear congruential generator.
  */
 
 #include <stdbool.h>
