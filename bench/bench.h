@@ -124,6 +124,8 @@ struct probe {
 	const void *what; /* the probe's own */
 };
 
+/* Why the machine's limits do not let it measure, or NULL. */
+const char *probe_refusal(const struct probe *probe);
 const struct probe *probe_find(const char *name, size_t length);
 const struct transport *transport_find(const char *name, size_t length);
 const struct transport *transport_at(size_t index); /* NULL behind the last */

@@ -310,7 +310,7 @@ static const char *refusal(const struct row *row)
 	const struct shape *shape = &row->shape;
 
 	if (row->probe)
-		return NULL;
+		return probe_refusal(row->probe);
 	if (!shape->same_cpu && !machine_has_two_cpus())
 		return "needs two CPUs";
 	return row->transport->refuse(shape);

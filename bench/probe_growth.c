@@ -17,6 +17,8 @@
 
 #define BYTES 64u
 #define KEYS 8u
+#define DESCRIPTORS_AN_OBJECT 2u
+#define SPARE_DESCRIPTORS 64u
 #define PAIRS_TIMED 64u /* one look at the clock before them, one behind */
 
 struct growth {
@@ -73,15 +75,16 @@ static int fill(struct grown *grown)
 	return error;
 }
 
-/* Many more than a shell lets one have by default. */
-static void raise_limit(void)
+/* How many of something one may have; many more than a shell lets one have by default. */
+static rlim_t raise_limit(int resource)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	if (getrlimit(resource, &limit) != 0)
+		return 0;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(resource, &limit);
+	return limit.rlim_max;
 }
 
 static int open_others(struct run *run, struct grown *grown)
@@ -92,7 +95,6 @@ static int open_others(struct run *run, struct grown *grown)
 
 	if (grown->growth->objects == 0)
 		return 0;
-	raise_limit();
 	grown->others = calloc(grown->growth->objects, sizeof(struct tenon_queue *));
 	if (!grown->others)
 		return probe_check(run, "memory", -ENOMEM);
@@ -217,6 +219,22 @@ static void measure(struct run *run, const struct probe *probe)
 					     ((double)rounds * PAIRS_TIMED);
 	}
 	shrink(&grown);
+}
+
+/* RLIM_INFINITY is more than any. */
+const char *probe_refusal(const struct probe *probe)
+{
+	const struct growth *growth = probe->what;
+
+	if (probe->measure != measure)
+		return NULL;
+	if (growth->objects > 0 &&
+	    raise_limit(RLIMIT_NOFILE) <
+		    (rlim_t)growth->objects * DESCRIPTORS_AN_OBJECT + SPARE_DESCRIPTORS)
+		return "RLIMIT_NOFILE, and no permission to raise it";
+	if (growth->processes > 0 && raise_limit(RLIMIT_NPROC) < growth->processes)
+		return "RLIMIT_NPROC, and no permission to raise it";
+	return NULL;
 }
 
 #define ORDER(word, title_, order_)                                             \
