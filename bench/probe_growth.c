@@ -17,7 +17,7 @@
 
 #define BYTES 64u
 #define KEYS 8u
-#define DESCRIPTORS_AN_OBJECT 2u
+#define DESCRIPTORS_AN_OBJECT 1u
 #define SPARE_DESCRIPTORS 64u
 #define PAIRS_TIMED 64u /* one look at the clock before them, one behind */
 
