@@ -193,6 +193,12 @@ static const struct group_plan costs[] = {
 		 "messages-8k tenon-full-8k tenon-drained-8k messages-1m tenon-full-1m "
 		 "tenon-drained-1m",
 	 .often = ONCE},
+	{"cost-memory-message", "Memory of a message of 64 bytes, of 1,000,000 that are queued",
+	 .rows = "message-fifo message-priority message-typed", .often = ONCE},
+	{"cost-memory-object", "Memory of a fresh object's file",
+	 .rows = "object-queue object-lock object-semaphore object-event object-condition "
+		 "object-barrier object-once object-semaphore-set object-region",
+	 .often = ONCE},
 	{"cost-idle", "A blocked process that nothing happens to, for a second",
 	 .rows = "timer-100ms tenon-receive tenon-receive-priority tenon-receive-typed tenon-send "
 		 "tenon-send-rendezvous tenon-epoll tenon-wait tenon-receive-leased",

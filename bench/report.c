@@ -133,6 +133,7 @@ static void report_row(const struct group *group, const struct row *row)
 {
 	double values[REPEAT_MAX], middle, most;
 	uint32_t count = sorted_figures(group, row, values);
+	int digits;
 
 	middle = median(values, count);
 	most = values[count - 1];
@@ -153,7 +154,9 @@ static void report_row(const struct group *group, const struct row *row)
 		report_costs(group, row);
 		break;
 	case UNIT_BYTES:
-		printf("%10.1f %10.1f -%10.1f\n", middle / 1024, values[0] / 1024, most / 1024);
+		digits = middle < 1024 ? 3 : 1;
+		printf("%10.*f %10.*f -%10.*f\n", digits, middle / 1024, digits, values[0] / 1024,
+		       digits, most / 1024);
 		break;
 	default:
 		printf("%10.1f %10.1f -%10.1f   %11.4f\n", middle, values[0], most,
