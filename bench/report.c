@@ -143,8 +143,12 @@ static void report_row(const struct group *group, const struct row *row)
 		report_times(group, row, values, middle);
 		break;
 	case UNIT_MESSAGES:
-		printf("%10.4f %10.4f -%10.4f %9.3f", middle / 1e6, values[0] / 1e6, most / 1e6,
-		       middle * row->shape.bytes / 1e9);
+		printf("%10.4f %10.4f -%10.4f", middle / 1e6, values[0] / 1e6, most / 1e6);
+		/* What is loaned is neither copied nor read but for its ends. */
+		if (row->shape.method == METHOD_LOAN)
+			printf(" %9s", "-");
+		else
+			printf(" %9.3f", middle * row->shape.bytes / 1e9);
 		report_costs(group, row);
 		break;
 	case UNIT_PAIRS:

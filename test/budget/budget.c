@@ -150,20 +150,29 @@ static int run(const struct budget_path *path, const char *rounds)
 	return 0;
 }
 
+static char folder[FOLDER_BYTES];
+
+static void remove_folder(void)
+{
+	folder_remove(folder);
+}
+
 static int with_folder(const struct budget_path *path, const char *file_name, const char *rounds)
 {
-	char folder[FOLDER_BYTES];
 	int result = 0;
 
 	if (folder_make(folder) != 0) {
 		perror("/dev/shm");
 		return 2;
 	}
-	if (rounds)
+	if (rounds) {
+		/* Here, and not in a child: what is not to be had ends the program. */
+		atexit(remove_folder);
 		result = run(path, rounds);
-	else
+	} else {
 		judge(path, file_name);
-	folder_remove(folder);
+		remove_folder();
+	}
 	return result;
 }
 

@@ -26,7 +26,7 @@
 	do {                                                   \
 		if (!(condition)) {                            \
 			fprintf(stderr, "# %s\n", #condition); \
-			_Exit(1);                              \
+			exit(EXIT_FAILURE);                    \
 		}                                              \
 	} while (0)
 
