@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "object/queue_fast.h"
 #include "object/queue_limit.h"
 #include "object/queue_order.h"
 #include "object/queue_private.h"
@@ -32,29 +33,6 @@
  * them: he keeps nobody waiting, and saves a loan, or a lease, and the lock once more. */
 #define ALONE_MOST_BYTES 65536u
 #define ALONE_MIN 64u
-
-/* Takes a gate that is free.  False: the long way. */
-static inline bool enter(struct tni_call *call, uint32_t side)
-{
-	struct tni_gatehouse *house = &call->queue->house;
-	void *before = tni_pending_get(call->thread);
-
-	tni_pending_set(call->thread, &house->gate[side]->word);
-	if (__builtin_expect(tni_gate_try(house, side, call->thread), 1))
-		return true;
-	/* Of one who was woken it stays at a gate. */
-	tni_pending_put(call->thread, before);
-	tni_set32(&call->queue->alone[side], 0);
-	return false;
-}
-
-static inline void leave(struct tni_call *call, uint32_t side)
-{
-	if (__builtin_expect(tni_gate_unlock_quiet(call->queue->house.gate[side]), 1))
-		tni_pending_put(call->thread, call->pending);
-	else
-		tni_side_unlock(call, side);
-}
 
 static bool is_alone(struct tenon_queue *queue, uint32_t side)
 {
@@ -75,11 +53,6 @@ static inline bool is_short(struct tenon_queue *queue, uint32_t side, uint64_t b
 	       (bytes <= ALONE_MOST_BYTES && is_alone(queue, side));
 }
 
-static inline bool is_rendezvous(const struct tenon_queue *queue)
-{
-	return queue->attributes.capacity == TENON_QUEUE_RENDEZVOUS;
-}
-
 /* The place of the log at a position.  NULL: there can be none. */
 static inline struct tni_a64 *place_at(struct tenon_queue *queue, uint64_t position,
 				       uint64_t *ret_left)
@@ -92,21 +65,6 @@ static inline struct tni_a64 *place_at(struct tenon_queue *queue, uint64_t posit
 		return NULL;
 	*ret_left = queue->attributes.chunk_bytes - offset;
 	return (struct tni_a64 *)(queue->object.base + queue->chunks.offset + position);
-}
-
-#define KNOWN_HERE (TNI_WANTED_PAIR | TNI_PAIR_SETTLED)
-
-/* Whether somebody polls what is not told of here, or the queue has been destroyed.  To be asked under the lock of the
- * side, too: whoever begins to poll says so and then locks it to look. */
-static inline bool is_polled(const struct tenon_queue *queue)
-{
-	return (tni_get32(&queue->control->poll_wanted) & ~(KNOWN_HERE | TNI_BYTES_LIMITED)) != 0;
-}
-
-/* The same for who sends, to whom a limit of bytes matters as well. */
-static inline bool is_special(const struct tenon_queue *queue)
-{
-	return (tni_get32(&queue->control->poll_wanted) & ~KNOWN_HERE) != 0;
 }
 
 /* What is to be sent or received shows at the descriptor that is both, before the commit. */
@@ -269,14 +227,14 @@ static inline int put_slot(struct tenon_queue *queue, const struct tenon_slice *
 	return 1;
 }
 
-/* Under the lock.  How many of the messages may be sent by what is_special() found; 0: the long way; -EAGAIN. */
+/* Under the lock.  How many of the messages may be sent by what tni_is_special() found; 0: the long way; -EAGAIN. */
 static int __attribute__((__noinline__))
 allowed(struct tni_call *call, const struct tenon_slice *slices, uint32_t count)
 {
 	struct tenon_queue *queue = call->queue;
 	uint32_t fitting;
 
-	if (is_polled(queue))
+	if (tni_is_polled(queue))
 		return 0;
 	/* Before it looks: who waits for another limit does not wait if this is one. */
 	call->looked_limit = tni_get64(&queue->control->max_bytes);
@@ -292,11 +250,11 @@ int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint3
 	int sent = 1;
 
 	/* Whoever locks in vain wakes others in vain, who lose their turn. */
-	if (!is_short(queue, TNI_SEND, slices[0].bytes) || is_rendezvous(queue) ||
-	    is_polled(queue) || TNI_FAULT(TNI_FAULT_PUBLISH_BEFORE_WRITE) ||
-	    count > (in_log ? TNI_RUN_MAX : 1) || !enter(call, TNI_SEND))
+	if (!is_short(queue, TNI_SEND, slices[0].bytes) || tni_is_rendezvous(queue) ||
+	    tni_is_polled(queue) || TNI_FAULT(TNI_FAULT_PUBLISH_BEFORE_WRITE) ||
+	    count > (in_log ? TNI_RUN_MAX : 1) || !tni_fast_enter(call, TNI_SEND))
 		return 0;
-	special = is_special(queue);
+	special = tni_is_special(queue);
 	if (__builtin_expect(special, 0)) {
 		sent = allowed(call, slices, count);
 		count = (uint32_t)sent;
@@ -310,7 +268,7 @@ int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint3
 	}
 	call->sent_now = sent > 0 ? (uint32_t)sent : 0;
 	call->sent_key = key;
-	leave(call, TNI_SEND);
+	tni_fast_leave(call, TNI_SEND);
 	if (sent > 0)
 		lower_when_full(call);
 	return sent;
@@ -529,11 +487,12 @@ int tni_fast_receive(struct tni_call *call, void *buffer, uint64_t capacity_byte
 {
 	int taken = 0;
 
-	if (is_rendezvous(call->queue) || is_polled(call->queue) || !enter(call, TNI_RECEIVE))
+	if (tni_is_rendezvous(call->queue) || tni_is_polled(call->queue) ||
+	    !tni_fast_enter(call, TNI_RECEIVE))
 		return 0;
-	if (!is_polled(call->queue))
+	if (!tni_is_polled(call->queue))
 		taken = take(call, buffer, capacity_bytes, count, options, messages);
-	leave(call, TNI_RECEIVE);
+	tni_fast_leave(call, TNI_RECEIVE);
 	if (taken > 0 && tni_pair_is_wanted(call->queue))
 		lower_when_empty(call);
 	return taken;

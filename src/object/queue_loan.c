@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "object/queue_fast.h"
 #include "object/queue_private.h"
 
 /* Memory for a message in a slot. */
@@ -76,43 +77,49 @@ int tni_slot_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t bytes
 	return 0;
 }
 
-int tni_loan_take(struct tni_call *call, uint64_t bytes, int64_t deadline_ns, uint64_t *ret_opaque,
-		  uint64_t *ret_slot)
+int tni_loan_begin(struct tenon_queue *queue, uint64_t bytes, uint64_t *ret_opaque,
+		   uint64_t *ret_slot)
 {
-	struct tenon_queue *queue = call->queue;
 	struct tni_send_side *side = &queue->control->send;
 	struct tni_send_view view;
 	struct tni_slot *slot;
 	struct tni_loan *loan;
 	struct tni_txn txn;
 	uint64_t index;
-	bool released = false;
-	int result = tni_side_lock(call, TNI_SEND, deadline_ns);
+	int result;
 
-	if (result != 0)
-		return result;
 	tni_slots_refill(queue);
-again:
 	view = tni_send_view(side);
 	tni_txn_begin(&txn, &side->journal, queue->object.base, &side->version);
 	result = tni_pool_take(&txn, &side->loans, &queue->loans, &index);
 	if (result == 0)
 		result = tni_slot_take(queue, &txn, bytes, ret_slot, &slot);
-	if (result == 0) {
-		loan = tni_table_at(&queue->loans, index);
-		tni_set64(&loan->serial, tni_serial(side));
-		*ret_opaque = (index + 1) | tni_get64(&loan->serial) << 32;
-		tni_txn_set(&txn, &loan->slot, *ret_slot);
-		tni_txn_set(&txn, &loan->state_participant,
-			    TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32);
-		tni_send_commit(side, &view);
-	} else {
+	if (result != 0) {
 		tni_txn_abort(&txn);
-		if (result == -ENOSPC && !released) {
-			released = true;
-			tni_memory_release(queue);
-			goto again;
-		}
+		return result;
+	}
+	loan = tni_table_at(&queue->loans, index);
+	tni_set64(&loan->serial, tni_serial(side));
+	*ret_opaque = (index + 1) | tni_get64(&loan->serial) << 32;
+	tni_txn_set(&txn, &loan->slot, *ret_slot);
+	tni_txn_set(&txn, &loan->state_participant,
+		    TNI_LOAN_HELD | (uint64_t)queue->object.participant << 32);
+	tni_send_commit(side, &view);
+	return 0;
+}
+
+int tni_loan_take(struct tni_call *call, uint64_t bytes, int64_t deadline_ns, uint64_t *ret_opaque,
+		  uint64_t *ret_slot)
+{
+	struct tenon_queue *queue = call->queue;
+	int result = tni_side_lock(call, TNI_SEND, deadline_ns);
+
+	if (result != 0)
+		return result;
+	result = tni_loan_begin(queue, bytes, ret_opaque, ret_slot);
+	if (result == -ENOSPC) {
+		tni_memory_release(queue);
+		result = tni_loan_begin(queue, bytes, ret_opaque, ret_slot);
 	}
 	tni_side_unlock(call, TNI_SEND);
 	return result == -EBADMSG ? tni_queue_damaged(queue) : result;
@@ -170,11 +177,13 @@ int tenon_queue_loan(struct tenon_queue *queue, uint64_t bytes, struct tenon_loa
 		return -EINVAL;
 	if (bytes > queue->attributes.max_message_bytes)
 		return -EMSGSIZE;
-	result = tni_call_begin(&call, queue);
-	if (result == 0)
-		result = tni_loan_take(&call, bytes, INT64_MAX, &opaque, &slot);
-	if (result != 0)
-		return result;
+	if (!tni_call_quick(&call, queue) || !tni_fast_loan(&call, bytes, &opaque, &slot)) {
+		result = tni_call_begin(&call, queue);
+		if (result == 0)
+			result = tni_loan_take(&call, bytes, INT64_MAX, &opaque, &slot);
+		if (result != 0)
+			return result;
+	}
 	ret_loan->data = tni_slot_data(queue, slot);
 	ret_loan->bytes = bytes;
 	ret_loan->opaque = opaque;

@@ -23,6 +23,7 @@
  *	queue_limit.c	a limit of bytes
  *	queue_end.c	destroying a queue
  *	queue_fast.c	the short way: the fast path of send and receive
+ *	queue_fast_loan.c	the same of loan, commit, take and done
  *	queue_receipt.c	receipts, and the meeting of a rendezvous
  *	queue_peek.c	looking at messages and leaving them there
  *	queue_fifo.c	the files of FIFOs beside the queue's
@@ -515,18 +516,6 @@ bool tni_receipt_has_taker(struct tenon_queue *queue);
 /* The participant will ask for none of its receipts any more. */
 int tni_receipt_orphan_all(struct tenon_queue *queue, uint32_t participant);
 
-/* queue_fast.c */
-/* Sends as many of the messages as need nothing special.  How many; 0: nothing was done; -EAGAIN:
- * there is no room (call->looked_done says as of when). */
-int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint32_t count,
-		  uint64_t key);
-/* Receives up to `count` messages into one buffer, as above.  How many; 0: nothing was done;
- * -EAGAIN: there is none (call->looked_version, looked_head). */
-int tni_fast_receive(struct tni_call *call, void *buffer, uint64_t capacity_bytes, uint32_t count,
-		     const struct tenon_receive_options *options, struct tenon_message *messages);
-/* Whether there is surely nothing to receive, as above.  Without a lock. */
-bool tni_fast_is_empty(struct tni_call *call);
-
 /* queue_options.c */
 int tni_send_options_check(struct tenon_queue *queue, const struct tenon_send_options *options,
 			   struct tenon_send_options *ret_options);
@@ -587,7 +576,10 @@ void tni_slots_refill(struct tenon_queue *queue);
 /* Takes a slot with room for a message, in an open run. */
 int tni_slot_take(struct tenon_queue *queue, struct tni_txn *txn, uint64_t bytes,
 		  uint64_t *ret_index, struct tni_slot **ret_slot);
-/* Loans a slot to this process.  Locks. */
+/* Loans a slot to this process.  Under the senders' lock, outside a run. */
+int tni_loan_begin(struct tenon_queue *queue, uint64_t bytes, uint64_t *ret_opaque,
+		   uint64_t *ret_slot);
+/* The same, and locks. */
 int tni_loan_take(struct tni_call *call, uint64_t bytes, int64_t deadline_ns, uint64_t *ret_opaque,
 		  uint64_t *ret_slot);
 /* The entry of a loan that this process holds.  -EINVAL. */
@@ -596,5 +588,8 @@ int tni_loan_find(struct tenon_queue *queue, const struct tenon_loan *loan, uint
 /* Ends a loan, under the senders' lock. */
 int tni_loan_free(struct tenon_queue *queue, uint64_t index);
 int tni_loan_free_all(struct tenon_queue *queue, uint32_t participant);
+/* queue_send.c: puts its message into the log, and ends it; to be published. */
+int tni_loan_append(struct tenon_queue *queue, uint64_t index, uint64_t bytes, uint64_t key,
+		    uint64_t *ret_receipt, struct tni_append *append);
 
 #endif

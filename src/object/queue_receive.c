@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "object/queue_fast.h"
 #include "object/queue_limit.h"
 #include "object/queue_order.h"
 #include "object/queue_private.h"
@@ -347,8 +348,12 @@ int tenon_queue_take(struct tenon_queue *queue, const struct tenon_receive_optio
 	struct tenon_receive_options checked;
 	struct target target = {.lease = ret_lease};
 	struct tni_call call;
-	int result = begin(queue, options, &checked, &call);
+	int result;
 
+	if (queue && ret_lease && tni_receive_is_plain(queue, options) &&
+	    tni_call_quick(&call, queue) && tni_fast_take(&call, ret_lease))
+		return 0;
+	result = begin(queue, options, &checked, &call);
 	if (result != 0)
 		return result;
 	if (!ret_lease)
@@ -390,6 +395,13 @@ static int end_lease(struct tenon_queue *queue, struct tenon_lease *lease, bool 
 
 int tenon_queue_done(struct tenon_queue *queue, struct tenon_lease *lease)
 {
+	struct tni_call call;
+
+	if (queue && lease && tni_call_quick(&call, queue) && tni_fast_done(&call, lease->opaque)) {
+		lease->data = NULL;
+		lease->opaque = 0;
+		return 0;
+	}
 	return end_lease(queue, lease, true);
 }
 

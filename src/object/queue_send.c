@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "object/queue_fast.h"
 #include "object/queue_limit.h"
 #include "object/queue_order.h"
 #include "object/queue_private.h"
@@ -116,14 +117,12 @@ static int put_run(struct tenon_queue *queue, const struct tenon_slice *slices, 
 	return 0;
 }
 
-/* A message that was written into a loan. */
-static int put_loan(struct tenon_queue *queue, uint64_t loan_index, uint64_t bytes,
-		    const struct tenon_send_options *options, uint64_t *ret_receipt)
+int tni_loan_append(struct tenon_queue *queue, uint64_t loan_index, uint64_t bytes, uint64_t key,
+		    uint64_t *ret_receipt, struct tni_append *append)
 {
 	struct tni_loan *loan = tni_table_at(&queue->loans, loan_index);
 	uint64_t index = tni_get64(&loan->slot), receipt;
 	struct tni_slot *slot = tni_slot_at(queue, index);
-	struct tni_append append;
 	int result;
 
 	if (!slot || index >= queue->slots.max)
@@ -131,23 +130,33 @@ static int put_loan(struct tenon_queue *queue, uint64_t loan_index, uint64_t byt
 	result = tni_order_back(queue, tni_send_view(&queue->control->send).sent, 1, false);
 	if (result != 0)
 		return result;
-	tni_append_begin(queue, &append);
-	tni_slot_label(queue, slot, bytes, options->key);
-	tni_txn_set(&append.txn, &loan->state_participant, TNI_LOAN_FREE);
-	result = tni_pool_give(&append.txn, &queue->control->send.loans, &queue->loans, loan_index);
+	tni_append_begin(queue, append);
+	tni_slot_label(queue, slot, bytes, key);
+	tni_txn_set(&append->txn, &loan->state_participant, TNI_LOAN_FREE);
+	result = tni_pool_give(&append->txn, &queue->control->send.loans, &queue->loans,
+			       loan_index);
 	if (result == 0 && ret_receipt) {
-		result = tni_receipt_take(queue, &append.txn, index, &receipt);
+		result = tni_receipt_take(queue, &append->txn, index, &receipt);
 		if (result == 0)
 			*ret_receipt = receipt;
 	}
 	if (result == 0)
-		result = tni_append_slot(queue, &append, index, (uint32_t)bytes, options->key);
-	if (result != 0) {
-		tni_txn_abort(&append.txn);
-		return result;
-	}
-	publish(queue, &append);
-	return 0;
+		result = tni_append_slot(queue, append, index, (uint32_t)bytes, key);
+	if (result != 0)
+		tni_txn_abort(&append->txn);
+	return result;
+}
+
+/* A message that was written into a loan. */
+static int put_loan(struct tenon_queue *queue, uint64_t loan_index, uint64_t bytes,
+		    const struct tenon_send_options *options, uint64_t *ret_receipt)
+{
+	struct tni_append append;
+	int result = tni_loan_append(queue, loan_index, bytes, options->key, ret_receipt, &append);
+
+	if (result == 0)
+		publish(queue, &append);
+	return result;
 }
 
 /* What is to be sent: slices, or a loan. */
@@ -526,6 +535,11 @@ int tenon_queue_send_batch(struct tenon_queue *queue, const struct tenon_slice *
 	return 0;
 }
 
+static uint64_t key_of(const struct tenon_queue *queue, const struct tenon_send_options *options)
+{
+	return options && queue->attributes.order != TENON_QUEUE_FIFO ? options->key : 0;
+}
+
 int tenon_queue_commit(struct tenon_queue *queue, struct tenon_loan *loan, uint64_t bytes,
 		       const struct tenon_send_options *options)
 {
@@ -537,6 +551,13 @@ int tenon_queue_commit(struct tenon_queue *queue, struct tenon_loan *loan, uint6
 
 	if (!queue || !loan || bytes > loan->bytes)
 		return -EINVAL;
+	if (tni_send_is_plain(queue, options) && tni_call_quick(&call, queue) &&
+	    tni_loan_find(queue, loan, bytes, &parcel.loan) == 0 &&
+	    tni_fast_commit(&call, parcel.loan, bytes, key_of(queue, options))) {
+		loan->data = NULL;
+		loan->opaque = 0;
+		return 0;
+	}
 	result = tni_send_options_check(queue, options, &checked);
 	if (result == 0)
 		result = tni_call_begin(&call, queue);
