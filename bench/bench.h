@@ -198,6 +198,14 @@ struct settings {
 	double run_seconds, spare_seconds; /* run_seconds 0: what the time allows */
 };
 
+/* How figures of a unit are called, and shown: divided by the scale. */
+struct unit_text {
+	const char *name, *shown, *shown_short;
+	double scale;
+};
+
+extern const struct unit_text unit_texts[];
+
 /* plan.c */
 uint32_t plan_make(const struct settings *settings, struct group **ret_groups);
 

@@ -9,6 +9,14 @@
 
 #define STALLS_LIMIT 0.05
 
+const struct unit_text unit_texts[] = {
+	[UNIT_NS] = {"ns", "microseconds", "us ", 1e3},
+	[UNIT_MESSAGES] = {"messages/s", "million messages/s", "M/s", 1e6},
+	[UNIT_BYTES] = {"bytes", "KiB", "KiB", 1024},
+	[UNIT_WAKES] = {"switches/s", "switches/s", "/s ", 1},
+	[UNIT_PAIRS] = {"pairs/s", "million pairs/s", "M/s", 1e6},
+};
+
 static int compare_doubles(const void *left, const void *right)
 {
 	double a = *(const double *)left, b = *(const double *)right;
@@ -171,16 +179,14 @@ static void report_row(const struct group *group, const struct row *row)
 
 static void report_head(const struct group *group)
 {
-	static const char *const units[] = {"microseconds", "million messages/s", "KiB",
-					    "switches/s", "million pairs/s"};
 	enum unit unit = group->rows[0].unit;
 
 	printf("\n%s  [%s]\n", group->title, group->name);
 	if (unit == UNIT_NS)
-		printf("  %-26s %9s %9s -%9s %9s %9s %9s %9s   %11s", units[unit], "median", "low",
-		       "high", "p50", "p99", "p99.9", "max", "CPU %");
+		printf("  %-26s %9s %9s -%9s %9s %9s %9s %9s   %11s", unit_texts[unit].shown,
+		       "median", "low", "high", "p50", "p99", "p99.9", "max", "CPU %");
 	else
-		printf("  %-26s %10s %10s -%10s", units[unit], "median", "low", "high");
+		printf("  %-26s %10s %10s -%10s", unit_texts[unit].shown, "median", "low", "high");
 	if (unit == UNIT_MESSAGES)
 		printf(" %9s   %11s", "GB/s", "CPU %");
 	else if (unit == UNIT_PAIRS)
@@ -283,8 +289,6 @@ static void json_row(FILE *file, const struct group *group, const struct row *ro
 void report_json(FILE *file, const struct group *groups, uint32_t count,
 		 const struct settings *settings)
 {
-	static const char *const units[] = {"ns", "messages/s", "bytes", "switches/s", "pairs/s"};
-
 	fprintf(file, "{\n  \"machine\": ");
 	machine_describe_json(file);
 	fprintf(file, ",\n  \"run_seconds\": %.3f,\n  \"groups\": [\n", settings->run_seconds);
@@ -293,8 +297,8 @@ void report_json(FILE *file, const struct group *groups, uint32_t count,
 
 		fprintf(file, "    {\"group\": \"%s\", \"title\": \"%s\", ", group->name,
 			group->title);
-		fprintf(file, "\"unit\": \"%s\", \"steal\": %.4f, ", units[group->rows[0].unit],
-			group->steal_share);
+		fprintf(file, "\"unit\": \"%s\", \"steal\": %.4f, ",
+			unit_texts[group->rows[0].unit].name, group->steal_share);
 		fprintf(file, "\"others\": %.4f, \"disturbed\": %s, \"rows\": [\n",
 			group->others_share, group->disturbed ? "true" : "false");
 		for (uint32_t j = 0; j < group->row_count; j++) {

@@ -421,6 +421,18 @@ static bool meets(const struct target *target, double figure)
 	return target->bound == AT_LEAST ? figure >= target->factor : figure <= target->factor;
 }
 
+/* Of what a result is, or would be; for programs. */
+static const char *unit_name(const struct target *target)
+{
+	const struct probe *probe = probe_find(target->ours, strlen(target->ours));
+
+	if (target->bound <= AT_LEAST)
+		return "ratio";
+	if (target->bound >= AT_MOST_CPU)
+		return "share";
+	return unit_texts[probe ? probe->unit : UNIT_NS].name;
+}
+
 static void print_json(FILE *json, const struct target *target, const struct verdict *verdict,
 		       bool is_met, bool is_remark, bool is_last)
 {
@@ -431,14 +443,15 @@ static void print_json(FILE *json, const struct target *target, const struct ver
 		target->text, target->group, target->ours, verdict->rival);
 	if (is_remark)
 		fprintf(json, "\"remark\": true, ");
-	fprintf(json, "\"judged\": \"%s\", \"bound\": \"%s\", \"target\": %g, ",
+	fprintf(json, "\"judged\": \"%s\", \"bound\": \"%s\", \"unit\": \"%s\", \"target\": %g, ",
 		judged[target->bound], target->bound == AT_LEAST ? "at least" : "at most",
-		target->factor);
+		unit_name(target), target->factor);
 	if (verdict->why_not)
 		fprintf(json, "\"skipped\": \"%s\"}", verdict->why_not);
 	else
 		fprintf(json,
-			"\"result\": %.4f, \"low\": %.4f, \"high\": %.4f, \"confidence\": %.4f, "
+			"\"result\": %.4f, \"low\": %.4f, \"high\": %.4f, "
+			"\"confidence\": %.4f, "
 			"\"met\": %s}",
 			verdict->result, verdict->low, verdict->high, verdict->confidence,
 			is_met ? "true" : "false");
@@ -465,11 +478,10 @@ static double scale_of(const struct target *target, const struct verdict *verdic
 
 static void print_figure(const struct group *group, const struct row *row)
 {
-	static const double scales[] = {1e3, 1e6, 1024, 1, 1e6};
-	static const char *const units[] = {"us ", "M/s", "KiB", "/s ", "M/s"};
-	double figure = row_median(group, row) / scales[row->unit];
+	const struct unit_text *text = &unit_texts[row->unit];
+	double figure = row_median(group, row) / text->scale;
 
-	printf("  %9.*f %s", figure < 0.1 ? 4 : figure < 1000 ? 3 : 0, figure, units[row->unit]);
+	printf("  %9.*f %s", figure < 0.1 ? 4 : figure < 1000 ? 3 : 0, figure, text->shown_short);
 	if (row->unit == UNIT_BYTES || (row->probe && !row_cpu_share(group, row, 0)))
 		printf(" %9s", "");
 	else if (row->probe || row->shape.consumers == 0)

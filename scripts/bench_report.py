@@ -10,7 +10,7 @@ import os
 import re
 import sys
 
-from performance_tables import number, with_unit
+from performance_tables import UNITS, number, with_unit
 
 # Debian's Python has Debian's modules, whichever comes first in PATH.
 DEBIAN_PYTHON = '/usr/bin/python3'
@@ -39,12 +39,10 @@ OURS = '#c2410c'
 OTHERS = ('#1d4ed8', '#0f766e', '#7c3aed', '#4d7c0f', '#be185d', '#0369a1', '#92400e', '#475569', '#15803d', '#9333ea')
 DISTRIBUTIONS = ('rt-64-poll', 'rt-64-active', 'rt-64-asleep', 'rt-64-epoll', 'rt-64-same-cpu', 'rt-64k-active')
 SIZES = (('64', 64), ('1k', 1 << 10), ('8k', 1 << 13), ('64k', 1 << 16), ('1m', 1 << 20))
-UNITS = {'ns': ('µs', 1e-3), 'messages/s': ('million messages/s', 1e-6), 'pairs/s': ('million pairs/s', 1e-6),
-         'bytes': ('KiB', 1 / 1024), 'switches/s': ('switches/s', 1)}
 
 
 def is_ours(row):
-    return re.match(r'tenon|.*-(face|preload)|fifo-|priority-|typed-|objects-|processes-', row) is not None
+    return re.match(r'tenon|.*-(face|preload)|fifo-|priority-|typed-|objects-|processes-|message-|object-', row) is not None
 
 
 def measured(group):

@@ -14,15 +14,15 @@ def number(value):
     return '0' if value == 0 else f'{value:,.0f}' if abs(value) >= 1000 else f'{value:.3g}'
 
 
+# Of the figures: how they are shown, and by what they are multiplied for that.
+UNITS = {'ns': ('µs', 1e-3), 'messages/s': ('million messages/s', 1e-6),
+         'pairs/s': ('million pairs/s', 1e-6), 'bytes': ('KiB', 1 / 1024),
+         'switches/s': ('switches/s', 1), 'ratio': ('×', 1), 'share': ('%', 100)}
+
+
 def with_unit(target, value):
-    """By what the target judges; of switches, how many in a second."""
-    if target['judged'] == 'ratio':
-        return f'{number(value)} ×'
-    if target['judged'].startswith('cpu share'):
-        return f'{number(100 * value)} %'
-    if target['what'].startswith('blocked '):
-        return f'{number(value)}/s'
-    return f'{number(value / 1000)} µs'
+    shown, scale = UNITS[target['unit']]
+    return f'{number(value * scale)} {shown}'
 
 
 def row(target):
