@@ -33,8 +33,7 @@ uint64_t tni_sync_extra_offset(uint32_t participants)
 {
 	return TNI_PARTICIPANTS_OFFSET +
 	       tni_page_up(participants * sizeof(struct tni_participant)) +
-	       tni_stakes_bytes(participants) +
-	       tni_page_up(participants * sizeof(struct tni_row));
+	       tni_stakes_bytes(participants) + tni_page_up(participants * sizeof(struct tni_row));
 }
 
 static struct layout layout_of(const struct tni_sync_kind *kind, uint32_t participants,

@@ -243,7 +243,8 @@ static enum fate fate_of_object(const struct tni_sysv_kind *kind, void *object)
 }
 
 /* Of one that somebody has begun to end. */
-static enum fate ask(const struct tni_sysv_kind *kind, const struct tni_sysv_look *look, uint32_t id)
+static enum fate ask(const struct tni_sysv_kind *kind, const struct tni_sysv_look *look,
+		     uint32_t id)
 {
 	char name[TNI_SYSV_NAME_BYTES];
 	enum fate fate;

@@ -500,7 +500,7 @@ static void locked_up(void)
 	REQUIRE(id >= 0 && send_one(id) == 0);
 	part = map_part();
 	offset += ((const struct tni_object_header *)(const void *)((const uint8_t *)part -
-								     TNI_SYSV_OFFSET))
+								    TNI_SYSV_OFFSET))
 			  ->participants_max *
 		  sizeof(struct tni_participant);
 	offset = (offset + TNI_PAGE_BYTES - 1) / TNI_PAGE_BYTES * TNI_PAGE_BYTES;
