@@ -24,6 +24,9 @@ int tni_queue_open_for(const char *namespace_path, const char *name, uint32_t fl
 int tni_queue_make_nameless(int directory_fd, const struct tenon_queue_options *options,
 			    int *ret_fd) TENON_MUST_USE;
 
+/* Whether the queue that this file is has been destroyed; without opening it as one. */
+bool tni_queue_is_over(int fd);
+
 /* By inode and identity, of whatever name.  -ENOENT. */
 int tni_queue_open_known(const char *namespace_path, uint64_t inode, uint64_t id, uint32_t access,
 			 struct tenon_queue **ret_queue) TENON_MUST_USE;

@@ -19,6 +19,8 @@
  */
 
 #include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "object/queue_limit.h"
 
@@ -60,4 +62,19 @@ int tenon_queue_destroy(struct tenon_queue *queue)
 	(void)!raise_writable(&call);
 	tni_notice_rouse(queue);
 	return 0;
+}
+
+bool tni_queue_is_over(int fd)
+{
+	struct tni_object_header header;
+	struct stat status;
+	uint64_t offset;
+	uint32_t word;
+
+	if (tni_object_check(fd, TENON_KIND_QUEUE, &header, &status) != 0)
+		return false;
+	offset = tni_control_offset(header.participants_max) +
+		 offsetof(struct tni_queue_control, poll_wanted);
+	return pread(fd, &word, sizeof(word), (off_t)offset) == (ssize_t)sizeof(word) &&
+	       (word & TNI_QUEUE_DESTROYED);
 }

@@ -17,6 +17,16 @@ static bool is_other(const struct tenon_queue *queue)
 	return tni_get32(&queue->control->poll_wanted) != 0;
 }
 
+/* Who has begun to poll meanwhile has seen it as it was: it may promise too much. */
+static void leave(struct tni_call *call, uint32_t side)
+{
+	tni_fast_leave(call, side);
+	if (__builtin_expect(!is_other(call->queue), 1))
+		return;
+	call->sent_now = 0;
+	tni_poll_lower(call, side);
+}
+
 /* Asked again under the lock. */
 static bool enter(struct tni_call *call, uint32_t side)
 {
@@ -56,7 +66,7 @@ bool tni_fast_commit(struct tni_call *call, uint64_t loan, uint64_t bytes, uint6
 		call->sent_now = 1;
 		call->sent_key = key;
 	}
-	tni_fast_leave(call, TNI_SEND);
+	leave(call, TNI_SEND);
 	return done;
 }
 
@@ -89,7 +99,10 @@ bool tni_fast_take(struct tni_call *call, struct tenon_lease *lease)
 	    !enter(call, TNI_RECEIVE))
 		return false;
 	done = find(queue, &item) && tni_item_lease(queue, &item, &opaque) == 0;
-	tni_fast_leave(call, TNI_RECEIVE);
+	/* The thread that has the stake may have ended since; who saw that saw no lease then. */
+	if (done && !tni_object_has_stake(&queue->object, call->thread))
+		call->wake_all = true;
+	leave(call, TNI_RECEIVE);
 	if (!done)
 		return false;
 	lease->data = item.data;

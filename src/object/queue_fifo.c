@@ -172,13 +172,17 @@ struct sweep {
 
 static void note_fifo(struct sweep *sweep, const char *name)
 {
+	char called[sizeof(sweep->names[0])];
 	uint32_t place;
 	uint64_t inode, id;
 	char which;
 
-	if (strlen(name) >= sizeof(sweep->names[0]) ||
-	    sscanf(name, ".q.%16" SCNx64 ".%16" SCNx64 ".%c", &inode, &id, &which) != 3 ||
+	if (sscanf(name, ".q.%16" SCNx64 ".%16" SCNx64 ".%c", &inode, &id, &which) != 3 ||
 	    !strchr(TNI_FIFOS, which))
+		return;
+	/* As it would be called. */
+	file_name(inode, id, which, called, sizeof(called));
+	if (strcmp(called, name) != 0)
 		return;
 	if (!tni_sample_place(&sweep->sample, SWEPT_MOST, &place))
 		return;
@@ -201,17 +205,22 @@ static uint32_t note_named(struct sweep *sweep, uint64_t inode)
 	return left;
 }
 
-/* Once more by what stat(2) says, which on some file systems is not what the folder says. */
-static void note_all_named(struct sweep *sweep, DIR *directory)
+/* Once more by what stat(2) says, which on some file systems is not what the folder says.  False: not all was seen. */
+static bool note_all_named(struct sweep *sweep, DIR *directory)
 {
 	const struct dirent *entry;
 	struct stat status;
 
 	rewinddir(directory);
-	while ((entry = readdir(directory)))
-		if (entry->d_name[0] != '.' &&
-		    fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+	for (errno = 0; (entry = readdir(directory)); errno = 0) {
+		if (entry->d_name[0] == '.')
+			continue;
+		if (fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
 			note_named(sweep, status.st_ino);
+		else if (errno != ENOENT)
+			return false;
+	}
+	return errno == 0;
 }
 
 /* The FIFOs are looked at first: each was made when its queue had a name. */
@@ -228,9 +237,8 @@ static void sweep_in(DIR *directory, uint64_t random)
 	while (left > 0 && (entry = readdir(directory)))
 		if (entry->d_name[0] != '.')
 			left = note_named(&sweep, entry->d_ino);
-	if (left == 0)
+	if (left == 0 || !note_all_named(&sweep, directory))
 		return;
-	note_all_named(&sweep, directory);
 	for (uint32_t i = 0; i < sweep.count; i++)
 		if (sweep.inodes[i] != 0)
 			unlinkat(dirfd(directory), sweep.names[i], 0);

@@ -92,6 +92,9 @@ static inline void tni_set_count_operation(struct tenon_semaphore_set *set)
 	tni_set64(&set->head->operations, tni_get64(&set->head->operations) + 1);
 }
 
+/* Whether the set that this file is has been destroyed; without opening it as one. */
+bool tni_set_is_over(int fd);
+
 /* Makes the file of a set without a name, which is open then. */
 int tni_set_make_nameless(int directory_fd, const struct tenon_semaphore_set_options *options,
 			  int *ret_fd);

@@ -29,6 +29,13 @@ struct layout {
 	uint64_t stakes, rows, extra, cell, end;
 };
 
+uint64_t tni_sync_extra_offset(uint32_t participants)
+{
+	return TNI_PARTICIPANTS_OFFSET +
+	       tni_page_up(participants * sizeof(struct tni_participant)) +
+	       tni_stakes_bytes(participants) + tni_page_up(participants * sizeof(struct tni_row));
+}
+
 static struct layout layout_of(const struct tni_sync_kind *kind, uint32_t participants,
 			       uint32_t limit)
 {
@@ -37,7 +44,7 @@ static struct layout layout_of(const struct tni_sync_kind *kind, uint32_t partic
 	layout.stakes = TNI_PARTICIPANTS_OFFSET +
 			tni_page_up(participants * sizeof(struct tni_participant));
 	layout.rows = layout.stakes + tni_stakes_bytes(participants);
-	layout.extra = layout.rows + tni_page_up(participants * sizeof(struct tni_row));
+	layout.extra = tni_sync_extra_offset(participants);
 	layout.cell = layout.extra +
 		      (kind->extra_bytes ? kind->extra_bytes(participants, limit) : 0);
 	layout.end = layout.cell + sizeof(struct tni_cell);

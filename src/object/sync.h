@@ -111,6 +111,8 @@ void *tni_sync_free(struct tni_sync *sync);
 /* Takes memory for a range of its file before it is used.  What is placed in a region has the
  * region's, which is there. */
 int tni_sync_back(const struct tni_sync *sync, int fd, uint64_t offset, uint64_t bytes);
+/* Where in the file of an object of its own the kind's own memory lies. */
+uint64_t tni_sync_extra_offset(uint32_t participants);
 
 /* A participant's row, whose memory is there then; NULL: there is none. */
 struct tni_row *tni_sync_row(struct tni_sync *sync, uint32_t participant);

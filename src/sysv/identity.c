@@ -242,18 +242,21 @@ static enum fate fate_of_object(const struct tni_sysv_kind *kind, void *object)
 	return kind->is_removed && kind->is_removed(object) ? REMOVED : THERE;
 }
 
-/* Of one that somebody has begun to end.  To be known it has to be opened. */
-static enum fate ask(const struct tni_sysv_kind *kind, uint32_t id)
+/* Of one that somebody has begun to end. */
+static enum fate ask(const struct tni_sysv_kind *kind, const struct tni_sysv_look *look,
+		     uint32_t id)
 {
 	char name[TNI_SYSV_NAME_BYTES];
 	enum fate fate;
 	void *object;
 	int result;
 
+	if (kind->is_over)
+		return kind->is_over(look->fd) ? ENDED : THERE;
 	tni_sysv_name(id, name);
 	result = kind->open(name, &object);
 	if (result != 0)
-		return result == -EIDRM ? ENDED : THERE;
+		return THERE;
 	fate = fate_of_object(kind, object);
 	kind->close(object);
 	return fate;
@@ -270,26 +273,27 @@ static enum fate fate_of(const struct tni_sysv_kind *kind, const struct tni_sysv
 	tni_sysv_id_file(kind->kind, id, file_name);
 	if (state & TNI_SYSV_BORN && is_away(look, file_name))
 		return ENDED;
-	return state & TNI_SYSV_REMOVING ? ask(kind, id) : THERE;
+	return state & TNI_SYSV_REMOVING ? ask(kind, look, id) : THERE;
 }
 
-/* Takes away the names that it has no right to any more.  Who attaches meanwhile what is removed, under the lock, leaves it
- * REMOVED. */
-static int clear(const struct tni_sysv_kind *kind, struct tni_sysv_look *look, enum fate fate)
+/* In turn: takes away the names that it has no right to any more.  Who attaches meanwhile what is removed leaves it REMOVED;
+ * who could not end it after all (remove_closed) leaves it THERE: -EAGAIN. */
+static int clear(const struct tni_sysv_kind *kind, struct tni_sysv_look *look, enum fate *fate)
 {
-	int result = tni_sysv_look_lock(look);
-
-	if (result == 0 && fate == ENDED && kind->is_removed)
-		fate = fate_of(kind, look);
-	return result == 0 ? tni_sysv_take_names(look, fate != ENDED) : result;
+	if (*fate == ENDED)
+		*fate = fate_of(kind, look);
+	return *fate == THERE ? -EAGAIN : tni_sysv_take_names(look, *fate != ENDED);
 }
 
 /* -EAGAIN: it was removed, and its key is free now.  In a sticky folder that is for its creator. */
 static int bury(const struct tni_sysv_kind *kind, struct tni_sysv_look *look, const char *file_name,
 		int flags)
 {
-	int result = clear(kind, look, fate_of(kind, look));
+	enum fate fate = fate_of(kind, look);
+	int result = tni_sysv_look_lock(look);
 
+	if (result == 0)
+		result = clear(kind, look, &fate);
 	/* By which it was found, whatever it says itself. */
 	if (result == 0)
 		result = take_name(look, file_name);
@@ -482,7 +486,21 @@ int tni_sysv_remove_closed(const struct tni_sysv_kind *kind, uint32_t id)
 	return result == -ENOENT ? -EINVAL : result;
 }
 
-int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)
+/* At once: whoever has its turn, and be he stopped, or one who will never give it back, is at the names himself. */
+static int tidy(const struct tni_sysv_kind *kind, struct tni_sysv_look *look, bool at_once)
+{
+	enum fate fate = fate_of(kind, look);
+	int result = -EEXIST;
+
+	if (fate != THERE)
+		result = at_once ? tni_sysv_turn_try(&look->turn, look->fd)
+				 : tni_sysv_look_lock(look);
+	if (result == 0)
+		result = clear(kind, look, &fate);
+	return result == 0 && fate != ENDED ? -EEXIST : result;
+}
+
+int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index, bool at_once)
 {
 	TNI_NO_CANCEL;
 	char file_name[TNI_SYSV_FILE_NAME_BYTES];
@@ -494,11 +512,7 @@ int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)
 	tni_sysv_id_file(kind->kind, index, file_name);
 	result = look_up(directory_fd, kind->kind, file_name, &look);
 	if (result == 0) {
-		enum fate fate = fate_of(kind, &look);
-
-		result = fate == THERE ? 0 : clear(kind, &look, fate);
-		if (result == 0 && fate != ENDED)
-			result = -EEXIST;
+		result = tidy(kind, &look, at_once);
 		tni_sysv_look_end(&look);
 	}
 	close(directory_fd);

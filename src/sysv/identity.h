@@ -30,6 +30,9 @@ struct tni_sysv_kind {
 	int (*end)(void *object);
 	/* Whether somebody has. */
 	bool (*is_ended)(void *object);
+	/* The same by the object's file: to open it as one is to wait for who holds its locks.
+	 * NULL: it has none. */
+	bool (*is_over)(int fd);
 	/* What IPC_SET has changed beside owner and mode: TNI_SYSV_NO_LIMIT nothing; and who sleeps
 	 * may not be allowed to any more.  May be NULL. */
 	int (*settle)(void *object, uint64_t limit);
@@ -99,8 +102,9 @@ int tni_sysv_remove_closed(const struct tni_sysv_kind *kind, uint32_t id);
 void tni_sysv_take_beside(const struct tni_sysv_kind *kind, const char *name);
 
 /* Takes the names of what has this index away if it is removed, as tni_sysv_clear(); -EEXIST it is
- * not ended. */
-int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index);
+ * not ended.  `at_once`: -EAGAIN, where somebody else is at its names: for who has nothing to do
+ * with it, and is not to wait for whomever. */
+int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index, bool at_once);
 
 /* Goes on with what somebody has left, at this name of a key's, who died. */
 void tni_sysv_go_on(const struct tni_sysv_kind *kind, int directory_fd, const char *file_name);

@@ -100,6 +100,7 @@ const struct tni_sysv_kind tni_sysv_msg = {.kind = TENON_KIND_QUEUE,
 					   .close = close_queue,
 					   .end = end,
 					   .is_ended = is_ended,
+					   .is_over = tni_queue_is_over,
 					   .settle = settle,
 					   .fits = fits,
 					   .most = tni_sysv_queues_most};

@@ -8,7 +8,7 @@
  * limit that is there for order needs no lock.
  *
  * What the dead have left and nobody looks for is not to become more and more: one out of TIDY_EVERY who make an object
- * looks at TIDIED_MOST of those that are there, others each time.
+ * looks at TIDIED_MOST of those that are there, others each time.  It waits for nobody there: they are none of the caller's.
  */
 
 #include <errno.h>
@@ -58,7 +58,7 @@ static int count_name(uint32_t index, void *context)
 
 static int tidy_name(uint32_t index, void *context)
 {
-	(void)!tni_sysv_tidy(context, index);
+	(void)!tni_sysv_tidy(context, index, true);
 	return 0;
 }
 
@@ -100,7 +100,7 @@ static void tidy_some(const struct tni_sysv_kind *kind)
 	    tni_sysv_list_names(kind, note_name, &some) != 0)
 		return;
 	for (uint32_t i = 0; i < some.sample.seen && i < TIDIED_MOST; i++)
-		(void)!tni_sysv_tidy(kind, some.indices[i]);
+		(void)!tni_sysv_tidy(kind, some.indices[i], true);
 }
 
 int tni_sysv_room(const struct tni_sysv_kind *kind, int directory_fd)

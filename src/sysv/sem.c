@@ -100,6 +100,7 @@ const struct tni_sysv_kind tni_sysv_sem = {.kind = TENON_KIND_SEMAPHORE_SET,
 					   .close = close_set,
 					   .end = end,
 					   .is_ended = is_ended,
+					   .is_over = tni_set_is_over,
 					   .fits = fits,
 					   .most = tni_sysv_sets_most};
 

@@ -23,6 +23,7 @@
 #include "../contract/users.h"
 #include "../crash/folder.h"
 #include "abi/object.h"
+#include "abi/queue.h"
 #include "abi/sysv.h"
 
 #define KEY 0x6b
@@ -30,6 +31,7 @@
 #define ROUNDS 30
 #define WORDS (sizeof(struct tni_sysv_part) / sizeof(uint32_t))
 #define PATH_BYTES 300
+#define MAKES 3000 /* of which some two dozen tidy up */
 
 struct text {
 	long type;
@@ -449,6 +451,77 @@ static void other_users(void)
 	clear();
 }
 
+static void play_makers(void *context)
+{
+	(void)context;
+	for (uint32_t i = 0; i < MAKES; i++) {
+		int made = tenon_msgget(IPC_PRIVATE, IPC_CREAT | 0600);
+
+		REQUIRE(made >= 0 && tenon_msgctl(made, IPC_RMID, NULL) == 0);
+	}
+}
+
+/* It says that it is removed, and somebody has its turn and does not give it back: who makes others, and tidies up now and
+ * then, has nothing to do with it. */
+static void held_up(void)
+{
+	struct flock lock = {.l_type = F_WRLCK,
+			     .l_whence = SEEK_SET,
+			     .l_start = TNI_SYSV_LOCK_OFFSET,
+			     .l_len = 1};
+	struct tni_sysv_part *part;
+	char path[PATH_BYTES];
+	int fd;
+
+	id = tenon_msgget(IPC_PRIVATE, IPC_CREAT | 0600);
+	REQUIRE(id >= 0);
+	part = map_part();
+	path_of_id(id, path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	REQUIRE(fd >= 0 && fcntl(fd, F_OFD_SETLK, &lock) == 0);
+	tni_fetch_or32(&part->state, TNI_SYSV_REMOVED);
+	contract_await(contract_start(play_makers, NULL));
+	EXPECT(is_there(path));
+	close(fd);
+	contract_await(contract_start(play_makers, NULL));
+	EXPECT(!is_there(path));
+}
+
+/* Somebody has begun to remove it, it says, and its locks are held: who asks whether it is ended does not wait for them. */
+static void locked_up(void)
+{
+	uint64_t offset = TNI_PARTICIPANTS_OFFSET, bytes = 2 * TNI_PAGE_BYTES;
+	struct tni_queue_control *control;
+	struct tni_sysv_part *part;
+	char path[PATH_BYTES];
+	int fd;
+
+	id = tenon_msgget(IPC_PRIVATE, IPC_CREAT | 0600);
+	REQUIRE(id >= 0 && send_one(id) == 0);
+	part = map_part();
+	offset += ((const struct tni_object_header *)(const void *)((const uint8_t *)part -
+								    TNI_SYSV_OFFSET))
+			  ->participants_max *
+		  sizeof(struct tni_participant);
+	offset = (offset + TNI_PAGE_BYTES - 1) / TNI_PAGE_BYTES * TNI_PAGE_BYTES;
+	path_of_id(id, path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	control = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+	close(fd);
+	REQUIRE(control != MAP_FAILED);
+	tni_set64(&control->send.gate.word, (uint64_t)gettid());
+	tni_set64(&control->receive.gate.word, (uint64_t)gettid());
+	tni_fetch_or32(&part->state, TNI_SYSV_REMOVING);
+	contract_await(contract_start(play_makers, NULL));
+	EXPECT(is_there(path));
+	/* It is ended, as its word for the short way says, and goes. */
+	tni_set32(&control->poll_wanted, TNI_QUEUE_DESTROYED);
+	contract_await(contract_start(play_makers, NULL));
+	EXPECT(!is_there(path));
+	tni_set64(&control->send.gate.word, 0);
+	tni_set64(&control->receive.gate.word, 0);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -459,6 +532,8 @@ int main(void)
 		{"an index again", index_again, NULL},
 		{"cut off", cut_off, NULL},
 		{"other users", other_users, NULL},
+		{"its turn is held for ever", held_up, NULL},
+		{"its locks are held for ever", locked_up, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
