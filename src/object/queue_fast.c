@@ -30,7 +30,8 @@
 #define AHEAD_ROOM 16u
 
 /* So long a message is copied under the lock, too, by who has been alone on his side for so many of
- * them: he keeps nobody waiting, and saves a loan, or a lease, and the lock once more. */
+ * them, where the other side has no need of the lock: he keeps nobody waiting, and saves a loan, or a lease,
+ * and the lock once more. */
 #define ALONE_MOST_BYTES 65536u
 #define ALONE_MIN 64u
 
@@ -50,7 +51,8 @@ static bool is_alone(struct tenon_queue *queue, uint32_t side)
 static inline bool is_short(struct tenon_queue *queue, uint32_t side, uint64_t bytes)
 {
 	return __builtin_expect(bytes <= TNI_COPY_UNDER_LOCK_BYTES, 1) ||
-	       (bytes <= ALONE_MOST_BYTES && is_alone(queue, side));
+	       (bytes <= ALONE_MOST_BYTES && queue->attributes.full != TENON_QUEUE_DROP_OLDEST &&
+		!tni_pair_is_wanted(queue) && is_alone(queue, side));
 }
 
 /* The place of the log at a position.  NULL: there can be none. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The short way of messages that are not copied: loan, commit, take, done.  For queues in order of arrival, where the
- * side's gate is free, nobody polls, no limit of bytes holds, and it is no rendezvous; a message that is taken lies at the front,
- * in a slot.  Each does what queue_loan.c, queue_send.c, queue_receive.c and queue_item.c do under the lock, by the same functions
- * and so under the same crash tables, and spares what comes before and behind: looking at options that are not there,
- * at deaths that nobody told of, at who polls.  Whatever it does not know it leaves to them, having changed nothing.
+ * The short way of messages that are not copied: loan and commit, and, where messages are received in the order of their
+ * arrival, take and done.  The side's gate is free, nobody polls, no limit of bytes holds, and it is no rendezvous.  Each does
+ * what queue_loan.c, queue_send.c, queue_receive.c and queue_item.c do under the lock, by the same functions and so under the
+ * same crash tables, and spares what comes before and behind: looking at options that are not there, at deaths that nobody told
+ * of, at who polls.  Whatever it does not know it leaves to them, having changed nothing.
  */
 
 #include "object/queue_fast.h"
@@ -78,7 +78,10 @@ static bool find(struct tenon_queue *queue, struct tni_item *item)
 	struct tni_record record;
 
 	if (tni_get64(&side->returned_link) != 0 || tni_log_read(queue, view.head, &record) != 0 ||
-	    record.kind != TNI_RECORD_SLOT || tni_item_of_record(queue, &record, item) != 0 ||
+	    (record.kind != TNI_RECORD_INLINE && record.kind != TNI_RECORD_SLOT) ||
+	    tni_item_of_record(queue, &record, item) != 0)
+		return false;
+	if (item->in_slot &&
 	    (tni_get32(&tni_slot_at(queue, item->slot)->flags_sender) & TNI_SLOT_CANCELLED))
 		return false;
 	item->origin = TNI_ITEM_RECORD;
