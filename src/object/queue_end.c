@@ -19,8 +19,6 @@
  */
 
 #include <errno.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "object/queue_limit.h"
 
@@ -64,17 +62,13 @@ int tenon_queue_destroy(struct tenon_queue *queue)
 	return 0;
 }
 
+static uint64_t wanted_offset(uint32_t participants)
+{
+	return tni_object_own_offset(participants) +
+	       offsetof(struct tni_queue_control, poll_wanted);
+}
+
 bool tni_queue_is_over(int fd)
 {
-	struct tni_object_header header;
-	struct stat status;
-	uint64_t offset;
-	uint32_t word;
-
-	if (tni_object_check(fd, TENON_KIND_QUEUE, &header, &status) != 0)
-		return false;
-	offset = tni_control_offset(header.participants_max) +
-		 offsetof(struct tni_queue_control, poll_wanted);
-	return pread(fd, &word, sizeof(word), (off_t)offset) == (ssize_t)sizeof(word) &&
-	       (word & TNI_QUEUE_DESTROYED);
+	return tni_object_read_word(fd, TENON_KIND_QUEUE, wanted_offset) & TNI_QUEUE_DESTROYED;
 }

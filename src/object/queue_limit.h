@@ -36,12 +36,6 @@ void tni_bytes_changed(struct tenon_queue *queue);
 bool tni_room_is_told(const struct tenon_queue *queue, uint64_t *ret_done, uint64_t *ret_changes);
 void tni_room_told(struct tenon_queue *queue, uint64_t done, uint64_t changes);
 
-/* Where in the file that is, and all of the control. */
-static inline uint64_t tni_control_offset(uint32_t participants)
-{
-	return TNI_PARTICIPANTS_OFFSET + tni_page_up(participants * sizeof(struct tni_participant));
-}
-
 static inline bool tni_is_destroyed(const struct tenon_queue *queue)
 {
 	return __builtin_expect(tni_get32(&queue->control->poll_wanted) & TNI_QUEUE_DESTROYED, 0);

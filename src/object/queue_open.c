@@ -120,7 +120,7 @@ static struct tni_table table(uint64_t *offset, uint64_t entry_bytes, uint32_t m
 static uint64_t tables_of(const struct tni_queue_attributes *attributes, uint32_t participants,
 			  uint64_t *ret_control, struct tenon_queue *queue)
 {
-	uint64_t offset = tni_control_offset(participants);
+	uint64_t offset = tni_object_own_offset(participants);
 
 	*ret_control = offset;
 	offset += 2 * TNI_PAGE_BYTES;

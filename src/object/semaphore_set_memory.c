@@ -24,8 +24,6 @@
  * A row's claim is how many undo counts its process has, and which pages of them there are stands there, too.
  */
 
-#include <unistd.h>
-
 #include "object/semaphore_set.h"
 
 #define HEAD_PAGE_ENTRIES \
@@ -112,19 +110,14 @@ int tni_set_map(struct tni_sync *sync)
 	return tni_get32(&set->head->removed) ? -EIDRM : 0;
 }
 
+static uint64_t removed_offset(uint32_t participants)
+{
+	return tni_sync_extra_offset(participants) + offsetof(struct tni_set_head, removed);
+}
+
 bool tni_set_is_over(int fd)
 {
-	struct tni_object_header header;
-	struct stat status;
-	uint64_t offset;
-	uint32_t removed;
-
-	if (tni_object_check(fd, TENON_KIND_SEMAPHORE_SET, &header, &status) != 0)
-		return false;
-	offset = tni_sync_extra_offset(header.participants_max) +
-		 offsetof(struct tni_set_head, removed);
-	return pread(fd, &removed, sizeof(removed), (off_t)offset) == (ssize_t)sizeof(removed) &&
-	       removed != 0;
+	return tni_object_read_word(fd, TENON_KIND_SEMAPHORE_SET, removed_offset) != 0;
 }
 
 static int back_once(struct tenon_semaphore_set *set, struct tni_a32 *known, uint64_t offset,

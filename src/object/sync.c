@@ -31,9 +31,8 @@ struct layout {
 
 uint64_t tni_sync_extra_offset(uint32_t participants)
 {
-	return TNI_PARTICIPANTS_OFFSET +
-	       tni_page_up(participants * sizeof(struct tni_participant)) +
-	       tni_stakes_bytes(participants) + tni_page_up(participants * sizeof(struct tni_row));
+	return tni_object_own_offset(participants) + tni_stakes_bytes(participants) +
+	       tni_page_up(participants * sizeof(struct tni_row));
 }
 
 static struct layout layout_of(const struct tni_sync_kind *kind, uint32_t participants,
@@ -41,8 +40,7 @@ static struct layout layout_of(const struct tni_sync_kind *kind, uint32_t partic
 {
 	struct layout layout;
 
-	layout.stakes = TNI_PARTICIPANTS_OFFSET +
-			tni_page_up(participants * sizeof(struct tni_participant));
+	layout.stakes = tni_object_own_offset(participants);
 	layout.rows = layout.stakes + tni_stakes_bytes(participants);
 	layout.extra = tni_sync_extra_offset(participants);
 	layout.cell = layout.extra +
