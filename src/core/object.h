@@ -94,8 +94,8 @@ static inline uint64_t tni_object_own_offset(uint32_t participants)
 	return TNI_PARTICIPANTS_OFFSET + tni_page_up(participants * sizeof(struct tni_participant));
 }
 
-/* object_look.c: a word of the file, at an offset that depends on how many participants there may be,
- * without opening it as an object, which may have to wait for others.  0: there is none. */
+/* object_look.c: a word of the file, at an offset that depends on how many may participate, without
+ * opening it as an object, which may have to wait for others.  0: there is none. */
 uint32_t tni_object_read_word(int fd, uint32_t kind, uint64_t (*offset_of)(uint32_t participants));
 
 /* Attaches this process; object->bury must be set.  -EUSERS. */
