@@ -76,16 +76,15 @@ static inline void raise_pair(struct tenon_queue *queue, uint32_t side)
 		tni_pair_raise(queue, side);
 }
 
-/* Behind the unlocking: whoever made it full or empty says so, and knows by his own side's lines that he did not. */
-static inline void lower_when_full(struct tni_call *call)
+/* Whoever made it full or empty says so, and knows by his own side's lines that he did not. */
+static void lower_when_full(struct tni_call *call)
 {
 	const struct tenon_queue *queue = call->queue;
 	const struct tni_send_side *side = &queue->control->send;
 
-	if (tni_pair_is_wanted(queue) &&
-	    (tni_bytes_are_limited(queue) ||
-	     tni_get64(&side->sent_seen) - tni_get64(&side->done_cache) >=
-		     queue->attributes.capacity))
+	if (tni_bytes_are_limited(queue) ||
+	    tni_get64(&side->sent_seen) - tni_get64(&side->done_cache) >=
+		    queue->attributes.capacity)
 		tni_pair_lower(call, TNI_RECEIVE);
 }
 
@@ -99,6 +98,24 @@ static void lower_when_empty(struct tni_call *call)
 	kind = at ? tni_get64(at) >> TNI_RECORD_KIND_SHIFT & TNI_RECORD_KIND_MASK : 0;
 	if (view.ready == 0 && kind != TNI_RECORD_INLINE && kind != TNI_RECORD_SLOT)
 		tni_pair_lower(call, TNI_SEND);
+}
+
+/* Behind the unlocking.  Who has begun to poll a FIFO meanwhile has seen the queue as it was: it may promise too
+ * much. */
+static inline void lower(struct tni_call *call, uint32_t side)
+{
+	uint32_t wanted = tni_get32(&call->queue->control->poll_wanted) &
+			  (TENON_READABLE | TENON_WRITABLE | TNI_WANTED_PAIR);
+
+	if (__builtin_expect(wanted == 0, 1))
+		return;
+	call->sent_now = 0;
+	if (wanted != TNI_WANTED_PAIR)
+		tni_poll_lower(call, side);
+	else if (side == TNI_SEND)
+		lower_when_full(call);
+	else
+		lower_when_empty(call);
 }
 
 /* Without a call for the common sizes. */
@@ -272,7 +289,7 @@ int tni_fast_send(struct tni_call *call, const struct tenon_slice *slices, uint3
 	call->sent_key = key;
 	tni_fast_leave(call, TNI_SEND);
 	if (sent > 0)
-		lower_when_full(call);
+		lower(call, TNI_SEND);
 	return sent;
 }
 
@@ -495,8 +512,8 @@ int tni_fast_receive(struct tni_call *call, void *buffer, uint64_t capacity_byte
 	if (!tni_is_polled(call->queue))
 		taken = take(call, buffer, capacity_bytes, count, options, messages);
 	tni_fast_leave(call, TNI_RECEIVE);
-	if (taken > 0 && tni_pair_is_wanted(call->queue))
-		lower_when_empty(call);
+	if (taken > 0)
+		lower(call, TNI_RECEIVE);
 	return taken;
 }
 

@@ -380,9 +380,104 @@ static void test_left_over(void)
 	EXPECT_IS((int64_t)files_left(), 0);
 }
 
+/* What a child does while somebody begins to poll, and what is shared with it. */
+struct amid {
+	bool sends;
+	_Atomic bool is_done;
+};
+
+/* Between its instructions the parent has looked.  The first message of each kind prepares the way. */
+static void send_or_receive(void *context)
+{
+	struct tenon_queue *queue = contract_open(NAME);
+	struct amid *amid = context;
+
+	EXPECT_IS(contract_send(queue, 1, 0), 0);
+	EXPECT_IS(receive_now(queue), 0);
+	if (!amid->sends)
+		EXPECT_IS(contract_send(queue, 1, 0), 0);
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+		contract_skip("ptrace(2) is not allowed");
+	raise(SIGSTOP);
+	EXPECT_IS(amid->sends ? contract_send(queue, 2, 0) : receive_now(queue), 0);
+	amid->is_done = true;
+	/* Its end would be told of, too. */
+	raise(SIGSTOP);
+}
+
+/* Lets the child go on by so many instructions.  False: it had done its part before. */
+static bool step_to(pid_t child, const struct amid *amid, uint32_t steps)
+{
+	int status = 0;
+
+	REQUIRE(waitpid(child, &status, 0) == child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED)
+		contract_skip("ptrace(2) is not allowed");
+	REQUIRE(WIFSTOPPED(status));
+	for (uint32_t i = 0; i < steps && !amid->is_done; i++) {
+		REQUIRE(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) == 0);
+		REQUIRE(waitpid(child, &status, 0) == child);
+		REQUIRE(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP);
+	}
+	return !amid->is_done;
+}
+
+static void go_on_to_stop(pid_t child)
+{
+	int status = 0;
+
+	REQUIRE(ptrace(PTRACE_CONT, child, NULL, NULL) == 0);
+	REQUIRE(waitpid(child, &status, 0) == child);
+	REQUIRE(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+}
+
+/* The bug: the last message was received by the short way while somebody began to poll, who was promised it until he
+ * looked; likewise the last room. */
+static void begin_amid(bool sends)
+{
+	struct amid *amid = contract_share(sizeof(*amid));
+	bool is_amid = true;
+	uint32_t steps;
+	int fd;
+
+	for (steps = 0; is_amid; steps += 5) {
+		struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, 1, 64);
+		pid_t child;
+
+		*amid = (struct amid){.sends = sends};
+		child = contract_start(send_or_receive, amid);
+		is_amid = step_to(child, amid, steps);
+		EXPECT_IS(sends ? tenon_queue_writable_fd(queue, &fd)
+				: tenon_queue_readable_fd(queue, &fd),
+			  0);
+		go_on_to_stop(child);
+		EXPECT_IS(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0), 0);
+		REQUIRE(ptrace(PTRACE_DETACH, child, NULL, NULL) == 0);
+		contract_await(child);
+		queue = tenon_queue_close(queue);
+		EXPECT_IS(tenon_queue_remove(contract_folder, NAME), 0);
+	}
+	printf("# up to %u instructions\n", steps);
+	EXPECT(steps > 200);
+}
+
+static void test_polling_begins_amid_receive(void)
+{
+	begin_amid(false);
+}
+
+static void test_polling_begins_amid_send(void)
+{
+	begin_amid(true);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
+		{"polling begins amid a receipt of the last message",
+		 test_polling_begins_amid_receive, NULL},
+		{"polling begins amid a sending into the last room", test_polling_begins_amid_send,
+		 NULL},
 		{"readable: put back beside who looks", test_put_back_beside_lookers, NULL},
 		{"a taker dies, and who polls is told", test_taker_dies, NULL},
 		{"all who polled are gone, and one asks anew", test_asked_anew, NULL},
