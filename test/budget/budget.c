@@ -14,12 +14,14 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,6 +43,40 @@ static const struct budget_path *find(const char *name)
 		if (strcmp(name, path->name) == 0)
 			return path;
 	return NULL;
+}
+
+/* Where the kernel's own code lies in a process, by which it reads the clock.  It begins anew whenever the clock has ticked
+ * meanwhile, so it counts for nothing: stepped through on a busy machine it hardly comes to an end. */
+struct vdso {
+	unsigned long begin, end;
+};
+
+static struct vdso find_vdso(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	struct vdso vdso = {0};
+	char line[400];
+
+	while (maps && fgets(line, sizeof(line), maps))
+		if (strstr(line, "[vdso]") && sscanf(line, "%lx-%lx", &vdso.begin, &vdso.end) == 2)
+			break;
+	if (maps)
+		fclose(maps);
+	return vdso;
+}
+
+/* Whether its next instruction is the kernel's. */
+static bool is_in(const struct vdso *vdso, pid_t child)
+{
+#if defined(__x86_64__)
+	unsigned long at = (unsigned long)ptrace(PTRACE_PEEKUSER, child,
+						 offsetof(struct user_regs_struct, rip), NULL);
+
+	return at >= vdso->begin && at < vdso->end;
+#else
+	(void)vdso, (void)child;
+	return false; /* there are no budgets for it */
+#endif
 }
 
 /* Instructions of what stands between the two stops, of which each is one of these. */
@@ -70,16 +106,17 @@ static bool await_stop(pid_t child, int *ret_status)
 /* For one round, rounded.  Negative: it has ended otherwise. */
 static int64_t step(pid_t child)
 {
+	const struct vdso vdso = find_vdso(); /* the child is a fork: it lies there, too */
 	uint64_t steps = 0;
 	int status;
 
 	if (!await_stop(child, &status))
 		return WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED ? -SKIPPED : -1;
 	do {
+		steps += !is_in(&vdso, child);
 		if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) != 0 ||
 		    waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
 			return -1;
-		steps++;
 	} while (WSTOPSIG(status) == SIGTRAP);
 	if (WSTOPSIG(status) != SIGSTOP)
 		return -1;
