@@ -69,7 +69,7 @@ void tni_sysv_id_file(uint32_t kind, uint32_t id, char *file_name)
 
 int tni_sysv_look_lock(struct tni_sysv_look *look)
 {
-	return tni_sysv_turn_take(&look->turn, look->fd);
+	return look->turn.is_taken ? 0 : tni_sysv_turn_take(&look->turn, look->fd);
 }
 
 int tni_sysv_look_guard(struct tni_sysv_look *look)
@@ -487,20 +487,19 @@ int tni_sysv_remove_closed(const struct tni_sysv_kind *kind, uint32_t id)
 }
 
 /* At once: whoever has its turn, and be he stopped, or one who will never give it back, is at the names himself. */
-static int tidy(const struct tni_sysv_kind *kind, struct tni_sysv_look *look, bool at_once)
+static int tidy(const struct tni_sysv_kind *kind, struct tni_sysv_look *look)
 {
 	enum fate fate = fate_of(kind, look);
 	int result = -EEXIST;
 
 	if (fate != THERE)
-		result = at_once ? tni_sysv_turn_try(&look->turn, look->fd)
-				 : tni_sysv_look_lock(look);
+		result = tni_sysv_turn_try(&look->turn, look->fd);
 	if (result == 0)
 		result = clear(kind, look, &fate);
 	return result == 0 && fate != ENDED ? -EEXIST : result;
 }
 
-int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index, bool at_once)
+int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index)
 {
 	TNI_NO_CANCEL;
 	char file_name[TNI_SYSV_FILE_NAME_BYTES];
@@ -512,7 +511,7 @@ int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index, bool at_once
 	tni_sysv_id_file(kind->kind, index, file_name);
 	result = look_up(directory_fd, kind->kind, file_name, &look);
 	if (result == 0) {
-		result = tidy(kind, &look, at_once);
+		result = tidy(kind, &look);
 		tni_sysv_look_end(&look);
 	}
 	close(directory_fd);
@@ -543,12 +542,14 @@ int tni_sysv_identify(uint32_t kind, const char *name, struct tni_sysv_identity 
 void tni_sysv_go_on(const struct tni_sysv_kind *kind, int directory_fd, const char *file_name)
 {
 	struct tni_sysv_look look;
+	bool is_there;
 
 	if (look_up(directory_fd, kind->kind, file_name, &look) != 0)
 		return;
-	if (fate_of(kind, &look) != THERE)
-		(void)!bury(kind, &look, file_name, 0);
-	else if (!(tni_get32(&look.part->state) & TNI_SYSV_BORN))
-		(void)!tni_sysv_bear(&look);
+	is_there = fate_of(kind, &look) == THERE;
+	/* Whoever has the turn lives, and goes on himself; he may be stopped. */
+	if ((!is_there || !(tni_get32(&look.part->state) & TNI_SYSV_BORN)) &&
+	    tni_sysv_turn_try(&look.turn, look.fd) == 0)
+		(void)!(is_there ? tni_sysv_bear(&look) : bury(kind, &look, file_name, 0));
 	tni_sysv_look_end(&look);
 }

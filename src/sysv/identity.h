@@ -102,11 +102,11 @@ int tni_sysv_remove_closed(const struct tni_sysv_kind *kind, uint32_t id);
 void tni_sysv_take_beside(const struct tni_sysv_kind *kind, const char *name);
 
 /* Takes the names of what has this index away if it is removed, as tni_sysv_clear(); -EEXIST it is
- * not ended.  `at_once`: -EAGAIN, where somebody else is at its names: for who has nothing to do
- * with it, and is not to wait for whomever. */
-int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index, bool at_once);
+ * not ended; -EAGAIN somebody else is at its names, who may be stopped and is not waited for: only
+ * who wants its key for another has to. */
+int tni_sysv_tidy(const struct tni_sysv_kind *kind, uint32_t index);
 
-/* Goes on with what somebody has left, at this name of a key's, who died. */
+/* Goes on with what somebody has left, at this name of a key's, who died.  Waits for nobody. */
 void tni_sysv_go_on(const struct tni_sysv_kind *kind, int directory_fd, const char *file_name);
 
 /* The indices that are in use, in no particular order; a non-zero answer ends the walk and is

@@ -26,7 +26,7 @@ struct tni_sysv_look {
 /* What the file of an identifier is called. */
 void tni_sysv_id_file(uint32_t kind, uint32_t id, char *file_name);
 
-/* Takes its turn (sysv/turn.h), until the look ends. */
+/* Takes its turn (sysv/turn.h), until the look ends, if it has not got it. */
 int tni_sysv_look_lock(struct tni_sysv_look *look);
 /* Of a page that is mapped: where the look stays. */
 int tni_sysv_look_guard(struct tni_sysv_look *look);

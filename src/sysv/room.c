@@ -58,7 +58,7 @@ static int count_name(uint32_t index, void *context)
 
 static int tidy_name(uint32_t index, void *context)
 {
-	(void)!tni_sysv_tidy(context, index, true);
+	(void)!tni_sysv_tidy(context, index);
 	return 0;
 }
 
@@ -100,7 +100,7 @@ static void tidy_some(const struct tni_sysv_kind *kind)
 	    tni_sysv_list_names(kind, note_name, &some) != 0)
 		return;
 	for (uint32_t i = 0; i < some.sample.seen && i < TIDIED_MOST; i++)
-		(void)!tni_sysv_tidy(kind, some.indices[i], true);
+		(void)!tni_sysv_tidy(kind, some.indices[i]);
 }
 
 int tni_sysv_room(const struct tni_sysv_kind *kind, int directory_fd)

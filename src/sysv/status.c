@@ -123,7 +123,7 @@ int tni_sysv_count(const struct tni_sysv_kind *kind, uint32_t *ret_count)
 int tni_sysv_learn(struct tni_sysv_handle *handle, int result)
 {
 	if (__builtin_expect(result == -EIDRM, 0)) {
-		(void)!tni_sysv_tidy(handle->kind, handle->id & TNI_SYSV_INDEX, false);
+		(void)!tni_sysv_tidy(handle->kind, handle->id & TNI_SYSV_INDEX);
 		tni_sysv_forget(handle);
 	}
 	return result;

@@ -264,7 +264,7 @@ static int open_index(const struct tni_sysv_kind *kind, uint32_t index, void **r
 	tni_sysv_name(index, name);
 	result = kind->open(name, &object);
 	if (result == -EIDRM)
-		(void)!tni_sysv_tidy(kind, index, false);
+		(void)!tni_sysv_tidy(kind, index);
 	if (result != 0)
 		return result == -ENOENT || result == -EIDRM || result == -EISDIR ? -EINVAL
 										  : result;
@@ -272,7 +272,7 @@ static int open_index(const struct tni_sysv_kind *kind, uint32_t index, void **r
 	if (result == 0)
 		result = tni_sysv_read(part, ret_identity);
 	if (result == 0 && (ret_identity->state & TNI_SYSV_REMOVED || kind->is_ended(object))) {
-		(void)!tni_sysv_tidy(kind, index, false);
+		(void)!tni_sysv_tidy(kind, index);
 		result = -EINVAL;
 	}
 	if (result == 0 && (ret_identity->id & TNI_SYSV_INDEX) != index)
