@@ -246,6 +246,10 @@ static int measure(struct settings *settings, struct group *groups, uint32_t cou
 	for (uint32_t i = 0; i < count; i++) {
 		if (!measure_group(&groups[i], settings)) {
 			fprintf(stderr, "tenon-bench: stopped\n");
+			if (json) {
+				report_json(json, groups, i, settings);
+				fprintf(json, "  ]\n}\n");
+			}
 			return 130;
 		}
 		report_group(&groups[i]);
