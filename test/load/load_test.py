@@ -382,6 +382,8 @@ def main():
         return self_test()
     if not arguments.load_classic:
         parser.error('the command, and both programs')
+    # Whatever ends a long run, nothing is left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     return run_load(arguments)
 
 
