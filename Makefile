@@ -13,7 +13,8 @@
 #	make soak       mixed load with kills for as many hours as SOAK_HOURS=1 says, and whether memory,
 #	                descriptors and /dev/shm stay flat; then 200,000 random kills of each kind of object by
 #	                itself; then so many hours of everything else
-#	make soak-load  only the first of these, and soak-kills, soak-hours only the others
+#	make soak-load  only the first of these (it takes SOAK_HOURS=0.1 to tell what is flat), and
+#	                soak-kills, soak-hours only the others
 #	make soak-all   every instruction of every scenario, every value of every word: days
 #	make fuzz       fuzzes opened files and each operation (FUZZ_SECONDS=60 for each target)
 #	make coverage   what of the library the hostile tests reach (COVERAGE=--all: all tests)

@@ -220,6 +220,7 @@ double median(double *values, uint32_t count);
  * true median with a probability of 95 %; with few values that of all of them.  The probability. */
 double median_interval(uint32_t count, uint32_t *ret_left_out);
 void report_group(const struct group *group);
+void report_end(const struct group *groups, uint32_t count);
 void report_json(FILE *file, const struct group *groups, uint32_t count,
 		 const struct settings *settings);
 

@@ -198,6 +198,38 @@ static void test_turns(void)
 	EXPECT(is_near(field(json, "low"), 0.9) && is_near(field(json, "high"), 0.9));
 }
 
+/* Whoever sees only the end learns what was disturbed, and which rows have no figure. */
+static void test_end(void)
+{
+	static const double figures[5] = {10, 10, 10, 10, 10};
+	static struct group groups[2];
+	FILE *text = tmpfile();
+	int before = dup(STDOUT_FILENO);
+	char said[1024] = "";
+	size_t length;
+
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(groups[i].name, sizeof(groups[i].name), "group-%zu", i);
+		groups[i].sample_count = 5;
+		add_row(&groups[i], "spsc:poll", UNIT_MESSAGES, figures);
+	}
+	fflush(stdout);
+	dup2(fileno(text), STDOUT_FILENO);
+	report_end(groups, 2);
+	EXPECT(lseek(fileno(text), 0, SEEK_CUR) == 0);
+	groups[1].disturbed = true;
+	snprintf(groups[1].rows[0].fault, sizeof(groups[1].rows[0].fault), "lost");
+	report_end(groups, 2);
+	dup2(before, STDOUT_FILENO);
+	close(before);
+	rewind(text);
+	length = fread(said, 1, sizeof(said) - 1, text);
+	fclose(text);
+	EXPECT(length > 0 && strstr(said, "in 1 of 2 groups") == strstr(said, "in "));
+	EXPECT(strstr(said, "  group-1/spsc:poll: lost\n") != NULL);
+	EXPECT(strstr(said, "group-0") == NULL);
+}
+
 int main(void)
 {
 	static const struct {
@@ -209,6 +241,7 @@ int main(void)
 		{"quantiles of a histogram", test_histogram},
 		{"targets that are met, missed, and in doubt", test_targets},
 		{"ratios are taken turn by turn", test_turns},
+		{"the end says what was disturbed and what failed", test_end},
 	};
 	uint32_t count = sizeof(cases) / sizeof(cases[0]), all = 0;
 

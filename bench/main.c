@@ -166,8 +166,11 @@ static void usage(FILE *file)
 	fprintf(file,
 		"usage: tenon-bench [--quick] [--row PATTERN] [--json FILE] [--repeat N] "
 		"[--seconds S] [--list]\n"
-		"  --quick        fewer rows and repetitions: below two minutes\n"
-		"  --row PATTERN  only rows whose GROUP/ROW matches, or contains, PATTERN\n"
+		"  --quick        fewer rows and repetitions: two minutes, or somewhat more on a "
+		"busy machine\n"
+		"  --row PATTERN  only rows whose GROUP/ROW matches, or contains, PATTERN (once "
+		"only);\n"
+		"                 take a whole group to compare: --row 'rt-64-active/*'\n"
 		"  --json FILE    write the figures as JSON as well\n"
 		"  --repeat N     repetitions of each row, 1 to 64 (default 5, quick 3)\n"
 		"  --seconds S    each for so long, 0.01 to 60 (default: what the time allows)\n"
@@ -235,13 +238,18 @@ static int measure(struct settings *settings, struct group *groups, uint32_t cou
 	int status = 0;
 
 	machine_describe(stdout);
-	printf("Each row: %u repetitions of %.2f s, the rows of a group in turn.  CPU %% is of one "
+	printf("Each row: %u repetition%s of %.2f s, the rows of a group in turn.  CPU %% is of "
+	       "one "
 	       "CPU:"
 	       " askers or producers + answerers or consumers.\n",
-	       settings->repeat, settings->run_seconds);
+	       settings->repeat, settings->repeat == 1 ? "" : "s", settings->run_seconds);
 	for (uint32_t i = 0; i < count; i++) {
 		if (!measure_group(&groups[i], settings)) {
 			fprintf(stderr, "tenon-bench: stopped\n");
+			if (json) {
+				report_json(json, groups, i, settings);
+				fprintf(json, "  ]\n}\n");
+			}
 			return 130;
 		}
 		report_group(&groups[i]);
@@ -253,6 +261,7 @@ static int measure(struct settings *settings, struct group *groups, uint32_t cou
 	if (json)
 		report_json(json, groups, count, settings);
 	targets_print(json, groups, count, settings->row_pattern != NULL);
+	report_end(groups, count);
 	if (json)
 		fprintf(json, "  ]\n}\n");
 	return status;

@@ -230,9 +230,35 @@ void report_group(const struct group *group)
 			report_row(group, row);
 	}
 	report_settings(group);
-	printf("  %u repetitions; steal %.1f %%, other processes %.1f %%%s\n", group->sample_count,
-	       100 * group->steal_share, 100 * group->others_share,
+	printf("  %u repetition%s; steal %.1f %%, other processes %.1f %%%s\n", group->sample_count,
+	       group->sample_count == 1 ? "" : "s", 100 * group->steal_share,
+	       100 * group->others_share,
 	       group->disturbed ? "  <- DISTURBED: compare with care" : "");
+	fflush(stdout);
+}
+
+/* What the figures are worth, and why the program ends with 1: groups scroll away. */
+void report_end(const struct group *groups, uint32_t count)
+{
+	uint32_t disturbed = 0, failed = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		disturbed += groups[i].disturbed;
+	if (disturbed > 0)
+		printf("DISTURBED: in %u of %u groups other processes or the hypervisor took more "
+		       "of the CPUs than is allowed; compare these with care, or measure again on "
+		       "a quiet machine\n",
+		       disturbed, count);
+	for (uint32_t i = 0; i < count; i++) {
+		for (uint32_t j = 0; j < groups[i].row_count; j++) {
+			const struct row *row = &groups[i].rows[j];
+
+			if (!row->fault[0])
+				continue;
+			printf("%s  %s/%s: %s\n", failed++ ? "" : "FAILED, hence exit status 1:\n",
+			       groups[i].name, row->name, row->fault);
+		}
+	}
 	fflush(stdout);
 }
 

@@ -555,8 +555,8 @@ void targets_print(FILE *json, const struct group *groups, uint32_t count, bool 
 	const size_t target_count = sizeof(targets) / sizeof(targets[0]);
 	const size_t all_count = target_count + sizeof(remarks) / sizeof(remarks[0]);
 	struct counts counts = {0};
+	bool has_head = false;
 
-	print_head();
 	for (size_t i = 0; i < all_count; i++) {
 		bool is_remark = i >= target_count;
 		const struct target *target = is_remark ? &remarks[i - target_count] : &targets[i];
@@ -567,11 +567,19 @@ void targets_print(FILE *json, const struct group *groups, uint32_t count, bool 
 			print_json(json, target, &verdict, is_met, is_remark, i + 1 == all_count);
 		if (verdict.why_not && filtered)
 			continue;
+		if (!has_head)
+			print_head();
+		has_head = true;
 		if (is_remark)
 			print_remark(target, &verdict, is_met);
 		else
 			print_target(target, &verdict, is_met, &counts);
 	}
-	printf("%u targets met, %u missed, %u without a result\n", counts.met, counts.missed,
-	       counts.skipped);
+	if (has_head)
+		printf("%u targets met, %u missed, %u without a result\n", counts.met,
+		       counts.missed, counts.skipped);
+	else
+		printf("\nNo target is judged by these rows alone: see whether one is by their "
+		       "whole "
+		       "group, --row 'GROUP/*'\n");
 }

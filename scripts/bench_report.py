@@ -32,11 +32,17 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1
 th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #e4e4e4; } th { background: #f4f4f4; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
 tr.ours td:first-child { font-weight: 600; } .met { color: #0a6b2d; } .missed { color: #a3200d; font-weight: 600; }
-.note { color: #555; } .disturbed { color: #a3200d; } svg { max-width: 100%; height: auto; } details { margin: .5rem 0; }
+.note { color: #555; } .disturbed { color: #a3200d; } svg { max-width: 100%; min-width: 44rem; height: auto; } .wide { overflow-x: auto; } td { white-space: nowrap; }
+td.text { white-space: normal; } details { margin: .5rem 0; }
 summary { cursor: pointer; font-weight: 600; }
 '''
-OURS = '#c2410c'
-OTHERS = ('#1d4ed8', '#0f766e', '#7c3aed', '#4d7c0f', '#be185d', '#0369a1', '#92400e', '#475569', '#15803d', '#9333ea')
+# Ours are warm and thick, the others cold or grey and thin; neighbours differ in lightness, too.
+OURS = ('#d9480f', '#7f1d1d', '#f59f00', '#e64980', '#ff6b6b')
+OTHERS = ('#1d4ed8', '#2f9e44', '#7c3aed', '#000000', '#15aabf', '#868e96', '#5c940d', '#b197fc', '#0b7285', '#74c0fc')
+MARKERS = ('o', 's', '^', 'D')
+# How a row is waited for or moved; others come behind.
+WAYS = {'': '-', ':poll': '--', '+batch': ':', '+loan': '-.'}
+MORE_WAYS = ((0, (6, 1, 1, 1, 1, 1)), (0, (1, 4)), (0, (8, 4)), (0, (3, 1)))
 DISTRIBUTIONS = ('rt-64-poll', 'rt-64-active', 'rt-64-asleep', 'rt-64-epoll', 'rt-64-same-cpu', 'rt-64k-active')
 SIZES = (('64', 64), ('1k', 1 << 10), ('8k', 1 << 13), ('64k', 1 << 16), ('1m', 1 << 20))
 
@@ -49,18 +55,22 @@ def measured(group):
     return [row for row in group['rows'] if 'median' in row]
 
 
-class Colours:
-    """Each row has its own, ours the first one, and lines that are not solid when there are several."""
+class Looks:
+    """Whatever is measured has one colour and marker all over the page, and each of its ways a dash; no two rows look alike."""
 
     def __init__(self):
-        self.others, self.ours = {}, {}
+        self.others, self.ours, self.ways = {}, {}, dict(WAYS)
 
     def of(self, row):
-        kept = self.ours if is_ours(row) else self.others
-        number = kept.setdefault(row, len(kept))
-        if is_ours(row):
-            return {'color': OURS, 'linestyle': ('-', '--', ':', '-.')[number % 4], 'linewidth': 2.2}
-        return {'color': OTHERS[number % len(OTHERS)], 'linestyle': ('-', '--')[number // len(OTHERS) % 2], 'linewidth': 1.2}
+        name, way = re.match(r'([^:+*@#]*)(.*)', row).groups()
+        kept, colours = (self.ours, OURS) if is_ours(row) else (self.others, OTHERS)
+        number = kept.setdefault(name, len(kept))
+        dash = self.ways.setdefault(way, MORE_WAYS[(len(self.ways) - len(WAYS)) % len(MORE_WAYS)])
+        return {'color': colours[number % len(colours)], 'marker': MARKERS[number // len(colours) % len(MARKERS)],
+                'markersize': 4, 'linestyle': dash, 'linewidth': 2.4 if is_ours(row) else 1.2}
+
+
+LOOKS = Looks()
 
 
 def svg(figure):
@@ -68,7 +78,7 @@ def svg(figure):
     figure.tight_layout()
     figure.savefig(text, format='svg', metadata={'Date': None})
     pyplot.close(figure)
-    return text.getvalue()[text.getvalue().index('<svg'):]
+    return '<div class="wide">' + text.getvalue()[text.getvalue().index('<svg'):] + '</div>'
 
 
 def canvas(title, across, up, height=5.0):
@@ -90,33 +100,29 @@ def plot_distribution(group):
     rows = [row for row in measured(group) if 'distribution_us' in row]
     if not rows:
         return ''
-    figure, axes = canvas(group['title'], 'share of the round trips', 'µs')
-    colours = Colours()
+    figure, axes = canvas(group['title'], 'share of the round trips that took no longer', 'µs')
     for row in rows:
         points = [(max(1 - share, 1e-6), time) for share, time in row['distribution_us'] if share > 0 and time > 0]
-        axes.plot(*zip(*points), label=row['row'], **colours.of(row['row']))
+        axes.plot(*zip(*points), label=row['row'], **LOOKS.of(row['row']))
     axes.set_xscale('log')
     axes.set_yscale('log')
     axes.invert_xaxis()
-    axes.set_xticks([0.5, 0.1, 0.01, 0.001, 0.0001, 0.00001], ['50 %', '90 %', '99 %', '99.9 %', '99.99 %', '99.999 %'])
+    axes.set_xticks([0.5, 0.1, 0.01, 0.001, 0.0001, 0.00001, 0.000001],
+                    ['50 %', '90 %', '99 %', '99.9 %', '99.99 %', '99.999 %', 'all'])
     axes.minorticks_off()
     legend(axes)
     return svg(figure)
 
 
-def lines(title, across, up, points, logarithmic=(True, True), ticks=None):
+def lines(title, across, up, points, ticks):
     """`points`: of each row a list of pairs."""
     figure, axes = canvas(title, across, up)
-    colours = Colours()
     for row, pairs in points.items():
         if len(pairs) > 1:
-            axes.plot(*zip(*sorted(pairs)), marker='o', markersize=3, label=row, **colours.of(row))
-    if logarithmic[0]:
-        axes.set_xscale('log', base=2)
-    if logarithmic[1]:
-        axes.set_yscale('log')
-    if ticks:
-        axes.set_xticks(*zip(*ticks))
+            axes.plot(*zip(*sorted(pairs)), label=row, **LOOKS.of(row))
+    axes.set_xscale('log', base=2)
+    axes.set_yscale('log')
+    axes.set_xticks(*zip(*ticks))
     axes.minorticks_off()
     legend(axes)
     return svg(figure)
@@ -151,7 +157,7 @@ def plot_scaling(groups):
         points = gather(groups, names, lambda _: 1e-6)
         if points:
             text += lines(f'One way, 64 bytes: {title.lower()}', 'processes', 'million messages/s', points,
-                          logarithmic=(True, False), ticks=sorted({(place, str(place)) for _, place in names}))
+                          ticks=sorted({(place, str(place)) for _, place in names}))
     return text
 
 
@@ -164,9 +170,8 @@ def plot_growth(groups):
             points.setdefault(f'{kind}-', []).append((int(count), row['median'] / 1e3))
         if points:
             figure, axes = canvas(groups[name]['title'], 'how many', 'µs', 4.0)
-            colours = Colours()
             for kind, pairs in points.items():
-                axes.plot(*zip(*sorted(pairs)), marker='o', markersize=4, label=kind.rstrip('-'), **colours.of(kind))
+                axes.plot(*zip(*sorted(pairs)), label=kind.rstrip('-'), **LOOKS.of(kind))
             axes.set_xscale('log')
             axes.set_ylim(bottom=0)
             legend(axes)
@@ -197,8 +202,8 @@ def table_of_targets(targets):
                 word, css = ('faster' if target['met'] else 'slower'), 'note'
         rows.append('<tr>' + cell(target['what']) + cell(target['row'], 'text') + cell(target['rival'] or '–', 'text') +
                     cell(f"{target['bound']} {with_unit(target, target['target'])}") + cell(result) + cell(word, css) + '</tr>')
-    return ('<table><tr><th>what</th><th class="text">row</th><th class="text">against</th><th>target</th>'
-            '<th>result (low–high)</th><th></th></tr>' + ''.join(rows) + '</table>')
+    return ('<div class="wide"><table><tr><th>what</th><th class="text">row</th><th class="text">against</th><th>target</th>'
+            '<th>result (low–high)</th><th></th></tr>' + ''.join(rows) + '</table></div>')
 
 
 def table_of_group(group):
@@ -220,8 +225,8 @@ def table_of_group(group):
             + (': <span class="disturbed">disturbed, compare with care</span>' if group['disturbed'] else ''))
     note += ''.join(f'<br>{html.escape(name)}: {html.escape(text)}' for name, text in settings.items())
     return (f"<details><summary>{html.escape(group['title'])} <span class=note>{group['group']}</span></summary>"
-            f'<table><tr><th>row</th><th>{unit}</th><th>low–high</th><th>p50 µs</th><th>p99</th><th>p99.9</th><th>max</th>'
-            f'<th>CPU %</th><th></th></tr>{"".join(rows)}</table><p class=note>{note}</p></details>')
+            f'<div class="wide"><table><tr><th>row</th><th>{unit}</th><th>low–high</th><th>p50 µs</th><th>p99</th><th>p99.9</th><th>max</th>'
+            f'<th>CPU %</th><th></th></tr>{"".join(rows)}</table></div><p class=note>{note}</p></details>')
 
 
 def page(data):
@@ -234,8 +239,15 @@ def page(data):
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
         f'<title>Tenon: how fast it is here</title><style>{STYLE}</style></head><body><h1>Tenon: how fast it is here</h1>',
         f"<p>{html.escape(machine['cpu'])}, Linux {html.escape(machine['kernel'])}, {machine['cpus']} CPUs; "
-        f"{data['run_seconds']:.2f} s a repetition. {met} of {len(judged)} targets met; {disturbed} of {len(groups)} groups "
-        'disturbed. How it is measured: docs/BENCHMARKS.md.</p>']
+        f"{data['run_seconds']:.2f} s a repetition. {met} of {len(judged)} targets met. Ours are the thick lines, and in bold. "
+        'How it is measured: docs/BENCHMARKS.md.</p>']
+    if disturbed:
+        parts.append(f'<p class="disturbed">{disturbed} of {len(groups)} groups were disturbed: other processes or the hypervisor took '
+                     'more of the CPUs than is allowed. Compare these with care, or measure again on a quiet machine.</p>')
+    failed = [f"{group['group']}/{row['row']}: {row['failed']}" for group in data['groups'] for row in group['rows'] if row.get('failed')]
+    if failed:
+        parts.append(f'<details class="disturbed"><summary>{len(failed)} rows have no figure</summary><ul>'
+                     + ''.join(f'<li>{html.escape(line)}</li>' for line in failed) + '</ul></details>')
     for title, text in (('How long a round trip takes', ''.join(plot_distribution(groups[name]) for name in DISTRIBUTIONS
                                                                 if name in groups)),
                         ('Throughput over the size of messages', plot_sizes(groups)),
@@ -261,6 +273,7 @@ def main():
             file.write(text)
     except (OSError, ValueError, KeyError) as error:
         sys.exit(f'bench_report: {arguments.json}: {error!r}')
+    print(f'bench_report: {arguments.html} is written; open it with a browser')
 
 
 if __name__ == '__main__':

@@ -264,6 +264,7 @@ class Run:
 
 
 def print_heading():
+    print(f'# figures of {"/".join(RESIDENTS)} residents, who live on, and of the folder in /dev/shm')
     print('#     time    kills    rounds  descriptors  threads        heap KiB     mappings  '
           '/dev/shm KiB  files')
 
@@ -299,6 +300,18 @@ def report_growth(samples, say):
             f'{before:g} in the second quarter, {after:g} in the last, at most {max(values):g}')
 
 
+def conclusion(samples):
+    """All that was judged, in a line for people."""
+    seconds = samples[-1]['seconds'] if samples else 0
+    if seconds < FLAT_S:
+        return (f'Whether memory, descriptors, threads and /dev/shm stay flat was NOT JUDGED: {seconds:.0f} s are too few; '
+                f'it takes {FLAT_S} s, as SOAK_HOURS=0.1 gives')
+    growing = [name for figure, name, values in series_of(samples) if not is_flat(figure, values)]
+    if growing:
+        return f'GROWING over {seconds:.0f} s: {"; ".join(growing)}'
+    return f'Memory, descriptors and threads of those who live on, and /dev/shm, stayed FLAT over {seconds:.0f} s'
+
+
 def run_load(arguments):
     cases = []
 
@@ -321,6 +334,7 @@ def run_load(arguments):
         for fault in faults[:8]:
             print(f'# {fault}')
         say(not faults, 'what the dead had is given back, and nothing is left behind')
+        print(f'# {conclusion(run.samples)}')
     finally:
         run.end()
         run.clear()
@@ -334,11 +348,21 @@ def self_test():
     steady = [100 + noise.randrange(3) for _ in range(SAMPLES)]
     filling = [min(100, 10 * i) + value for i, value in enumerate(steady)]
     leaking = [value + i * 8 // SAMPLES for i, value in enumerate(steady)]
-    cases = (('noise', steady, True), ('filling up', filling, True), ('a leak', leaking, False))
+    cases = [(name, is_flat('descriptors', values) == expected) for name, values, expected in
+             (('noise', steady, True), ('filling up', filling, True), ('a leak', leaking, False))]
+
+    def concluded(values, seconds):
+        return conclusion([{**dict.fromkeys(FIGURES, 1), 'seconds': seconds,
+                            'residents': [{**dict.fromkeys(OF_RESIDENTS, 1), 'descriptors': value}] * len(RESIDENTS)}
+                           for value in values])
+
+    cases += [('said in words: a leak', concluded(leaking, FLAT_S).startswith('GROWING') and
+               'descriptors, resident 1' in concluded(leaking, FLAT_S)),
+              ('said in words: none', 'stayed FLAT' in concluded(steady, FLAT_S)),
+              ('said in words: too short', 'NOT JUDGED' in concluded(leaking, FLAT_S - 1))]
     print(f'1..{len(cases)}')
     wrong = 0
-    for number, (name, values, expected) in enumerate(cases, 1):
-        right = is_flat('descriptors', values) == expected
+    for number, (name, right) in enumerate(cases, 1):
         wrong += not right
         print(f'{"ok" if right else "not ok"} {number} - {name}')
     return wrong > 0
@@ -358,6 +382,8 @@ def main():
         return self_test()
     if not arguments.load_classic:
         parser.error('the command, and both programs')
+    # Whatever ends a long run, nothing is left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     return run_load(arguments)
 
 
