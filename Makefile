@@ -2,7 +2,7 @@
 #
 # What people type; Meson does the work.
 #
-#	make            build/tenon, build/libtenon.so, build/libtenon.a
+#	make            build/tenon, build/libtenon.so, build/libtenon.a, examples and benchmark; no tests
 #	make demo       installs what is missing, builds, and runs the main job (DEMO_DIR=/a/folder,
 #	                DEMO=--help)
 #	make check      installs what is missing, and runs every test (CHECK="gcc asan" chooses)
@@ -34,7 +34,7 @@ FUZZ_SECONDS = 60
 SOAK_HOURS = 1
 
 all: $(BUILD)/build.ninja
-	@$(NINJA) -C $(BUILD)
+	@$(NINJA) -C $(BUILD) product
 
 $(BUILD)/build.ninja:
 	@$(MESON) setup $(BUILD) $(if $(PREFIX),--prefix=$(PREFIX)) || \
@@ -73,8 +73,8 @@ coverage:
 	@scripts/coverage $(COVERAGE)
 
 install: all
-	$(if $(PREFIX),$(MESON) configure $(BUILD) -Dprefix=$(PREFIX))
-	DESTDIR=$(DESTDIR) $(MESON) install -C $(BUILD)
+	$(if $(PREFIX),$(MESON) configure $(BUILD) -Dprefix=$(PREFIX) && $(NINJA) -C $(BUILD) product)
+	DESTDIR=$(DESTDIR) $(MESON) install --no-rebuild -C $(BUILD)
 	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
 
 format:

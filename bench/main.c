@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +21,11 @@
 #include "machine.h"
 #include "probe.h"
 
-#define BUDGET_SECONDS 345.0
-#define BUDGET_QUICK_SECONDS 53.0
+#define BUDGET_SECONDS 415.0
+#define BUDGET_QUICK_SECONDS 110.0
 #define SPARE_SECONDS 40.0 /* for turns that were disturbed */
 #define SPARE_QUICK_SECONDS 8.0
-#define OVERHEAD_SECONDS 0.012 /* of a run: forking, opening, first touch */
+#define OVERHEAD_SECONDS 0.035 /* of a run: forking, opening, first touch, the end of daemons */
 #define RUN_SECONDS_MIN 0.05
 #define RUN_SECONDS_MAX 0.5
 #define STEAL_LIMIT 0.03
@@ -90,15 +91,18 @@ static bool is_disturbed(const struct machine_load *load)
 	return load->steal_share > STEAL_LIMIT || load->others_share > OTHERS_LIMIT;
 }
 
+static uint32_t repetitions(const struct group *group, const struct settings *settings)
+{
+	return group->repeat_most > 0 && settings->repeat > group->repeat_most ? group->repeat_most
+									       : settings->repeat;
+}
+
 /* A disturbed turn is measured again while there is spare time, at most every other one of a group;
  * then what there is has to do. */
 static bool measure_group(struct group *group, struct settings *settings)
 {
-	uint32_t repeat = settings->repeat, again, turn = 0;
+	uint32_t repeat = repetitions(group, settings), again = repeat / 2, turn = 0;
 
-	if (group->repeat_most > 0 && repeat > group->repeat_most)
-		repeat = group->repeat_most;
-	again = repeat / 2;
 	group->measured = true;
 	while (turn < repeat) {
 		uint64_t begin_ns = monotonic_ns();
@@ -121,13 +125,14 @@ static bool measure_group(struct group *group, struct settings *settings)
 	return true;
 }
 
-static uint32_t count_runs(const struct group *groups, uint32_t count)
+static uint32_t count_runs(const struct group *groups, uint32_t count,
+			   const struct settings *settings)
 {
 	uint32_t runs = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		for (uint32_t j = 0; j < groups[i].row_count; j++)
-			runs += groups[i].rows[j].skipped == NULL;
+			runs += groups[i].rows[j].skipped ? 0 : repetitions(&groups[i], settings);
 	}
 	return runs;
 }
@@ -135,7 +140,7 @@ static uint32_t count_runs(const struct group *groups, uint32_t count)
 static void plan_time(struct settings *settings, uint32_t runs)
 {
 	double budget = settings->quick ? BUDGET_QUICK_SECONDS : BUDGET_SECONDS;
-	double seconds = budget / (runs * settings->repeat + 1) - OVERHEAD_SECONDS;
+	double seconds = budget / (runs + 1) - OVERHEAD_SECONDS;
 
 	settings->spare_seconds = settings->quick ? SPARE_QUICK_SECONDS : SPARE_SECONDS;
 	if (settings->run_seconds > 0) {
@@ -147,6 +152,14 @@ static void plan_time(struct settings *settings, uint32_t runs)
 	if (seconds > RUN_SECONDS_MAX)
 		seconds = RUN_SECONDS_MAX;
 	settings->run_seconds = seconds;
+}
+
+static void print_time(const char *before, double seconds, const char *behind)
+{
+	if (seconds < 100)
+		printf("%s%.0f seconds%s\n", before, ceil(seconds), behind);
+	else
+		printf("%s%.0f minutes%s\n", before, ceil(seconds / 60), behind);
 }
 
 static void print_list(const struct group *groups, uint32_t count)
@@ -233,8 +246,25 @@ static void block_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+/* How long the rest will take, if it goes on as it has begun. */
+static void print_left(const struct group *groups, uint32_t count, uint32_t done, uint64_t begin_ns,
+		       const struct settings *settings)
+{
+	double seconds = (double)(monotonic_ns() - begin_ns) / 1e9;
+	uint32_t runs = count_runs(groups, done, settings);
+	char before[60];
+
+	if (done == count || runs == 0)
+		return;
+	seconds *= (double)count_runs(groups + done, count - done, settings) / runs;
+	snprintf(before, sizeof(before), "  group %u of %u; about ", done, count);
+	print_time(before, seconds, " to go");
+	fflush(stdout);
+}
+
 static int measure(struct settings *settings, struct group *groups, uint32_t count, FILE *json)
 {
+	uint64_t begin_ns = monotonic_ns();
 	int status = 0;
 
 	machine_describe(stdout);
@@ -243,6 +273,9 @@ static int measure(struct settings *settings, struct group *groups, uint32_t cou
 	       "CPU:"
 	       " askers or producers + answerers or consumers.\n",
 	       settings->repeat, settings->repeat == 1 ? "" : "s", settings->run_seconds);
+	print_time("About ",
+		   count_runs(groups, count, settings) * (settings->run_seconds + OVERHEAD_SECONDS),
+		   ", where nothing else runs.");
 	for (uint32_t i = 0; i < count; i++) {
 		if (!measure_group(&groups[i], settings)) {
 			fprintf(stderr, "tenon-bench: stopped\n");
@@ -253,6 +286,7 @@ static int measure(struct settings *settings, struct group *groups, uint32_t cou
 			return 130;
 		}
 		report_group(&groups[i]);
+		print_left(groups, count, i + 1, begin_ns, settings);
 		for (uint32_t j = 0; j < groups[i].row_count; j++) {
 			if (groups[i].rows[j].fault[0])
 				status = 1;
@@ -272,7 +306,7 @@ int main(int argc, char **argv)
 	struct settings settings = {0};
 	struct group *groups;
 	FILE *json = NULL;
-	uint32_t count;
+	uint32_t count, runs;
 	int status = 1;
 
 	if (parse(argc, argv, &settings) < 0) {
@@ -281,10 +315,14 @@ int main(int argc, char **argv)
 	}
 	machine_prepare();
 	count = plan_make(&settings, &groups);
-	plan_time(&settings, count_runs(groups, count));
+	runs = count_runs(groups, count, &settings);
+	plan_time(&settings, runs);
 	if (settings.list || count == 0) {
 		print_list(groups, count);
-		if (count == 0)
+		if (count > 0)
+			fprintf(stderr, "%u groups; %.0f seconds or so\n", count,
+				runs * (settings.run_seconds + OVERHEAD_SECONDS));
+		else
 			fprintf(stderr, "tenon-bench: no row matches %s; see --list\n",
 				settings.row_pattern);
 		return count == 0 ? 2 : 0;
