@@ -12,11 +12,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define LOCK "/tmp/iox-unique-roudi.lock"
 #define READY "RouDi is ready for clients"
 #define ROUDI_MS 10000
 
@@ -77,11 +79,24 @@ static bool roudi_says(const char *text)
 	return false;
 }
 
-/* The daemon aborts at its end when a process that it knows has been killed, and leaves its files. */
+/* Whether none runs: one that does has its lock, also another's. */
+static bool nobody_runs(void)
+{
+	int fd = open(LOCK, O_RDWR | O_CLOEXEC);
+	bool is_free;
+
+	if (fd < 0)
+		return errno == ENOENT;
+	is_free = flock(fd, LOCK_EX | LOCK_NB) == 0;
+	close(fd);
+	return is_free;
+}
+
+/* The daemon aborts at its end when a process that it knows has been killed, and gives up at its start where there is no room
+ * in /dev/shm, and leaves its files. */
 static void remove_files_of_roudi(void)
 {
-	static const char *const paths[] = {"/tmp/roudi", "/tmp/roudi.lock",
-					    "/tmp/iox-unique-roudi.lock"};
+	static const char *const paths[] = {"/tmp/roudi", "/tmp/roudi.lock", LOCK};
 	const struct group *group = getgrgid(getegid());
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
@@ -101,8 +116,8 @@ void roudi_stop(void)
 	if (!roudi_says(NULL))
 		kill(roudi.pid, SIGKILL);
 	waitpid(roudi.pid, &status, 0);
-	/* One that found another one running has ended by itself, and owns nothing. */
-	if (WIFSIGNALED(status) && roudi.is_ready)
+	/* One that found another one running owns nothing. */
+	if ((WIFSIGNALED(status) || !roudi.is_ready) && nobody_runs())
 		remove_files_of_roudi();
 	close(roudi.output);
 	roudi.is_ready = false;

@@ -224,7 +224,7 @@ def table_of_group(group):
     note = (f"steal {100 * group['steal']:.1f} %, other processes {100 * group['others']:.1f} %"
             + (': <span class="disturbed">disturbed, compare with care</span>' if group['disturbed'] else ''))
     note += ''.join(f'<br>{html.escape(name)}: {html.escape(text)}' for name, text in settings.items())
-    return (f"<details><summary>{html.escape(group['title'])} <span class=note>{group['group']}</span></summary>"
+    return (f"<details><summary>{html.escape(group['title'])} <span class=note>{html.escape(group['group'])}</span></summary>"
             f'<div class="wide"><table><tr><th>row</th><th>{unit}</th><th>low–high</th><th>p50 µs</th><th>p99</th><th>p99.9</th><th>max</th>'
             f'<th>CPU %</th><th></th></tr>{"".join(rows)}</table></div><p class=note>{note}</p></details>')
 
@@ -238,7 +238,7 @@ def page(data):
     parts = [
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
         f'<title>Tenon: how fast it is here</title><style>{STYLE}</style></head><body><h1>Tenon: how fast it is here</h1>',
-        f"<p>{html.escape(machine['cpu'])}, Linux {html.escape(machine['kernel'])}, {machine['cpus']} CPUs; "
+        f"<p>{html.escape(machine['cpu'])}, Linux {html.escape(machine['kernel'])}, {html.escape(str(machine['cpus']))} CPUs; "
         f"{data['run_seconds']:.2f} s a repetition. {met} of {len(judged)} targets met. Ours are the thick lines, and in bold. "
         'How it is measured: docs/BENCHMARKS.md.</p>']
     if disturbed:
@@ -271,7 +271,8 @@ def main():
         text = page(data)
         with open(arguments.html, 'w', encoding='utf-8') as file:
             file.write(text)
-    except (OSError, ValueError, KeyError) as error:
+    # Whatever stands in a file that is not tenon-bench's, or not all of it.
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         sys.exit(f'bench_report: {arguments.json}: {error!r}')
     print(f'bench_report: {arguments.html} is written; open it with a browser')
 

@@ -40,6 +40,10 @@
  *	_status, _participants,	 take a lock only if its holder has died
  *	_last_receipt, _remove
  *
+ * Threads.  A handle may be used by all threads of a process.  No call is async-signal-safe: a
+ * thread's first call that takes, waits or opens allocates memory, and what a call that was
+ * interrupted holds cannot be had (-EDEADLK).
+ *
  * Ordered queues are put in order by receivers and peekers, each message once: the first call that
  * has to choose behind a long backlog takes some 3 us for each message that was sent since, under
  * the receivers' lock, whatever its deadline.

@@ -107,10 +107,12 @@ def main():
             with open(page, encoding='utf-8') as file:
                 found = list(faults(data, file.read()))
         print('\n'.join(f'# {line}' for line in found) + ('\nnot ok - page' if found else 'ok - page'))
-        with open(figures, 'w', encoding='utf-8') as file:
-            file.write('{"groups": [')
-        done = subprocess.run([SCRIPT, figures, page], check=False, capture_output=True, text=True, timeout=120)
-        bad = done.returncode == 0 or 'Traceback' in done.stderr or figures not in done.stderr
+        bad = False
+        for text in ('{"groups": [', 'null', '[]', json.dumps({**data, 'groups': None}), json.dumps({**data, 'targets': [1]}), 20000 * '['):
+            with open(figures, 'w', encoding='utf-8') as file:
+                file.write(text)
+            done = subprocess.run([SCRIPT, figures, page], check=False, capture_output=True, text=True, timeout=120)
+            bad = bad or done.returncode == 0 or 'Traceback' in done.stderr or figures not in done.stderr
         print('not ok - bad figures' if bad else 'ok - bad figures')
         return bool(found or bad or distinct is False)
 

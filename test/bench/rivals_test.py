@@ -219,9 +219,28 @@ def test_signal(rival):
     check_traces(before)
 
 
+def test_no_room(rival):
+    """In a /dev/shm that is too small its rows fail, and nothing is left; nor is anything made outside of the folder."""
+    if RIVALS[rival][1] not in BUILT:
+        raise Skip(f'built without {rival}')
+    script = ('mount -t tmpfs -o size=8m none /dev/shm && mount -t tmpfs none /tmp && echo mounted &&'
+              f' {BENCH} --seconds {SECONDS} --repeat 1 --row "{alone(RIVALS[rival][2])}"; ls -A /dev/shm /tmp')
+    environment = {name: value for name, value in os.environ.items() if name != 'TENON_NAMESPACE'}
+    try:
+        done = subprocess.run(['unshare', '--mount', 'sh', '-c', script], check=False, capture_output=True, text=True,
+                              timeout=PATIENCE_S, env=environment)
+    except FileNotFoundError as error:
+        raise Skip('no unshare(1)') from error
+    if not done.stdout.startswith('mounted'):
+        raise Skip('no permission for a mount namespace')
+    left = done.stdout.partition('/dev/shm:\n')[2].split()
+    assert left == ['/tmp:'], f'{left}; {done.stdout}'
+
+
 def main():
     cases = [(what, test, rival) for rival in RIVALS
              for what, test in (('rows of', test_rows), ('a death in', test_death), ('an end amid', test_signal))]
+    cases.append(('no room for', test_no_room, 'iceoryx'))
     failed = 0
     print(f'1..{len(cases)}', flush=True)
     for number, (what, test, rival) in enumerate(cases, 1):

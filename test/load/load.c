@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- *	PROGRAM LEDGER SLOT SEED
+ *	PROGRAM LEDGER SLOT SEED PARENT
  *	PROGRAM --list
  *
  * Mixed load, without end: load.h.  With --list, the names of the activities.
@@ -170,10 +170,13 @@ int main(int count, char **arguments)
 			puts(find_activity(i)->name);
 		return EXIT_SUCCESS;
 	}
-	if (count != 4 || (slot = strtoul(arguments[2], NULL, 10)) >= LOAD_SLOTS)
+	if (count != 5 || (slot = strtoul(arguments[2], NULL, 10)) >= LOAD_SLOTS)
 		return 2;
 	random_state = strtoull(arguments[3], NULL, 0) | 1;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Who started this may have died before: nobody else would ever end it. */
+	if (getppid() != (pid_t)strtol(arguments[4], NULL, 10))
+		return EXIT_FAILURE;
 	fd = open(arguments[1], O_RDWR | O_CLOEXEC);
 	load_ledger = fd < 0 ? MAP_FAILED
 			     : mmap(NULL, sizeof(*load_ledger), PROT_READ | PROT_WRITE, MAP_SHARED,

@@ -71,6 +71,17 @@ def is_flat(figure, values):
     return after - before <= max(absolute, before * share)
 
 
+# Signals that ask for the end: it comes between two steps, so that nothing is left behind.
+ended_by = []
+
+
+def listen():
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Who has it ignored, as in the background of a script, does not mean this program either.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: ended_by.append(number))
+
+
 class Process:
     """A slot of the ledger and who works in it."""
 
@@ -80,7 +91,7 @@ class Process:
         self.complaints = tempfile.TemporaryFile(dir=run.scratch)
 
     def start(self):
-        words = [self.run.ledger, str(self.slot), str(self.run.random.getrandbits(63))]
+        words = [self.run.ledger, str(self.slot), str(self.run.random.getrandbits(63)), str(os.getpid())]
         if self.kind == CLASSIC:
             command = [self.run.command, 'run', '--only', 'mq,msg,sem,shm', '--', self.run.classic]
         else:
@@ -135,6 +146,8 @@ class Run:
         self.seconds = arguments.seconds
         self.stuck_s = min(STUCK_S, self.seconds / 2)
         self.random = random.Random(arguments.seed)
+        self.activities = {kind: self.list_activities(program) for kind, program in
+                           ((NATIVE, self.native), (CLASSIC, self.classic))}
         parent = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
         self.path = tempfile.mkdtemp(prefix='tenon-load.', dir=parent)
         self.scratch = tempfile.mkdtemp(prefix='tenon-load-files.')
@@ -143,8 +156,6 @@ class Run:
             stream.truncate(LEDGER_BYTES)
         self.ledger_fd = os.open(self.ledger, os.O_RDONLY)
         self.environment = {**os.environ, 'TENON_NAMESPACE': self.path, 'LC_ALL': 'C.UTF-8'}
-        self.activities = {kind: self.list_activities(program) for kind, program in
-                           ((NATIVE, self.native), (CLASSIC, self.classic))}
         kinds = RESIDENTS + VICTIMS
         processes = [Process(self, slot, kind) for slot, kind in enumerate(kinds)]
         self.residents, self.victims = processes[:len(RESIDENTS)], processes[len(RESIDENTS):]
@@ -206,7 +217,7 @@ class Run:
         for process in self.residents + self.victims:
             process.start()
         print_heading()
-        while time.monotonic() < begun + self.seconds and self.look():
+        while not ended_by and time.monotonic() < begun + self.seconds and self.look():
             time.sleep(self.random.random() * KILL_EVERY_S * 2)
             self.kill_one()
             if time.monotonic() >= next_sample and self.look():
@@ -248,7 +259,7 @@ class Run:
                 faults.append(done.stderr.strip())
         # What was left beside a queue goes with one of the next that are removed: one out of 128.
         for _ in range(3000):
-            if not self.measure_folder()['shm_files']:
+            if ended_by or not self.measure_folder()['shm_files']:
                 break
             self.tenon('create', 'queue', 'last')
             self.tenon('rm', 'last')
@@ -312,6 +323,20 @@ def conclusion(samples):
     return f'Memory, descriptors and threads of those who live on, and /dev/shm, stayed FLAT over {seconds:.0f} s'
 
 
+def judge(run, say):
+    for fault in run.wrong[:8]:
+        print(f'# {fault}')
+    say(not run.wrong, f'{run.kills} kills, and nobody hangs, loses or tears anything')
+    idle = list(run.idle_activities())
+    say(not idle, f'each activity does what it is for{": not " if idle else ""}{", ".join(idle)}')
+    report_growth(run.samples, say)
+    faults = run.settle()
+    for fault in faults[:8]:
+        print(f'# {fault}')
+    say(not faults, 'what the dead had is given back, and nothing is left behind')
+    print(f'# {conclusion(run.samples)}')
+
+
 def run_load(arguments):
     cases = []
 
@@ -320,24 +345,19 @@ def run_load(arguments):
         print(f'{"ok" if is_right else "not ok"} {len(cases)} - {text}', flush=True)
 
     print(f'# --seed {arguments.seed}', flush=True)
+    listen()
     run = Run(arguments)
     try:
         run.work()
         run.end()
-        for fault in run.wrong[:8]:
-            print(f'# {fault}')
-        say(not run.wrong, f'{run.kills} kills, and nobody hangs, loses or tears anything')
-        idle = list(run.idle_activities())
-        say(not idle, f'each activity does what it is for{": not " if idle else ""}{", ".join(idle)}')
-        report_growth(run.samples, say)
-        faults = run.settle()
-        for fault in faults[:8]:
-            print(f'# {fault}')
-        say(not faults, 'what the dead had is given back, and nothing is left behind')
-        print(f'# {conclusion(run.samples)}')
+        if not ended_by:
+            judge(run, say)
     finally:
         run.end()
         run.clear()
+    if ended_by:
+        print(f'Bail out! ended by {signal.Signals(ended_by[0]).name}')
+        return 128 + ended_by[0]
     print(f'1..{len(cases)}')
     return not all(cases)
 
@@ -382,8 +402,6 @@ def main():
         return self_test()
     if not arguments.load_classic:
         parser.error('the command, and both programs')
-    # Whatever ends a long run, nothing is left behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     return run_load(arguments)
 
 
