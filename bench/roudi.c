@@ -59,24 +59,28 @@ static void __attribute__((__noreturn__)) become_roudi(const char *configuration
 	_exit(127);
 }
 
-/* Reads what the daemon says, until it says `text`, or to the end of it. */
-static bool roudi_says(const char *text)
+/* Reads what the daemon says, until it says `text`, or to the end of it.  -ETIMEDOUT it says nothing; -EIO it ended, or said
+ * too much, and not that. */
+static int roudi_says(const char *text)
 {
 	char said[8192] = "";
 	size_t length = 0;
 	struct pollfd pollfd = {.fd = roudi.output, .events = POLLIN};
 
-	while (length + 1 < sizeof(said) && poll(&pollfd, 1, ROUDI_MS) > 0) {
-		ssize_t result = read(roudi.output, said + length, sizeof(said) - 1 - length);
+	while (length + 1 < sizeof(said)) {
+		ssize_t result;
 
+		if (poll(&pollfd, 1, ROUDI_MS) <= 0)
+			return -ETIMEDOUT;
+		result = read(roudi.output, said + length, sizeof(said) - 1 - length);
 		if (result <= 0)
-			return !text;
+			return text ? -EIO : 0;
 		length += (size_t)result;
 		said[length] = '\0';
 		if (text && strstr(said, text))
-			return true;
+			return 0;
 	}
-	return false;
+	return -EIO;
 }
 
 /* Whether none runs: one that does has its lock, also another's. */
@@ -113,7 +117,7 @@ void roudi_stop(void)
 	if (roudi.pid == 0)
 		return;
 	kill(roudi.pid, SIGTERM);
-	if (!roudi_says(NULL))
+	if (roudi_says(NULL) != 0)
 		kill(roudi.pid, SIGKILL);
 	waitpid(roudi.pid, &status, 0);
 	/* One that found another one running owns nothing. */
@@ -147,9 +151,10 @@ int roudi_start(const char *folder)
 	}
 	roudi.pid = pid;
 	roudi.output = fds[0];
-	roudi.is_ready = roudi_says(READY);
+	result = roudi_says(READY);
+	roudi.is_ready = result == 0;
 	if (roudi.is_ready)
 		return 0;
 	roudi_stop();
-	return -EBUSY;
+	return nobody_runs() ? result : -EBUSY;
 }
