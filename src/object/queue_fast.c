@@ -134,6 +134,21 @@ static inline void copy(void *restrict to, const void *restrict from, uint64_t b
 	}
 }
 
+/* Into the log, where a receiver may look at the record's first word all the time: what lies in the line of that comes last,
+ * lest he takes it away in between. */
+static inline void copy_in(uint8_t *to, const uint8_t *from, uint64_t bytes)
+{
+	uint64_t first = 64 - ((uintptr_t)to & 63);
+
+	if (bytes > 128) {
+		copy(to + first, from + first, bytes - first);
+		tni_step();
+		copy(to, from, first);
+	} else {
+		copy(to, from, bytes);
+	}
+}
+
 /* The same when the chunk ends after `done` messages, or a long message comes: a batch that there is room
  * for is published in one piece. */
 static int put_across(struct tenon_queue *queue, const struct tenon_slice *slices, uint32_t done,
@@ -194,7 +209,7 @@ static inline int put(struct tenon_queue *queue, const struct tenon_slice *slice
 			tni_set64(at, tni_record_word(queue, TNI_RECORD_INLINE, bytes));
 		if (head > 8)
 			tni_set64(at + 1, key);
-		copy((uint8_t *)at + head, slices[i].data, bytes);
+		copy_in((uint8_t *)at + head, slices[i].data, bytes);
 		at += need / 8;
 		left -= need;
 		view.tail += need;
@@ -527,8 +542,12 @@ bool tni_fast_is_empty(struct tni_call *call)
 
 	call->looked_version = version;
 	call->looked_head = head;
-	if (at && tni_get64(at) == 0)
+	if (at && tni_get64(at) == 0) {
+		/* Who asks again and again: as spin_burst() in queue_wait.c. */
+		if (tni_get32(&queue->streak) == 0)
+			tni_prefetch_read((const uint8_t *)at + 64);
 		tni_set32(&queue->streak, 0);
+	}
 	return at && tni_load_acquire64(at) == 0 && /* ORD(record) */
 	       tni_receive_view(side).ready == 0 && tni_get64(&side->returned_link) == 0 &&
 	       !tni_gate_is_orphaned(&side->gate) &&

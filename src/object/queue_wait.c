@@ -101,12 +101,25 @@ static bool shares_cpu(const struct tenon_queue *queue, uint32_t class)
 	return cpu == 0 || cpu == tni_cpu();
 }
 
+/* A message that begins in the line that is looked at goes on in the next one, which is to come with it, not behind it. */
+static void ask_behind(struct tenon_queue *queue, const struct tni_reason *reason)
+{
+	const struct tni_a64 *word = tni_log_word(queue, reason->seen.head);
+
+	if (word)
+		tni_prefetch_read((const uint8_t *)word + 64);
+}
+
 static bool spin_burst(struct tenon_queue *queue, const struct tni_reason *reason)
 {
 	for (uint32_t i = 0; i < SPIN_BURST; i++) {
-		for (uint32_t j = 0; j < SPIN_LOOKS; j++)
+		for (uint32_t j = 0; j < SPIN_LOOKS; j++) {
+			/* Not at once: somebody may just be writing there. */
+			if (i > 0 && reason->class == TNI_CLASS_MESSAGE)
+				ask_behind(queue, reason);
 			if (may_go_on(queue, reason))
 				return true;
+		}
 		tni_pause();
 	}
 	return false;
