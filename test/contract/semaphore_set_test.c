@@ -556,7 +556,7 @@ static void test_scribbled_list(void)
 	shared_list[LISTED - 1].change = -1;
 	EXPECT_IS(tenon_semaphore_set_operate(set, shared_list, LISTED, 0), -ETIMEDOUT);
 	memory_bytes = status_of(set).memory_bytes;
-	shared_list[LISTED - 1].change = 1;
+	shared_list[LISTED - 1] = (struct tenon_semaphore_operation){0, 1, UNDO};
 	child = contract_start(scribble, NULL);
 	for (uint32_t i = 0; i < SCRIBBLED; i++) {
 		int result = tenon_semaphore_set_operate(set, shared_list, LISTED, 0);
