@@ -562,10 +562,9 @@ static void test_scribbled_list(void)
 		int result = tenon_semaphore_set_operate(set, shared_list, LISTED, 0);
 
 		EXPECT(result == 0 || result == -EFBIG || result == -ETIMEDOUT);
-		/* Up and down, lest it goes up to the most that the value may be. */
-		if (result == 0)
-			shared_list[LISTED - 1].change = -shared_list[LISTED - 1].change;
 		done += result == 0;
+		/* Up and down, lest it goes up to the most that the value may be. */
+		shared_list[LISTED - 1].change = done % 2 ? -1 : 1;
 	}
 	printf("# %u of %u were done\n", done, SCRIBBLED);
 	EXPECT(done > 0 && done < SCRIBBLED);
