@@ -120,8 +120,8 @@ static const struct group_plan faces[] = {
 		.same_cpu = (same_cpu_)                                                     \
 	}
 #define MUTEXES "mutex mutex-robust"
-#define SYNC_EACH "tenon-semaphore tenon-event tenon-condition"
-#define SYNC_RIVALS "posix-sem sysv-sem eventfd cond cond-robust"
+#define SYNC_EACH "tenon-semaphore tenon-event tenon-condition tenon-barrier tenon-waitset"
+#define SYNC_RIVALS "posix-sem sysv-sem eventfd cond cond-robust barrier epoll-eventfd"
 
 /* Locks, and what processes wait for each other with. */
 static const struct group_plan syncs[] = {
@@ -186,7 +186,7 @@ static const struct group_plan sysv_faces[] = {
 static const struct group_plan costs[] = {
 	{"cost-open", "Opening an object",
 	 .rows = "map-limit tenon-open tenon-close tenon-open-use-close tenon-create-remove "
-		 "posix-mq-open posix-mq-create-remove sysv-create-remove"},
+		 "tenon-region-map posix-mq-open posix-mq-create-remove sysv-create-remove"},
 	{"cost-memory",
 	 "Memory of an object's file; of what has held messages, beyond the empty one's",
 	 .rows = "tenon-empty tenon-empty-large messages-64 tenon-full-64 tenon-drained-64 "

@@ -14,6 +14,8 @@
 #include <sys/msg.h>
 #include <unistd.h>
 
+#include <tenon/region.h>
+
 #include "loops.h"
 #include "probe.h"
 
@@ -24,6 +26,7 @@
 struct state {
 	char name[PATH_MAX];
 	struct tenon_queue *queue;
+	struct tenon_region *region;
 	void *memory;
 	int fd;
 };
@@ -193,6 +196,43 @@ static int unlink_file(struct state *state)
 	return unlink(state->name) < 0 ? -errno : 0;
 }
 
+static int make_region(struct run *run, struct state *state)
+{
+	const struct tenon_region_options options = {.size = sizeof(options), .bytes = MAP_BYTES};
+	struct tenon_region *region;
+	int result;
+
+	name_queue(run, state);
+	result = tenon_region_open(NULL, state->name, TENON_CREATE | TENON_EXCLUSIVE, &options,
+				   &region);
+	if (result == 0)
+		tenon_region_close(region);
+	return probe_check(run, "create", result);
+}
+
+static int map_region(struct state *state)
+{
+	int result = tenon_region_open(NULL, state->name, 0, NULL, &state->region);
+
+	if (result == 0)
+		result = tenon_region_map(state->region, TENON_REGION_WRITE, &state->memory, NULL);
+	if (result == 0)
+		*(volatile char *)state->memory = 1;
+	return result;
+}
+
+static int unmap_region(struct state *state)
+{
+	tenon_region_unmap(state->region, state->memory);
+	tenon_region_close(state->region);
+	return 0;
+}
+
+static int remove_region(struct state *state)
+{
+	return tenon_region_remove(NULL, state->name);
+}
+
 static int nothing(struct state *state)
 {
 	(void)state;
@@ -239,6 +279,7 @@ static const struct steps tenon_create = {name_queue, create_and_remove_queue, n
 static const struct steps posix_open = {make_posix, open_posix, close_posix, unlink_posix};
 static const struct steps posix_create = {name_posix, create_and_remove_posix, nothing, nothing};
 static const struct steps sysv_create = {name_queue, create_and_remove_sysv, nothing, nothing};
+static const struct steps region_map = {make_region, map_region, unmap_region, remove_region};
 static const struct steps map_limit = {make_file, map_file, unmap_file, unlink_file};
 
 const struct probe probes_open[] = {
@@ -249,6 +290,7 @@ const struct probe probes_open[] = {
 	 &tenon_use},
 	{"tenon-create-remove", "Tenon queue, create, close, remove", UNIT_NS, measure,
 	 &tenon_create},
+	{"tenon-region-map", "Tenon region, open, map and touch", UNIT_NS, measure, &region_map},
 	{"posix-mq-open", "POSIX mq, open", UNIT_NS, measure, &posix_open},
 	{"posix-mq-create-remove", "POSIX mq, create, close, unlink", UNIT_NS, measure,
 	 &posix_create},

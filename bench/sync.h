@@ -33,6 +33,7 @@ struct sync_shared {
 	_Alignas(LINE_BYTES) pthread_mutex_t mutex; /* the rivals' own */
 	pthread_cond_t condition;
 	_Alignas(LINE_BYTES) sem_t semaphore;
+	_Alignas(LINE_BYTES) pthread_barrier_t barrier;
 	_Alignas(LINE_BYTES) char payload[64];
 	uint32_t turn;			     /* what a condition is about; under its lock */
 	_Alignas(LINE_BYTES) uint64_t pairs; /* counted by who holds the lock */

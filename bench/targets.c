@@ -56,7 +56,9 @@ struct target {
 		REMARK("event" where, group, "tenon-event", "futex"),               \
 		REMARK("condition" where, group, "tenon-condition", "cond"),        \
 		REMARK("condition" where, group, "tenon-condition", "cond-robust"), \
-		REMARK("condition" where, group, "tenon-condition", "futex")
+		REMARK("condition" where, group, "tenon-condition", "futex"),       \
+		REMARK("barrier" where, group, "tenon-barrier", "barrier"),         \
+		REMARK("waitset" where, group, "tenon-waitset", "epoll-eventfd")
 #define SYNC_BEST(text, row)                                  \
 	REMARK(text ", same CPU, best rival", SYNC_SAME, row, \
 	       "posix-sem sysv-sem eventfd cond cond-robust")

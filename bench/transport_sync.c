@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The rivals of Tenon's synchronization objects: process-shared mutexes, plain and robust, alone and with a
- * condition variable; sem_t; eventfd as a semaphore.
+ * condition variable; sem_t; eventfd as a semaphore, also behind epoll; a barrier.
  */
 
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -138,14 +139,60 @@ ALWAYS_INLINE int release_eventfd(struct link *link)
 	return write(link->read_fd, &count, sizeof(count)) < 0 ? -errno : 0;
 }
 
+/* What waits for many things, of one. */
+static int attach_epoll(struct link *link, enum end end)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	(void)end;
+	link->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (link->epoll_fd < 0 ||
+	    epoll_ctl(link->epoll_fd, EPOLL_CTL_ADD, link->read_fd, &event) < 0)
+		return -errno;
+	return 0;
+}
+
+ALWAYS_INLINE int acquire_epoll(struct link *link)
+{
+	struct epoll_event event;
+
+	return epoll_wait(link->epoll_fd, &event, 1, -1) < 0 ? -errno : acquire_eventfd(link);
+}
+
+static int create_barrier(struct link *link)
+{
+	pthread_barrierattr_t attributes;
+	int result = link_map(link, sizeof(struct sync_shared));
+
+	if (result < 0)
+		return result;
+	pthread_barrierattr_init(&attributes);
+	pthread_barrierattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+	result = -pthread_barrier_init(&shared_of(link)->barrier, &attributes, 2);
+	pthread_barrierattr_destroy(&attributes);
+	return result;
+}
+
+/* Who sends and who receives meet. */
+ALWAYS_INLINE int meet_barrier(struct link *link)
+{
+	int result = pthread_barrier_wait(&shared_of(link)->barrier);
+
+	return result == PTHREAD_BARRIER_SERIAL_THREAD ? 0 : -result;
+}
+
 static const struct sync_calls mutex_sync = {acquire_mutex, release_mutex};
 static const struct sync_calls condition_sync = {wait_condition, signal_condition};
 static const struct sync_calls posix_sync = {acquire_posix, release_posix};
 static const struct sync_calls eventfd_sync = {acquire_eventfd, release_eventfd};
+static const struct sync_calls epoll_sync = {acquire_epoll, release_eventfd};
+static const struct sync_calls barrier_sync = {meet_barrier, meet_barrier};
 SYNC_LOOPS(mutex)
 SYNC_LOOPS(condition)
 SYNC_LOOPS(posix)
 SYNC_LOOPS(eventfd)
+SYNC_LOOPS(epoll)
+SYNC_LOOPS(barrier)
 
 const struct transport transport_mutex = {.name = "mutex",
 					  .title = "process-shared mutex",
@@ -178,3 +225,15 @@ const struct transport transport_eventfd = {.name = "eventfd",
 					    .create = create_eventfd,
 					    .destroy = destroy_eventfd,
 					    .loops = &eventfd_loops};
+const struct transport transport_epoll_eventfd = {.name = "epoll-eventfd",
+						  .title = "epoll of an eventfd",
+						  .refuse = refuse_all_but_trips,
+						  .create = create_eventfd,
+						  .attach = attach_epoll,
+						  .destroy = destroy_eventfd,
+						  .loops = &epoll_loops};
+const struct transport transport_barrier = {.name = "barrier",
+					    .title = "process-shared barrier",
+					    .refuse = refuse_all_but_trips,
+					    .create = create_barrier,
+					    .loops = &barrier_loops};

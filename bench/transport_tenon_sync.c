@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Tenon's lock, semaphore, event and condition.  Each process of a run opens the object by its name, as
+ * Tenon's lock, semaphore, event, condition and barrier, and a semaphore in a waitset.  Each process of a run opens the object by its name, as
  * strangers would; the round trip of a condition has a lock of its own in each direction, as its rival has.
  */
 
 #include <unistd.h>
 
+#include <tenon/barrier.h>
 #include <tenon/condition.h>
 #include <tenon/event.h>
 #include <tenon/lock.h>
 #include <tenon/semaphore.h>
+#include <tenon/waitset.h>
 
 #include "sync.h"
 #include "transports.h"
@@ -214,17 +216,80 @@ ALWAYS_INLINE int set_event(struct link *link)
 	return tenon_event_set(link->handle);
 }
 
+static int attach_waitset(struct link *link, enum end end)
+{
+	struct tenon_waitset *set;
+	int result = attach_semaphore(link, end);
+
+	if (result == 0)
+		result = tenon_waitset_create(0, &set);
+	if (result == 0)
+		result = tenon_waitset_add_semaphore(set, link->handle, 1, 0, 0, NULL);
+	if (result == 0)
+		link->extra = set;
+	return result;
+}
+
+ALWAYS_INLINE int wait_waitset(struct link *link)
+{
+	struct tenon_waitset_event event;
+	uint32_t count;
+	int result = tenon_waitset_wait(link->extra, TENON_NO_DEADLINE, &event, 1, &count);
+
+	return result == 0 ? event.result : result;
+}
+
+static int create_barrier(struct link *link)
+{
+	const struct tenon_barrier_options options = {.size = sizeof(options), .count = 2};
+	struct tenon_barrier *barrier;
+	int result = name_link(link);
+
+	if (result == 0)
+		result = tenon_barrier_open(NULL, link->name, MAKE, &options, &barrier);
+	if (result == 0)
+		tenon_barrier_close(barrier);
+	return result;
+}
+
+static int attach_barrier(struct link *link, enum end end)
+{
+	struct tenon_barrier *barrier;
+	int result = tenon_barrier_open(NULL, link->name, 0, NULL, &barrier);
+
+	(void)end;
+	if (result == 0)
+		link->handle = barrier;
+	return result;
+}
+
+static void destroy_barrier(struct link *link)
+{
+	if (link->name[0])
+		tenon_barrier_remove(NULL, link->name);
+}
+
+/* Who sends and who receives meet. */
+ALWAYS_INLINE int meet_barrier(struct link *link)
+{
+	return tenon_barrier_wait(link->handle, TENON_NO_DEADLINE, NULL);
+}
+
 static const struct sync_calls lock_sync = {acquire_lock, release_lock};
 static const struct sync_calls semaphore_sync = {acquire_semaphore, release_semaphore};
 static const struct sync_calls semaphore_undo_sync = {acquire_semaphore_undo,
 						      release_semaphore_undo};
 static const struct sync_calls event_sync = {wait_event, set_event};
 static const struct sync_calls condition_sync = {wait_condition, signal_condition};
+static const struct sync_calls waitset_sync = {wait_waitset, release_semaphore};
+static const struct sync_calls barrier_sync = {meet_barrier, meet_barrier};
 SYNC_LOOPS(lock)
 SYNC_LOOPS(semaphore)
 SYNC_LOOPS(semaphore_undo)
 SYNC_LOOPS(event)
 SYNC_LOOPS(condition)
+SYNC_LOOPS(waitset)
+SYNC_LOOPS(barrier)
 
 const struct transport transport_tenon_lock = {.name = "tenon-lock",
 					       .title = "Tenon lock",
@@ -261,3 +326,17 @@ const struct transport transport_tenon_condition = {.name = "tenon-condition",
 						    .attach = attach_condition,
 						    .destroy = destroy_condition,
 						    .loops = &condition_loops};
+const struct transport transport_tenon_waitset = {.name = "tenon-waitset",
+						  .title = "Tenon waitset of a semaphore",
+						  .refuse = refuse_all_but_trips,
+						  .create = create_semaphore,
+						  .attach = attach_waitset,
+						  .destroy = destroy_semaphore,
+						  .loops = &waitset_loops};
+const struct transport transport_tenon_barrier = {.name = "tenon-barrier",
+						  .title = "Tenon barrier",
+						  .refuse = refuse_all_but_trips,
+						  .create = create_barrier,
+						  .attach = attach_barrier,
+						  .destroy = destroy_barrier,
+						  .loops = &barrier_loops};

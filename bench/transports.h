@@ -19,6 +19,7 @@ extern const struct transport transport_tenon_typed;
 extern const struct transport transport_mutex, transport_mutex_robust;
 extern const struct transport transport_cond, transport_cond_robust;
 extern const struct transport transport_posix_sem, transport_eventfd;
+extern const struct transport transport_epoll_eventfd, transport_barrier;
 extern const struct transport transport_sysv_sem, transport_sysv_sem_undo;
 extern const struct transport transport_sysv_face, transport_sysv_preload;
 extern const struct transport transport_sysv_sem_face, transport_sysv_sem_undo_face;
@@ -27,7 +28,8 @@ extern const struct transport transport_sysv_shm, transport_sysv_shm_face;
 extern const struct transport transport_sysv_shm_preload;
 extern const struct transport transport_tenon_lock, transport_tenon_event;
 extern const struct transport transport_tenon_semaphore, transport_tenon_semaphore_undo;
-extern const struct transport transport_tenon_condition;
+extern const struct transport transport_tenon_condition, transport_tenon_waitset;
+extern const struct transport transport_tenon_barrier;
 /* Libraries of others; those that were not there at the build are defined in transport.c. */
 extern const struct transport transport_zeromq, transport_nng, transport_nanomsg;
 extern const struct transport transport_libqb, transport_iceoryx, transport_aeron;
