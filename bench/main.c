@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,9 +156,9 @@ static void plan_time(struct settings *settings, uint32_t runs)
 static void print_time(const char *before, double seconds, const char *behind)
 {
 	if (seconds < 100)
-		printf("%s%.0f seconds%s\n", before, ceil(seconds), behind);
+		printf("%s%.0f seconds%s\n", before, seconds + 0.5, behind);
 	else
-		printf("%s%.0f minutes%s\n", before, ceil(seconds / 60), behind);
+		printf("%s%.0f minutes%s\n", before, seconds / 60 + 0.5, behind);
 }
 
 static void print_list(const struct group *groups, uint32_t count)

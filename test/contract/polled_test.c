@@ -383,7 +383,7 @@ static void test_left_over(void)
 /* What a child does while somebody begins to poll, and what is shared with it. */
 struct amid {
 	bool sends;
-	_Atomic bool is_done;
+	volatile bool is_done; /* looked at while the child is stopped */
 };
 
 /* Between its instructions the parent has looked.  The first message of each kind prepares the way. */
