@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "contract.h"
+#include "sanitized.h"
 
 #define SKIPPED 77 /* as contract_skip() ends */
 #define NAME "/polled"
@@ -431,15 +432,6 @@ static void go_on_to_stop(pid_t child)
 	REQUIRE(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
 }
 
-/* As the tests that kill at each instruction, which are not run with sanitizers either. */
-#if defined(__SANITIZE_ADDRESS__)
-#define IS_SANITIZED 1
-#elif defined(__has_feature)
-#define IS_SANITIZED __has_feature(address_sanitizer)
-#else
-#define IS_SANITIZED 0
-#endif
-
 /* The bug: the last message was received by the short way while somebody began to poll, who was promised it until he
  * looked; likewise the last room. */
 static void begin_amid(bool sends)
@@ -449,6 +441,7 @@ static void begin_amid(bool sends)
 	uint32_t steps;
 	int fd;
 
+	/* As the tests that kill at each instruction, which are not run with sanitizers either. */
 	if (IS_SANITIZED)
 		contract_skip("single steps through a sanitizer's instructions take too long");
 	for (steps = 0; is_amid; steps += 5) {

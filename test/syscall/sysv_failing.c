@@ -15,6 +15,7 @@
 
 #include <tenon/sysv.h>
 
+#include "../contract/sanitized.h"
 #include "../crash/folder.h"
 #include "failing_sweep.h"
 
@@ -353,15 +354,6 @@ static void clean(void)
 	mkdir(folder, 0700);
 }
 
-/* A sanitizer ends the process when it gets no memory. */
-#if defined(__SANITIZE_ADDRESS__)
-#define IS_SANITIZED 1
-#elif defined(__has_feature)
-#define IS_SANITIZED __has_feature(address_sanitizer)
-#else
-#define IS_SANITIZED 0
-#endif
-
 int main(int argc, char **argv)
 {
 	static const struct failing_set all = {.operations = sizeof(operations) /
@@ -371,6 +363,7 @@ int main(int argc, char **argv)
 					       .inherit = inherit,
 					       .clean = clean};
 
+	/* A sanitizer ends the process when it gets no memory. */
 	if (IS_SANITIZED) {
 		printf("1..0 # SKIP what memory is made of fails, and the sanitizer with it\n");
 		return 0;

@@ -17,6 +17,7 @@
 
 #include <tenon/waitset.h>
 
+#include "../contract/sanitized.h"
 #include "failing_sweep.h"
 
 #define WAIT_NS 1000000
@@ -369,15 +370,6 @@ static void clean(void)
 	tenon_event_remove(NULL, "/e");
 }
 
-/* A sanitizer ends the process when it gets no memory for a thread. */
-#if defined(__SANITIZE_ADDRESS__)
-#define IS_SANITIZED 1
-#elif defined(__has_feature)
-#define IS_SANITIZED __has_feature(address_sanitizer)
-#else
-#define IS_SANITIZED 0
-#endif
-
 int main(int argc, char **argv)
 {
 	static const struct failing_set set = {.operations = sizeof(operations) /
@@ -387,6 +379,7 @@ int main(int argc, char **argv)
 					       .inherit = inherit,
 					       .clean = clean};
 
+	/* A sanitizer ends the process when it gets no memory for a thread. */
 	if (IS_SANITIZED) {
 		printf("1..0 # SKIP what threads are made of fails, and the sanitizer with it\n");
 		return 0;
