@@ -186,7 +186,8 @@ static const struct group_plan sysv_faces[] = {
 static const struct group_plan costs[] = {
 	{"cost-open", "Opening an object",
 	 .rows = "map-limit tenon-open tenon-close tenon-open-use-close tenon-create-remove "
-		 "tenon-region-map posix-mq-open posix-mq-create-remove sysv-create-remove"},
+		 "tenon-region-map tenon-once-done posix-mq-open posix-mq-create-remove "
+		 "sysv-create-remove"},
 	{"cost-memory",
 	 "Memory of an object's file; of what has held messages, beyond the empty one's",
 	 .rows = "tenon-empty tenon-empty-large messages-64 tenon-full-64 tenon-drained-64 "

@@ -14,6 +14,7 @@
 #include <sys/msg.h>
 #include <unistd.h>
 
+#include <tenon/once.h>
 #include <tenon/region.h>
 
 #include "loops.h"
@@ -27,6 +28,7 @@ struct state {
 	char name[PATH_MAX];
 	struct tenon_queue *queue;
 	struct tenon_region *region;
+	struct tenon_once *once;
 	void *memory;
 	int fd;
 };
@@ -233,6 +235,36 @@ static int remove_region(struct state *state)
 	return tenon_region_remove(NULL, state->name);
 }
 
+/* One that has been done, as it is for all but the first. */
+static int make_once(struct run *run, struct state *state)
+{
+	uint32_t what;
+	int result;
+
+	name_queue(run, state);
+	result = tenon_once_open(NULL, state->name, TENON_CREATE | TENON_EXCLUSIVE, NULL,
+				 &state->once);
+	if (result == 0)
+		result = tenon_once_begin(state->once, TENON_NO_DEADLINE, &what);
+	if (result == 0)
+		result = tenon_once_done(state->once);
+	return probe_check(run, "create", result);
+}
+
+static int ask_once(struct state *state)
+{
+	uint32_t what;
+	int result = tenon_once_begin(state->once, TENON_NO_DEADLINE, &what);
+
+	return result == 0 && what != TENON_ONCE_DONE ? -EPROTO : result;
+}
+
+static int remove_once(struct state *state)
+{
+	tenon_once_close(state->once);
+	return tenon_once_remove(NULL, state->name);
+}
+
 static int nothing(struct state *state)
 {
 	(void)state;
@@ -280,6 +312,7 @@ static const struct steps posix_open = {make_posix, open_posix, close_posix, unl
 static const struct steps posix_create = {name_posix, create_and_remove_posix, nothing, nothing};
 static const struct steps sysv_create = {name_queue, create_and_remove_sysv, nothing, nothing};
 static const struct steps region_map = {make_region, map_region, unmap_region, remove_region};
+static const struct steps once_done = {make_once, ask_once, nothing, remove_once};
 static const struct steps map_limit = {make_file, map_file, unmap_file, unlink_file};
 
 const struct probe probes_open[] = {
@@ -291,6 +324,7 @@ const struct probe probes_open[] = {
 	{"tenon-create-remove", "Tenon queue, create, close, remove", UNIT_NS, measure,
 	 &tenon_create},
 	{"tenon-region-map", "Tenon region, open, map and touch", UNIT_NS, measure, &region_map},
+	{"tenon-once-done", "Tenon once, asked when it is done", UNIT_NS, measure, &once_done},
 	{"posix-mq-open", "POSIX mq, open", UNIT_NS, measure, &posix_open},
 	{"posix-mq-create-remove", "POSIX mq, create, close, unlink", UNIT_NS, measure,
 	 &posix_create},
