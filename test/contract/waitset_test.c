@@ -177,13 +177,18 @@ static void end_when_told(void *context)
 static void test_timers_and_processes(void)
 {
 	struct world world = make_world(0);
-	int64_t start_ns = now_ns(), period_ns = WAIT_NS / 2;
+	int64_t start_ns = now_ns(), period_ns = WAIT_NS / 2, found;
 	uint32_t timer;
 	pid_t child = contract_start(end_when_told, &world.pipe[0]);
 
 	EXPECT_IS(tenon_waitset_add_timer(world.set, start_ns + WAIT_NS, 0, TIMER, &timer), 0);
-	EXPECT_IS(wait_one(world.set, 0), -ETIMEDOUT);
-	EXPECT_IS(wait_one(world.set, LIMIT_NS), TIMER);
+	found = wait_one(world.set, 0);
+	/* It may be due already, on a busy machine. */
+	if (now_ns() - start_ns < WAIT_NS)
+		EXPECT_IS(found, -ETIMEDOUT);
+	if (found == -ETIMEDOUT)
+		found = wait_one(world.set, LIMIT_NS);
+	EXPECT_IS(found, TIMER);
 	EXPECT(now_ns() - start_ns >= WAIT_NS);
 	EXPECT_IS(wait_one(world.set, WAIT_NS), -ETIMEDOUT);
 	EXPECT_IS(tenon_waitset_remove(world.set, timer), 0);

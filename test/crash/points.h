@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define POINTS_PATIENCE_NS INT64_C(5000000000)
+#define POINTS_PATIENCE_NS INT64_C(20000000000)
 
 struct points_case {
 	const char *name;
