@@ -14,15 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sanitized.h"
 #include "waitset_world.h"
-
-#if defined(__has_feature)
-#define IS_ASAN __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#define IS_ASAN 1
-#else
-#define IS_ASAN 0
-#endif
 
 /* Nobody waits for a timer; the shortest there is anywhere is of 100 ms. */
 #define AT_ONCE_NS (SECOND_NS / 11)
@@ -181,7 +174,7 @@ static void use_inherited(void *context)
 
 static void skip_with_sanitizer(void)
 {
-	if (IS_ASAN)
+	if (IS_SANITIZED)
 		contract_skip("the sanitizer's allocator may be locked by another thread when a "
 			      "process forks");
 }
