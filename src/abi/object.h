@@ -62,13 +62,14 @@ _Static_assert(offsetof(struct tni_object_header, extent_bytes) == 48, "object h
 _Static_assert(offsetof(struct tni_object_header, damaged) == 80, "object header");
 _Static_assert(offsetof(struct tni_object_header, participants_top) == 84, "object header");
 
-/* States of a participant entry.  Who may change an entry is whoever holds the lock on its byte. */
+/* States of a participant entry: core/object_living.c says who changes it. */
 #define TNI_PARTICIPANT_FREE 0u
 #define TNI_PARTICIPANT_ATTACHED 1u
-#define TNI_PARTICIPANT_BURIED 2u /* it is dead, and somebody has begun to give back what it held */
 
-/* The byte of the file, far behind its end, whose open-file-description lock says "alive". */
+/* Far behind the end of the file, for each entry: a byte whose open-file-description lock says
+ * "alive", and one that is locked by whoever buries its owner, or is about to have it. */
 #define TNI_LIVENESS_OFFSET (INT64_C(1) << 62)
+#define TNI_ENTRY_LOCK_OFFSET (TNI_LIVENESS_OFFSET + (1 << 16))
 
 struct tni_participant {
 	struct tni_a32 state;

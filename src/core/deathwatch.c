@@ -6,7 +6,7 @@
  * ends, the kernel closes it, and inotify(7) tells of that.  So a set of two descriptors is polled: what
  * tells that there is something, and the notice.
  *
- * The kernel tells just before it drops the locks by which the dead are known (core/object.c), and who
+ * The kernel tells just before it drops the locks by which the dead are known (core/object_living.c), and who
  * was told may be faster.  So whoever was told and finds nobody dead asks to be told again, after 1 ms, then 2
  * and so on, seven times: the notice also comes when somebody closes the file and lives, which must not
  * keep a poller awake.

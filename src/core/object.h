@@ -47,7 +47,8 @@ struct tni_object {
 		told; /* generation of the process whose stake all who sleep know: object/turnstile.c */
 	uint64_t stakes_offset; /* of the stakes' pages in the file; set by the kind */
 	struct tni_a64 stakes_known[TNI_STAKE_KNOWN_WORDS]; /* pages whose memory is there */
-	/* Frees what a dead participant held.  Called while its byte is locked.  -ETIMEDOUT. */
+	/* Frees what a dead participant held, or this one.  Called while its entry is locked, or by
+	 * itself.  -ETIMEDOUT; -EAGAIN: it lives, as far as can be told. */
 	int (*bury)(struct tni_object *object, uint32_t participant, int64_t deadline_ns);
 	/* After attaching, before any other thread of the process takes it for done.  May be
 	 * NULL. */
@@ -101,7 +102,10 @@ uint32_t tni_object_read_word(int fd, uint32_t kind, uint64_t (*offset_of)(uint3
 /* Attaches this process; object->bury must be set.  -EUSERS. */
 int tni_object_attach(struct tni_object *object);
 
-/* Detaches, if this process is attached, and unmaps. */
+/* Detaches, if this process is attached. */
+void tni_object_detach(struct tni_object *object);
+
+/* The same, and unmaps. */
 void tni_object_close(struct tni_object *object);
 
 /* What stands in the header of a file whose name is a hash. */
@@ -144,6 +148,9 @@ void tni_object_hand_over(struct tni_object *object, struct tni_thread *thread);
  * vectors. */
 const struct tni_a32 *tni_object_stake(struct tni_object *object, uint32_t participant);
 
+/* Whether a participant has a stake, and the kernel has not told of its death: no system call. */
+bool tni_object_is_vouched(struct tni_object *object, uint32_t participant);
+
 /* Puts all of others into a sleeper's vector. */
 void tni_object_add_stakes(struct tni_object *object, struct tni_sleep *sleep);
 
@@ -156,11 +163,8 @@ uint32_t tni_object_participants_top(struct tni_object *object);
 /* Whether the process behind an entry has ended.  Never says so of one that is alive. */
 bool tni_object_is_dead(struct tni_object *object, uint32_t participant);
 
-/* Whether an entry is that of a process that has attached and is not known to be dead.  The other,
- * for telling people, sees also the end of one whose lock on its byte is another's who is about to
- * bury it, in the same pid namespace; three system calls more. */
+/* Whether an entry is that of a process that has attached and has not ended. */
 bool tni_object_is_attached(struct tni_object *object, uint32_t participant);
-bool tni_object_is_living(struct tni_object *object, uint32_t participant);
 
 /* Whether no living participant can have a thread of this number, but for the calling thread. */
 bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid);

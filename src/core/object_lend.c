@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Children that are attached from their first moment on: core/object.c.  The parent takes an entry for the child, by a
+ * Children that are attached from their first moment on: core/object_living.c.  The parent takes an entry for the child, by a
  * description of the file that is to be the child's.
  *
  *	lend	S1 open the file anew, attach by that	dies: nobody has the description, and the entry is a dead one's

@@ -90,6 +90,14 @@ const struct tni_a32 *tni_object_stake(struct tni_object *object, uint32_t parti
 	return page ? stake_word(page, participant) : NULL;
 }
 
+bool tni_object_is_vouched(struct tni_object *object, uint32_t participant)
+{
+	const struct tni_a32 *word = tni_object_stake(object, participant);
+	uint32_t stake = word ? tni_get32(word) : 0;
+
+	return (stake & TNI_STAKE_OWNER) && !(stake & TNI_STAKE_DIED);
+}
+
 void tni_object_add_stakes(struct tni_object *object, struct tni_sleep *sleep)
 {
 	for (uint32_t i = 0; i < tni_object_stakes_top(object); i++) {

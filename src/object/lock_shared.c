@@ -370,7 +370,7 @@ uint32_t tni_lock_count_shared(struct tenon_lock *lock)
 	for (uint32_t i = 0; i < tni_object_participants_top(sync->object); i++) {
 		const struct tni_row *row = tni_sync_row(sync, i);
 
-		if (row && tni_get64(&row->claim) != 0 && tni_object_is_living(sync->object, i))
+		if (row && tni_get64(&row->claim) != 0 && tni_object_is_attached(sync->object, i))
 			count += tni_get64(&row->claim);
 	}
 	return count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;

@@ -91,7 +91,7 @@ static bool is_alone(struct tenon_queue *queue)
 	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
 		const struct tni_participant *entry = tni_object_participant(object, i);
 
-		/* ORD(participant): see core/object.c. */
+		/* ORD(participant): see core/object_living.c. */
 		if (i != object->participant && entry &&
 		    tni_load_acquire32(&entry->state) != TNI_PARTICIPANT_FREE &&
 		    !tni_object_is_dead(object, i))

@@ -160,13 +160,13 @@ int tenon_queue_participants(struct tenon_queue *queue,
 		struct tenon_participant participant = {0};
 		uint32_t state;
 
-		/* ORD(participant): see core/object.c. */
+		/* ORD(participant): see core/object_living.c. */
 		state = entry ? tni_load_acquire32(&entry->state) : TNI_PARTICIPANT_FREE;
 		if (state == TNI_PARTICIPANT_FREE)
 			continue;
 		participant.pid = (int32_t)tni_get32(&entry->pid);
 		participant.uid = tni_get32(&entry->uid);
-		participant.alive = tni_object_is_living(&queue->object, i);
+		participant.alive = tni_object_is_attached(&queue->object, i);
 		participant.attached_ns = (int64_t)tni_get64(&entry->attached_ns);
 		if (is_asleep(queue, TNI_CLASS_MESSAGE, i))
 			participant.waiting |= TENON_READABLE;

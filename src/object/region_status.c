@@ -21,7 +21,7 @@ static int visit_living(struct tenon_region *region,
 		const struct tni_participant *entry = tni_object_participant(object, i);
 		struct tenon_region_user user = {0};
 
-		if (!entry || !tni_object_is_living(object, i))
+		if (!entry || !tni_object_is_attached(object, i))
 			continue;
 		user.pid = (int32_t)tni_get32(&entry->pid);
 		user.uid = tni_get32(&entry->uid);

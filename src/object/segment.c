@@ -16,7 +16,7 @@
  *	remove	R1 REMOVED: nobody gets it by its key	dies: it is removed; who looks for the key, or attaches, or looks at it, goes on
  *		R2 the key's name away, the data's: the kernel frees the memory with the last who has it mapped or open
  *		R3 nobody has it attached: the identifier's name away
- *	fork	core/object.c, lend: the child's entry has its count before there is a child
+ *	fork	core/object_lend.c: the child's entry has its count before there is a child
  *
  * ORD counted: who attaches counts himself and then looks whether it is removed; who removes says so and then looks
  * who is counted.  One sees the other.  Who attaches and sees it removed locks the file and asks whether anybody else has it
@@ -247,7 +247,7 @@ static uint64_t count(struct tenon_segment *segment, bool with_own)
 
 		if (attachments == 0 || (!with_own && is_own(segment, i)))
 			continue;
-		if (is_own(segment, i) || tni_object_is_living(object, i))
+		if (is_own(segment, i) || tni_object_is_attached(object, i))
 			sum += attachments;
 	}
 	return sum;

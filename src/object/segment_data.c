@@ -213,7 +213,7 @@ static int find_at_others_once(struct tenon_segment *segment, int access, int *r
 
 		/* Who has not said a descriptor is about to attach it himself. */
 		if (i == object->participant || !entry || tni_get32(&entry->attachments) == 0 ||
-		    tni_get32(&entry->data_fd) == 0 || !tni_object_is_living(object, i))
+		    tni_get32(&entry->data_fd) == 0 || !tni_object_is_attached(object, i))
 			continue;
 		one = find_at(segment, entry, access, ret_fd);
 		if (one == 0 || one == -EIO)

@@ -310,6 +310,12 @@ int tni_set_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_n
 	result = tni_sync_lock(sync, thread, pending, deadline_ns);
 	if (result != 0)
 		return result;
+	/* Another has its entry by now, or it cannot be told whether it lives. */
+	if (participant != sync->object->participant &&
+	    !tni_object_is_dead(sync->object, participant)) {
+		tni_set_leave(set, thread, pending);
+		return -EAGAIN;
+	}
 	if (tni_get32(&tni_turnstile(sync)->claims) != 0)
 		result = give_back(set, participant);
 	tni_set_forget(set, participant);

@@ -156,7 +156,7 @@ static int each_waiter(struct tenon_semaphore_set *set,
 		if (owner == 0 || owner & TNI_SET_WAITER_GRANTED || number >= set->sync.limit)
 			continue;
 		if (participant != known)
-			is_alive = tni_object_is_living(set->sync.object, participant);
+			is_alive = tni_object_is_attached(set->sync.object, participant);
 		known = participant;
 		if (!is_alive)
 			continue;
@@ -253,7 +253,7 @@ int tenon_semaphore_set_users(struct tenon_semaphore_set *set,
 		uint64_t undos = row ? tni_get64(&row->claim) : 0;
 		struct tenon_semaphore_set_user user;
 
-		if (undos == 0 || !tni_object_is_living(set->sync.object, i))
+		if (undos == 0 || !tni_object_is_attached(set->sync.object, i))
 			continue;
 		user = (struct tenon_semaphore_set_user){
 			.pid = tni_sync_pid(&set->sync, i),

@@ -416,7 +416,7 @@ bool tni_sync_next_user(struct tni_sync *sync, struct tni_sync_user *user)
 	while (user->next < tni_object_participants_top(sync->object)) {
 		uint32_t i = user->next++;
 
-		if (!tni_object_is_living(sync->object, i))
+		if (!tni_object_is_attached(sync->object, i))
 			continue;
 		user->participant = i;
 		user->pid = tni_sync_pid(sync, i);

@@ -22,7 +22,8 @@ struct tni_sync_kind {
 	/* Whether it may be made, or has been made, like that: what `flags` and `limit` mean is the
 	 * kind's. */
 	bool (*is_possible)(uint32_t flags, uint32_t limit);
-	/* Gives back what a dead participant's row says.  May be NULL.  -ETIMEDOUT. */
+	/* Gives back what a dead participant's row says, or this one's.  May be NULL.  -ETIMEDOUT;
+	 * -EAGAIN: it lives, as far as can be told, which is asked under the gate. */
 	int (*bury)(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
 	/* For turnstiles: what the word becomes by that; and whether claims count only while
 	 * somebody waits. */

@@ -46,6 +46,9 @@
  *
  * Those who pass without a claim, and without the gate, leave CLAIMING as it is.
  *
+ * Where claims of the dead would let others pass (a barrier's), whoever claims gives those back first, between C1 and C2: it
+ * may have looked for the dead before C4 was done for one of them, or have found somebody else at burying it.
+ *
  * ORD turnstile: what was done before letting pass is released by the compare-and-swap on the word and acquired by
  * the one that passes, or by the load that finds that it may.
  */
@@ -244,6 +247,53 @@ void tni_turnstile_stake(struct tni_sync *sync, struct tni_thread *thread)
 	tell_of_stake(sync, thread);
 }
 
+static int64_t give_back(const struct tni_sync *sync, uint64_t word, uint64_t argument,
+			 uint64_t *ret_next, uint64_t *claim)
+{
+	(void)argument;
+	*ret_next = sync->kind->give_back(sync, word, *claim);
+	*claim = 0;
+	return TNI_EVERYBODY;
+}
+
+/* Under the gate: what the row of one who is dead claims, or the caller's own.  -EAGAIN: it lives, as far as can be told. */
+static int give_back_claim(struct tni_sync *sync, uint32_t participant, struct tni_row *row)
+{
+	struct tni_turnstile *turnstile = tni_turnstile(sync);
+	uint64_t word = tni_turnstile_word(sync);
+
+	if (participant != sync->object->participant &&
+	    !tni_object_is_dead(sync->object, participant))
+		return -EAGAIN;
+	/* One that says nothing any more may say something again, much later. */
+	if (sync->kind->claims_wait && tni_get32(&row->waiting) == 0)
+		tni_set64(&row->claim, 0);
+	if (tni_get64(&row->claim) == 0)
+		return 0;
+	if (sync->kind->give_back(sync, word, tni_get64(&row->claim)) != word)
+		tni_set64(&turnstile->given_back, tni_get64(&turnstile->given_back) + 1);
+	return change_both(sync, participant, give_back, 0, NULL);
+}
+
+/* Under the gate.  Whoever had it before may have found claims that no row said, and others may not have come to burying the
+ * dead. */
+static int give_back_all(struct tni_sync *sync)
+{
+	int result = 0;
+
+	for (uint32_t i = 0; result == 0 && i < tni_object_participants_top(sync->object); i++) {
+		struct tni_row *row = tni_sync_row(sync, i);
+
+		if (i == sync->object->participant || !row || tni_get64(&row->claim) == 0 ||
+		    tni_object_is_vouched(sync->object, i))
+			continue;
+		result = give_back_claim(sync, i, row);
+		if (result == -EAGAIN)
+			result = 0;
+	}
+	return result;
+}
+
 int tni_turnstile_claim(struct tni_sync *sync, struct tni_thread *thread,
 			tni_turnstile_change *change, uint64_t argument, int64_t deadline_ns,
 			uint64_t *ret_before)
@@ -262,7 +312,10 @@ int tni_turnstile_claim(struct tni_sync *sync, struct tni_thread *thread,
 	if (result != 0)
 		return result;
 	begin_owing(row);
-	result = change_both(sync, sync->object->participant, change, argument, ret_before);
+	if (sync->kind->claims_wait)
+		result = give_back_all(sync);
+	if (result == 0)
+		result = change_both(sync, sync->object->participant, change, argument, ret_before);
 	end_owing(row);
 	tni_sync_unlock(sync, thread, pending);
 	return result;
@@ -284,15 +337,6 @@ bool tni_turnstile_next_user(struct tni_sync *sync, struct tni_turnstile_user *u
 	return false;
 }
 
-static int64_t give_back(const struct tni_sync *sync, uint64_t word, uint64_t argument,
-			 uint64_t *ret_next, uint64_t *claim)
-{
-	(void)argument;
-	*ret_next = sync->kind->give_back(sync, word, *claim);
-	*claim = 0;
-	return TNI_EVERYBODY;
-}
-
 void tni_turnstile_pay(struct tni_sync *sync, struct tni_row *row)
 {
 	if (tni_get32(&row->owing) == 0 && tni_get32(&row->waiting) == 0)
@@ -305,12 +349,11 @@ void tni_turnstile_pay(struct tni_sync *sync, struct tni_row *row)
 int tni_turnstile_give_back(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
 {
 	struct tni_thread *thread = tni_thread_self();
-	struct tni_turnstile *turnstile = tni_turnstile(sync);
 	void *pending = tni_pending_get(thread);
 	struct tni_row *row;
 	int result;
 
-	if (tni_get32(&turnstile->claims) == 0)
+	if (tni_get32(&tni_turnstile(sync)->claims) == 0)
 		return 0;
 	row = tni_sync_row(sync, participant);
 	if (!row)
@@ -318,17 +361,9 @@ int tni_turnstile_give_back(struct tni_sync *sync, uint32_t participant, int64_t
 	result = tni_sync_lock(sync, thread, pending, deadline_ns);
 	if (result != 0)
 		return result;
-	/* One that says nothing any more may say something again, much later. */
-	if (sync->kind->claims_wait && tni_get32(&row->waiting) == 0)
-		tni_set64(&row->claim, 0);
-	if (tni_get64(&row->claim) != 0) {
-		uint64_t word = tni_turnstile_word(sync);
-
-		if (sync->kind->give_back(sync, word, tni_get64(&row->claim)) != word)
-			tni_set64(&turnstile->given_back, tni_get64(&turnstile->given_back) + 1);
-		result = change_both(sync, participant, give_back, 0, NULL);
-	}
-	tni_turnstile_pay(sync, row);
+	result = give_back_claim(sync, participant, row);
+	if (result == 0)
+		tni_turnstile_pay(sync, row);
 	tni_sync_unlock(sync, thread, pending);
 	return result;
 }

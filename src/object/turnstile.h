@@ -97,8 +97,8 @@ struct tni_turnstile_user {
 /* As tni_sync_next_user(). */
 bool tni_turnstile_next_user(struct tni_sync *sync, struct tni_turnstile_user *user);
 
-/* For struct tni_sync_kind: gives back one participant's claim.  For sync.c: repairs, under the
- * gate. */
+/* For struct tni_sync_kind, as its bury() is called: gives back one participant's claim.  For
+ * sync.c: repairs, under the gate. */
 int tni_turnstile_give_back(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
 int tni_turnstile_repair(struct tni_sync *sync);
 /* Wakes whom a dead one owed a wake, or who was to have the one that it was given.  Under the

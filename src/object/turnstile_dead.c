@@ -27,13 +27,14 @@ void tni_turnstile_find(struct tni_sync *sync, uint64_t bits[TNI_BITMAP_WORDS])
 	}
 }
 
-/* Whether the kernel has told of a death, and what the row says is not given back: the dead one is not quite dead, or
- * somebody else is at it; or it was a thread of a process that lives, which nobody bears with more than once. */
-static bool is_dying(struct tni_sync *sync, uint32_t participant, uint32_t stake)
+/* Whether the kernel has told of a death, and what the row says is not given back: the dead one is not quite dead, or it was
+ * a thread of a process that lives, which nobody bears with more than once. */
+static bool is_dying(struct tni_sync *sync, uint32_t participant)
 {
+	const struct tni_a32 *word = tni_object_stake(sync->object, participant);
 	const struct tni_row *row = tni_sync_row(sync, participant);
 
-	return (stake & TNI_STAKE_DIED) && row && tni_get64(&row->claim) != 0 &&
+	return word && (tni_get32(word) & TNI_STAKE_DIED) && row && tni_get64(&row->claim) != 0 &&
 	       (!sync->kind->claims_wait || tni_get32(&row->waiting) != 0) &&
 	       !(tni_get64(&sync->outlives[participant / 64]) >> (participant % 64) & 1);
 }
@@ -49,6 +50,21 @@ static void set_outlives(struct tni_sync *sync, uint32_t participant, bool does)
 		tni_fetch_and64(bits, ~bit);
 }
 
+/* 1: what a dead one claimed is given back; 0: it lives, as far as can be told; or an error. */
+static int recover(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
+{
+	int result = tni_object_recover_one(sync->object, participant, deadline_ns);
+
+	/* Somebody else buries it, and may not go on, or has more to give back than this. */
+	if (result == 0 && is_dying(sync, participant) &&
+	    tni_object_is_dead(sync->object, participant)) {
+		result = sync->kind->bury(sync, participant, deadline_ns);
+		if (result == 0 || result == -EAGAIN)
+			result = result == 0;
+	}
+	return result;
+}
+
 /* The kernel marks a stake before it drops the lock by which its participant is known to be alive.  `ret_dying`: it
  * may be worth looking again soon.  `is_last`: nobody will, and those live whose threads have died. */
 static int look_for_dead(struct tni_sync *sync, int64_t deadline_ns, bool is_last, bool *ret_dying)
@@ -62,28 +78,24 @@ static int look_for_dead(struct tni_sync *sync, int64_t deadline_ns, bool is_las
 		return 0;
 	tni_turnstile_find(sync, bits);
 	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
-		const struct tni_a32 *word;
-		uint32_t stake;
 		int result;
 
 		if (!(bits[i / 64] >> (i % 64) & 1) || i == object->participant)
 			continue;
-		word = tni_object_stake(object, i);
-		stake = word ? tni_get32(word) : 0;
-		if ((stake & TNI_STAKE_OWNER) && !(stake & TNI_STAKE_DIED)) {
+		if (tni_object_is_vouched(object, i)) {
 			set_outlives(sync, i, false);
 			continue;
 		}
-		result = tni_object_recover_one(object, i, deadline_ns);
+		result = recover(sync, i, deadline_ns);
 		if (result < 0 && result != -ETIMEDOUT)
 			return result;
 		back |= result > 0;
 		if (result > 0)
 			set_outlives(sync, i, false);
-		else if (is_dying(sync, i, stake) && is_last)
+		else if (is_last && is_dying(sync, i))
 			set_outlives(sync, i, true);
 		else
-			*ret_dying |= is_dying(sync, i, stake);
+			*ret_dying |= is_dying(sync, i);
 	}
 	return back;
 }

@@ -116,7 +116,7 @@ int tenon_segment_attached(struct tenon_segment *segment,
 		struct tenon_segment_user user = {0};
 
 		if (!entry || tni_get32(&entry->attachments) == 0 ||
-		    !tni_object_is_living(object, i))
+		    !tni_object_is_attached(object, i))
 			continue;
 		user.pid = (int32_t)tni_get32(&entry->pid);
 		user.uid = tni_get32(&entry->uid);

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "abi/object.h"
 #include "contract.h"
+#include "object/turnstile.h"
 
 #define NAME "/barrier"
 #define WAIT_NS (SECOND_NS / 50)
@@ -172,63 +172,112 @@ static void test_death(void)
 	barrier = tenon_barrier_close(barrier);
 }
 
-#define BURIALS 20u
-#define BURIAL_NS (SECOND_NS / 2500)
+static atomic_uint *burying, *step;
 
-/* Of the first participant behind the test's own. */
-static int lock_victim(int fd, short type)
-{
-	struct flock lock = {.l_type = type,
-			     .l_whence = SEEK_SET,
-			     .l_start = TNI_LIVENESS_OFFSET + 1,
-			     .l_len = 1};
-
-	return fcntl(fd, F_OFD_SETLK, &lock);
-}
-
-static atomic_uint *burying;
-
+/* It has a participant's entry, and does not go on. */
 static void be_burying(void *context)
 {
+	struct flock lock = {.l_type = F_WRLCK,
+			     .l_whence = SEEK_SET,
+			     .l_start = TNI_ENTRY_LOCK_OFFSET + *(const uint32_t *)context,
+			     .l_len = 1};
 	char path[256];
-	int64_t end_ns;
 	int fd;
 
-	(void)context;
 	snprintf(path, sizeof(path), "%s/b.%s", contract_folder, &NAME[1]);
 	fd = open(path, O_RDWR | O_CLOEXEC);
-	EXPECT_IS(lock_victim(fd, F_WRLCK), 0);
+	EXPECT_IS(fcntl(fd, F_OFD_SETLK, &lock), 0);
 	atomic_store(burying, 1);
-	end_ns = tenon_deadline_after(BURIAL_NS);
-	while (tenon_deadline_after(0) < end_ns)
-		;
-	EXPECT_IS(lock_victim(fd, F_UNLCK), 0);
-	close(fd);
+	for (;;)
+		pause();
 }
 
-/* The bug: a dead one had arrived for as long as somebody else was burying it.  Once in a while the one who does is
- * not let do it, and nobody waits for him for long. */
+/* The bugs: a dead one had arrived for as long as somebody else was burying it; and then where that one had no processor
+ * for a millisecond. */
 static void test_burial(void)
 {
-	uint32_t wrong = 0;
+	struct tenon_barrier *barrier = make(2);
+	pid_t victim = contract_start(arrive, NULL), other;
 
 	burying = contract_share(sizeof(*burying));
-	for (uint32_t round = 0; round < BURIALS; round++) {
-		struct tenon_barrier *barrier = make(2);
-		pid_t victim = contract_start(arrive, NULL), other;
+	await_arrived(barrier, 1);
+	/* Whoever is late takes nobody who has the entry by now for dead. */
+	EXPECT_IS(tni_turnstile_give_back((struct tni_sync *)barrier, 1, INT64_MAX), -EAGAIN);
+	contract_kill(victim);
+	other = contract_start(be_burying, &(uint32_t){1});
+	while (!atomic_load(burying))
+		sched_yield();
+	EXPECT_IS(await(barrier, WAIT_NS, NULL), -ETIMEDOUT);
+	EXPECT_IS(status_of(barrier).arrived, 0);
+	EXPECT_IS(status_of(barrier).rounds, 0);
+	EXPECT_IS(status_of(barrier).withdrawn, 1);
+	contract_kill(other);
+	EXPECT_IS(await(barrier, 0, NULL), -ETIMEDOUT);
+	EXPECT_IS(status_of(barrier).withdrawn, 1);
+	barrier = tenon_barrier_close(barrier);
+	EXPECT_IS(tenon_barrier_remove(contract_folder, NAME), 0);
+}
 
-		await_arrived(barrier, 1);
-		contract_kill(victim);
-		atomic_store(burying, 0);
-		other = contract_start(be_burying, NULL);
-		while (!atomic_load(burying))
-			sched_yield();
-		wrong += await(barrier, 0, NULL) != -ETIMEDOUT;
-		contract_await(other);
-		barrier = tenon_barrier_close(barrier);
-		EXPECT_IS(tenon_barrier_remove(contract_folder, NAME), 0);
-	}
-	EXPECT(wrong <= BURIALS / 2);
+/* With the gate: the claim of the victim, which is the third participant, is as when it died before its row said it; then it
+ * repairs that, late, and has nothing to bury. */
+static void be_repairing(void *context)
+{
+	struct tenon_barrier *barrier = open_barrier();
+	struct tni_sync *sync = (struct tni_sync *)barrier;
+	struct tni_turnstile *turnstile = tni_turnstile(sync);
+	struct tni_thread *thread = tni_thread_self();
+	void *pending = tni_pending_get(thread);
+	struct tni_row *row;
+
+	(void)context;
+	atomic_store(step, 1);
+	while (atomic_load(step) != 2)
+		sched_yield();
+	EXPECT_IS(tni_sync_lock(sync, thread, pending, INT64_MAX), 0);
+	row = tni_sync_row(sync, 2);
+	tni_set64(&turnstile->note_row, 2);
+	tni_set64(&turnstile->note_claim, tni_get64(&row->claim));
+	tni_set64(&row->claim, 0);
+	tni_fetch_or64(&turnstile->word, TNI_TURNSTILE_CLAIMING);
+	atomic_store(step, 3);
+	while (atomic_load(step) != 4)
+		sched_yield();
+	usleep(WAIT_NS / 2000);
+	EXPECT_IS(tni_turnstile_repair(sync), 0);
+	tni_sync_unlock(sync, thread, pending);
+	for (;;)
+		pause();
+}
+
+/* The bug: who had the gate next had looked for the dead before there was anything to be seen. */
+static void test_late_repair(void)
+{
+	struct tenon_barrier *barrier = make(2);
+	pid_t repairer, victim, other;
+
+	burying = contract_share(sizeof(*burying));
+	step = contract_share(sizeof(*step));
+	repairer = contract_start(be_repairing, NULL);
+	while (atomic_load(step) != 1)
+		sched_yield();
+	victim = contract_start(arrive, NULL);
+	await_arrived(barrier, 1);
+	atomic_store(step, 2);
+	while (atomic_load(step) != 3)
+		sched_yield();
+	contract_kill(victim);
+	other = contract_start(be_burying, &(uint32_t){2});
+	while (!atomic_load(burying))
+		sched_yield();
+	atomic_store(step, 4);
+	EXPECT_IS(await(barrier, 5 * WAIT_NS, NULL), -ETIMEDOUT);
+	EXPECT_IS(status_of(barrier).rounds, 0);
+	EXPECT_IS(status_of(barrier).arrived, 0);
+	EXPECT_IS(status_of(barrier).withdrawn, 1);
+	contract_kill(repairer);
+	contract_kill(other);
+	barrier = tenon_barrier_close(barrier);
+	EXPECT_IS(tenon_barrier_remove(contract_folder, NAME), 0);
 }
 
 static struct tenon_once *open_once(uint32_t flags)
@@ -328,7 +377,9 @@ int main(void)
 		{"alone, and in vain", test_alone, NULL},
 		{"five processes go round together", test_rounds, NULL},
 		{"who dies waiting has not arrived", test_death, NULL},
-		{"who died waiting has not arrived while it is being buried", test_burial, NULL},
+		{"who died waiting has not arrived, though whoever buries it is stopped",
+		 test_burial, NULL},
+		{"nor when its claim is repaired late", test_late_repair, NULL},
 		{"once: first, failed, done", test_once, NULL},
 		{"once: one of many does it, or another when that one dies", test_once_by_many,
 		 NULL},

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "object/sync.h"
 #include "semaphore_set.h"
 
 /* Nobody waits for a timer; the shortest there is anywhere is of 100 ms. */
@@ -60,6 +61,23 @@ static void test_undone(void)
 	EXPECT_VALUES(set, 9, 0, 4);
 	die_with((struct demand){3, {{1, 1, UNDO}, {1, -1, 0}, {2, 0 - 4, UNDO}}});
 	EXPECT_VALUES(set, 9, 0, 4);
+	set = tenon_semaphore_set_close(set);
+}
+
+/* Whoever is late with burying takes nobody who has the entry by now for dead. */
+static void test_living(void)
+{
+	struct tenon_semaphore_set *set = make(3, 9, 4);
+	struct tni_sync *sync = (struct tni_sync *)set;
+	struct demand demand = {1, {{0, -3, UNDO}}};
+	pid_t child = contract_start(do_and_stay, &demand);
+
+	while (value_of(set, 0) != 1)
+		sched_yield();
+	EXPECT_IS(sync->kind->bury(sync, 1, INT64_MAX), -EAGAIN);
+	EXPECT_IS(value_of(set, 0), 1);
+	contract_kill(child);
+	EXPECT_IS(value_of(set, 0), 4);
 	set = tenon_semaphore_set_close(set);
 }
 
@@ -291,6 +309,7 @@ int main(int argc, char **argv)
 {
 	static const struct contract_case cases[] = {
 		{"what the dead did with undo is undone", test_undone, NULL},
+		{"the living are not buried", test_living, NULL},
 		{"who has to looks for the dead", test_looks_for_the_dead, NULL},
 		{"the dead one was it last", test_last_is_the_dead_one, NULL},
 		{"sleepers get what comes back, at once", test_sleepers_get_what_comes_back, NULL},
