@@ -163,10 +163,11 @@ void tni_object_sign(struct tni_participant *entry)
 static int bury(struct tni_object *object, int fd, uint32_t index, int64_t deadline_ns)
 {
 	struct tni_participant *entry = &object->participants[index];
-	int result = see_unlocked(fd, TNI_LIVENESS_OFFSET + index);
+	int result;
 
-	if (result == 0)
-		result = object->bury(object, index, deadline_ns);
+	if (see_unlocked(fd, TNI_LIVENESS_OFFSET + index) != 0)
+		return -EAGAIN;
+	result = object->bury(object, index, deadline_ns);
 	/* ORD(participant): what was given back, before. */
 	if (result == 0)
 		tni_store_release32(&entry->state, TNI_PARTICIPANT_FREE);
