@@ -21,6 +21,7 @@
 /* Participant that locked it: thread numbers are each pid namespace's own. */
 #define TNI_GATE_HOLDER_SHIFT 49
 #define TNI_GATE_HOLDER (UINT64_C(0x3ff) << TNI_GATE_HOLDER_SHIFT)
+#define TNI_GATE_NOBODY TNI_GATE_HOLDER /* or the last one of as many as there can be */
 #define TNI_GATE_HELD (TNI_GATE_LOW | TNI_GATE_HOLDER)
 #define TNI_GATE_FLAGS (UINT64_C(0x1f) << 59)
 #define TNI_GATE_FLAG(class) (UINT64_C(1) << (59 + (class)))

@@ -64,7 +64,8 @@
  * number in another namespace holds the lock makes the kernel take that one for the dead: it writes
  * OWNER_DIED over the living owner's id.  Where participants come from more than one namespace, whoever
  * finds OWNER_DIED therefore asks whether the holder's process lives, and if so waits for it to unlock,
- * which it does as if nothing had been.
+ * which it does as if nothing had been.  Whoever buries a holder, and whoever lets go of the object while it
+ * holds, writes another number there, lest the next one who has the entry be taken for the holder.
  *
  * A lock whose owner is gone although the kernel said nothing (a thread without a robust list, a
  * scribbled word) is found by the participants' liveness: lockers, and only they, look once a second,
@@ -370,10 +371,15 @@ void tni_gate_orphan(struct tni_gatehouse *house, uint32_t which, uint32_t parti
 	uint64_t word = tni_get64(&gate->word);
 
 	tni_pending_set(thread, &gate->word);
-	while ((word & TNI_GATE_OWNER) && tni_gate_holder_of(word) == participant) {
-		if (!tni_cas64(&gate->word, &word, (word & ~TNI_GATE_OWNER) | TNI_GATE_OWNER_DIED))
+	while ((word & (TNI_GATE_OWNER | TNI_GATE_OWNER_DIED)) &&
+	       tni_gate_holder_of(word) == participant) {
+		uint64_t next = (word & ~TNI_GATE_OWNER) | TNI_GATE_OWNER_DIED | TNI_GATE_NOBODY;
+
+		if (!tni_cas64(&gate->word, &word, next))
 			continue;
-		count_and_wake(house, TNI_CLASS_LOCK_0 + which);
+		/* Else the kernel has. */
+		if (word & TNI_GATE_OWNER)
+			count_and_wake(house, TNI_CLASS_LOCK_0 + which);
 		break;
 	}
 	tni_pending_put(thread, pending);

@@ -47,8 +47,8 @@ struct tni_object {
 		told; /* generation of the process whose stake all who sleep know: object/turnstile.c */
 	uint64_t stakes_offset; /* of the stakes' pages in the file; set by the kind */
 	struct tni_a64 stakes_known[TNI_STAKE_KNOWN_WORDS]; /* pages whose memory is there */
-	/* Frees what a dead participant held, or this one.  Called while its entry is locked, or by
-	 * itself.  -ETIMEDOUT; -EAGAIN: it lives, as far as can be told. */
+	/* Frees what a dead participant held, whose entry is locked, or this one.  -ETIMEDOUT;
+	 * -EAGAIN: something of it is still to be found by others, so its entry has to stay. */
 	int (*bury)(struct tni_object *object, uint32_t participant, int64_t deadline_ns);
 	/* After attaching, before any other thread of the process takes it for done.  May be
 	 * NULL. */
@@ -102,7 +102,7 @@ uint32_t tni_object_read_word(int fd, uint32_t kind, uint64_t (*offset_of)(uint3
 /* Attaches this process; object->bury must be set.  -EUSERS. */
 int tni_object_attach(struct tni_object *object);
 
-/* Detaches, if this process is attached. */
+/* Detaches, if this process is attached, and leaves the registry. */
 void tni_object_detach(struct tni_object *object);
 
 /* The same, and unmaps. */
@@ -173,7 +173,8 @@ bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid);
  * go. */
 bool tni_object_is_own(struct tni_object *object, uint32_t participant);
 
-/* Whether a participant may live although the kernel told of its death: see core/gate.c. */
+/* Whether a participant may live although the kernel told of its death, or somebody who attaches
+ * has its number: see core/gate.c. */
 bool tni_object_may_live(struct tni_object *object, uint32_t participant);
 
 /* Buries a participant if it is dead.  1: done; 0: it lives, or somebody else is at it;

@@ -22,8 +22,11 @@
  *		S3 mark free
  *		S4 unlock the entry
  *
- * Who buries may be stopped.  What is given back under a gate others may therefore give back as well, if they see under that
- * gate that its owner is dead: nobody who has the entry next can have had the gate by then.
+ * Who buries may be stopped.  What is given back under a gate others may therefore give back as well, where they see under
+ * that gate that it has not been, and then that its owner is dead: nobody has the entry before that gate was had for burying.
+ *
+ * Whoever attaches holds gates under the number of the entry that it buries, though its byte is not locked: so who is asked
+ * about a holder looks at the entry's lock as well.
  *
  * A forked child lets go of the description that it inherits, and attaches anew at its first call; where it was forked while
  * another thread had opened and not yet attached, that thread does: see core/registry.c.  Of an object that lends its
@@ -84,9 +87,16 @@ bool tni_object_is_attached(struct tni_object *object, uint32_t participant)
 	       !tni_object_is_dead(object, participant);
 }
 
+/* Somebody, but for this process, has it locked. */
+static bool is_taken(struct tni_object *object, uint32_t index)
+{
+	return see_unlocked(object->fd, TNI_ENTRY_LOCK_OFFSET + index) != 0;
+}
+
 bool tni_object_may_live(struct tni_object *object, uint32_t participant)
 {
-	return tni_get64(&object->shared->mixed) && !tni_object_is_dead(object, participant);
+	return tni_get64(&object->shared->mixed) &&
+	       (!tni_object_is_dead(object, participant) || is_taken(object, participant));
 }
 
 /* Of a process it never changes; a child may be in another one. */
@@ -114,9 +124,13 @@ bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid)
 		pid_t pid;
 
 		/* ORD(participant): see above. */
-		if (!entry || tni_load_acquire32(&entry->state) == TNI_PARTICIPANT_FREE ||
-		    tni_object_is_dead(object, i))
+		if (!entry || tni_load_acquire32(&entry->state) == TNI_PARTICIPANT_FREE)
 			continue;
+		if (tni_object_is_dead(object, i)) {
+			if (is_taken(object, i))
+				return false;
+			continue;
+		}
 		pid = (pid_t)tni_get32(&entry->pid);
 		/* Of its own process it knows without being told. */
 		if (i == object->participant ||

@@ -45,6 +45,7 @@ const struct tni_sync_kind tni_barrier_kind = {.named = TNI_SYNC_KIND(TENON_KIND
 					       .has_rows = true,
 					       .is_possible = is_possible,
 					       .bury = tni_turnstile_give_back,
+					       .help = tni_turnstile_help,
 					       .claims_wait = true,
 					       .give_back = give_back};
 

@@ -49,6 +49,7 @@ const struct tni_sync_kind tni_condition_kind = {.named = TNI_SYNC_KIND(TENON_KI
 						 .has_rows = true,
 						 .is_possible = is_possible,
 						 .bury = tni_turnstile_give_back,
+						 .help = tni_turnstile_help,
 						 .give_back = give_back};
 
 int tenon_condition_open(const char *namespace_path, const char *name, uint32_t flags,

@@ -32,6 +32,7 @@ const struct tni_sync_kind tni_event_kind = {.named = TNI_SYNC_KIND(TENON_KIND_E
 					     .has_rows = true,
 					     .is_possible = is_possible,
 					     .bury = tni_turnstile_give_back,
+					     .help = tni_turnstile_help,
 					     .give_back = give_back};
 
 static uint64_t first_word(const struct tenon_sync_options *options)

@@ -91,9 +91,16 @@ static uint64_t blocked(struct tenon_queue *queue)
 
 	for (uint32_t i = 0; i < top; i++) {
 		const struct tni_participant *entry = tni_object_participant(&queue->object, i);
+		uint32_t threads;
 
-		if (entry && tni_get32(&entry->state) == TNI_PARTICIPANT_ATTACHED)
-			count += tni_load_total32(&entry->blocked); /* ORD(blocked) */
+		if (!entry || tni_get32(&entry->state) != TNI_PARTICIPANT_ATTACHED)
+			continue;
+		threads = tni_load_total32(&entry->blocked); /* ORD(blocked) */
+		/* Dead ones whom somebody may be at burying do not wait. */
+		if (threads > 0 && !tni_object_is_vouched(&queue->object, i) &&
+		    tni_object_is_dead(&queue->object, i))
+			continue;
+		count += threads;
 	}
 	return count;
 }

@@ -41,6 +41,7 @@ const struct tni_sync_kind tni_semaphore_kind = {.named = TNI_SYNC_KIND(TENON_KI
 						 .has_rows = true,
 						 .is_possible = is_possible,
 						 .bury = tni_turnstile_give_back,
+						 .help = tni_turnstile_help,
 						 .give_back = give_back};
 
 /* The options of a new one: those that all objects have, and the rest.  The options may be NULL. */

@@ -38,6 +38,7 @@ const struct tni_sync_kind tni_semaphore_set_kind = {
 	.has_rows = true,
 	.is_possible = is_possible,
 	.bury = tni_set_bury,
+	.help = tni_set_help,
 	.extra_bytes = tni_set_extra_bytes,
 	.fill = tni_set_fill,
 	.map = tni_set_map,

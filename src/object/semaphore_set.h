@@ -48,6 +48,7 @@ int tni_set_fill(const struct tni_sync *sync, int fd, uint64_t offset, uint8_t *
 int tni_set_map(struct tni_sync *sync);
 int tni_set_repair(struct tni_sync *sync);
 int tni_set_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
+int tni_set_help(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
 
 /* Memory that is there then.  0, -ENOSPC. */
 int tni_set_back_undo(struct tenon_semaphore_set *set, uint32_t participant, uint32_t number);

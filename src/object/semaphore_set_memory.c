@@ -310,15 +310,29 @@ int tni_set_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_n
 	result = tni_sync_lock(sync, thread, pending, deadline_ns);
 	if (result != 0)
 		return result;
-	/* Another has its entry by now, or it cannot be told whether it lives. */
-	if (participant != sync->object->participant &&
-	    !tni_object_is_dead(sync->object, participant)) {
-		tni_set_leave(set, thread, pending);
-		return -EAGAIN;
-	}
 	if (tni_get32(&tni_turnstile(sync)->claims) != 0)
 		result = give_back(set, participant);
 	tni_set_forget(set, participant);
+	tni_set_leave(set, thread, pending);
+	return result;
+}
+
+int tni_set_help(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
+{
+	struct tenon_semaphore_set *set = (struct tenon_semaphore_set *)sync;
+	struct tni_thread *thread = tni_thread_self();
+	void *pending = tni_pending_get(thread);
+	int result = tni_sync_lock(sync, thread, pending, deadline_ns);
+
+	if (result != 0)
+		return result;
+	if (tni_turnstile_is_left(sync, participant)) {
+		result = give_back(set, participant);
+		tni_set_forget(set, participant);
+		/* It keeps it where the set is removed. */
+		if (result == 0)
+			result = tni_get64(&tni_sync_row(sync, participant)->claim) == 0;
+	}
 	tni_set_leave(set, thread, pending);
 	return result;
 }

@@ -22,9 +22,12 @@ struct tni_sync_kind {
 	/* Whether it may be made, or has been made, like that: what `flags` and `limit` mean is the
 	 * kind's. */
 	bool (*is_possible)(uint32_t flags, uint32_t limit);
-	/* Gives back what a dead participant's row says, or this one's.  May be NULL.  -ETIMEDOUT;
-	 * -EAGAIN: it lives, as far as can be told, which is asked under the gate. */
+	/* Gives back what a dead participant's row says, whose entry is locked, or this one's.  May
+	 * be NULL.  -ETIMEDOUT. */
 	int (*bury)(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
+	/* For turnstiles: the same by anybody, while somebody else has the entry locked and may not
+	 * go on.  1: there was something left; 0; -ETIMEDOUT. */
+	int (*help)(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
 	/* For turnstiles: what the word becomes by that; and whether claims count only while
 	 * somebody waits. */
 	bool claims_wait;

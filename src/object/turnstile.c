@@ -256,15 +256,19 @@ static int64_t give_back(const struct tni_sync *sync, uint64_t word, uint64_t ar
 	return TNI_EVERYBODY;
 }
 
-/* Under the gate: what the row of one who is dead claims, or the caller's own.  -EAGAIN: it lives, as far as can be told. */
+bool tni_turnstile_is_left(struct tni_sync *sync, uint32_t participant)
+{
+	const struct tni_row *row = tni_sync_row(sync, participant);
+
+	return row && tni_get64(&row->claim) != 0 && tni_object_is_dead(sync->object, participant);
+}
+
+/* Under the gate: of one who is buried, or left one, or the caller's own. */
 static int give_back_claim(struct tni_sync *sync, uint32_t participant, struct tni_row *row)
 {
 	struct tni_turnstile *turnstile = tni_turnstile(sync);
 	uint64_t word = tni_turnstile_word(sync);
 
-	if (participant != sync->object->participant &&
-	    !tni_object_is_dead(sync->object, participant))
-		return -EAGAIN;
 	/* One that says nothing any more may say something again, much later. */
 	if (sync->kind->claims_wait && tni_get32(&row->waiting) == 0)
 		tni_set64(&row->claim, 0);
@@ -281,16 +285,9 @@ static int give_back_all(struct tni_sync *sync)
 {
 	int result = 0;
 
-	for (uint32_t i = 0; result == 0 && i < tni_object_participants_top(sync->object); i++) {
-		struct tni_row *row = tni_sync_row(sync, i);
-
-		if (i == sync->object->participant || !row || tni_get64(&row->claim) == 0 ||
-		    tni_object_is_vouched(sync->object, i))
-			continue;
-		result = give_back_claim(sync, i, row);
-		if (result == -EAGAIN)
-			result = 0;
-	}
+	for (uint32_t i = 0; result == 0 && i < tni_object_participants_top(sync->object); i++)
+		if (!tni_object_is_vouched(sync->object, i) && tni_turnstile_is_left(sync, i))
+			result = give_back_claim(sync, i, tni_sync_row(sync, i));
 	return result;
 }
 
@@ -362,8 +359,27 @@ int tni_turnstile_give_back(struct tni_sync *sync, uint32_t participant, int64_t
 	if (result != 0)
 		return result;
 	result = give_back_claim(sync, participant, row);
-	if (result == 0)
+	tni_turnstile_pay(sync, row);
+	tni_sync_unlock(sync, thread, pending);
+	return result;
+}
+
+int tni_turnstile_help(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
+{
+	struct tni_thread *thread = tni_thread_self();
+	void *pending = tni_pending_get(thread);
+	int result = tni_sync_lock(sync, thread, pending, deadline_ns);
+
+	if (result != 0)
+		return result;
+	if (tni_turnstile_is_left(sync, participant)) {
+		struct tni_row *row = tni_sync_row(sync, participant);
+
+		result = give_back_claim(sync, participant, row);
 		tni_turnstile_pay(sync, row);
+		if (result == 0)
+			result = tni_get64(&row->claim) == 0;
+	}
 	tni_sync_unlock(sync, thread, pending);
 	return result;
 }

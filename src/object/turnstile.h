@@ -79,8 +79,8 @@ void tni_turnstile_find(struct tni_sync *sync, uint64_t bits[TNI_BITMAP_WORDS]);
 /* Gives back what the dead held.  1: there was something; 0; or an error, but -ETIMEDOUT. */
 int tni_turnstile_bring_back(struct tni_sync *sync, int64_t deadline_ns);
 
-/* The same for who is about to go by the word: he bears for a moment with others who are giving
- * back, and with who is about to be dead. */
+/* The same for who is about to go by the word: he bears for a moment with who is about to be
+ * dead, and with others who have the gate. */
 int tni_turnstile_settle(struct tni_sync *sync, int64_t deadline_ns);
 
 /* How often all together passed, and let others pass. */
@@ -97,10 +97,17 @@ struct tni_turnstile_user {
 /* As tni_sync_next_user(). */
 bool tni_turnstile_next_user(struct tni_sync *sync, struct tni_turnstile_user *user);
 
-/* For struct tni_sync_kind, as its bury() is called: gives back one participant's claim.  For
- * sync.c: repairs, under the gate. */
+/* For struct tni_sync_kind: gives back one participant's claim, and helps with that.  For sync.c:
+ * repairs, under the gate. */
 int tni_turnstile_give_back(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
+int tni_turnstile_help(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
 int tni_turnstile_repair(struct tni_sync *sync);
+
+/* Under the gate: whether a dead one claims something, and nobody has come to giving it back.  The
+ * claim is looked at first: whoever has the entry next locks its byte before he claims anything,
+ * and has that entry only when this gate has been had for burying, so not meanwhile.  Where there
+ * is no claim any more, the entry and the rest of the row may be his while nothing says so. */
+bool tni_turnstile_is_left(struct tni_sync *sync, uint32_t participant);
 /* Wakes whom a dead one owed a wake, or who was to have the one that it was given.  Under the
  * gate. */
 void tni_turnstile_pay(struct tni_sync *sync, struct tni_row *row);

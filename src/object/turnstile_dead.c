@@ -27,15 +27,21 @@ void tni_turnstile_find(struct tni_sync *sync, uint64_t bits[TNI_BITMAP_WORDS])
 	}
 }
 
+static bool has_claim(struct tni_sync *sync, uint32_t participant)
+{
+	const struct tni_row *row = tni_sync_row(sync, participant);
+
+	return row && tni_get64(&row->claim) != 0 &&
+	       (!sync->kind->claims_wait || tni_get32(&row->waiting) != 0);
+}
+
 /* Whether the kernel has told of a death, and what the row says is not given back: the dead one is not quite dead, or it was
  * a thread of a process that lives, which nobody bears with more than once. */
 static bool is_dying(struct tni_sync *sync, uint32_t participant)
 {
 	const struct tni_a32 *word = tni_object_stake(sync->object, participant);
-	const struct tni_row *row = tni_sync_row(sync, participant);
 
-	return word && (tni_get32(word) & TNI_STAKE_DIED) && row && tni_get64(&row->claim) != 0 &&
-	       (!sync->kind->claims_wait || tni_get32(&row->waiting) != 0) &&
+	return word && (tni_get32(word) & TNI_STAKE_DIED) && has_claim(sync, participant) &&
 	       !(tni_get64(&sync->outlives[participant / 64]) >> (participant % 64) & 1);
 }
 
@@ -56,12 +62,9 @@ static int recover(struct tni_sync *sync, uint32_t participant, int64_t deadline
 	int result = tni_object_recover_one(sync->object, participant, deadline_ns);
 
 	/* Somebody else buries it, and may not go on, or has more to give back than this. */
-	if (result == 0 && is_dying(sync, participant) &&
-	    tni_object_is_dead(sync->object, participant)) {
-		result = sync->kind->bury(sync, participant, deadline_ns);
-		if (result == 0 || result == -EAGAIN)
-			result = result == 0;
-	}
+	if (result == 0 && has_claim(sync, participant) &&
+	    tni_object_is_dead(sync->object, participant))
+		result = sync->kind->help(sync, participant, deadline_ns);
 	return result;
 }
 

@@ -174,12 +174,11 @@ static void test_death(void)
 
 static atomic_uint *burying, *step;
 
-/* It has a participant's entry, and does not go on. */
-static void be_burying(void *context)
+static void lock_entry(uint32_t participant)
 {
 	struct flock lock = {.l_type = F_WRLCK,
 			     .l_whence = SEEK_SET,
-			     .l_start = TNI_ENTRY_LOCK_OFFSET + *(const uint32_t *)context,
+			     .l_start = TNI_ENTRY_LOCK_OFFSET + participant,
 			     .l_len = 1};
 	char path[256];
 	int fd;
@@ -187,6 +186,12 @@ static void be_burying(void *context)
 	snprintf(path, sizeof(path), "%s/b.%s", contract_folder, &NAME[1]);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	EXPECT_IS(fcntl(fd, F_OFD_SETLK, &lock), 0);
+}
+
+/* It has a participant's entry, and does not go on. */
+static void be_burying(void *context)
+{
+	lock_entry(*(const uint32_t *)context);
 	atomic_store(burying, 1);
 	for (;;)
 		pause();
@@ -197,12 +202,12 @@ static void be_burying(void *context)
 static void test_burial(void)
 {
 	struct tenon_barrier *barrier = make(2);
+	struct tni_sync *sync = (struct tni_sync *)barrier;
 	pid_t victim = contract_start(arrive, NULL), other;
 
 	burying = contract_share(sizeof(*burying));
 	await_arrived(barrier, 1);
-	/* Whoever is late takes nobody who has the entry by now for dead. */
-	EXPECT_IS(tni_turnstile_give_back((struct tni_sync *)barrier, 1, INT64_MAX), -EAGAIN);
+	EXPECT_IS(tni_turnstile_help(sync, 1, INT64_MAX), 0);
 	contract_kill(victim);
 	other = contract_start(be_burying, &(uint32_t){1});
 	while (!atomic_load(burying))
@@ -211,8 +216,61 @@ static void test_burial(void)
 	EXPECT_IS(status_of(barrier).arrived, 0);
 	EXPECT_IS(status_of(barrier).rounds, 0);
 	EXPECT_IS(status_of(barrier).withdrawn, 1);
+	/* Who has nothing to give back leaves the row alone: it may be another's who is about to be alive. */
+	tni_set32(&tni_sync_row(sync, 1)->waiting, 1);
+	EXPECT_IS(tni_turnstile_help(sync, 1, INT64_MAX), 0);
+	EXPECT_IS(tni_get32(&tni_sync_row(sync, 1)->waiting), 1);
 	contract_kill(other);
 	EXPECT_IS(await(barrier, 0, NULL), -ETIMEDOUT);
+	EXPECT_IS(status_of(barrier).withdrawn, 1);
+	barrier = tenon_barrier_close(barrier);
+	EXPECT_IS(tenon_barrier_remove(contract_folder, NAME), 0);
+}
+
+static uint64_t gate_of(const struct tenon_barrier *barrier)
+{
+	return tni_get64(&((const struct tni_sync *)barrier)->cell->gate.word);
+}
+
+/* It attaches in the place of the first participant behind the test's own, which is dead, has the gate for that, and does not
+ * go on. */
+static void be_attaching(void *context)
+{
+	const struct tenon_barrier *barrier = context;
+	uint64_t owner = (uint64_t)getpid() | UINT64_C(1) << TNI_GATE_HOLDER_SHIFT;
+
+	lock_entry(1);
+	tni_set64(&((const struct tni_sync *)barrier)->cell->gate.word, owner);
+	atomic_store(burying, 1);
+	for (;;)
+		pause();
+}
+
+/* Nobody takes the gate from one who lives, though the byte of that participant is not locked yet. */
+static void test_stopped_attaching(void)
+{
+	struct tenon_barrier *barrier = make(2);
+	const struct tni_sync *sync = (const struct tni_sync *)barrier;
+	pid_t victim = contract_start(arrive, NULL), other;
+
+	burying = contract_share(sizeof(*burying));
+	await_arrived(barrier, 1);
+	contract_kill(victim);
+	other = contract_start(be_attaching, barrier);
+	while (!atomic_load(burying))
+		sched_yield();
+	EXPECT_IS(await(barrier, 3 * SECOND_NS / 2, NULL), -ETIMEDOUT);
+	EXPECT_IS((int64_t)(gate_of(barrier) & TNI_GATE_OWNER), other);
+	/* As where the kernel has meant a thread of that number in another pid namespace. */
+	tni_set64(&sync->object->shared->mixed, 1);
+	tni_set64(&sync->cell->gate.word, TNI_GATE_OWNER_DIED | UINT64_C(1)
+									<< TNI_GATE_HOLDER_SHIFT);
+	EXPECT_IS(await(barrier, WAIT_NS, NULL), -ETIMEDOUT);
+	EXPECT(gate_of(barrier) & TNI_GATE_OWNER_DIED);
+	contract_kill(other);
+	EXPECT_IS(await(barrier, WAIT_NS, NULL), -ETIMEDOUT);
+	EXPECT(!(gate_of(barrier) & TNI_GATE_OWNER_DIED));
+	EXPECT_IS(status_of(barrier).rounds, 0);
 	EXPECT_IS(status_of(barrier).withdrawn, 1);
 	barrier = tenon_barrier_close(barrier);
 	EXPECT_IS(tenon_barrier_remove(contract_folder, NAME), 0);
@@ -245,6 +303,7 @@ static void be_repairing(void *context)
 	usleep(WAIT_NS / 2000);
 	EXPECT_IS(tni_turnstile_repair(sync), 0);
 	tni_sync_unlock(sync, thread, pending);
+	atomic_store(step, 5);
 	for (;;)
 		pause();
 }
@@ -271,6 +330,8 @@ static void test_late_repair(void)
 		sched_yield();
 	atomic_store(step, 4);
 	EXPECT_IS(await(barrier, 5 * WAIT_NS, NULL), -ETIMEDOUT);
+	while (atomic_load(step) != 5)
+		sched_yield();
 	EXPECT_IS(status_of(barrier).rounds, 0);
 	EXPECT_IS(status_of(barrier).arrived, 0);
 	EXPECT_IS(status_of(barrier).withdrawn, 1);
@@ -380,6 +441,7 @@ int main(void)
 		{"who died waiting has not arrived, though whoever buries it is stopped",
 		 test_burial, NULL},
 		{"nor when its claim is repaired late", test_late_repair, NULL},
+		{"who attaches and is stopped keeps the gate", test_stopped_attaching, NULL},
 		{"once: first, failed, done", test_once, NULL},
 		{"once: one of many does it, or another when that one dies", test_once_by_many,
 		 NULL},

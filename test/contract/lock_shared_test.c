@@ -155,7 +155,6 @@ static void test_who_shares_dies(void)
 		/* Nobody new gets in before it. */
 		EXPECT_IS(tenon_lock_try_shared(lock), -EBUSY);
 		contract_kill(sharers[round % 2]);
-		/* While it is being buried it seems to live. */
 		while (status_of(lock).shared != 1)
 			sched_yield();
 		since_ns = now_ns();

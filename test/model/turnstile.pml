@@ -130,7 +130,8 @@ byte calm;	/* threads since whose reading nobody has announced */
 
 byte owing;	/* rows that say that their process owes wakes, or waits */
 byte staked, marked; /* stakes that are held; that the kernel has marked */
-byte buried;	/* participants that can be buried: dead, its file locks gone, and nobody is at it */
+byte buried;	/* participants that can be buried: dead, its file locks gone, and nobody is at it; who
+		 * helps one who does not go on is not in the model: test/crash/burial.c */
 byte blind;	/* sleepers that look from time to time: of somebody in `ROWS` they have no stake */
 
 #ifdef CONDITION
