@@ -17,11 +17,12 @@
 #define TNI_GATE_LOW UINT64_C(0xffffffff)
 /* High half: which classes may be asleep, and a count of announcements. */
 #define TNI_GATE_EPOCH_ONE (UINT64_C(1) << 32)
-#define TNI_GATE_EPOCH (UINT64_C(0x0001ffff) << 32)
-/* Participant that locked it: thread numbers are each pid namespace's own. */
-#define TNI_GATE_HOLDER_SHIFT 49
-#define TNI_GATE_HOLDER (UINT64_C(0x3ff) << TNI_GATE_HOLDER_SHIFT)
-#define TNI_GATE_NOBODY TNI_GATE_HOLDER /* or the last one of as many as there can be */
+#define TNI_GATE_EPOCH (UINT64_C(0xffff) << 32)
+/* Participant that locked it: thread numbers are each pid namespace's own.  There is none of the
+ * last number. */
+#define TNI_GATE_HOLDER_SHIFT 48
+#define TNI_GATE_HOLDER (UINT64_C(0x7ff) << TNI_GATE_HOLDER_SHIFT)
+#define TNI_GATE_NOBODY TNI_GATE_HOLDER
 #define TNI_GATE_HELD (TNI_GATE_LOW | TNI_GATE_HOLDER)
 #define TNI_GATE_FLAGS (UINT64_C(0x1f) << 59)
 #define TNI_GATE_FLAG(class) (UINT64_C(1) << (59 + (class)))

@@ -358,7 +358,7 @@ static void suspect_owner(struct tni_gatehouse *house, struct tni_gate *gate,
 
 	if (owner == thread->tid && may_hold(house, thread, pending))
 		return;
-	if (owner != 0 && house->is_gone(house->object, owner))
+	if (owner != 0 && house->is_gone(house->object, owner, tni_gate_holder_of(word)))
 		tni_cas64(&gate->word, &word, (word & ~TNI_GATE_OWNER) | TNI_GATE_OWNER_DIED);
 }
 

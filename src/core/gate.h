@@ -34,8 +34,8 @@ struct tni_gatehouse {
 	uint32_t top;		 /* participants that may have a bit: a bound for scans */
 	struct tni_a32 asleep[TNI_CLASSES]; /* own threads */
 	/* Whether no living participant has this thread, or only the caller is it; for locks of
-	 * whose owner's death the kernel did not tell. */
-	bool (*is_gone)(struct tni_object *object, uint32_t tid);
+	 * whose owner's death the kernel did not tell.  `holder`: whose it should be. */
+	bool (*is_gone)(struct tni_object *object, uint32_t tid, uint32_t holder);
 	/* Whether a death that the kernel told of may be that of another process with the same
 	 * thread number in another pid namespace: the participant that holds the gate lives. */
 	bool (*is_doubtful)(struct tni_object *object, uint32_t participant);

@@ -34,10 +34,11 @@ struct shared {
 static struct shared *shared;
 static struct tni_gatehouse house;
 
-static bool never_gone(struct tni_object *object, uint32_t tid)
+static bool never_gone(struct tni_object *object, uint32_t tid, uint32_t holder)
 {
 	(void)object;
 	(void)tid;
+	(void)holder;
 	return false;
 }
 

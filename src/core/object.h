@@ -166,8 +166,9 @@ bool tni_object_is_dead(struct tni_object *object, uint32_t participant);
 /* Whether an entry is that of a process that has attached and has not ended. */
 bool tni_object_is_attached(struct tni_object *object, uint32_t participant);
 
-/* Whether no living participant can have a thread of this number, but for the calling thread. */
-bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid);
+/* Whether no living participant can have a thread of this number, but for the calling thread; nor
+ * somebody who is about to be participant `holder` (UINT32_MAX: nobody). */
+bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid, uint32_t holder);
 
 /* Whether a participant is this very process, perhaps by another handle, as far as thread numbers
  * go. */

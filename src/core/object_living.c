@@ -87,7 +87,8 @@ bool tni_object_is_attached(struct tni_object *object, uint32_t participant)
 	       !tni_object_is_dead(object, participant);
 }
 
-/* Somebody, but for this process, has it locked. */
+/* Somebody has it locked, but by another description.  To be asked before whether its owner is dead: who is not about to be
+ * the owner any more has locked its byte by then. */
 static bool is_taken(struct tni_object *object, uint32_t index)
 {
 	return see_unlocked(object->fd, TNI_ENTRY_LOCK_OFFSET + index) != 0;
@@ -96,7 +97,7 @@ static bool is_taken(struct tni_object *object, uint32_t index)
 bool tni_object_may_live(struct tni_object *object, uint32_t participant)
 {
 	return tni_get64(&object->shared->mixed) &&
-	       (!tni_object_is_dead(object, participant) || is_taken(object, participant));
+	       (is_taken(object, participant) || !tni_object_is_dead(object, participant));
 }
 
 /* Of a process it never changes; a child may be in another one. */
@@ -114,23 +115,21 @@ static uint64_t own_pid_namespace(void)
 	return tni_get64(&cached);
 }
 
-bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid)
+bool tni_object_thread_is_gone(struct tni_object *object, uint32_t tid, uint32_t holder)
 {
 	uint64_t own = own_pid_namespace();
 	bool is_caller = tid == tni_thread_self()->tid;
 
+	if (holder != UINT32_MAX && is_taken(object, holder))
+		return false;
 	for (uint32_t i = 0; i < tni_object_participants_top(object); i++) {
 		const struct tni_participant *entry = tni_object_participant(object, i);
 		pid_t pid;
 
 		/* ORD(participant): see above. */
-		if (!entry || tni_load_acquire32(&entry->state) == TNI_PARTICIPANT_FREE)
+		if (!entry || tni_load_acquire32(&entry->state) == TNI_PARTICIPANT_FREE ||
+		    tni_object_is_dead(object, i))
 			continue;
-		if (tni_object_is_dead(object, i)) {
-			if (is_taken(object, i))
-				return false;
-			continue;
-		}
 		pid = (pid_t)tni_get32(&entry->pid);
 		/* Of its own process it knows without being told. */
 		if (i == object->participant ||

@@ -62,7 +62,8 @@ static int suspect(struct tenon_lock *lock)
 
 	if (owner == 0)
 		return 0;
-	if (!house->is_gone(house->object, owner))
+	/* Who attaches does not hold such a lock. */
+	if (!house->is_gone(house->object, owner, UINT32_MAX))
 		return -ENOTSUP;
 	tni_cas64(&tni_lock_gate(lock)->word, &word,
 		  (word & ~(TNI_GATE_OWNER | TNI_GATE_WAITERS)) | TNI_GATE_OWNER_DIED);

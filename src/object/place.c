@@ -340,7 +340,7 @@ void tni_place_close(struct tni_sync *sync)
 /* In a mapping of its own: this process may have none, and whoever maps for good takes the registry's lock, which may
  * be held.  `looked`: why the region may be larger than this process knows. */
 static int bury_one(struct tenon_region *region, const struct found *found, uint32_t participant,
-		    int looked, int64_t deadline_ns)
+		    int looked, bool is_waiting, int64_t deadline_ns)
 {
 	/* Of the kinds that have something to give back, the longest. */
 	struct tenon_semaphore_set longest = {.sync = {.kind = found->kind}};
@@ -368,7 +368,11 @@ static int bury_one(struct tenon_region *region, const struct found *found, uint
 		sync->house.participant = region->object.participant == UINT32_MAX
 						  ? participant
 						  : region->object.participant;
-		result = tni_sync_bury(sync, participant, deadline_ns);
+		result = 0;
+		if (is_waiting)
+			result = tni_sync_bury(sync, participant, deadline_ns);
+		else
+			tni_sync_orphan(sync, participant);
 	} else {
 		result = 0;
 	}
@@ -387,8 +391,12 @@ int tni_places_bury(struct tenon_region *region, uint32_t participant, int64_t d
 	/* What lies behind its end is nothing to wait for. */
 	if (looked == -EBADMSG || looked == -EIO)
 		looked = 0;
+	/* Where others would wait for who may be about to have this number: all gates before any is waited for. */
+	while (tni_get64(&region->object.shared->mixed) && result == 0 && next(region, &at, &found))
+		result = bury_one(region, &found, participant, looked, false, deadline_ns);
+	at = 0;
 	while (result == 0 && next(region, &at, &found))
-		result = bury_one(region, &found, participant, looked, deadline_ns);
+		result = bury_one(region, &found, participant, looked, true, deadline_ns);
 	return result;
 }
 

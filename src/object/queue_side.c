@@ -409,6 +409,9 @@ static int bury(struct tni_object *object, uint32_t participant, int64_t deadlin
 	if (object->participant == UINT32_MAX)
 		queue->house.participant = participant;
 	tni_gatehouse_forget(&queue->house, participant);
+	/* Before anything is waited for: nobody else takes a gate from who may be about to have this number. */
+	for (uint32_t side = 0; side < TNI_GATES && participant != object->participant; side++)
+		tni_gate_orphan(&queue->house, side, participant);
 	result = tni_side_lock(&call, TNI_SEND, deadline_ns);
 	if (result != 0)
 		return result;

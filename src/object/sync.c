@@ -207,8 +207,8 @@ bool tni_sync_is_inheriting(const struct tni_sync *sync)
 	return sync->kind == &tni_lock_kind && (sync->flags & TENON_LOCK_INHERIT);
 }
 
-/* What the dead held, or who lets go: its bits, and the gate; then what its row says. */
-int tni_sync_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
+/* What the dead held, or who lets go: its bits, and the gate. */
+void tni_sync_orphan(struct tni_sync *sync, uint32_t participant)
 {
 	tni_gatehouse_forget(&sync->house, participant);
 	/* Of a lock with priority inheritance the kernel sees to that, and the word may say of another who had it; it
@@ -217,6 +217,12 @@ int tni_sync_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_
 		tni_gate_wake_all(&sync->house, 0, TNI_CLASS_LOCK_0);
 	else
 		tni_gate_orphan(&sync->house, 0, participant);
+}
+
+/* The same, and then what its row says. */
+int tni_sync_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns)
+{
+	tni_sync_orphan(sync, participant);
 	return sync->kind->bury ? sync->kind->bury(sync, participant, deadline_ns) : 0;
 }
 

@@ -106,6 +106,7 @@ int tni_sync_check(struct tni_sync *sync);
 void tni_sync_settle(struct tni_sync *sync);
 
 /* For struct tni_object. */
+void tni_sync_orphan(struct tni_sync *sync, uint32_t participant);
 int tni_sync_bury(struct tni_sync *sync, uint32_t participant, int64_t deadline_ns);
 void tni_sync_renew(struct tni_sync *sync);
 

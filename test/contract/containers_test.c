@@ -9,22 +9,18 @@
  * not be taken for that of a living twin, and a lock that a twin holds not for the caller's own.
  */
 
-#include <tenon/lock.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "contained.h"
 #include "contract.h"
 #include "object/queue_private.h"
-#include "object/sync.h"
 
 #define LIMIT_NS (10 * SECOND_NS)
 /* Of contention. */
@@ -43,40 +39,6 @@ static struct shared {
 	uint32_t under_way[RECEIVERS]; /* the receiver's call did not return yet: 1 */
 	uint8_t acknowledged[SENDERS][NUMBERS], seen[SENDERS][NUMBERS];
 } * shared;
-
-/* The mount namespace's own view: another /proc, and the folder at another place. */
-static void move_in(void)
-{
-	REQUIRE(unshare(CLONE_NEWNS) == 0);
-	REQUIRE(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
-	REQUIRE(mount("tmpfs", "/mnt", "tmpfs", 0, NULL) == 0);
-	REQUIRE(mkdir("/mnt/queues", 0700) == 0);
-	REQUIRE(mount(contract_folder, "/mnt/queues", NULL, MS_BIND, NULL) == 0);
-	REQUIRE(mount("proc", "/proc", "proc", 0, NULL) == 0);
-	contract_folder = "/mnt/queues";
-}
-
-/* A child that is number 1 of a pid namespace of its own. */
-static pid_t start_contained(void (*run)(void *context), void *context)
-{
-	int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-	pid_t child;
-
-	if (unshare(CLONE_NEWPID) != 0)
-		contract_skip("this process may not make pid namespaces");
-	fflush(stdout);
-	child = fork();
-	if (child == 0) {
-		contract_child_begins();
-		REQUIRE(getpid() == 1);
-		move_in();
-		run(context);
-		contract_child_ends();
-	}
-	REQUIRE(child > 0 && setns(own, CLONE_NEWPID) == 0);
-	close(own);
-	return child;
-}
 
 static uint32_t load(uint32_t *word)
 {
@@ -509,62 +471,6 @@ static void test_twins_die(void)
 	settle(queue, cut_short);
 }
 
-static struct tenon_lock *open_lock(uint32_t flags)
-{
-	struct tenon_lock *lock = NULL;
-
-	EXPECT_IS(tenon_lock_open(contract_folder, "/lock", flags, NULL, &lock), 0);
-	REQUIRE(lock);
-	return lock;
-}
-
-static void hold_lock(void *context)
-{
-	EXPECT_IS(tenon_lock_acquire(open_lock(0), tenon_deadline_after(LIMIT_NS)), 0);
-	shared->ready++;
-	(void)context;
-	for (;;)
-		pause();
-}
-
-static void have_lock_open(void *context)
-{
-	const struct tenon_lock *lock = open_lock(0);
-
-	EXPECT_IS((int64_t)((const struct tni_sync *)lock)->object->participant, 1);
-	shared->ready++;
-	(void)context;
-	for (;;)
-		pause();
-}
-
-static void await_ready(uint32_t count)
-{
-	while (*(volatile uint32_t *)&shared->ready < count)
-		sched_yield();
-}
-
-/* The bug: who had the dead owner's entry next was taken for the owner, and everybody waited until that one went. */
-static void test_entry_of_a_dead_owner(void)
-{
-	struct tenon_lock *lock = open_lock(TENON_CREATE);
-	pid_t owner, other;
-
-	shared = contract_share(sizeof(*shared));
-	owner = start_contained(hold_lock, NULL);
-	await_ready(1);
-	contract_kill(owner);
-	other = start_contained(have_lock_open, NULL);
-	await_ready(2);
-	EXPECT_IS(tenon_lock_acquire(lock, tenon_deadline_after(LIMIT_NS)), -EOWNERDEAD);
-	/* Nor is who lets go of it while he has it. */
-	lock = tenon_lock_close(lock);
-	lock = open_lock(0);
-	EXPECT_IS(tenon_lock_acquire(lock, tenon_deadline_after(LIMIT_NS)), -EOWNERDEAD);
-	contract_kill(other);
-	lock = tenon_lock_close(lock);
-}
-
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -580,8 +486,6 @@ int main(void)
 		{"a twin who sleeps for a message dies", test_sleeper_dies_while_twin_sends, NULL},
 		{"a twin holds the lock that a burial needs", test_twin_holds_the_lock_of_a_burial,
 		 NULL},
-		{"another container has the entry of a lock's dead owner",
-		 test_entry_of_a_dead_owner, NULL},
 		{"twins contend", test_twins_contend, NULL},
 		{"twins contend and die", test_twins_die, NULL},
 	};

@@ -43,7 +43,7 @@ static const uint64_t values[] = {
 	UINT64_C(1) << 30,
 	UINT64_C(1) << 31,
 	UINT64_C(1) << 43,
-	UINT64_C(1) << 49,
+	UINT64_C(1) << 48,
 	UINT64_C(1) << 63,
 	UINT64_C(0xf8000000) << 32,
 	UINT64_C(0x123456789abcdef0),

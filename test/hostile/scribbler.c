@@ -45,7 +45,7 @@ static const uint64_t fixed[] = {
 	UINT64_C(1) << 30,
 	UINT64_C(1) << 31,
 	UINT64_C(1) << 32,
-	UINT64_C(1) << 49,
+	UINT64_C(1) << 48,
 	UINT64_C(1) << 63,
 	UINT64_C(0xf8000000) << 32,
 	UINT64_C(0x123456789abcdef0),
