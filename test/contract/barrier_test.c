@@ -286,6 +286,7 @@ static void be_repairing(void *context)
 	struct tni_thread *thread = tni_thread_self();
 	void *pending = tni_pending_get(thread);
 	struct tni_row *row;
+	int64_t end_ns;
 
 	(void)context;
 	atomic_store(step, 1);
@@ -300,7 +301,11 @@ static void be_repairing(void *context)
 	atomic_store(step, 3);
 	while (atomic_load(step) != 4)
 		sched_yield();
-	usleep(WAIT_NS / 2000);
+	/* The other sleeps for the gate, or nearly. */
+	end_ns = tenon_deadline_after(2 * WAIT_NS);
+	while (tni_gatehouse_count(&sync->house, TNI_CLASS_LOCK_0) == 0 &&
+	       tenon_deadline_after(0) < end_ns)
+		sched_yield();
 	EXPECT_IS(tni_turnstile_repair(sync), 0);
 	tni_sync_unlock(sync, thread, pending);
 	atomic_store(step, 5);
