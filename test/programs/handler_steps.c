@@ -24,6 +24,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../crash/folder.h"
+
 #define NAME "/handler-steps"
 #define MESSAGE_BYTES 64
 #define WATCHDOG_S 250
@@ -211,6 +213,7 @@ static int trace(pid_t child)
 
 int main(int count, char **arguments)
 {
+	char folder[FOLDER_BYTES];
 	pid_t child;
 	int result;
 
@@ -220,7 +223,7 @@ int main(int count, char **arguments)
 	printf("1..0 # SKIP breakpoints of its own are for x86-64\n");
 	return 0;
 #endif
-	if (count != 2)
+	if (count != 2 || folder_make(folder) != 0)
 		return 2;
 	printf("1..1\n");
 	fflush(stdout);
@@ -235,5 +238,6 @@ int main(int count, char **arguments)
 	result = wait_for(child) == SIGTRAP ? trace(child) : 1;
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
+	folder_remove(folder);
 	return result;
 }
