@@ -177,7 +177,7 @@ struct tenon_semaphore_set_status {
 	uint64_t operations; /* calls that did theirs */
 	uint64_t waited;     /* calls that had to wait */
 	uint64_t undone;     /* processes whose undo counts were added */
-	int64_t operated_ns; /* CLOCK_REALTIME, as fine as the kernel's ticks; 0: never */
+	int64_t operated_ns; /* CLOCK_REALTIME_COARSE, as time(2); 0: never */
 	int64_t changed_ns;  /* when values were set last, or it was made */
 	int64_t created_ns;
 };

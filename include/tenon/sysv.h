@@ -159,7 +159,7 @@ struct tenon_sysv_identity {
 	uint32_t uid, gid, creator_uid, creator_gid;
 	uint32_t mode;
 	uint32_t granted; /* what the mode, or CAP_IPC_OWNER, lets the caller do: 4 read, 2 write */
-	int64_t changed_ns; /* CLOCK_REALTIME: made, or owner or mode changed */
+	int64_t changed_ns; /* CLOCK_REALTIME_COARSE: made, or owner or mode changed */
 };
 
 /* By the object's name.  -ENOENT; -EACCES; -EINVAL it is none of System V. */
@@ -194,7 +194,7 @@ struct tenon_segment_status {
 	uint64_t id; /* random */
 	uint64_t bytes, memory_bytes;
 	uint64_t attachments;
-	int64_t created_ns, attached_ns, detached_ns; /* CLOCK_REALTIME; 0: never */
+	int64_t created_ns, attached_ns, detached_ns; /* CLOCK_REALTIME_COARSE; 0: never */
 	int32_t creator_pid, last_pid;
 	int32_t identifier, key; /* IPC_PRIVATE: none */
 	uint64_t page_bytes;	 /* more than 4096: its memory is in huge pages of that size */

@@ -35,7 +35,7 @@ struct tni_object_header {
 	uint32_t kind;	      /* TENON_KIND_… */
 	uint32_t participants_max;
 	uint64_t id;	       /* random */
-	int64_t created_ns;    /* CLOCK_REALTIME */
+	int64_t created_ns;    /* CLOCK_REALTIME_COARSE */
 	uint64_t extent_bytes; /* of address space; the file itself is as long as what was used */
 	uint32_t
 		access; /* queues: TNI_ACCESS_GIVEN | permission bits of who may do what, if the file's mode does not say it */
@@ -76,7 +76,7 @@ struct tni_participant {
 	struct tni_a32 pid; /* as its own pid namespace has it; for people only */
 	struct tni_a32 uid;
 	struct tni_a32 staked;	      /* 1: its stake has been used, and there is memory for it */
-	struct tni_a64 attached_ns;   /* CLOCK_REALTIME */
+	struct tni_a64 attached_ns;   /* CLOCK_REALTIME_COARSE */
 	struct tni_a64 pid_namespace; /* inode number; 0 unknown */
 	struct tni_a32 blocked;	      /* threads that wait for a message of a queue */
 	/* The last registration of a queue's whose message has come (object/queue_notice.c; 0

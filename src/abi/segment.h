@@ -34,7 +34,7 @@ struct tni_segment_control {
 	uint32_t creator_pid;
 	struct tni_a32 state;
 	struct tni_a32 last_pid;		 /* who has attached or detached it; 0: nobody */
-	struct tni_a64 attached_ns, detached_ns; /* CLOCK_REALTIME; 0: never */
+	struct tni_a64 attached_ns, detached_ns; /* CLOCK_REALTIME_COARSE; 0: never */
 };
 
 _Static_assert(sizeof(struct tni_segment_control) == 32, "segment control");

@@ -80,7 +80,7 @@ struct tni_set_head {
 	struct tni_a64 open; /* entries of the journal that hold */
 	struct tni_a64 note_number;
 	struct tni_a64 note_word;
-	struct tni_a64 operated_ns; /* CLOCK_REALTIME; 0: never */
+	struct tni_a64 operated_ns; /* CLOCK_REALTIME_COARSE; 0: never */
 	struct tni_a64 operations;  /* calls that did something */
 	struct tni_a64 changed_ns;
 	struct tni_a64 undone; /* participants */

@@ -34,7 +34,7 @@
 
 struct tni_sysv_permission {
 	struct tni_a32 uid, gid, mode, reserved;
-	struct tni_a64 changed_ns; /* CLOCK_REALTIME */
+	struct tni_a64 changed_ns; /* CLOCK_REALTIME_COARSE */
 	struct tni_a64 limit;	   /* bytes of a queue; TNI_SYSV_NO_LIMIT: as it is */
 };
 

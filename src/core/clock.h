@@ -22,6 +22,14 @@ static inline struct timespec tni_timespec(int64_t ns)
 	return (struct timespec){.tv_sec = ns / TNI_SECOND_NS, .tv_nsec = ns % TNI_SECOND_NS};
 }
 
+/* Now, to be kept as when something was done: CLOCK_REALTIME to the kernel's tick.  In seconds it
+ * is never ahead of time(2), with which programs compare it; the finer clock is, for a tick of each
+ * second. */
+static inline int64_t tni_stamp_ns(void)
+{
+	return tni_clock_ns(CLOCK_REALTIME_COARSE);
+}
+
 /* A moment as the standard's calls are given it, in nanoseconds; what is too far is far.  False: it
  * is none. */
 static inline bool tni_moment(const struct timespec *at, int64_t *ret_ns)

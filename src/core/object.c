@@ -86,9 +86,9 @@ static int make(int directory_fd, const char *name, mode_t mode, struct tni_obje
 	header->layout_version = TNI_LAYOUT_VERSION;
 	header->byte_order = TNI_BYTE_ORDER;
 	header->fingerprint = fingerprint();
-	header->created_ns = tni_clock_ns(CLOCK_REALTIME);
+	header->created_ns = tni_stamp_ns();
 	if (getrandom(&header->id, sizeof(header->id), GRND_NONBLOCK) != sizeof(header->id))
-		header->id = (uint64_t)header->created_ns ^ (uint64_t)getpid() << 40;
+		header->id = (uint64_t)tni_clock_ns(CLOCK_REALTIME) ^ (uint64_t)getpid() << 40;
 	base = mmap(NULL, header->extent_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
 		    fd, 0);
 	if (base == MAP_FAILED) {

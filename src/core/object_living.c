@@ -168,7 +168,7 @@ void tni_object_sign(struct tni_participant *entry)
 	tni_set32(&entry->pid, (uint32_t)getpid());
 	tni_set32(&entry->uid, geteuid());
 	tni_set64(&entry->pid_namespace, own_pid_namespace());
-	tni_set64(&entry->attached_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
+	tni_set64(&entry->attached_ns, (uint64_t)tni_stamp_ns());
 }
 
 /* S2 and S3 of burying, by who has locked the entry by the description `fd`.  -EAGAIN: it lives, or nobody can tell by then

@@ -295,16 +295,10 @@ static inline void tni_note_idle(struct tenon_queue *queue)
 uint64_t tni_queue_available(const struct tenon_queue *queue);
 uint64_t tni_queue_room(const struct tenon_queue *queue);
 
-/* Wall clock to the kernel's tick, for the statistics. */
-static inline int64_t tni_now_ns(void)
-{
-	return tni_clock_ns(CLOCK_REALTIME_COARSE);
-}
-
 static inline void tni_note_received(struct tenon_queue *queue)
 {
 	tni_set32(&queue->control->receive.last_pid, queue->pid);
-	tni_set64(&queue->control->receive.last_ns, (uint64_t)tni_now_ns());
+	tni_set64(&queue->control->receive.last_ns, (uint64_t)tni_stamp_ns());
 }
 
 /* A walk over what lies in shared memory, of which nothing else says how long it is. */
@@ -552,7 +546,7 @@ static inline void tni_note_sent(struct tenon_queue *queue, const struct tni_sen
 	struct tni_send_side *side = &queue->control->send;
 
 	tni_set32(&side->last_pid, queue->pid);
-	tni_set64(&side->last_ns, (uint64_t)tni_now_ns());
+	tni_set64(&side->last_ns, (uint64_t)tni_stamp_ns());
 	/* As of what is known of the receivers: it cannot be more than that. */
 	if (__builtin_expect(view->sent - tni_get64(&side->done_cache) >
 					     tni_get64(&side->high_messages) ||

@@ -92,7 +92,7 @@ static int bury(struct tni_object *object, uint32_t participant, int64_t deadlin
 	(void)deadline_ns;
 	/* None: of a child that never came to be. */
 	if (tni_get32(&entry->attachments) != 0 && pid != 0) {
-		tni_set64(&control->detached_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
+		tni_set64(&control->detached_ns, (uint64_t)tni_stamp_ns());
 		tni_set32(&control->last_pid, pid);
 	}
 	tni_set32(&entry->data_fd, 0);

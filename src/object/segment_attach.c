@@ -61,7 +61,7 @@ static void note(struct tenon_segment *segment, struct tni_a64 *at_ns)
 {
 	tni_segment_mend(segment);
 	tni_set32(&segment->control->last_pid, (uint32_t)getpid());
-	tni_set64(at_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
+	tni_set64(at_ns, (uint64_t)tni_stamp_ns());
 }
 
 /* Locked. */

@@ -73,11 +73,6 @@ static inline uint64_t tni_set_own_pid(const struct tenon_semaphore_set *set)
 	       << TNI_SET_PID_SHIFT;
 }
 
-static inline int64_t tni_set_now_ns(void)
-{
-	return tni_clock_ns(CLOCK_REALTIME_COARSE);
-}
-
 /* Words of a process that wrote what it liked count as what they can be at most. */
 static inline uint32_t tni_set_value(const struct tenon_semaphore_set *set, uint32_t number)
 {
@@ -89,7 +84,7 @@ static inline uint32_t tni_set_value(const struct tenon_semaphore_set *set, uint
 /* Under the gate. */
 static inline void tni_set_count_operation(struct tenon_semaphore_set *set)
 {
-	tni_set64(&set->head->operated_ns, (uint64_t)tni_set_now_ns());
+	tni_set64(&set->head->operated_ns, (uint64_t)tni_stamp_ns());
 	tni_set64(&set->head->operations, tni_get64(&set->head->operations) + 1);
 }
 

@@ -72,7 +72,7 @@ int tni_set_fill(const struct tni_sync *sync, int fd, uint64_t offset, uint8_t *
 	if (result != 0)
 		return result;
 	head->maximum = maximum;
-	tni_set64(&head->changed_ns, (uint64_t)tni_set_now_ns());
+	tni_set64(&head->changed_ns, (uint64_t)tni_stamp_ns());
 	for (uint32_t i = 0; i < sync->making_limit && value != 0; i++)
 		tni_set64(&values[i], value);
 	return 0;
@@ -292,7 +292,7 @@ static int give_back(struct tenon_semaphore_set *set, uint32_t participant)
 	if (result != 0)
 		return result;
 	tni_set64(&set->head->undone, tni_get64(&set->head->undone) + 1);
-	tni_set64(&set->head->operated_ns, (uint64_t)tni_set_now_ns());
+	tni_set64(&set->head->operated_ns, (uint64_t)tni_stamp_ns());
 	tni_step();
 	tni_set64(&row->claim, 0);
 	return 0;
@@ -499,7 +499,7 @@ int tni_set_follow_note(struct tenon_semaphore_set *set)
 		     : note == TNI_SET_NOTE_ALL ? set_all(set)
 						: -EBADMSG;
 
-	tni_set64(&set->head->changed_ns, (uint64_t)tni_set_now_ns());
+	tni_set64(&set->head->changed_ns, (uint64_t)tni_stamp_ns());
 	tni_step();
 	tni_set32(&set->head->note, TNI_SET_NOTE_NONE);
 	tni_step();

@@ -81,7 +81,7 @@ static int set_up(const struct tni_sysv_look *look, uint32_t key, uint64_t size,
 	tni_set32(&part->permission[0].uid, part->creator_uid);
 	tni_set32(&part->permission[0].gid, part->creator_gid);
 	tni_set32(&part->permission[0].mode, mode & 0777);
-	tni_set64(&part->permission[0].changed_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
+	tni_set64(&part->permission[0].changed_ns, (uint64_t)tni_stamp_ns());
 	tni_set64(&part->permission[0].limit, TNI_SYSV_NO_LIMIT);
 	result = tni_sysv_read(part, &identity);
 	return result == 0 ? tni_sysv_let_in(look->fd, &identity, NULL) : result;

@@ -108,7 +108,7 @@ static int change(const struct tni_sysv_kind *kind, void *object, struct tni_sys
 	tni_set32(&next->gid, to->gid);
 	tni_set32(&next->mode, to->mode & 0777);
 	tni_set64(&next->limit, to->limit);
-	tni_set64(&next->changed_ns, (uint64_t)tni_clock_ns(CLOCK_REALTIME));
+	tni_set64(&next->changed_ns, (uint64_t)tni_stamp_ns());
 	tni_step();
 	/* ORD(permission) */
 	tni_store_release32(&part->version, (version + 1) | TNI_SYSV_UNSETTLED);

@@ -167,6 +167,16 @@ void await_after(time_t moment)
 		sched_yield();
 }
 
+void await_turn(void)
+{
+	time_t then = time(NULL);
+	struct timespec now;
+
+	do
+		EXPECT_IS(clock_gettime(CLOCK_REALTIME, &now), 0);
+	while (now.tv_sec <= then);
+}
+
 pid_t block(void (*run)(void *context), void *context)
 {
 	pid_t child = conform_start(run, context);

@@ -77,6 +77,8 @@ int set_perm(enum kind kind, int id, int mode, uid_t uid, gid_t gid);
 #define EXPECT_SINCE(moment, before) EXPECT((moment) >= (before) && (moment) <= time(NULL))
 /* Waits until time(2) says more than that. */
 void await_after(time_t moment);
+/* Waits until a second begins: the finer clock has it then, and time(2) as a rule not yet. */
+void await_turn(void);
 
 /* A child that is blocked when this returns. */
 pid_t block(void (*run)(void *context), void *context);

@@ -71,6 +71,7 @@ REQUIREMENT_OF_KINDS(set_changes, "ctl, DESCRIPTION, ctime", "IPC_SET sets the t
 	time_t before = change_of(kind, id), set;
 
 	await_after(before);
+	await_turn();
 	set = time(NULL);
 	EXPECT_IS(change_of(kind, id), before);
 	EXPECT_IS(set_perm(kind, id, 0600, geteuid(), getegid()), 0);

@@ -187,9 +187,12 @@ REQUIREMENT_OF_KINDS(sequence, "ctl(2), DESCRIPTION, __seq",
 REQUIREMENT_OF_KINDS(made_now, "get, DESCRIPTION, ctime",
 		     "a new one has its time of change, and the other times are 0")
 {
-	time_t before = time(NULL);
-	union status status = status_of(kind, make(kind));
+	union status status;
+	time_t before;
 
+	await_turn();
+	before = time(NULL);
+	status = status_of(kind, make(kind));
 	if (kind == MSG) {
 		EXPECT_SINCE(status.msg.msg_ctime, before);
 		EXPECT_IS(status.msg.msg_stime, 0);

@@ -287,9 +287,11 @@ REQUIREMENT(status_attached, "shmat, DESCRIPTION, shm_atime, shm_lpid",
 	int id = make(SHM);
 	struct holder *holder = holder_of(id, 0);
 	struct shmid_ds segment;
-	time_t before = time(NULL);
+	time_t before;
 	pid_t child;
 
+	await_turn();
+	before = time(NULL);
 	(void)attach(id, 0);
 	segment = segment_of(id);
 	EXPECT_SINCE(segment.shm_atime, before);
@@ -312,6 +314,7 @@ REQUIREMENT(status_detached, "shmdt, DESCRIPTION, shm_dtime, shm_lpid",
 	time_t before;
 
 	await_after(old.shm_atime);
+	await_turn();
 	before = time(NULL);
 	detach(address);
 	segment = segment_of(id);
@@ -320,6 +323,7 @@ REQUIREMENT(status_detached, "shmdt, DESCRIPTION, shm_dtime, shm_lpid",
 	EXPECT_IS(segment.shm_atime, old.shm_atime);
 	EXPECT_IS(segment.shm_ctime, old.shm_ctime);
 	await_after(segment.shm_dtime);
+	await_turn();
 	before = time(NULL);
 	conform_kill(child);
 	await_attached(id, 0);
