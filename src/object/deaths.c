@@ -155,12 +155,13 @@ int tni_deaths_sleep(struct tni_deaths *deaths, const struct tni_holders *holder
 	int64_t until_ns;
 	int woken = tni_deaths_prepare(deaths, holders, sleep, deadline_ns, &until_ns), result;
 
-	if (woken > 0) {
-		woken = tni_sleep_wait(holders->house, sleep, until_ns);
-		ticked = woken == -ETIMEDOUT && until_ns < deadline_ns;
-		if (ticked)
-			woken = 0;
-	}
+	/* What came back is looked at, also where the burying has taken the time that there was. */
+	if (woken <= 0)
+		return woken;
+	woken = tni_sleep_wait(holders->house, sleep, until_ns);
+	ticked = woken == -ETIMEDOUT && until_ns < deadline_ns;
+	if (ticked)
+		woken = 0;
 	/* Words that others change again and again do not keep it beyond its time. */
 	if (woken == 0 && !ticked && tni_clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
 		return -ETIMEDOUT;
