@@ -55,10 +55,17 @@ static struct tenon_barrier_status status_of(struct tenon_barrier *barrier)
 	return status;
 }
 
+/* Who is seen to have arrived may still have the gate; behind it, it has let go of that, too. */
 static void await_arrived(struct tenon_barrier *barrier, uint32_t count)
 {
+	struct tni_sync *sync = (struct tni_sync *)barrier;
+	struct tni_thread *thread = tni_thread_self();
+	void *pending = tni_pending_get(thread);
+
 	while (status_of(barrier).arrived != count)
 		sched_yield();
+	EXPECT_IS(tni_sync_lock(sync, thread, pending, INT64_MAX), 0);
+	tni_sync_unlock(sync, thread, pending);
 }
 
 static void test_bad_input(void)

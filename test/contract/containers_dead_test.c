@@ -72,7 +72,7 @@ static void test_burier_waits(void)
 	burier = contract_start(have_queue_open, NULL);
 	while (tni_gatehouse_count(&queue->house, TNI_CLASS_LOCK_0 + TNI_SEND) == 0)
 		sched_yield();
-	EXPECT_IS(contract_receive(queue, &number, SECOND_NS), 0);
+	EXPECT_IS(contract_receive(queue, &number, LIMIT_NS), 0);
 	EXPECT_IS((int64_t)number, 7);
 	contract_kill(holder);
 	await_ready(4);
@@ -165,7 +165,7 @@ static void test_burier_waits_in_region(void)
 	burier = contract_start(have_region_open, NULL);
 	while (tni_gatehouse_count(house, TNI_CLASS_LOCK_0) == 0)
 		sched_yield();
-	EXPECT_IS(tenon_lock_acquire(lock, tenon_deadline_after(SECOND_NS)), -EOWNERDEAD);
+	EXPECT_IS(tenon_lock_acquire(lock, tenon_deadline_after(LIMIT_NS)), -EOWNERDEAD);
 	contract_kill(holder);
 	await_ready(4);
 	contract_kill(burier);

@@ -23,8 +23,9 @@
 #include "object/queue_private.h"
 
 #define LIMIT_NS (10 * SECOND_NS)
-/* Of contention. */
+/* Of contention, and for longer until so many have been received. */
 #define WORK_NS (3 * SECOND_NS)
+#define WORK_NUMBERS 1001u
 #define SENDERS 2u
 #define RECEIVERS 2u
 #define NUMBERS (1u << 21)
@@ -393,7 +394,7 @@ static void settle(struct tenon_queue *queue, uint32_t forgiven)
 			lost += shared->acknowledged[which][i] && !shared->seen[which][i];
 	if (lost > forgiven)
 		EXPECT_IS(lost, forgiven);
-	EXPECT(shared->received > 1000);
+	EXPECT(shared->received >= WORK_NUMBERS);
 	contract_expect_sound(queue);
 }
 
@@ -439,6 +440,7 @@ static void test_twins_contend(void)
 		child[i] = i < SENDERS ? start_contained(send_numbers, (void *)i)
 				       : start_contained(receive_numbers, (void *)(i - SENDERS));
 	wait_until(tenon_deadline_after(WORK_NS));
+	await(&shared->received, WORK_NUMBERS);
 	await_all(child);
 	settle(queue, 0);
 }
@@ -454,7 +456,8 @@ static void test_twins_die(void)
 	for (uintptr_t i = 0; i < SENDERS + RECEIVERS; i++)
 		child[i] = i < SENDERS ? start_contained(send_numbers, (void *)i)
 				       : start_contained(receive_numbers, (void *)(i - SENDERS));
-	while ((now_ns = tenon_deadline_after(0)) < end_ns) {
+	while ((now_ns = tenon_deadline_after(0)) < end_ns ||
+	       load(&shared->received) < WORK_NUMBERS) {
 		wait_until(now_ns + SECOND_NS / 50);
 		contract_kill(child[which]);
 		kills++;

@@ -17,6 +17,7 @@
 #include "../crash/folder.h"
 
 #define SKIPPED 77
+#define AT_ONCE_NS (SECOND_NS / 11)
 
 const char *contract_folder;
 uint32_t contract_case_index;
@@ -98,6 +99,21 @@ void contract_kill(pid_t child)
 {
 	kill(child, SIGKILL);
 	(void)wait_for(child);
+}
+
+static void end_at_once(void *context)
+{
+	(void)context;
+}
+
+bool contract_was_late(int64_t since_ns)
+{
+	int64_t now_ns = tenon_deadline_after(0), took_ns = now_ns - since_ns;
+
+	if (took_ns <= AT_ONCE_NS)
+		return false;
+	contract_await(contract_start(end_at_once, NULL));
+	return took_ns - (tenon_deadline_after(0) - now_ns) > AT_ONCE_NS;
 }
 
 void *contract_share(size_t bytes)

@@ -135,39 +135,73 @@ static void test_withdrawn_behind_typed(void)
 
 static void send_for_a_while(void *context)
 {
-	struct tenon_send_options options = {.size = sizeof(options)};
+	struct tenon_send_options options = {.size = sizeof(options),
+					     .deadline_ns = *(const int64_t *)context};
 
-	(void)context;
-	options.deadline_ns = tenon_deadline_after(SECOND_NS / 5);
 	EXPECT_IS(tenon_queue_send(contract_open(NAME), "second", 6, &options), -ETIMEDOUT);
 }
 
-/* Both were taken and put back; the second one's time is up first. */
-static void test_withdrawn_after_return(void)
+/* Takes both messages and puts them back.  False: the second one's time may have been up before. */
+static bool take_and_return(struct tenon_queue *queue, int64_t deadline_ns)
+{
+	struct tenon_queue_status status = {.size = sizeof(status)};
+	struct tenon_lease leases[2];
+	uint32_t taken = 0;
+
+	while (status.senders_waiting < 2 && tenon_deadline_after(0) < deadline_ns)
+		EXPECT_IS(tenon_queue_status(queue, &status), 0);
+	while (taken < 2 && tenon_queue_take(queue, &if_any, &leases[taken]) == 0)
+		taken++;
+	for (uint32_t i = 0; i < taken; i++)
+		EXPECT_IS(tenon_queue_return(queue, &leases[i]), 0);
+	if (tenon_deadline_after(0) >= deadline_ns)
+		return false;
+	EXPECT_IS(taken, 2);
+	return true;
+}
+
+/* Both were taken and put back; the second one's time is up first.  False: it was up before that. */
+static bool withdraw_after_return(int64_t time_ns)
 {
 	struct tenon_queue *queue = contract_make(NAME, TENON_QUEUE_WAIT, TENON_QUEUE_RENDEZVOUS,
 						  64);
 	struct tenon_queue_status status = {.size = sizeof(status)};
 	pid_t first = contract_start(send_and_wait, NULL), second;
-	struct tenon_lease leases[2];
+	int64_t deadline_ns;
 	uint8_t bytes[64];
+	bool is_in_time;
 
 	contract_await_senders(queue, 1);
-	second = contract_start(send_for_a_while, NULL);
-	contract_await_senders(queue, 2);
-	for (uint32_t i = 0; i < 2; i++)
-		EXPECT_IS(tenon_queue_take(queue, NULL, &leases[i]), 0);
-	for (uint32_t i = 0; i < 2; i++)
-		EXPECT_IS(tenon_queue_return(queue, &leases[i]), 0);
-	contract_await(second);
-	EXPECT_IS(tenon_queue_status(queue, &status), 0);
-	EXPECT_IS((int64_t)status.messages, 1);
-	EXPECT_IS(tenon_queue_peek(queue, 1, NULL, 0, NULL), -ENOENT);
-	EXPECT_IS(tenon_queue_check(queue, NULL, 0), 0);
-	EXPECT_IS(tenon_queue_receive(queue, bytes, sizeof(bytes), NULL, NULL), 0);
-	EXPECT_IS(tenon_queue_receive(queue, bytes, sizeof(bytes), &if_any, NULL), -EAGAIN);
-	contract_await(first);
+	deadline_ns = tenon_deadline_after(time_ns);
+	second = contract_start(send_for_a_while, &deadline_ns);
+	is_in_time = take_and_return(queue, deadline_ns);
+	if (is_in_time) {
+		contract_await(second);
+		EXPECT_IS(tenon_queue_status(queue, &status), 0);
+		EXPECT_IS((int64_t)status.messages, 1);
+		EXPECT_IS(tenon_queue_peek(queue, 1, NULL, 0, NULL), -ENOENT);
+		EXPECT_IS(tenon_queue_check(queue, NULL, 0), 0);
+		EXPECT_IS(tenon_queue_receive(queue, bytes, sizeof(bytes), NULL, NULL), 0);
+		EXPECT_IS(tenon_queue_receive(queue, bytes, sizeof(bytes), &if_any, NULL), -EAGAIN);
+		contract_await(first);
+	} else {
+		contract_kill(second);
+		contract_kill(first);
+	}
 	queue = tenon_queue_close(queue);
+	EXPECT_IS(tenon_queue_remove(contract_folder, NAME), 0);
+	return is_in_time;
+}
+
+static void test_withdrawn_after_return(void)
+{
+	int64_t time_ns = SECOND_NS / 5;
+
+	/* Longer and longer, until all have a processor within that time. */
+	while (!withdraw_after_return(time_ns)) {
+		REQUIRE(time_ns < 20 * SECOND_NS);
+		time_ns *= 2;
+	}
 }
 
 /* Those of closed handles are taken back. */

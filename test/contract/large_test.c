@@ -47,6 +47,16 @@ static struct tenon_queue *begin(void)
 	return contract_create("/large", &options);
 }
 
+/* Others may have taken the memory meanwhile. */
+static void loan_largest(struct tenon_queue *queue, struct tenon_loan *ret_loan)
+{
+	int result = tenon_queue_loan(queue, LARGEST, ret_loan);
+
+	if (result == -ENOSPC || result == -ENOMEM)
+		contract_skip("there is no memory for a message of 1 GiB any more");
+	REQUIRE(result == 0);
+}
+
 static void stamp(uint8_t *data, uint64_t bytes)
 {
 	for (uint64_t at = 0; at < bytes; at += STEP_BYTES)
@@ -86,7 +96,7 @@ static void test_loaned_and_taken(void)
 	struct tenon_loan loan;
 
 	EXPECT_IS(tenon_queue_loan(queue, LARGEST + 1, &loan), -EMSGSIZE);
-	REQUIRE(tenon_queue_loan(queue, LARGEST, &loan) == 0);
+	loan_largest(queue, &loan);
 	EXPECT((uint64_t)loan.bytes >= LARGEST);
 	stamp(loan.data, LARGEST);
 	EXPECT_IS(tenon_queue_commit(queue, &loan, LARGEST, NULL), 0);
@@ -104,7 +114,7 @@ static void test_cut(void)
 	uint8_t buffer[64];
 	struct tenon_loan loan;
 
-	REQUIRE(tenon_queue_loan(queue, LARGEST, &loan) == 0);
+	loan_largest(queue, &loan);
 	stamp(loan.data, LARGEST);
 	EXPECT_IS(tenon_queue_commit(queue, &loan, LARGEST, NULL), 0);
 	EXPECT_IS(tenon_queue_receive(queue, buffer, sizeof(buffer), NULL, &message), -EMSGSIZE);

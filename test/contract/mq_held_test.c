@@ -19,6 +19,7 @@
 
 #include "contract.h"
 #include "object/queue_private.h"
+#include "sanitized.h"
 
 #define HELD "/held"
 #define OTHER "/other"
@@ -100,7 +101,9 @@ static void use_other(void)
 	EXPECT_IS(tenon_mq_notify(queue, NULL), 0);
 	EXPECT_IS(register_signal(queue), 0);
 	EXPECT_IS(tenon_mq_close(queue), 0);
-	contract_await(contract_start(end_well, NULL));
+	/* The threads that wait for notice allocate memory, and the lock of a sanitizer's allocator stays locked in a child. */
+	if (!IS_SANITIZED)
+		contract_await(contract_start(end_well, NULL));
 }
 
 static void try_beside(struct held held, struct tenon_queue *look)
