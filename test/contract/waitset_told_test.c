@@ -103,9 +103,10 @@ static void await_waiters(struct world *world, bool queue, uint32_t count)
 static void test_told_and_idle(void)
 {
 	struct world world = make_world(0);
-	uint32_t late = 0;
+	uint32_t late = 0, round;
 
-	for (uint32_t round = 0; round < 20; round++) {
+	/* Where others are at work it may be late for a while: then there are more rounds. */
+	for (round = 0; round < 20 || (round < 100 && 2 * late >= round); round++) {
 		struct victim victim = {.watched = round % 2, .once = true};
 		pid_t idle = contract_start(wait_in_set, &victim), other;
 		int64_t since_ns;
@@ -119,7 +120,7 @@ static void test_told_and_idle(void)
 		late += now_ns() - since_ns > AT_ONCE_NS;
 		contract_kill(idle);
 	}
-	EXPECT(late < 10);
+	EXPECT(2 * late < round);
 	close_world(&world);
 }
 
@@ -128,9 +129,9 @@ static void test_told_and_idle(void)
 static void test_killed_when_woken(void)
 {
 	struct world world = make_world(0);
-	uint32_t late = 0;
+	uint32_t late = 0, round;
 
-	for (uint32_t round = 0; round < 200; round++) {
+	for (round = 0; round < 200 || (round < 600 && 10 * late >= round); round++) {
 		struct victim victim = {.watched = round % 2};
 		bool queue = round % 4 > 1;
 		pid_t doomed = contract_start(wait_in_set, &victim), other;
@@ -155,7 +156,7 @@ static void test_killed_when_woken(void)
 		while (tenon_semaphore_try(world.semaphore, 1, 0) == 0)
 			;
 	}
-	EXPECT(late < 20);
+	EXPECT(10 * late < round);
 	close_world(&world);
 }
 
