@@ -159,6 +159,18 @@ static int condition_wait(void *object, int64_t deadline_ns)
 	return result == -EOWNERDEAD ? 0 : result;
 }
 
+pid_t alike_guard_owner(void)
+{
+	struct tenon_sync_options options = options_of(0660, 1024);
+	struct tenon_lock_status status = {.size = sizeof(status)};
+	struct tenon_lock *guard = NULL;
+
+	EXPECT_IS(tenon_lock_open(contract_folder, GUARD, TENON_CREATE, &options, &guard), 0);
+	EXPECT_IS(tenon_lock_status(guard, &status), 0);
+	guard = tenon_lock_close(guard);
+	return status.owner_pid;
+}
+
 static int condition_use(void *object)
 {
 	int result = condition_wait(object, 0);

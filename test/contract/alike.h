@@ -29,6 +29,9 @@ struct alike {
 	void (*expect_sound)(void *object);
 };
 
+/* Who holds the lock with which conditions are waited for; 0: nobody. */
+pid_t alike_guard_owner(void);
+
 #define ALIKE_KINDS 5u
 extern const struct alike alike_kinds[ALIKE_KINDS];
 

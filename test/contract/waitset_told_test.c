@@ -103,9 +103,10 @@ static void await_waiters(struct world *world, bool queue, uint32_t count)
 static void test_told_and_idle(void)
 {
 	struct world world = make_world(0);
-	uint32_t late = 0;
+	uint32_t late = 0, round;
 
-	for (uint32_t round = 0; round < 20; round++) {
+	/* Where others are at work it may be late for a while: then there are more rounds. */
+	for (round = 0; round < 20 || (round < 100 && 2 * late >= round); round++) {
 		struct victim victim = {.watched = round % 2, .once = true};
 		pid_t idle = contract_start(wait_in_set, &victim), other;
 		int64_t since_ns;
@@ -119,7 +120,7 @@ static void test_told_and_idle(void)
 		late += now_ns() - since_ns > AT_ONCE_NS;
 		contract_kill(idle);
 	}
-	EXPECT(late < 10);
+	EXPECT(2 * late < round);
 	close_world(&world);
 }
 
@@ -128,9 +129,9 @@ static void test_told_and_idle(void)
 static void test_killed_when_woken(void)
 {
 	struct world world = make_world(0);
-	uint32_t late = 0;
+	uint32_t late = 0, round;
 
-	for (uint32_t round = 0; round < 200; round++) {
+	for (round = 0; round < 200 || (round < 600 && 10 * late >= round); round++) {
 		struct victim victim = {.watched = round % 2};
 		bool queue = round % 4 > 1;
 		pid_t doomed = contract_start(wait_in_set, &victim), other;
@@ -155,7 +156,7 @@ static void test_killed_when_woken(void)
 		while (tenon_semaphore_try(world.semaphore, 1, 0) == 0)
 			;
 	}
-	EXPECT(late < 20);
+	EXPECT(10 * late < round);
 	close_world(&world);
 }
 
@@ -163,10 +164,11 @@ static struct tenon_waitset *inherited;
 
 static void use_inherited(void *context)
 {
+	atomic_bool *has_looked = context;
 	int fd;
 
-	(void)context;
 	EXPECT_IS(wait_one(inherited, 0), -ETIMEDOUT);
+	atomic_store(has_looked, true);
 	EXPECT_IS(tenon_waitset_fd(inherited, &fd), 0);
 	EXPECT_IS(wait_one(inherited, LIMIT_NS), EVENT);
 	inherited = tenon_waitset_close(inherited);
@@ -182,6 +184,7 @@ static void skip_with_sanitizer(void)
 static void test_fork(void)
 {
 	struct world world = make_world(0);
+	atomic_bool *has_looked = contract_share(sizeof(*has_looked));
 	pid_t child;
 	int fd;
 
@@ -190,7 +193,9 @@ static void test_fork(void)
 	EXPECT_IS(tenon_waitset_fd(world.set, &fd), 0);
 	EXPECT_IS(wait_one(world.set, 0), -ETIMEDOUT);
 	inherited = world.set;
-	child = contract_start(use_inherited, NULL);
+	child = contract_start(use_inherited, has_looked);
+	while (!atomic_load(has_looked))
+		sched_yield();
 	for (struct tenon_event_status status = {.waiting = 0}; status.waiting < 2;) {
 		status.size = sizeof(status);
 		EXPECT_IS(tenon_event_status(world.event, &status), 0);
@@ -206,6 +211,10 @@ static void test_fork(void)
 }
 
 /* Two threads in one set. */
+
+/* Who is told has no processor for so long on no machine. */
+#define LONG_NS (60 * SECOND_NS)
+
 struct pair {
 	struct tenon_waitset *set;
 	bool looks_only; /* the other one's time is always up */
@@ -221,7 +230,7 @@ static void *wait_long(void *context)
 	atomic_store(&pair->sleeper, (int)syscall(SYS_gettid));
 	EXPECT_IS(wait_one(pair->set, 0), -ETIMEDOUT);
 	atomic_store(&pair->waits, true);
-	pair->found = wait_one(pair->set, LIMIT_NS);
+	pair->found = wait_one(pair->set, LONG_NS);
 	return NULL;
 }
 
@@ -234,20 +243,22 @@ static void *wait_shortly(void *context)
 	return NULL;
 }
 
-/* Whether it has been seen asleep in poll(2); or it has had time enough. */
+/* Until it is seen asleep in poll(2); where that is not told, for a time that is enough. */
 static void await_asleep(struct pair *pair)
 {
-	int64_t enough_ns = now_ns() + AT_ONCE_NS;
+	int64_t enough_ns;
 	char path[64], said[16];
-	bool is_asleep = false;
+	bool is_asleep = false, is_told = true;
 
 	while (!atomic_load(&pair->waits))
 		sched_yield();
+	enough_ns = now_ns() + AT_ONCE_NS;
 	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", atomic_load(&pair->sleeper));
-	while (!is_asleep && now_ns() < enough_ns) {
+	while (!is_asleep && (is_told || now_ns() < enough_ns)) {
 		FILE *file = fopen(path, "r");
 
-		is_asleep = file && fgets(said, sizeof(said), file) && atoi(said) == SYS_ppoll;
+		is_told = file && fgets(said, sizeof(said), file);
+		is_asleep = is_told && atoi(said) == SYS_ppoll;
 		if (file)
 			fclose(file);
 		sched_yield();
@@ -272,7 +283,7 @@ static void expect_pulses(struct world *world, bool looks_only)
 		EXPECT_IS(tenon_event_pulse(world->event), 0);
 		pthread_join(sleeper, NULL);
 		EXPECT_IS(pair.found, EVENT);
-		if (now_ns() - since_ns >= LIMIT_NS / 2) {
+		if (now_ns() - since_ns >= LONG_NS / 2) {
 			EXPECT(!"a pulse that was told in time");
 			break;
 		}
@@ -310,8 +321,10 @@ static void *wait_together(void *context)
 {
 	(void)context;
 	atomic_fetch_add(&together, 1);
-	while (atomic_load(&together) < CHILD_THREADS)
-		;
+	/* Those that are still to begin may need this processor. */
+	for (uint32_t i = 1; atomic_load(&together) < CHILD_THREADS; i++)
+		if (i % 1000 == 0)
+			sched_yield();
 	EXPECT_IS(wait_one(inherited, 0), -ETIMEDOUT);
 	return NULL;
 }

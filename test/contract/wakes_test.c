@@ -24,7 +24,7 @@
 #include "object/queue_private.h"
 
 /* No passing test waits that long; without the wake that is looked for, the call does. */
-#define LIMIT_NS (5 * SECOND_NS)
+#define LIMIT_NS (30 * SECOND_NS)
 
 static uint32_t *stage; /* shared: how far a child is */
 
@@ -351,14 +351,11 @@ static void stay_on(int number)
 
 static void receive_late(void *context)
 {
-	struct sched_param none = {0};
 	struct tenon_queue *queue;
 	uint64_t number;
 
-	if (context) {
+	if (context)
 		stay_on(0);
-		REQUIRE(sched_setscheduler(0, SCHED_IDLE, &none) == 0);
-	}
 	queue = contract_open("/wakes");
 	EXPECT_IS(contract_receive(queue, &number, LIMIT_NS), 0);
 	queue = tenon_queue_close(queue);
@@ -389,6 +386,7 @@ static void test_woken_twice(void)
 {
 	struct tenon_queue *queue = begin(TENON_QUEUE_FIFO, 8);
 	struct tenon_queue_status status = {.size = sizeof(status)};
+	struct sched_param none = {0};
 	pid_t taker, late, other, busy;
 
 	stay_on(1);
@@ -398,12 +396,15 @@ static void test_woken_twice(void)
 		REQUIRE(tenon_queue_status(queue, &status) == 0);
 	late = contract_start(receive_late, queue);
 	await_asleep(queue, TNI_CLASS_MESSAGE, 1, late);
+	REQUIRE(sched_setscheduler(late, SCHED_IDLE, &none) == 0);
 	other = contract_start(receive_late, NULL);
 	await_asleep(queue, TNI_CLASS_MESSAGE, 2, other);
 	busy = contract_start(keep_processor, NULL);
 	await_stage(1);
 	contract_kill(taker);
 	EXPECT_IS(contract_send(queue, 2, 0), 0);
+	/* It may run now: those who are at work beside this test are not to keep it from that, where it can be said. */
+	(void)!sched_setscheduler(late, SCHED_OTHER, &none);
 	reach(2);
 	contract_await(busy);
 	contract_await(late);
