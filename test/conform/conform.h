@@ -18,7 +18,7 @@
 #include <sys/types.h>
 
 /* Nothing that passes comes near it.  --watchdog says otherwise. */
-#define WATCHDOG_S 20
+#define WATCHDOG_S 60
 /* How long is waited to see that nothing happens. */
 #define NOTHING_MS 100
 
