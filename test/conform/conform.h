@@ -18,7 +18,7 @@
 #include <sys/types.h>
 
 /* Nothing that passes comes near it.  --watchdog says otherwise. */
-#define WATCHDOG_S 20
+#define WATCHDOG_S 60
 /* How long is waited to see that nothing happens. */
 #define NOTHING_MS 100
 
@@ -140,6 +140,8 @@ void *conform_share(size_t bytes);
 
 /* Waits until a thread sleeps in a call that waits for others.  0: the process's first thread. */
 void conform_await_blocked(pid_t process, pid_t thread);
+/* The same of a child that may end instead; false: it has. */
+bool conform_await_blocked_or_ended(pid_t child);
 
 /* Waits until a word that another thread or process writes is not 0, and gives it. */
 int conform_await_word(const int *word);

@@ -148,7 +148,7 @@ void process_calls(void *context);
 int notify_by_signal(mqd_t queue, int value);
 /* Takes that signal; false: none came in `wait_ms`. */
 bool take_signal(siginfo_t *ret_info, int wait_ms);
-#define SIGNAL_MS 10000
+#define SIGNAL_MS 30000
 #define EXPECT_TOLD()                                  \
 	do {                                           \
 		siginfo_t told;                        \

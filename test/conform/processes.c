@@ -120,35 +120,40 @@ static bool is_waiting_call(long number)
 	return false;
 }
 
-/* The text of /proc that says in what a thread waits; false: it does not. */
-static bool look(pid_t process, pid_t thread, char *text, size_t bytes)
+enum state { RUNS, BLOCKED, ENDED };
+
+/* With the text of /proc that says in what a thread waits. */
+static enum state look(pid_t process, pid_t thread, char *text, size_t bytes)
 {
 	char path[64], *end;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", process, thread);
 	if (!read_text(path, text, bytes))
-		return false;
+		return RUNS;
 	end = strrchr(text, ')');
-	if (end && strncmp(end, ") Z", 3) == 0) {
-		conform_fail(__FILE__, __LINE__, "who was to be blocked has ended", process);
-		conform_give_up();
-	}
+	if (end && strncmp(end, ") Z", 3) == 0)
+		return ENDED;
 	if (!end || strncmp(end, ") S", 3) != 0)
-		return false;
+		return RUNS;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", process, thread);
 	/* Where the kernel does not tell, sleeping has to do. */
 	if (!read_text(path, text, bytes))
-		return true;
-	return is_waiting_call(strtol(text, &end, 10)) && end != text;
+		return BLOCKED;
+	return is_waiting_call(strtol(text, &end, 10)) && end != text ? BLOCKED : RUNS;
 }
 
-void conform_await_blocked(pid_t process, pid_t thread)
+/* False: it has ended. */
+static bool is_blocked_at_last(pid_t process, pid_t thread)
 {
 	char before[256] = "", now[256];
 	int seen = 0;
 
 	while (seen < SAME_SEEN) {
-		if (!look(process, thread ? thread : process, now, sizeof(now)))
+		enum state state = look(process, thread, now, sizeof(now));
+
+		if (state == ENDED)
+			return false;
+		if (state == RUNS)
 			seen = 0;
 		else if (strcmp(before, now) != 0)
 			seen = 1;
@@ -157,6 +162,20 @@ void conform_await_blocked(pid_t process, pid_t thread)
 		memcpy(before, now, sizeof(before));
 		sched_yield();
 	}
+	return true;
+}
+
+void conform_await_blocked(pid_t process, pid_t thread)
+{
+	if (is_blocked_at_last(process, thread ? thread : process))
+		return;
+	conform_fail(__FILE__, __LINE__, "who was to be blocked has ended", process);
+	conform_give_up();
+}
+
+bool conform_await_blocked_or_ended(pid_t child)
+{
+	return is_blocked_at_last(child, child);
 }
 
 int conform_await_word(const int *word)

@@ -190,18 +190,6 @@ REQUIREMENT(ignored, "signal(7)", "a signal that is ignored does not end it")
 	conform_await(child);
 }
 
-/* Whether it ends, without anybody's help, within seconds. */
-static bool ends(pid_t child)
-{
-	siginfo_t info = {.si_pid = 0};
-
-	for (int naps = 0; naps < 3000 && info.si_pid == 0; naps++) {
-		usleep(1000);
-		EXPECT_IS(waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT), 0);
-	}
-	return info.si_pid != 0;
-}
-
 REQUIREMENT(stopped, "signal(7), Interruption of system calls by stop signals",
 	    "who is stopped and continued has EINTR")
 {
@@ -214,11 +202,11 @@ REQUIREMENT(stopped, "signal(7), Interruption of system calls by stop signals",
 	kill(child, SIGSTOP);
 	EXPECT(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
 	kill(child, SIGCONT);
-	if (ends(child)) {
-		conform_await(child);
-	} else {
-		conform_kill(child);
+	if (conform_await_blocked_or_ended(child)) {
 		EXPECT(false);
+		conform_kill(child);
+	} else {
+		conform_await(child);
 	}
 }
 

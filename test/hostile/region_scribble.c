@@ -23,7 +23,7 @@
 
 #define NAME "/attacked"
 #define WAIT_NS 1000000
-#define PATIENCE_S 10u
+#define PATIENCE_S 60u
 #define BYTES 5000u
 #define MOST 30000u
 #define PARTICIPANTS 4u

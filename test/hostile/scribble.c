@@ -36,7 +36,7 @@
 #include "victim.h"
 
 #define SECONDS_DEFAULT 14
-#define WATCHDOG_MS 5000
+#define WATCHDOG_MS 30000
 #define BATCH_CASES 40u
 #define BATCH_WORDS 500u
 #define DURING_ROUNDS 40u

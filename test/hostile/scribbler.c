@@ -146,19 +146,37 @@ static void scribble(const struct attack *attack, uint32_t which, pid_t thread)
 	close(fd);
 }
 
-/* Another process, that waits. */
+static void check_waiter(int status)
+{
+	if (status != 0 && status != SIGKILL) {
+		fprintf(stderr, "who waited ended with %x\n", (unsigned)status);
+		_exit(UNDOCUMENTED);
+	}
+}
+
+/* Another process, that waits; not for long, since others may have to wait as long as it lives. */
 static pid_t start_waiter(const struct scribbled *kind, void *object)
 {
-	pid_t pid = fork();
+	int status;
+	pid_t pid;
 
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		kind->wait(scribbled_must_open(kind).object);
-		_exit(0);
-	}
-	while (kind->waiting(object) == 0)
-		sched_yield();
-	return pid;
+	do {
+		pid = fork();
+		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			kind->wait(scribbled_must_open(kind).object);
+			_exit(0);
+		}
+		if (pid < 0)
+			_exit(IMPOSSIBLE);
+		do {
+			if (kind->waiting(object) != 0)
+				return pid;
+			sched_yield();
+		} while (waitpid(pid, &status, WNOHANG) == 0);
+		/* This process had no processor for all of that time: once more. */
+		check_waiter(status);
+	} while (true);
 }
 
 static void end_waiter(pid_t pid)
@@ -168,10 +186,7 @@ static void end_waiter(pid_t pid)
 	kill(pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid)
 		_exit(IMPOSSIBLE);
-	if (status != 0 && status != SIGKILL) {
-		fprintf(stderr, "who waited ended with %x\n", (unsigned)status);
-		_exit(UNDOCUMENTED);
-	}
+	check_waiter(status);
 }
 
 static uint32_t sample_of(const struct scribbled *kind)

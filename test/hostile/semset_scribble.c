@@ -32,7 +32,7 @@
 
 #define NAME "/attacked"
 #define WAIT_NS 20000
-#define PATIENCE_S 20u
+#define PATIENCE_S 60u
 #define PARTICIPANTS 4u
 #define COUNT 3u
 #define REGION_BYTES (UINT64_C(1) << 20)

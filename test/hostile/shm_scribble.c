@@ -28,7 +28,7 @@
 #include "abi/sysv.h"
 #include "patience.h"
 
-#define PATIENCE_S 10u
+#define PATIENCE_S 60u
 #define KEY 5
 #define BYTES 5000u
 

@@ -15,6 +15,7 @@
 
 #define NAME "/attacked"
 #define WAIT_NS INT64_C(1000000000)
+#define GUARD_NS (30 * WAIT_NS)
 #define UNDO TENON_SEMAPHORE_UNDO
 
 #define NOTHING_ELSE 0
@@ -190,7 +191,8 @@ static void wait_until(struct tenon_condition *condition, int64_t deadline_ns)
 {
 	struct tenon_lock *guard = must_open_guard();
 
-	TOLD(tenon_lock_acquire(guard, later()), -EOWNERDEAD);
+	/* Whoever has it had no processor, if this lasts. */
+	TOLD(tenon_lock_acquire(guard, tenon_deadline_after(GUARD_NS)), -EOWNERDEAD);
 	TOLD(tenon_condition_wait(condition, guard, deadline_ns), -ETIMEDOUT, -EOWNERDEAD);
 	TOLD(tenon_lock_release(guard), NOTHING_ELSE);
 	guard = tenon_lock_close(guard);

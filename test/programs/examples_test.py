@@ -53,14 +53,24 @@ CASES = (
 )
 
 
+def patiently(words, pattern, namespace):
+    """Once more, and for longer, where all is well but that nobody was killed yet amid what he did: a machine that has
+    no time for it kills few."""
+    for more in ((), ('--seconds', '8'), ('--seconds', '30')):
+        done = subprocess.run([*words, *more], text=True, check=False, capture_output=True, timeout=WATCHDOG_S,
+                              env=dict(os.environ, TENON_NAMESPACE=namespace))
+        if '--kill' not in words or re.fullmatch(pattern, done.stdout) or not re.fullmatch(
+                pattern.replace(SOME, r'\d+'), done.stdout):
+            break
+    return done
+
+
 def run(folder, namespace, case):
     """A sentence if something is wrong."""
     command, status, pattern = case
     program, *options = command.split()
     try:
-        done = subprocess.run([os.path.join(folder, program), *options], text=True, check=False,
-                              env=dict(os.environ, TENON_NAMESPACE=namespace), timeout=WATCHDOG_S,
-                              capture_output=True)
+        done = patiently([os.path.join(folder, program), *options], pattern, namespace)
     except subprocess.TimeoutExpired:
         return f'it was not done after {WATCHDOG_S} s, and was killed'
     matches = re.match if command.endswith('--help') else re.fullmatch

@@ -61,7 +61,7 @@ class Way:
 
     def still_left(self):
         """The same, when there was time to end: faked removes its own after the program has ended."""
-        end = time.monotonic() + LIMIT_S / 6
+        end = time.monotonic() + LIMIT_S
         while self.left() and time.monotonic() < end:
             time.sleep(0.01)
         return self.left()

@@ -22,7 +22,7 @@
 #define NAME "/failing"
 #define OTHER "/other"
 #define WAIT_NS 1000000
-#define LONG_NS INT64_C(8000000000)
+#define LONG_NS INT64_C(40000000000)
 
 enum call {
 	OPEN,

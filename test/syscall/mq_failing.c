@@ -29,7 +29,7 @@
 #define CAPACITY 3u
 #define MESSAGE_BYTES 40u
 #define WAIT_NS INT64_C(1000000)
-#define LONG_NS INT64_C(8000000000)
+#define LONG_NS INT64_C(40000000000)
 #define NONE (-1)
 
 struct mq_state {

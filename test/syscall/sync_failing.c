@@ -59,7 +59,7 @@ static const struct sync_operation *running;
 
 static int64_t later(void)
 {
-	return tenon_deadline_after(INT64_C(8000000000));
+	return tenon_deadline_after(INT64_C(40000000000));
 }
 
 /* What is not in vain may take its time. */

@@ -21,7 +21,7 @@
 #include "failing_sweep.h"
 
 #define WAIT_NS 1000000
-#define LONG_NS INT64_C(8000000000)
+#define LONG_NS INT64_C(40000000000)
 #define FAR_NS INT64_C(3600000000000)
 #define VALUE 3u
 #define EVENTS_MOST 8u
