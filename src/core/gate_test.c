@@ -83,7 +83,8 @@ static void await_asleep(pid_t pid)
 				state = strrchr(line, ')');
 			fclose(file);
 		}
-		if (state && state[2] == 'S')
+		/* Or its time was up, and it has ended. */
+		if (state && (state[2] == 'S' || state[2] == 'Z'))
 			return;
 		sched_yield();
 	}
