@@ -282,6 +282,34 @@ static void test_handler_keeps_entry(void)
 	contract_await(child);
 }
 
+#define BURIED "/buried"
+#define LATEST_US 400
+
+static void take_and_end(void *context)
+{
+	struct tenon_queue *queue = contract_open(BURIED);
+	struct tenon_lease lease;
+
+	(void)context;
+	EXPECT_IS(tenon_queue_take(queue, NULL, &lease), 0);
+	/* Ends without a word. */
+}
+
+/* The bug: who buried until its time was up said just that, and had brought the message back itself. */
+static void test_buried_late(void)
+{
+	struct tenon_queue *queue = contract_make(BURIED, TENON_QUEUE_WAIT, 4, 64);
+	uint64_t number = 0;
+
+	for (int64_t us = 0; us < LATEST_US; us++) {
+		EXPECT_IS(contract_send(queue, (uint64_t)us, 0), 0);
+		contract_await(contract_start(take_and_end, NULL));
+		EXPECT_IS(contract_receive(queue, &number, us * 1000), 0);
+		EXPECT_IS(number, us);
+	}
+	queue = tenon_queue_close(queue);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -296,6 +324,7 @@ int main(void)
 		 test_handler_keeps_entry, NULL},
 		{"who tries does not wait again and again for a thread that has ended",
 		 test_outlived, NULL},
+		{"who buries until its time is up has what came back", test_buried_late, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
