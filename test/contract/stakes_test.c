@@ -310,6 +310,52 @@ static void test_buried_late(void)
 	queue = tenon_queue_close(queue);
 }
 
+static void acquire_and_end(void *context)
+{
+	struct tenon_semaphore *semaphore = NULL;
+
+	(void)context;
+	EXPECT_IS(tenon_semaphore_open(contract_folder, BURIED, 0, NULL, &semaphore), 0);
+	EXPECT_IS(tenon_semaphore_acquire(semaphore, 1, TENON_SEMAPHORE_UNDO, 0), 0);
+}
+
+static void test_undone_late(void)
+{
+	struct tenon_semaphore_options one = {.size = sizeof(one), .value = 1};
+	struct tenon_semaphore *semaphore = NULL;
+
+	EXPECT_IS(tenon_semaphore_open(contract_folder, BURIED, TENON_CREATE, &one, &semaphore), 0);
+	for (int64_t us = 0; us < LATEST_US; us++) {
+		contract_await(contract_start(acquire_and_end, NULL));
+		EXPECT_IS(tenon_semaphore_acquire(semaphore, 1, 0, tenon_deadline_after(us * 1000)),
+			  0);
+		EXPECT_IS(tenon_semaphore_release(semaphore, 1, 0, NULL), 0);
+	}
+	semaphore = tenon_semaphore_close(semaphore);
+}
+
+static void share_and_end(void *context)
+{
+	struct tenon_lock *lock = NULL;
+
+	(void)context;
+	EXPECT_IS(tenon_lock_open(contract_folder, BURIED, 0, NULL, &lock), 0);
+	EXPECT_IS(tenon_lock_acquire_shared(lock, 0), 0);
+}
+
+static void test_unshared_late(void)
+{
+	struct tenon_lock *lock = NULL;
+
+	EXPECT_IS(tenon_lock_open(contract_folder, BURIED, TENON_CREATE, NULL, &lock), 0);
+	for (int64_t us = 0; us < LATEST_US; us++) {
+		contract_await(contract_start(share_and_end, NULL));
+		EXPECT_IS(tenon_lock_acquire(lock, tenon_deadline_after(us * 1000)), 0);
+		EXPECT_IS(tenon_lock_release(lock), 0);
+	}
+	lock = tenon_lock_close(lock);
+}
+
 int main(void)
 {
 	static const struct contract_case cases[] = {
@@ -325,6 +371,8 @@ int main(void)
 		{"who tries does not wait again and again for a thread that has ended",
 		 test_outlived, NULL},
 		{"who buries until its time is up has what came back", test_buried_late, NULL},
+		{"the same: what a dead one had acquired", test_undone_late, NULL},
+		{"the same: what a dead one had shared", test_unshared_late, NULL},
 	};
 
 	return contract_main(cases, sizeof(cases) / sizeof(cases[0]));
