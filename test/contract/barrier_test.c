@@ -19,7 +19,6 @@
 #define NAME "/barrier"
 #define WAIT_NS (SECOND_NS / 50)
 #define LIMIT_NS (10 * SECOND_NS)
-#define AT_ONCE_NS (SECOND_NS / 11)
 
 static struct tenon_barrier *make(uint32_t count)
 {

@@ -101,6 +101,20 @@ void contract_kill(pid_t child)
 	(void)wait_for(child);
 }
 
+void contract_await_asleep(pid_t pid)
+{
+	char path[64], state = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, pid);
+	while (state != 'S') {
+		FILE *file = fopen(path, "r");
+
+		REQUIRE(file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1);
+		fclose(file);
+		sched_yield();
+	}
+}
+
 static void end_at_once(void *context)
 {
 	(void)context;

@@ -76,6 +76,9 @@ void contract_await(pid_t child);
 /* Kills it, and waits until it is dead; it is reaped. */
 void contract_kill(pid_t child);
 
+/* Waits until a child, or the first thread of this process, sleeps in the kernel. */
+void contract_await_asleep(pid_t pid);
+
 /* Whether what began at `since_ns` was not over at once, but as if somebody had waited for a timer;
  * the shortest there is anywhere is one of 100 ms.  On a busy machine all takes long, the end of a
  * child as well, and that is no delay. */

@@ -529,7 +529,7 @@ static void sleep_for_it(void *context)
 	EXPECT_IS(acquire(open_lock(), -1), 0);
 }
 
-static uint64_t switches_of(pid_t pid, bool *ret_sleeps)
+static uint64_t switches_of(pid_t pid)
 {
 	char path[64], line[128];
 	unsigned long long count = 0;
@@ -538,12 +538,9 @@ static uint64_t switches_of(pid_t pid, bool *ret_sleeps)
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	file = fopen(path, "r");
 	REQUIRE(file);
-	while (fgets(line, sizeof(line), file)) {
-		if (strncmp(line, "State:", 6) == 0)
-			*ret_sleeps = strstr(line, "S (sleeping)") != NULL;
+	while (fgets(line, sizeof(line), file))
 		if (sscanf(line, "voluntary_ctxt_switches: %llu", &count) == 1)
 			break;
-	}
 	fclose(file);
 	return count;
 }
@@ -552,20 +549,17 @@ static uint64_t switches_of(pid_t pid, bool *ret_sleeps)
 static void test_sleeps_for_long(void)
 {
 	struct tenon_lock *lock = make(0);
-	bool sleeps = false;
 	uint64_t before;
 	pid_t sleeper;
 
 	EXPECT_IS(acquire(lock, LIMIT_NS), 0);
 	sleeper = contract_start(sleep_for_it, NULL);
 	await_waiters(lock, 1);
-	do
-		(void)switches_of(sleeper, &sleeps);
-	while (!sleeps);
+	contract_await_asleep(sleeper);
 	nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-	before = switches_of(sleeper, &sleeps);
+	before = switches_of(sleeper);
 	nanosleep(&(struct timespec){.tv_sec = 2, .tv_nsec = 500000000}, NULL);
-	EXPECT_IS((int64_t)(switches_of(sleeper, &sleeps) - before), 0);
+	EXPECT_IS((int64_t)(switches_of(sleeper) - before), 0);
 	EXPECT_IS(tenon_lock_release(lock), 0);
 	contract_await(sleeper);
 	lock = tenon_lock_close(lock);

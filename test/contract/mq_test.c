@@ -436,27 +436,14 @@ struct fork_amid {
 	mqd_t queue;
 };
 
-/* A handler that runs before the first thread sleeps would not end its call. */
-static void await_first_asleep(void)
-{
-	char path[64], state = 0;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", getpid());
-	while (state != 'S') {
-		FILE *file = fopen(path, "r");
-
-		REQUIRE(file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1);
-		fclose(file);
-	}
-}
-
 static void *close_and_interrupt(void *context)
 {
 	struct fork_amid *amid = context;
 
 	await_blocked(1);
 	EXPECT_IS(tenon_mq_close(amid->queue), 0);
-	await_first_asleep();
+	/* A handler that runs before it sleeps would not end its call. */
+	contract_await_asleep(getpid());
 	pthread_kill(amid->receiver, SIGUSR2);
 	/* Its end would need the lock of a sanitizer's allocator, which would stay locked in the child. */
 	while (!__atomic_load_n(&has_forked, __ATOMIC_SEQ_CST))

@@ -202,19 +202,6 @@ static void poll_for_a_message(void *context)
 	queue = tenon_queue_close(queue);
 }
 
-static void await_asleep(pid_t pid)
-{
-	char path[64], state = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	while (state != 'S') {
-		FILE *file = fopen(path, "r");
-
-		REQUIRE(file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1);
-		fclose(file);
-	}
-}
-
 /* The bug: whoever slept in poll(2) was not told when somebody died who had taken a message. */
 static void test_taker_dies(void)
 {
@@ -229,7 +216,7 @@ static void test_taker_dies(void)
 	poller = contract_start(poll_for_a_message, NULL);
 	while (status.participants < 3)
 		REQUIRE(tenon_queue_status(queue, &status) == 0);
-	await_asleep(poller);
+	contract_await_asleep(poller);
 	contract_kill(taker);
 	contract_await(poller);
 	contract_expect_sound(queue);

@@ -85,21 +85,9 @@ static void expect_killed(pid_t victim)
 /* Waits until a process, whose class is known to be asleep, is so in the kernel. */
 static void await_asleep(struct tenon_queue *queue, uint32_t class, uint32_t count, pid_t pid)
 {
-	char path[64], line[512];
-	const char *state;
-
 	while (tni_gatehouse_count(&queue->house, class) < count)
 		sched_yield();
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	do {
-		FILE *file = fopen(path, "r");
-
-		state = NULL;
-		REQUIRE(file);
-		if (fgets(line, sizeof(line), file))
-			state = strrchr(line, ')');
-		fclose(file);
-	} while (!state || state[2] != 'S');
+	contract_await_asleep(pid);
 }
 
 static int receive_type(struct tenon_queue *queue, uint64_t type)
